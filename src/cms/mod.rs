@@ -1,0 +1,1 @@
+//! Reads and writes Cryptographic Message Syntax (RFC 5652, 5083); decides no trust.

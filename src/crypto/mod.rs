@@ -1,0 +1,1 @@
+//! Every cryptographic primitive; the only room that names cryptography crates.

@@ -1,0 +1,1 @@
+//! Whose keys and certificates we hold.

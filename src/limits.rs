@@ -1,0 +1,126 @@
+//! Every bound on hostile input, with its reason.
+//!
+//! Uses: nothing. Holds always: a bound that is reached is an error that names the bound; nothing is cut silently.
+
+use std::fmt;
+
+/// The bounds that reading a message, a certificate or a protocol line spends from.
+///
+/// The defaults admit every message that real clients make; change a field to tighten or widen one bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Nesting of MIME multiparts and attached messages. 100: far over real mail (forwards of forwards reach 20), far under any stack.
+    pub mime_depth: usize,
+    /// MIME entities in one message. 10 000: a digest of a busy list has hundreds.
+    pub mime_parts: usize,
+    /// Bytes of one header section. 1 MiB: postfix refuses at 100 KiB, Exchange at 256 KiB.
+    pub header_bytes: usize,
+    /// Fields of one header section. 5 000: long relay paths have some hundreds.
+    pub header_fields: usize,
+    /// Bytes of one message held in memory. 2 GiB.
+    pub message_bytes: u64,
+    /// S/MIME layers around one another. 10: triple wrapping is 3, gateways on both sides make 6.
+    pub smime_layers: usize,
+    /// Nesting of BER elements. 64: CMS inside a certificate inside CMS stays under 30; constructed strings may add some.
+    pub ber_depth: usize,
+    /// Bytes of one ASN.1 value that must be held whole (a certificate, an attribute). 8 MiB: a large CRL.
+    pub ber_value_bytes: usize,
+    /// Signers of one SignedData. 64: each costs a public-key operation and a chain.
+    pub signers: usize,
+    /// Recipients of one EnvelopedData. 5 000: a large distribution list.
+    pub recipients: usize,
+    /// Recipients of one message that are tried with our keys. 64: each costs a private-key operation.
+    pub recipient_trials: usize,
+    /// Certificates in one message. 256.
+    pub certificates: usize,
+    /// Bytes of one CMS attribute set. 1 MiB.
+    pub attribute_bytes: usize,
+    /// Length of a certification path. 16: Go and OpenSSL allow far more, real chains have 2 to 5.
+    pub path_length: usize,
+    /// Signature checks in one path building. 200: Go's limit of 100 after CVE-2018-16875 refuses some bridges.
+    pub path_signature_checks: usize,
+    /// Rounds of PBKDF2 or PKCS#12 KDF in a key file. 10 000 000: some seconds.
+    pub kdf_iterations: u64,
+    /// Bytes that decompression may give.
+    pub decompressed_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            mime_depth: 100,
+            mime_parts: 10_000,
+            header_bytes: 1 << 20,
+            header_fields: 5_000,
+            message_bytes: 2 << 30,
+            smime_layers: 10,
+            ber_depth: 64,
+            ber_value_bytes: 8 << 20,
+            signers: 64,
+            recipients: 5_000,
+            recipient_trials: 64,
+            certificates: 256,
+            attribute_bytes: 1 << 20,
+            path_length: 16,
+            path_signature_checks: 200,
+            kdf_iterations: 10_000_000,
+            decompressed_bytes: 1 << 30,
+        }
+    }
+}
+
+/// A bound of [`Limits`] that the input reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitReached {
+    /// The name of the bound: the field of [`Limits`], with blanks.
+    pub name: &'static str,
+    /// Its value.
+    pub limit: u64,
+}
+
+impl fmt::Display for LimitReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "limit reached: {} – at most {}", self.name, self.limit)
+    }
+}
+
+impl std::error::Error for LimitReached {}
+
+/// What is left of one bound; every unit of work is spent from it.
+///
+/// ```
+/// use sealpost::limits::Budget;
+/// let mut parts = Budget::new("mime parts", 2);
+/// assert!(parts.spend(2).is_ok());
+/// assert_eq!(parts.spend(1).unwrap_err().to_string(), "limit reached: mime parts – at most 2");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Budget {
+    name: &'static str,
+    limit: u64,
+    left: u64,
+}
+
+impl Budget {
+    /// Makes a budget of `limit` units for the bound called `name`.
+    pub fn new(name: &'static str, limit: impl TryInto<u64>) -> Self {
+        let limit = limit.try_into().unwrap_or(u64::MAX);
+        Self { name, limit, left: limit }
+    }
+
+    /// Takes `units`, or says which bound was reached.
+    pub fn spend(&mut self, units: impl TryInto<u64>) -> Result<(), LimitReached> {
+        let units = units.try_into().unwrap_or(u64::MAX);
+        match self.left.checked_sub(units) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => {
+                self.left = 0;
+                Err(LimitReached { name: self.name, limit: self.limit })
+            }
+        }
+    }
+}

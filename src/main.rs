@@ -1,0 +1,5 @@
+//! The program `sealpost`.
+
+mod cli;
+
+fn main() {}

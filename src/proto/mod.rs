@@ -1,0 +1,1 @@
+//! Mail protocols as conversations without sockets.

@@ -1,0 +1,1 @@
+//! The verbs: sign, encrypt, seal, open (RFC 8551).

@@ -1,0 +1,16 @@
+//! The integration tests, one binary.
+
+mod ca;
+mod cli;
+mod cms;
+mod crypto;
+mod keys;
+mod mime;
+mod peers;
+mod pki;
+mod proto;
+mod rules;
+mod server;
+mod smime;
+mod support;
+mod vectors;

@@ -1,0 +1,52 @@
+//! What the tests share: where the vectors are, which peers are present, private folders.
+#![allow(dead_code, reason = "each test module uses its own part")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The folder of third-party vectors, or `None` where it is not at hand (then the test says so aloud and passes,
+/// unless `SEALPOST_REQUIRE_PEERS=1`).
+pub fn vectors(folder: &str) -> Option<PathBuf> {
+    let base = std::env::var_os("SEALPOST_VECTORS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors"), PathBuf::from);
+    let path = base.join(folder);
+    if path.is_dir() {
+        return Some(path);
+    }
+    skip(&format!("vectors {folder} are not at {}", path.display()));
+    None
+}
+
+/// Whether a peer program is on the path; skips aloud where not.
+pub fn peer(program: &str) -> bool {
+    let found =
+        std::env::var_os("PATH").is_some_and(|paths| std::env::split_paths(&paths).any(|dir| dir.join(program).is_file()));
+    if !found {
+        skip(&format!("peer program {program} is not installed"));
+    }
+    found
+}
+
+/// Says that something is missing; fails where peers are required.
+pub fn skip(what: &str) {
+    assert!(std::env::var_os("SEALPOST_REQUIRE_PEERS").is_none_or(|v| v != "1"), "required: {what}");
+    eprintln!("SKIPPED: {what}");
+}
+
+/// Runs a program to its end; gives (exit code, stdout, stderr).
+pub fn run(program: &str, args: &[&str], input: &[u8]) -> (i32, Vec<u8>, String) {
+    use std::io::Write;
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| panic!("{program} does not start: {e}"));
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    let input = input.to_vec();
+    let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().expect("the child ends");
+    feeder.join().expect("the feeder ends");
+    (output.status.code().unwrap_or(-1), output.stdout, String::from_utf8_lossy(&output.stderr).into_owned())
+}
