@@ -1,1 +1,21 @@
-//! Reads BER and writes DER or BER (X.690), in streams and in slices; raw spans are kept.
+//! Reads BER and writes DER or BER (X.690), in streams and in slices.
+//!
+//! Uses: limits, time. Never: cryptography, mail.
+//! Holds always: a value that was read keeps its bytes as received; what [`encode`] writes is DER; nesting and sizes are bounded.
+
+mod cursor;
+pub mod encode;
+mod error;
+mod header;
+pub mod oid;
+pub mod pem;
+pub mod reader;
+mod tag;
+#[cfg(test)]
+mod tests;
+pub mod writer;
+
+pub use const_oid::ObjectIdentifier as Oid;
+pub use cursor::{Cursor, Element};
+pub use error::Error;
+pub use tag::{Class, Tag};

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 /// The folder of third-party vectors, or `None` where it is not at hand (then the test says so aloud and passes,
 /// unless `SEALPOST_REQUIRE_PEERS=1`).
-pub fn vectors(folder: &str) -> Option<PathBuf> {
+pub(crate) fn vectors(folder: &str) -> Option<PathBuf> {
     let base = std::env::var_os("SEALPOST_VECTORS")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors"), PathBuf::from);
     let path = base.join(folder);
@@ -18,7 +18,7 @@ pub fn vectors(folder: &str) -> Option<PathBuf> {
 }
 
 /// Whether a peer program is on the path; skips aloud where not.
-pub fn peer(program: &str) -> bool {
+pub(crate) fn peer(program: &str) -> bool {
     let found =
         std::env::var_os("PATH").is_some_and(|paths| std::env::split_paths(&paths).any(|dir| dir.join(program).is_file()));
     if !found {
@@ -28,13 +28,13 @@ pub fn peer(program: &str) -> bool {
 }
 
 /// Says that something is missing; fails where peers are required.
-pub fn skip(what: &str) {
+pub(crate) fn skip(what: &str) {
     assert!(std::env::var_os("SEALPOST_REQUIRE_PEERS").is_none_or(|v| v != "1"), "required: {what}");
     eprintln!("SKIPPED: {what}");
 }
 
 /// Runs a program to its end; gives (exit code, stdout, stderr).
-pub fn run(program: &str, args: &[&str], input: &[u8]) -> (i32, Vec<u8>, String) {
+pub(crate) fn run(program: &str, args: &[&str], input: &[u8]) -> (i32, Vec<u8>, String) {
     use std::io::Write;
     let mut child = Command::new(program)
         .args(args)

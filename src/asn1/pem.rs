@@ -1,0 +1,109 @@
+//! PEM: base64 between lines that name what it is (RFC 7468, RFC 1421 headers).
+
+use std::fmt;
+
+/// One block of a PEM file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pem {
+    /// What it says it is, as `CERTIFICATE`.
+    pub label: String,
+    /// The bytes.
+    pub der: Vec<u8>,
+    /// The header lines of older private key files, as `Proc-Type`.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Never shows the bytes: they may be a private key.
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pem({}, {} bytes)", self.label, self.der.len())
+    }
+}
+
+/// Why a PEM block could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// A block that begins and does not end.
+    Unended(String),
+    /// A block whose base64 cannot be read.
+    Base64(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unended(label) => write!(f, "PEM block has no end – {label}"),
+            Self::Base64(label) => write!(f, "PEM block holds no base64 – {label}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Whether the bytes hold a PEM block.
+pub fn looks_like(bytes: &[u8]) -> bool {
+    bytes.windows(BEGIN.len()).any(|window| window == BEGIN)
+}
+
+/// Reads every block; text around and between is passed over.
+pub fn parse_all(bytes: &[u8]) -> Result<Vec<Pem>, Error> {
+    let mut found = Vec::new();
+    let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    while let Some(line) = lines.next() {
+        let Some(label) = line.strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(DASHES)) else { continue };
+        let label = String::from_utf8_lossy(label).into_owned();
+        let mut body = Vec::new();
+        let mut headers: Vec<(String, String)> = Vec::new();
+        loop {
+            let Some(line) = lines.next() else { return Err(Error::Unended(label)) };
+            if line.starts_with(b"-----END ") {
+                break;
+            }
+            match line.iter().position(|byte| *byte == b':') {
+                Some(colon) => {
+                    let (name, value) = line.split_at(colon);
+                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes.trim_ascii()).into_owned();
+                    headers.push((text(name), text(value.get(1..).unwrap_or_default())));
+                }
+                None => body.extend(line.iter().copied().filter(|byte| !byte.is_ascii_whitespace())),
+            }
+        }
+        let der = base64_simd::STANDARD.decode_to_vec(&body).or_else(|_| base64_simd::STANDARD_NO_PAD.decode_to_vec(&body));
+        let der = der.map_err(|_| Error::Base64(label.clone()))?;
+        found.push(Pem { label, der, headers });
+    }
+    Ok(found)
+}
+
+/// Writes one block with lines of 64 characters (RFC 7468).
+pub fn encode(label: &str, der: &[u8]) -> String {
+    let text = base64_simd::STANDARD.encode_to_string(der);
+    let mut out = format!("-----BEGIN {label}-----\n");
+    for line in text.as_bytes().chunks(64) {
+        out.push_str(&String::from_utf8_lossy(line));
+        out.push('\n');
+    }
+    out.push_str(&format!("-----END {label}-----\n"));
+    out
+}
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+const DASHES: &[u8] = b"-----";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_several_blocks_with_text_between() {
+        let text = format!("subject=x\n{}more text\r\n{}", encode("CERTIFICATE", &[1, 2, 3]), encode("PRIVATE KEY", &[4; 100]));
+        let blocks = parse_all(text.as_bytes()).expect("two blocks");
+        assert_eq!(blocks.iter().map(|b| b.label.as_str()).collect::<Vec<_>>(), ["CERTIFICATE", "PRIVATE KEY"]);
+        assert_eq!(blocks[1].der, [4; 100]);
+    }
+
+    #[test]
+    fn refuses_a_block_without_end() {
+        assert_eq!(parse_all(b"-----BEGIN X-----\nAAAA\n"), Err(Error::Unended("X".to_owned())));
+    }
+}
