@@ -1,0 +1,72 @@
+//! Kinds of keys.
+
+use std::fmt;
+
+/// The kind and size of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyAlgorithm {
+    /// RSA with a modulus of so many bits.
+    Rsa(usize),
+    /// NIST P-256.
+    P256,
+    /// NIST P-384.
+    P384,
+    /// NIST P-521.
+    P521,
+    /// Ed25519: signatures only.
+    Ed25519,
+    /// X25519: key agreement only.
+    X25519,
+}
+
+impl KeyAlgorithm {
+    /// The kind called so: `rsa2048`, `rsa-3072`, `p256`, `ed25519` …
+    pub fn from_name(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        if let Some(bits) = name.strip_prefix("rsa") {
+            let bits: usize = bits.trim_start_matches('-').parse().ok()?;
+            return (2048..=8192).contains(&bits).then_some(Self::Rsa(bits));
+        }
+        match name.trim_start_matches("ec-").replace('-', "").as_str() {
+            "p256" => Some(Self::P256),
+            "p384" => Some(Self::P384),
+            "p521" => Some(Self::P521),
+            "ed25519" => Some(Self::Ed25519),
+            "x25519" => Some(Self::X25519),
+            _ => None,
+        }
+    }
+
+    /// The name, as `rsa-2048` or `p256`.
+    pub fn name(self) -> String {
+        self.to_string()
+    }
+
+    /// Whether keys of this kind sign.
+    pub fn signs(self) -> bool {
+        self != Self::X25519
+    }
+
+    /// Whether keys of this kind carry or agree on keys.
+    pub fn encrypts(self) -> bool {
+        self != Self::Ed25519
+    }
+
+    /// Whether it is RSA.
+    pub fn is_rsa(self) -> bool {
+        matches!(self, Self::Rsa(_))
+    }
+}
+
+impl fmt::Display for KeyAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rsa(bits) => write!(f, "rsa-{bits}"),
+            Self::P256 => f.write_str("p256"),
+            Self::P384 => f.write_str("p384"),
+            Self::P521 => f.write_str("p521"),
+            Self::Ed25519 => f.write_str("ed25519"),
+            Self::X25519 => f.write_str("x25519"),
+        }
+    }
+}

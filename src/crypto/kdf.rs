@@ -1,0 +1,106 @@
+//! Keys from passwords and from shared secrets.
+
+use crate::crypto::algorithm::DigestAlgorithm;
+use crate::crypto::digest::Digest;
+use crate::crypto::mac::Hmac;
+use crate::secret::Secret;
+
+/// The key derivation of ANSI X9.63 (SEC 1 3.6.1).
+pub fn x963(digest: DigestAlgorithm, shared: &[u8], info: &[u8], len: usize) -> Secret<Vec<u8>> {
+    let mut key = Secret::new(Vec::with_capacity(len.saturating_add(64)));
+    let mut counter: u32 = 1;
+    while key.expose().len() < len {
+        let mut block = Digest::new(digest);
+        block.update(shared);
+        block.update(&counter.to_be_bytes());
+        block.update(info);
+        key.expose_mut().extend_from_slice(&block.finish());
+        counter = counter.wrapping_add(1);
+    }
+    key.expose_mut().truncate(len);
+    key
+}
+
+/// PBKDF2 (RFC 8018 5.2).
+pub fn pbkdf2(digest: DigestAlgorithm, password: &[u8], salt: &[u8], iterations: u64, len: usize) -> Secret<Vec<u8>> {
+    let rounds = u32::try_from(iterations).unwrap_or(u32::MAX);
+    let mut key = Secret::new(vec![0; len]);
+    let out = key.expose_mut().as_mut_slice();
+    match digest {
+        DigestAlgorithm::Sha1 => ::pbkdf2::pbkdf2_hmac::<sha1::Sha1>(password, salt, rounds, out),
+        DigestAlgorithm::Sha224 => ::pbkdf2::pbkdf2_hmac::<sha2::Sha224>(password, salt, rounds, out),
+        DigestAlgorithm::Sha256 => ::pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, salt, rounds, out),
+        DigestAlgorithm::Sha384 => ::pbkdf2::pbkdf2_hmac::<sha2::Sha384>(password, salt, rounds, out),
+        DigestAlgorithm::Sha512 => ::pbkdf2::pbkdf2_hmac::<sha2::Sha512>(password, salt, rounds, out),
+        other => pbkdf2_plain(other, password, salt, rounds, out),
+    }
+    key
+}
+
+/// PBKDF2 over any digest.
+fn pbkdf2_plain(digest: DigestAlgorithm, password: &[u8], salt: &[u8], rounds: u32, out: &mut [u8]) {
+    let hmac = Hmac::new(digest, password);
+    for (index, chunk) in (1_u32..).zip(out.chunks_mut(digest.output_len())) {
+        let mut block = hmac.of(&[salt, &index.to_be_bytes()]);
+        let mut sum = block.clone();
+        for _ in 1..rounds {
+            block = hmac.of(&[&block]);
+            sum.iter_mut().zip(&block).for_each(|(a, b)| *a ^= b);
+        }
+        chunk.iter_mut().zip(sum).for_each(|(to, from)| *to = from);
+    }
+}
+
+/// What a key derived from a PKCS#12 password is for (RFC 7292 appendix B.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pkcs12Purpose {
+    /// A cipher key.
+    Key = 1,
+    /// An initialization vector.
+    Iv = 2,
+    /// A MAC key.
+    Mac = 3,
+}
+
+/// The key derivation of PKCS#12 (RFC 7292 appendix B.2); `password` is UTF-16BE with its two zero bytes, or empty.
+pub fn pkcs12(
+    digest: DigestAlgorithm,
+    password: &[u8],
+    salt: &[u8],
+    purpose: Pkcs12Purpose,
+    iterations: u64,
+    len: usize,
+) -> Secret<Vec<u8>> {
+    let block: usize = if digest.output_len() > 32 { 128 } else { 64 };
+    let fill = |bytes: &[u8]| -> Vec<u8> {
+        let target = bytes.len().div_ceil(block).saturating_mul(block);
+        bytes.iter().copied().cycle().take(if bytes.is_empty() { 0 } else { target }).collect()
+    };
+    let diversifier = vec![purpose as u8; block];
+    let mut input = Secret::new([fill(salt), fill(password)].concat());
+    let mut key = Secret::new(Vec::with_capacity(len.saturating_add(64)));
+    while key.expose().len() < len {
+        let mut first = Digest::new(digest);
+        first.update(&diversifier);
+        first.update(input.expose());
+        let mut a = first.finish();
+        for _ in 1..iterations {
+            let mut next = Digest::new(digest);
+            next.update(&a);
+            a = next.finish();
+        }
+        key.expose_mut().extend_from_slice(&a);
+        let b: Vec<u8> = a.iter().copied().cycle().take(block).collect();
+        for chunk in input.expose_mut().chunks_mut(block) {
+            // chunk = chunk + b + 1 modulo 2^(8·block)
+            let mut carry: u16 = 1;
+            for (to, add) in chunk.iter_mut().rev().zip(b.iter().rev()) {
+                carry = carry.wrapping_add(u16::from(*to)).wrapping_add(u16::from(*add));
+                *to = carry.to_be_bytes()[1];
+                carry >>= 8;
+            }
+        }
+    }
+    key.expose_mut().truncate(len);
+    key
+}

@@ -1,0 +1,146 @@
+//! Encryption by password: PBES2 (RFC 8018) written and read, PBES1 and PKCS#12 PBE (RFC 7292) read.
+
+use crate::asn1::{Cursor, Tag, encode, oid};
+use crate::crypto::Error;
+use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters, ContentCipher, DigestAlgorithm};
+use crate::crypto::cipher::{Decryptor, Encryptor};
+use crate::crypto::kdf::{self, Pkcs12Purpose};
+use crate::crypto::random::Random;
+use crate::limits::{LimitReached, Limits};
+use crate::secret::Secret;
+
+/// Rounds of PBKDF2 that we write: OWASP's figure of 2023 for HMAC-SHA-256.
+const ITERATIONS: u64 = 600_000;
+
+/// Encrypts with PBES2: PBKDF2-HMAC-SHA-256, AES-256-CBC.
+pub fn encrypt(
+    passphrase: &Secret<Vec<u8>>,
+    plain: &[u8],
+    random: &mut dyn Random,
+) -> Result<(AlgorithmIdentifier, Vec<u8>), Error> {
+    let mut salt = [0; 16];
+    random.fill(&mut salt);
+    let cipher = CipherParameters::generate(ContentCipher::Aes256Cbc, random);
+    let key = kdf::pbkdf2(DigestAlgorithm::Sha256, passphrase.expose(), &salt, ITERATIONS, 32);
+    let mut out = Vec::new();
+    let mut encryptor = Encryptor::new(&cipher, key.expose())?;
+    encryptor.update(plain, &mut out);
+    encryptor.finish(&[], &mut out)?;
+    let kdf = encode::sequence(&[
+        encode::octet_string(&salt),
+        encode::integer_u64(ITERATIONS),
+        AlgorithmIdentifier::with_null(oid::HMAC_SHA256).to_der(),
+    ]);
+    let parameters = encode::sequence(&[AlgorithmIdentifier::with(oid::PBKDF2, kdf).to_der(), cipher.identifier().to_der()]);
+    Ok((AlgorithmIdentifier::with(oid::PBES2, parameters), out))
+}
+
+/// Decrypts by any scheme that key files use. A wrong passphrase is [`Error::WrongPassphrase`] as far as the padding tells.
+pub fn decrypt(
+    algorithm: &AlgorithmIdentifier,
+    passphrase: &Secret<Vec<u8>>,
+    encrypted: &[u8],
+    limits: &Limits,
+) -> Result<Secret<Vec<u8>>, Error> {
+    let unsupported = || Error::Unsupported { what: "password encryption", name: algorithm.name() };
+    let parameters = algorithm.real_parameters().ok_or(Error::Malformed { what: "a password encryption without parameters" })?;
+    let (cipher, key) = match algorithm.oid {
+        oid::PBES2 => pbes2(parameters, passphrase, limits)?,
+        oid::PKCS12_DES_EDE3 => pkcs12(parameters, passphrase, ContentCipher::DesEde3Cbc, 24, limits)?,
+        oid::PKCS12_DES_EDE2 => {
+            let (cipher, key) = pkcs12(parameters, passphrase, ContentCipher::DesEde3Cbc, 16, limits)?;
+            let mut three = key.expose().clone();
+            three.extend_from_within(..8);
+            (cipher, Secret::new(three))
+        }
+        oid::PKCS12_RC2_128 => pkcs12(parameters, passphrase, ContentCipher::Rc2Cbc { effective_bits: 128 }, 16, limits)?,
+        oid::PKCS12_RC2_40 => pkcs12(parameters, passphrase, ContentCipher::Rc2Cbc { effective_bits: 40 }, 5, limits)?,
+        _ => return Err(unsupported()),
+    };
+    let mut plain = Secret::new(Vec::with_capacity(encrypted.len()));
+    let mut decryptor = Decryptor::new(&cipher, key.expose())?;
+    decryptor.update(encrypted, plain.expose_mut());
+    decryptor.finish(&[], None, plain.expose_mut()).map_err(|_| Error::WrongPassphrase)?;
+    Ok(plain)
+}
+
+/// A passphrase as PKCS#12 has it: UTF-16BE and two zero bytes (RFC 7292 appendix B.1).
+pub fn bmp_passphrase(passphrase: &Secret<Vec<u8>>) -> Secret<Vec<u8>> {
+    let text = Secret::new(String::from_utf8_lossy(passphrase.expose()).into_owned());
+    Secret::new(text.expose().encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect())
+}
+
+/// The digest of an HMAC identifier.
+pub fn hmac_digest(identifier: &AlgorithmIdentifier) -> Result<DigestAlgorithm, Error> {
+    match identifier.oid {
+        oid::HMAC_SHA1 => Ok(DigestAlgorithm::Sha1),
+        oid::HMAC_SHA224 => Ok(DigestAlgorithm::Sha224),
+        oid::HMAC_SHA256 => Ok(DigestAlgorithm::Sha256),
+        oid::HMAC_SHA384 => Ok(DigestAlgorithm::Sha384),
+        oid::HMAC_SHA512 => Ok(DigestAlgorithm::Sha512),
+        _ => Err(Error::Unsupported { what: "message authentication", name: identifier.name() }),
+    }
+}
+
+/// A key by PBKDF2 with parameters as received; `len` where they do not name one.
+pub fn pbkdf2_key(
+    algorithm: &AlgorithmIdentifier,
+    passphrase: &[u8],
+    len: usize,
+    limits: &Limits,
+) -> Result<Secret<Vec<u8>>, Error> {
+    if algorithm.oid != oid::PBKDF2 {
+        return Err(Error::Unsupported { what: "key derivation", name: algorithm.name() });
+    }
+    let mut outer = Cursor::new(algorithm.real_parameters().ok_or(Error::Malformed { what: "PBKDF2 without parameters" })?);
+    let mut fields = outer.sequence()?;
+    let salt = fields.octet_string()?;
+    let iterations = bounded(fields.small_unsigned()?, limits)?;
+    let mut len = len;
+    if fields.peek() == Some(Tag::INTEGER) {
+        len = usize::try_from(fields.small_unsigned()?).unwrap_or(usize::MAX).min(128);
+    }
+    let mut digest = DigestAlgorithm::Sha1;
+    if !fields.is_empty() {
+        digest = hmac_digest(&AlgorithmIdentifier::from_cursor(&mut fields)?)?;
+    }
+    fields.finish()?;
+    Ok(kdf::pbkdf2(digest, passphrase, &salt, iterations, len))
+}
+
+/// `PBES2-params ::= SEQUENCE { keyDerivationFunc, encryptionScheme }`
+fn pbes2(parameters: &[u8], passphrase: &Secret<Vec<u8>>, limits: &Limits) -> Result<(CipherParameters, Secret<Vec<u8>>), Error> {
+    let mut outer = Cursor::new(parameters);
+    let mut fields = outer.sequence()?;
+    let derivation = AlgorithmIdentifier::from_cursor(&mut fields)?;
+    let cipher = CipherParameters::from_identifier(&AlgorithmIdentifier::from_cursor(&mut fields)?)?;
+    fields.finish()?;
+    let key = pbkdf2_key(&derivation, passphrase.expose(), cipher.cipher.key_len(), limits)?;
+    Ok((cipher, key))
+}
+
+/// `pkcs-12PbeParams ::= SEQUENCE { salt OCTET STRING, iterations INTEGER }`
+fn pkcs12(
+    parameters: &[u8],
+    passphrase: &Secret<Vec<u8>>,
+    cipher: ContentCipher,
+    key_len: usize,
+    limits: &Limits,
+) -> Result<(CipherParameters, Secret<Vec<u8>>), Error> {
+    let mut outer = Cursor::new(parameters);
+    let mut fields = outer.sequence()?;
+    let salt = fields.octet_string()?;
+    let iterations = bounded(fields.small_unsigned()?, limits)?;
+    fields.finish()?;
+    let password = bmp_passphrase(passphrase);
+    let derive = |purpose, len| kdf::pkcs12(DigestAlgorithm::Sha1, password.expose(), &salt, purpose, iterations, len);
+    let iv = derive(Pkcs12Purpose::Iv, 8).expose().clone();
+    Ok((CipherParameters { cipher, iv, tag_len: 0 }, derive(Pkcs12Purpose::Key, key_len)))
+}
+
+fn bounded(iterations: u64, limits: &Limits) -> Result<u64, Error> {
+    if iterations > limits.kdf_iterations {
+        return Err(Error::Limit(LimitReached { name: "kdf iterations", limit: limits.kdf_iterations }));
+    }
+    Ok(iterations.max(1))
+}
