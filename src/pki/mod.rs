@@ -1,1 +1,28 @@
 //! Certificates and trust (RFC 5280, 8550); knows neither mail messages nor CMS.
+//!
+//! Uses: crypto, asn1. Never: messages, files, the network.
+//! Holds always: signatures are checked over the bytes as received; a path is judged whole, with every reason; what a critical
+//! extension means is known or the certificate is refused.
+
+mod certificate;
+pub mod crl;
+pub mod email;
+mod error;
+mod extension;
+pub mod load;
+mod name;
+mod name_constraints;
+mod path;
+mod trust;
+mod validate;
+mod verdict;
+
+pub use certificate::Certificate;
+pub use crl::Crl;
+pub use error::Error;
+pub use extension::{BasicConstraints, Extension, KeyUsage, Usage};
+pub use name::{Attribute, Name};
+pub use path::{Judgement, judge};
+pub use trust::TrustAnchors;
+pub use validate::Purpose;
+pub use verdict::{ChainStatus, ChainVerdict, Reason, ReasonCode, Revocation, RevocationStatus, Weight};

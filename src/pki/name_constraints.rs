@@ -1,0 +1,154 @@
+//! Name constraints (RFC 5280 4.2.1.10): which names an authority may vouch for.
+
+use crate::asn1::{Cursor, Tag, oid};
+use crate::pki::certificate::{GeneralName, general_names};
+use crate::pki::{Certificate, Error};
+
+/// The constraints of one authority.
+#[derive(Debug, Clone, Default)]
+pub(in crate::pki) struct NameConstraints {
+    permitted: Vec<GeneralName>,
+    excluded: Vec<GeneralName>,
+}
+
+impl NameConstraints {
+    /// Those of a certificate, where it has any.
+    pub(in crate::pki) fn of(certificate: &Certificate) -> Result<Option<Self>, Error> {
+        let Some(extension) = certificate.extension(&oid::NAME_CONSTRAINTS) else { return Ok(None) };
+        let mut fields = Cursor::new(&extension.value).sequence()?;
+        let permitted = subtrees(fields.optional(Tag::context_constructed(0))?)?;
+        let excluded = subtrees(fields.optional(Tag::context_constructed(1))?)?;
+        fields.finish()?;
+        Ok(Some(Self { permitted, excluded }))
+    }
+
+    /// The first name of the certificate that these constraints forbid.
+    pub(in crate::pki) fn forbids(&self, certificate: &Certificate) -> Result<Option<String>, Error> {
+        for name in names_of(certificate)? {
+            if self.excluded.iter().any(|base| same_form(base, &name) && inside(base, &name)) {
+                return Ok(Some(text(&name)));
+            }
+            let mut of_form = self.permitted.iter().filter(|base| same_form(base, &name)).peekable();
+            if of_form.peek().is_some() && !of_form.any(|base| inside(base, &name)) {
+                return Ok(Some(text(&name)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn subtrees(field: Option<crate::asn1::Element<'_>>) -> Result<Vec<GeneralName>, Error> {
+    let Some(field) = field else { return Ok(Vec::new()) };
+    let mut list = field.cursor()?;
+    let mut found = Vec::new();
+    while !list.is_empty() {
+        let mut subtree = list.sequence()?;
+        let base = GeneralName::from_element(&subtree.any()?)?;
+        // minimum and maximum are not used (RFC 5280); a form that is not known cannot be held, so the certificate is refused
+        if base == GeneralName::Other || !subtree.is_empty() {
+            return Err(Error::Malformed("a name constraint of a form that is not known"));
+        }
+        found.push(base);
+    }
+    Ok(found)
+}
+
+/// Every name that constraints speak about: subject, mail addresses of the subject, alternative names.
+fn names_of(certificate: &Certificate) -> Result<Vec<GeneralName>, Error> {
+    let mut names = Vec::new();
+    if !certificate.subject().is_empty() {
+        names.push(GeneralName::Directory(certificate.subject().clone()));
+    }
+    names.extend(certificate.subject().email_addresses().into_iter().map(GeneralName::Rfc822));
+    if let Some(extension) = certificate.extension(&oid::SUBJECT_ALT_NAME) {
+        names.extend(general_names(&extension.value)?);
+    }
+    Ok(names)
+}
+
+/// Constraints on rfc822Name bind SmtpUTF8Mailbox, too (RFC 9598 6).
+fn same_form(base: &GeneralName, name: &GeneralName) -> bool {
+    matches!(
+        (base, name),
+        (GeneralName::Rfc822(_), GeneralName::Rfc822(_) | GeneralName::SmtpUtf8(_))
+            | (GeneralName::Dns(_), GeneralName::Dns(_))
+            | (GeneralName::Uri(_), GeneralName::Uri(_))
+            | (GeneralName::Ip(_), GeneralName::Ip(_))
+            | (GeneralName::Directory(_), GeneralName::Directory(_))
+    )
+}
+
+fn inside(base: &GeneralName, name: &GeneralName) -> bool {
+    match (base, name) {
+        (GeneralName::Rfc822(base), GeneralName::Rfc822(name) | GeneralName::SmtpUtf8(name)) => mail_inside(base, name),
+        (GeneralName::Dns(base), GeneralName::Dns(name)) => dns_inside(base, name),
+        (GeneralName::Uri(base), GeneralName::Uri(name)) => uri_host(name).is_some_and(|host| host_inside(base, host)),
+        (GeneralName::Ip(base), GeneralName::Ip(name)) => ip_inside(base, name),
+        (GeneralName::Directory(base), GeneralName::Directory(name)) => name.is_below(base),
+        _ => false,
+    }
+}
+
+/// A mailbox, a host, or (with a leading period) every host below a domain.
+fn mail_inside(base: &str, address: &str) -> bool {
+    let Some((local, host)) = address.rsplit_once('@') else { return false };
+    match base.rsplit_once('@') {
+        Some((base_local, base_host)) => local == base_local && host.eq_ignore_ascii_case(base_host),
+        None => host_inside(base, host),
+    }
+}
+
+/// A host, or (with a leading period) every host below a domain.
+fn host_inside(base: &str, host: &str) -> bool {
+    let (base, host) = (base.to_ascii_lowercase(), host.to_ascii_lowercase());
+    if base.starts_with('.') { host.len() > base.len() && host.ends_with(&base) } else { base.is_empty() || host == base }
+}
+
+/// The domain itself and everything below it.
+fn dns_inside(base: &str, name: &str) -> bool {
+    let (base, name) = (base.to_ascii_lowercase(), name.to_ascii_lowercase());
+    let base = base.trim_start_matches('.');
+    base.is_empty() || name == base || name.strip_suffix(base).is_some_and(|rest| rest.ends_with('.'))
+}
+
+fn uri_host(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    (!host.is_empty() && !host.starts_with('[')).then_some(host)
+}
+
+/// An address and a mask, both of the length of the name.
+fn ip_inside(base: &[u8], name: &[u8]) -> bool {
+    let Some((network, mask)) = base.split_at_checked(name.len()) else { return false };
+    mask.len() == name.len() && network.iter().zip(mask).zip(name).all(|((network, mask), byte)| network & mask == byte & mask)
+}
+
+fn text(name: &GeneralName) -> String {
+    match name {
+        GeneralName::Rfc822(text) | GeneralName::SmtpUtf8(text) | GeneralName::Dns(text) | GeneralName::Uri(text) => text.clone(),
+        GeneralName::Directory(name) => name.to_string(),
+        GeneralName::Ip(bytes) => format!("{bytes:?}"),
+        GeneralName::Other => "another name".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mail_constraints_bind_hosts_domains_and_mailboxes() {
+        assert!(mail_inside("a.example", "jane@A.example"));
+        assert!(!mail_inside("a.example", "jane@mail.a.example"));
+        assert!(mail_inside(".a.example", "jane@mail.a.example"));
+        assert!(!mail_inside(".a.example", "jane@a.example"));
+        assert!(mail_inside("jane@a.example", "jane@a.example"));
+        assert!(!mail_inside("jane@a.example", "joe@a.example"));
+        assert!(dns_inside("a.example", "mail.a.example") && !dns_inside("a.example", "xa.example"));
+        assert!(
+            ip_inside(&[10, 0, 0, 0, 255, 0, 0, 0], &[10, 1, 2, 3]) && !ip_inside(&[10, 0, 0, 0, 255, 0, 0, 0], &[11, 1, 2, 3])
+        );
+    }
+}

@@ -1,0 +1,304 @@
+//! Path validation, step by step as RFC 5280 section 6.1 names them.
+
+use crate::asn1::{Oid, oid};
+use crate::crypto::algorithm::{KeyAlgorithm, SignatureAlgorithm, Strength};
+use crate::crypto::key::PublicKey;
+use crate::pki::name_constraints::NameConstraints;
+use crate::pki::{Certificate, Crl, Reason, ReasonCode, Revocation, RevocationStatus, Usage};
+use crate::time::Timestamp;
+
+/// What the first certificate of a path shall be good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Signatures on mail (RFC 8550 4.4.2).
+    MailSign,
+    /// Encryption of mail.
+    MailEncrypt,
+    /// A TLS server.
+    TlsServer,
+    /// Anything.
+    Any,
+}
+
+/// What a validation knows beside the path.
+pub(in crate::pki) struct Inputs<'a> {
+    pub(in crate::pki) purpose: Purpose,
+    pub(in crate::pki) at: Timestamp,
+    pub(in crate::pki) crls: &'a [Crl],
+    pub(in crate::pki) revocation: Revocation,
+}
+
+/// What a validation found.
+pub(in crate::pki) struct Findings {
+    pub(in crate::pki) reasons: Vec<Reason>,
+    pub(in crate::pki) revocation: RevocationStatus,
+}
+
+/// Validates a path whose last certificate is the trust anchor and whose signatures were checked while it was built.
+pub(in crate::pki) fn validate(path: &[Certificate], inputs: &Inputs<'_>) -> Findings {
+    let mut state = State { inputs, reasons: Vec::new(), revocation: initial_revocation(inputs), constraints: Vec::new() };
+    let Some((anchor, below)) = path.split_last() else {
+        return Findings { reasons: state.reasons, revocation: state.revocation };
+    };
+    // 6.1.2: the anchor is trusted as it is; its constraints and its end bind, too, since we hold the whole certificate
+    state.basic_validity(anchor);
+    if !below.is_empty() {
+        state.take_constraints(anchor);
+        state.anchor_extended_key_usage(anchor);
+    }
+    let mut issuer = anchor;
+    for (at, certificate) in below.iter().enumerate().rev() {
+        state.basic_certificate_processing(certificate, issuer, at);
+        if at > 0 {
+            state.prepare_for_next(certificate, path.get(1..=at).unwrap_or_default());
+        }
+        issuer = certificate;
+    }
+    if let Some(leaf) = path.first() {
+        state.wrap_up(leaf);
+    }
+    Findings { reasons: state.reasons, revocation: state.revocation }
+}
+
+fn initial_revocation(inputs: &Inputs<'_>) -> RevocationStatus {
+    if inputs.revocation == Revocation::Off { RevocationStatus::Off } else { RevocationStatus::Good }
+}
+
+struct State<'a> {
+    inputs: &'a Inputs<'a>,
+    reasons: Vec<Reason>,
+    revocation: RevocationStatus,
+    constraints: Vec<(String, NameConstraints)>,
+}
+
+/// Extensions whose meaning this room knows, or that only policies use (those are processed later: accepting them as unconstrained
+/// never widens what a path is trusted for here, because no policy is asked for).
+const KNOWN: &[Oid] = &[
+    oid::SUBJECT_KEY_IDENTIFIER,
+    oid::AUTHORITY_KEY_IDENTIFIER,
+    oid::KEY_USAGE,
+    oid::EXTENDED_KEY_USAGE,
+    oid::BASIC_CONSTRAINTS,
+    oid::SUBJECT_ALT_NAME,
+    oid::ISSUER_ALT_NAME,
+    oid::NAME_CONSTRAINTS,
+    oid::CERTIFICATE_POLICIES,
+    oid::CRL_DISTRIBUTION_POINTS,
+    oid::AUTHORITY_INFO_ACCESS,
+];
+
+impl State<'_> {
+    fn error(&mut self, code: ReasonCode, text: String) {
+        self.reasons.push(Reason::error(code, text));
+    }
+
+    /// 6.1.3: signature (done by the builder), validity, revocation, names, constraints.
+    fn basic_certificate_processing(&mut self, certificate: &Certificate, issuer: &Certificate, at: usize) {
+        self.basic_validity(certificate);
+        self.basic_signature_strength(certificate);
+        self.basic_revocation(certificate, issuer);
+        if !certificate.issuer().matches(issuer.subject()) {
+            self.error(ReasonCode::SignatureInvalid, format!("certificate of {certificate} names another issuer than {issuer}"));
+        }
+        // 6.1.3 (b): self-issued certificates are not bound, except the last
+        if at == 0 || !certificate.is_self_issued() {
+            self.basic_name_constraints(certificate);
+        }
+        self.unknown_critical_extensions(certificate);
+    }
+
+    fn basic_validity(&mut self, certificate: &Certificate) {
+        let at = self.inputs.at;
+        if at < certificate.not_before() {
+            let text = format!("certificate of {certificate} begins on {} – checked for {at}", certificate.not_before());
+            self.error(ReasonCode::NotYetValid, text);
+        } else if at > certificate.not_after() {
+            let text = format!("certificate of {certificate} expired on {} – checked for {at}", certificate.not_after());
+            self.error(ReasonCode::Expired, text);
+        }
+    }
+
+    fn basic_signature_strength(&mut self, certificate: &Certificate) {
+        let Ok(algorithm) = SignatureAlgorithm::from_identifier(certificate.signature_algorithm(), None) else { return };
+        if algorithm.strength() != Strength::Good {
+            let text = format!("certificate of {certificate} is signed with {}", algorithm.name());
+            self.error(ReasonCode::WeakAlgorithm, text);
+        }
+    }
+
+    fn basic_revocation(&mut self, certificate: &Certificate, issuer: &Certificate) {
+        if self.inputs.revocation == Revocation::Off {
+            return;
+        }
+        match revocation_of(certificate, issuer, self.inputs) {
+            Found::Good => {}
+            Found::Revoked { date, reason } => {
+                self.revocation = RevocationStatus::Revoked;
+                self.error(ReasonCode::Revoked, format!("certificate of {certificate} was revoked on {date} – {reason}"));
+            }
+            Found::Unknown => {
+                if self.revocation == RevocationStatus::Good {
+                    self.revocation = RevocationStatus::Unknown;
+                }
+                let text =
+                    format!("no current revocation list of {issuer} is at hand – whether {certificate} was revoked is not known");
+                let reason = match self.inputs.revocation {
+                    Revocation::Hard => Reason::error(ReasonCode::RevocationUnknown, text),
+                    _ => Reason::warning(ReasonCode::RevocationUnknown, text),
+                };
+                self.reasons.push(reason.fix("--crl FILE"));
+            }
+        }
+    }
+
+    fn basic_name_constraints(&mut self, certificate: &Certificate) {
+        let mut found = Vec::new();
+        for (by, constraints) in &self.constraints {
+            match constraints.forbids(certificate) {
+                Ok(Some(name)) => found.push(format!("{name} of {certificate} is outside of what {by} may vouch for")),
+                Ok(None) => {}
+                Err(error) => found.push(format!("the names of {certificate} cannot be read – {error}")),
+            }
+        }
+        found.into_iter().for_each(|text| self.error(ReasonCode::NameConstraints, text));
+    }
+
+    fn unknown_critical_extensions(&mut self, certificate: &Certificate) {
+        for extension in certificate.extensions() {
+            if extension.critical && !KNOWN.contains(&extension.oid) {
+                let name = oid::name(&extension.oid).map_or_else(|| extension.oid.to_string(), str::to_owned);
+                let text = format!("certificate of {certificate} has the critical extension {name}, which is not known here");
+                self.error(ReasonCode::UnknownCriticalExtension, text);
+            }
+        }
+    }
+
+    /// 6.1.4: what a certificate must be to sign the next one; `below` are the certificates under it, the leaf left out.
+    fn prepare_for_next(&mut self, certificate: &Certificate, up_to: &[Certificate]) {
+        self.take_constraints(certificate);
+        match certificate.basic_constraints() {
+            Some(constraints) if constraints.is_ca => self.path_length(certificate, constraints.path_len, up_to),
+            _ => self.error(ReasonCode::BasicConstraints, format!("certificate of {certificate} is not an authority's")),
+        }
+        if certificate.key_usage().is_some_and(|usage| !usage.allows(Usage::KeyCertSign)) {
+            self.error(ReasonCode::KeyUsage, format!("certificate of {certificate} may not sign certificates"));
+        }
+        self.key_strength(certificate);
+        self.extended_key_usage(certificate);
+    }
+
+    /// 6.1.4 (l), (m): how many certificates that are not self-issued may stand between this one and the leaf.
+    fn path_length(&mut self, certificate: &Certificate, path_len: Option<u64>, up_to: &[Certificate]) {
+        let Some((_, between)) = up_to.split_last() else { return };
+        let count = between.iter().filter(|c| !c.is_self_issued()).count();
+        if path_len.is_some_and(|limit| u64::try_from(count).unwrap_or(u64::MAX) > limit) {
+            self.error(ReasonCode::PathTooLong, format!("more certificates stand below {certificate} than it allows"));
+        }
+    }
+
+    fn take_constraints(&mut self, certificate: &Certificate) {
+        match NameConstraints::of(certificate) {
+            Ok(Some(constraints)) => self.constraints.push((certificate.to_string(), constraints)),
+            Ok(None) => {}
+            Err(error) => {
+                self.error(
+                    ReasonCode::NameConstraints,
+                    format!("the name constraints of {certificate} cannot be held – {error}"),
+                );
+            }
+        }
+    }
+
+    fn anchor_extended_key_usage(&mut self, anchor: &Certificate) {
+        self.extended_key_usage(anchor);
+        if let Some(constraints) = anchor.basic_constraints()
+            && !constraints.is_ca
+        {
+            self.error(ReasonCode::BasicConstraints, format!("certificate of {anchor} is not an authority's"));
+        }
+    }
+
+    /// Extended key usages of authorities bind those below, as every validator in use has it.
+    fn extended_key_usage(&mut self, certificate: &Certificate) {
+        let wanted = match self.inputs.purpose {
+            Purpose::MailSign | Purpose::MailEncrypt => oid::EMAIL_PROTECTION,
+            Purpose::TlsServer => oid::SERVER_AUTH,
+            Purpose::Any => return,
+        };
+        if certificate.extension(&oid::EXTENDED_KEY_USAGE).is_none() {
+            return;
+        }
+        let usages = certificate.extended_key_usage().unwrap_or_default();
+        if !usages.contains(&wanted) && !usages.contains(&oid::ANY_EXTENDED_KEY_USAGE) {
+            let what = oid::name(&wanted).unwrap_or("this purpose");
+            self.error(ReasonCode::NotForMail, format!("certificate of {certificate} is not for {what}"));
+        }
+    }
+
+    /// 6.1.5 and RFC 8550 4.4: what the first certificate must be.
+    fn wrap_up(&mut self, leaf: &Certificate) {
+        self.extended_key_usage(leaf);
+        let Some(key) = self.key_strength(leaf) else { return };
+        let Some(usage) = leaf.key_usage() else { return };
+        let wanted: &[Usage] = match (self.inputs.purpose, key.algorithm()) {
+            (Purpose::MailSign, _) => &[Usage::DigitalSignature, Usage::NonRepudiation],
+            (Purpose::MailEncrypt, KeyAlgorithm::Rsa(_)) => &[Usage::KeyEncipherment],
+            (Purpose::MailEncrypt, _) => &[Usage::KeyAgreement],
+            (Purpose::TlsServer | Purpose::Any, _) => return,
+        };
+        if !wanted.iter().any(|wanted| usage.allows(*wanted)) {
+            let names: Vec<&str> = wanted.iter().map(|usage| usage.name()).collect();
+            self.error(ReasonCode::KeyUsage, format!("certificate of {leaf} does not allow {}", names.join(" or ")));
+        }
+    }
+
+    /// RFC 8550 4.3: RSA keys under 2 048 bits are historic; under 1 024 they are no keys.
+    fn key_strength(&mut self, certificate: &Certificate) -> Option<PublicKey> {
+        match certificate.public_key() {
+            Ok(key) => {
+                if let KeyAlgorithm::Rsa(bits) = key.algorithm()
+                    && bits < 2048
+                {
+                    let code = if bits < 1024 { ReasonCode::Malformed } else { ReasonCode::WeakAlgorithm };
+                    self.error(code, format!("certificate of {certificate} has an RSA key of {bits} bits"));
+                }
+                Some(key)
+            }
+            Err(error) => {
+                self.error(ReasonCode::Malformed, format!("the key of {certificate} cannot be read – {error}"));
+                None
+            }
+        }
+    }
+}
+
+enum Found {
+    Good,
+    Revoked { date: Timestamp, reason: &'static str },
+    Unknown,
+}
+
+/// Asks the lists at hand. A list counts when its issuer signed it, may sign lists, and it is current (RFC 5280 6.3).
+fn revocation_of(certificate: &Certificate, issuer: &Certificate, inputs: &Inputs<'_>) -> Found {
+    let Ok(key) = issuer.public_key() else { return Found::Unknown };
+    if issuer.key_usage().is_some_and(|usage| !usage.allows(Usage::CrlSign)) {
+        return Found::Unknown;
+    }
+    let mut answer = Found::Unknown;
+    for crl in inputs.crls {
+        if !crl.issuer().matches(certificate.issuer()) || crl.verify_signature(&key).is_err() {
+            continue;
+        }
+        // a revocation stays true when its list is old
+        if let Some(entry) = crl.lookup(certificate.serial())
+            && entry.date <= inputs.at
+        {
+            return Found::Revoked { date: entry.date, reason: entry.reason_name() };
+        }
+        let current = crl.this_update() <= inputs.at && crl.next_update().is_none_or(|next| inputs.at <= next);
+        if current && crl.is_complete() {
+            answer = Found::Good;
+        }
+    }
+    answer
+}
