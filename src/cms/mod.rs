@@ -1,1 +1,27 @@
-//! Reads and writes Cryptographic Message Syntax (RFC 5652, 5083); decides no trust.
+//! Reads and writes Cryptographic Message Syntax (RFC 5652, 5083, 8551).
+//!
+//! Uses: pki (certificates as values), crypto, asn1. Never: mime, keys, trust decisions.
+//! Holds always: a parsed structure keeps the exact bytes that were signed; content of any size passes through; what a decryption
+//! gives before it ends well is for a private spool and for nobody's eyes.
+
+mod attribute;
+mod capabilities;
+mod enveloped;
+mod error;
+mod reader;
+mod recipient;
+mod sign;
+mod signed;
+mod signer;
+mod write;
+
+pub use attribute::{Attribute, Attributes};
+pub use capabilities::{Capabilities, Capability};
+pub use enveloped::{Candidate, EnvelopedReader, Key, Opened};
+pub use error::Error;
+pub use reader::{Content, open};
+pub use recipient::{Recipient, RecipientId, RecipientKind};
+pub use sign::{SignedBuilder, SignerOptions};
+pub use signed::{SignedData, SignedReader};
+pub use signer::{SignatureCheck, Signer, SignerId};
+pub use write::{EnvelopedBuilder, To, certificates_only};

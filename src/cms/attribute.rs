@@ -1,0 +1,101 @@
+//! Signed and unsigned attributes (RFC 5652 5.3, 11).
+
+use crate::asn1::{Cursor, Element, Oid, Tag, encode, oid};
+use crate::cms::Error;
+use crate::limits::{LimitReached, Limits};
+
+/// One attribute: its type and its values as received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// Which attribute.
+    pub oid: Oid,
+    /// Each value, encoded.
+    pub values: Vec<Vec<u8>>,
+}
+
+impl Attribute {
+    /// An attribute with one value.
+    pub fn new(oid: Oid, value: Vec<u8>) -> Self {
+        Self { oid, values: vec![value] }
+    }
+
+    /// Writes it.
+    pub fn to_der(&self) -> Vec<u8> {
+        encode::sequence(&[encode::oid(&self.oid), encode::set_of(self.values.clone())])
+    }
+}
+
+/// A set of attributes, with the bytes as received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attributes {
+    list: Vec<Attribute>,
+    content: Vec<u8>,
+    sorted: bool,
+}
+
+impl Attributes {
+    /// Reads a set whose tag is implicit.
+    pub(in crate::cms) fn from_element(element: &Element<'_>, limits: &Limits) -> Result<Self, Error> {
+        if element.content.len() > limits.attribute_bytes {
+            let limit = u64::try_from(limits.attribute_bytes).unwrap_or(u64::MAX);
+            return Err(Error::Limit(LimitReached { name: "attribute bytes", limit }));
+        }
+        let mut set = element.cursor()?;
+        let (mut list, mut raws) = (Vec::new(), Vec::new());
+        while !set.is_empty() {
+            let one = set.expect(Tag::SEQUENCE)?;
+            raws.push(one.raw);
+            let mut fields = one.cursor()?;
+            let oid = fields.oid()?;
+            let mut values = fields.set()?;
+            let mut found = Vec::new();
+            while !values.is_empty() {
+                found.push(values.any()?.raw.to_vec());
+            }
+            list.push(Attribute { oid, values: found });
+        }
+        Ok(Self { list, content: element.content.to_vec(), sorted: raws.is_sorted() })
+    }
+
+    /// The bytes that are signed: the set as received under the tag SET OF (RFC 5652 5.4).
+    pub fn signed_bytes(&self) -> Vec<u8> {
+        encode::tlv(Tag::SET, &self.content)
+    }
+
+    /// Whether the order is that of DER, as the standard has it.
+    pub fn is_sorted(&self) -> bool {
+        self.sorted
+    }
+
+    /// Every attribute.
+    pub fn iter(&self) -> impl Iterator<Item = &Attribute> {
+        self.list.iter()
+    }
+
+    /// The one value of an attribute; `None` where it is absent, an error where it stands twice or has not exactly one value.
+    pub fn single(&self, oid: &Oid) -> Result<Option<&[u8]>, Error> {
+        let mut found = self.list.iter().filter(|a| a.oid == *oid);
+        let Some(first) = found.next() else { return Ok(None) };
+        match (first.values.as_slice(), found.next()) {
+            ([value], None) => Ok(Some(value)),
+            _ => Err(Error::Malformed("an attribute that must have one value has another number")),
+        }
+    }
+}
+
+/// The hash of a certificate in SigningCertificate or SigningCertificateV2 (RFC 5035 3, 4): digest and value.
+pub(in crate::cms) fn ess_cert_hash(attributes: &Attributes) -> Result<Option<(Oid, Vec<u8>)>, Error> {
+    if let Some(value) = attributes.single(&oid::SIGNING_CERTIFICATE_V2)? {
+        let mut id = Cursor::new(value).sequence()?.sequence()?.sequence()?;
+        let digest = match id.optional(Tag::SEQUENCE)? {
+            Some(algorithm) => algorithm.cursor()?.oid()?,
+            None => oid::SHA256,
+        };
+        return Ok(Some((digest, id.octet_string()?.into_owned())));
+    }
+    if let Some(value) = attributes.single(&oid::SIGNING_CERTIFICATE)? {
+        let mut id = Cursor::new(value).sequence()?.sequence()?.sequence()?;
+        return Ok(Some((oid::SHA1, id.octet_string()?.into_owned())));
+    }
+    Ok(None)
+}

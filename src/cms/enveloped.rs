@@ -1,0 +1,197 @@
+//! EnvelopedData (RFC 5652 6) and AuthEnvelopedData (RFC 5083): read in one pass.
+
+use std::io::{Read, Write};
+
+use crate::asn1::reader::Reader;
+use crate::asn1::{Cursor, Oid, Tag, encode};
+use crate::cms::reader::{end, read_oid};
+use crate::cms::{Error, Recipient, RecipientKind};
+use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters, ContentCipher};
+use crate::crypto::cipher::Decryptor;
+use crate::crypto::key::PrivateKey;
+use crate::crypto::random::Random;
+use crate::limits::{Budget, Limits};
+use crate::pki::Certificate;
+use crate::secret::Secret;
+
+/// An encrypted message whose content is still to be read.
+#[derive(Debug)]
+pub struct EnvelopedReader<R> {
+    reader: Reader<R>,
+    limits: Limits,
+    authenticated: bool,
+    recipients: Vec<Recipient>,
+    content_type: Oid,
+    algorithm: AlgorithmIdentifier,
+}
+
+/// A key to try.
+#[derive(Clone, Copy)]
+pub enum Key<'a> {
+    /// A private key; with its certificate it is tried where the certificate is named, without one on every recipient that it fits.
+    Private {
+        /// The certificate.
+        certificate: Option<&'a Certificate>,
+        /// The private key.
+        key: &'a PrivateKey,
+    },
+    /// A password.
+    Password(&'a Secret<Vec<u8>>),
+    /// A key-encryption key.
+    Kek(&'a Secret<Vec<u8>>),
+}
+
+/// A recipient and a key that may open it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate {
+    /// Which recipient.
+    pub recipient: usize,
+    /// Which key.
+    pub key: usize,
+    /// Whether the recipient names the key; else it is a guess.
+    pub is_named: bool,
+}
+
+/// What a decryption learnt beside the content.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The type of the content.
+    pub content_type: Oid,
+    /// Whether bytes follow the structure.
+    pub has_trailing: bool,
+}
+
+impl<R: Read> EnvelopedReader<R> {
+    pub(in crate::cms) fn new(mut reader: Reader<R>, authenticated: bool, limits: &Limits) -> Result<Self, Error> {
+        reader.enter(Tag::SEQUENCE)?;
+        reader.raw()?;
+        if reader.peek()? == Some(Tag::context_constructed(0)) {
+            reader.raw()?;
+        }
+        let mut budget = Budget::new("recipients", limits.recipients);
+        let mut recipients = Vec::new();
+        reader.enter(Tag::SET)?;
+        while reader.peek()?.is_some() {
+            let found = Recipient::from_der(&reader.raw()?, limits)?;
+            budget.spend(found.len())?;
+            recipients.extend(found);
+        }
+        reader.leave()?;
+        reader.enter(Tag::SEQUENCE)?;
+        let content_type = read_oid(&mut reader)?;
+        let algorithm = AlgorithmIdentifier::from_der(&reader.raw()?)?;
+        Ok(Self { reader, limits: limits.clone(), authenticated, recipients, content_type, algorithm })
+    }
+
+    /// Whether it is AuthEnvelopedData.
+    pub fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+
+    /// The recipients.
+    pub fn recipients(&self) -> &[Recipient] {
+        &self.recipients
+    }
+
+    /// The content cipher for people.
+    pub fn cipher_name(&self) -> String {
+        self.parameters().map_or_else(|_| self.algorithm.name(), |parameters| parameters.cipher.name())
+    }
+
+    /// The content cipher and its parameters, as far as they go together with the structure: an AEAD inside EnvelopedData would be
+    /// read without its tag, a CBC inside AuthEnvelopedData would only seem authenticated (RFC 5083, 5084).
+    pub fn parameters(&self) -> Result<CipherParameters, Error> {
+        let parameters = CipherParameters::from_identifier(&self.algorithm)?;
+        match (self.authenticated, parameters.cipher.is_authenticated()) {
+            (true, false) => Err(Error::Malformed("AuthEnvelopedData with a cipher that has no tag")),
+            (false, true) => Err(Error::Malformed("EnvelopedData with a cipher whose tag it cannot carry")),
+            _ => Ok(parameters),
+        }
+    }
+
+    /// The recipients and keys worth trying, named ones first, within the bound on trials.
+    pub fn candidates(&self, keys: &[Key<'_>]) -> Vec<Candidate> {
+        let (mut named, mut guessed) = (Vec::new(), Vec::new());
+        for (at, recipient) in self.recipients.iter().enumerate() {
+            for (key_at, key) in keys.iter().enumerate() {
+                let candidate = |is_named| Candidate { recipient: at, key: key_at, is_named };
+                match (key, &recipient.kind) {
+                    (Key::Private { certificate: Some(certificate), key }, _)
+                        if recipient.fits(key) && recipient.id.names(certificate) =>
+                    {
+                        named.push(candidate(true));
+                    }
+                    (Key::Private { certificate: None, key }, _) if recipient.fits(key) => guessed.push(candidate(false)),
+                    (Key::Password(_), RecipientKind::Password { .. }) | (Key::Kek(_), RecipientKind::Kek(_)) => {
+                        guessed.push(candidate(false));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        named.extend(guessed);
+        named.truncate(self.limits.recipient_trials);
+        named
+    }
+
+    /// Recovers the content key of a candidate.
+    pub fn content_key(&self, candidate: Candidate, keys: &[Key<'_>], random: &mut dyn Random) -> Result<Secret<Vec<u8>>, Error> {
+        let missing = || Error::Malformed("no such recipient");
+        let recipient = self.recipients.get(candidate.recipient).ok_or_else(missing)?;
+        let cipher = self.parameters()?.cipher;
+        let key = match keys.get(candidate.key).ok_or_else(missing)? {
+            Key::Private { key, .. } => recipient.unwrap(key, cipher, random)?,
+            Key::Password(password) => recipient.unwrap_password(password, &self.limits)?,
+            Key::Kek(kek) => recipient.unwrap_kek(kek)?,
+        };
+        // a key of another length would be cut or stretched by someone: refuse it
+        if key.expose().len() != cipher.key_len() {
+            return Err(content_key_length(cipher));
+        }
+        Ok(key)
+    }
+
+    /// Decrypts to the end. `sink` gets content before its check: it must be a spool that nobody reads until this says `Ok`.
+    pub fn decrypt(mut self, key: &Secret<Vec<u8>>, sink: &mut dyn Write) -> Result<Opened, Error> {
+        let parameters = self.parameters()?;
+        let mut decryptor = Decryptor::new(&parameters, key.expose())?;
+        let mut plain = Secret::new(Vec::new());
+        if !self.reader.peek()?.is_some_and(|tag| tag.same_type(Tag::context(0))) {
+            return Err(Error::Malformed("an encrypted message without encrypted content"));
+        }
+        let mut octets = self.reader.octets(Tag::context(0))?;
+        while let Some(piece) = self.reader.next_piece(&mut octets)? {
+            decryptor.update(piece, plain.expose_mut());
+            sink.write_all(plain.expose())?;
+            plain.expose_mut().clear();
+        }
+        self.reader.leave()?;
+        let (aad, tag) = self.authentication()?;
+        decryptor.finish(&aad, tag.as_deref(), plain.expose_mut())?;
+        sink.write_all(plain.expose())?;
+        self.reader.skip_rest()?;
+        let content_type = self.content_type;
+        let has_trailing = end(self.reader, 3)?;
+        Ok(Opened { content_type, has_trailing })
+    }
+
+    /// The authenticated attributes as the DER of a SET OF, and the tag (RFC 5083 2.1, 2.2).
+    fn authentication(&mut self) -> Result<(Vec<u8>, Option<Vec<u8>>), Error> {
+        if !self.authenticated {
+            return Ok((Vec::new(), None));
+        }
+        let mut aad = Vec::new();
+        if self.reader.peek()? == Some(Tag::context_constructed(1)) {
+            let raw = self.reader.raw()?;
+            aad = encode::tlv(Tag::SET, Cursor::new(&raw).any()?.content);
+        }
+        let raw = self.reader.raw()?;
+        let tag = Cursor::new(&raw).octet_string()?.into_owned();
+        Ok((aad, Some(tag)))
+    }
+}
+
+/// RSA v1.5 gives a key of the right length in any case, so this tells nothing about its padding.
+fn content_key_length(_: ContentCipher) -> Error {
+    Error::DecryptionFailed
+}

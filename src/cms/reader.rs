@@ -1,0 +1,52 @@
+//! The outermost structure: what kind of cryptographic message it is.
+
+use std::io::Read;
+
+use crate::asn1::reader::Reader;
+use crate::asn1::{Cursor, Oid, Tag, oid};
+use crate::cms::{EnvelopedReader, Error, SignedReader};
+use crate::limits::Limits;
+
+/// What a ContentInfo holds.
+#[derive(Debug)]
+pub enum Content<R> {
+    /// SignedData.
+    Signed(SignedReader<R>),
+    /// EnvelopedData or AuthEnvelopedData.
+    Enveloped(EnvelopedReader<R>),
+    /// Something else, by its content type.
+    Other(Oid),
+}
+
+/// Opens a ContentInfo, in DER or BER.
+///
+/// `ContentInfo ::= SEQUENCE { contentType OBJECT IDENTIFIER, content [0] EXPLICIT ANY }` (RFC 5652 3)
+pub fn open<R: Read>(source: R, limits: &Limits) -> Result<Content<R>, Error> {
+    let mut reader = Reader::new(source, limits);
+    reader.enter(Tag::SEQUENCE)?;
+    let kind = read_oid(&mut reader)?;
+    match kind {
+        oid::ID_SIGNED_DATA => {
+            reader.enter(Tag::context_constructed(0))?;
+            SignedReader::new(reader, limits).map(Content::Signed)
+        }
+        oid::ID_ENVELOPED_DATA | oid::ID_AUTH_ENVELOPED_DATA => {
+            reader.enter(Tag::context_constructed(0))?;
+            EnvelopedReader::new(reader, kind == oid::ID_AUTH_ENVELOPED_DATA, limits).map(Content::Enveloped)
+        }
+        other => Ok(Content::Other(other)),
+    }
+}
+
+/// Reads an OBJECT IDENTIFIER from the stream.
+pub(in crate::cms) fn read_oid<R: Read>(reader: &mut Reader<R>) -> Result<Oid, Error> {
+    Ok(Cursor::new(&reader.raw()?).oid()?)
+}
+
+/// Leaves what is open, and looks whether bytes follow.
+pub(in crate::cms) fn end<R: Read>(mut reader: Reader<R>, open: usize) -> Result<bool, Error> {
+    for _ in 0..open {
+        reader.leave()?;
+    }
+    Ok(reader.finish().is_err())
+}

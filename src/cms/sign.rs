@@ -1,0 +1,226 @@
+//! Writes SignedData.
+
+use std::io::{Read, Write};
+
+use crate::asn1::{Tag, encode, oid, writer::Writer};
+use crate::cms::{Attribute, Capabilities, Error};
+use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, SignatureAlgorithm};
+use crate::crypto::digest::{self, Digest};
+use crate::crypto::key::PrivateKey;
+use crate::crypto::random::Random;
+use crate::crypto::signature::{self, Input};
+use crate::pki::Certificate;
+use crate::time::Timestamp;
+
+/// How one signer signs.
+#[derive(Debug, Clone)]
+pub struct SignerOptions {
+    /// The digest of the content.
+    pub digest: DigestAlgorithm,
+    /// The signature algorithm.
+    pub algorithm: SignatureAlgorithm,
+    /// The time to claim.
+    pub signing_time: Option<Timestamp>,
+}
+
+impl SignerOptions {
+    /// The usual algorithm for the key, or RSA-PSS, with this digest; Ed25519 goes with SHA-512 (RFC 8419 2.3).
+    pub fn for_key(key: &PrivateKey, digest: DigestAlgorithm, is_pss: bool) -> Result<Self, Error> {
+        let mut algorithm = SignatureAlgorithm::default_for(key.algorithm(), digest)?;
+        if is_pss {
+            if !key.algorithm().is_rsa() {
+                return Err(Error::Unsupported("RSA-PSS with a key that is not RSA".to_owned()));
+            }
+            algorithm = SignatureAlgorithm::pss(digest);
+        }
+        Ok(Self { digest: algorithm.digest(), algorithm, signing_time: None })
+    }
+}
+
+/// Collects signers and certificates, then signs.
+pub struct SignedBuilder<'a> {
+    signers: Vec<(&'a Certificate, &'a PrivateKey, SignerOptions)>,
+    certificates: Vec<Certificate>,
+}
+
+impl std::fmt::Debug for SignedBuilder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SignedBuilder({} signers)", self.signers.len())
+    }
+}
+
+impl<'a> SignedBuilder<'a> {
+    /// Signs with this certificate and its key.
+    pub fn new(certificate: &'a Certificate, key: &'a PrivateKey, options: SignerOptions) -> Self {
+        let builder = Self { signers: Vec::new(), certificates: Vec::new() };
+        builder.signer(certificate, key, options)
+    }
+
+    /// Adds a signer.
+    #[must_use]
+    pub fn signer(mut self, certificate: &'a Certificate, key: &'a PrivateKey, options: SignerOptions) -> Self {
+        self.signers.push((certificate, key, options));
+        self.certificate(certificate)
+    }
+
+    /// Adds a certificate for whoever verifies.
+    #[must_use]
+    pub fn certificate(mut self, certificate: &Certificate) -> Self {
+        if !self.certificates.contains(certificate) {
+            self.certificates.push(certificate.clone());
+        }
+        self
+    }
+
+    /// The digest algorithms, each once.
+    pub fn digests(&self) -> Vec<DigestAlgorithm> {
+        let mut found = Vec::new();
+        for (_, _, options) in &self.signers {
+            if !found.contains(&options.digest) {
+                found.push(options.digest);
+            }
+        }
+        found
+    }
+
+    /// Signs content that stands elsewhere; the structure is DER.
+    pub fn detached(&self, content: &[u8], random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+        let hashed: Vec<_> = self.digests().into_iter().map(|algorithm| (algorithm, digest::of(algorithm, content))).collect();
+        let signed = encode::sequence(&[
+            encode::integer_u64(self.version()),
+            self.digest_set(),
+            encode::sequence(&[encode::oid(&oid::ID_DATA)]),
+            self.certificate_set(),
+            self.signer_set(&hashed, random)?,
+        ]);
+        Ok(encode::sequence(&[encode::oid(&oid::ID_SIGNED_DATA), encode::explicit(0, &signed)]))
+    }
+
+    /// Signs content and carries it inside; the structure is BER, written as the content goes by.
+    pub fn opaque(&self, content: &mut dyn Read, sink: &mut dyn Write, random: &mut dyn Random) -> Result<(), Error> {
+        let mut hashes: Vec<Digest> = self.digests().into_iter().map(Digest::new).collect();
+        let mut writer = Writer::new(sink);
+        writer.open(Tag::SEQUENCE)?;
+        writer.der(&encode::oid(&oid::ID_SIGNED_DATA))?;
+        writer.open(Tag::context(0))?;
+        writer.open(Tag::SEQUENCE)?;
+        writer.der(&encode::integer_u64(self.version()))?;
+        writer.der(&self.digest_set())?;
+        writer.open(Tag::SEQUENCE)?;
+        writer.der(&encode::oid(&oid::ID_DATA))?;
+        writer.open(Tag::context(0))?;
+        writer.open(Tag::OCTET_STRING)?;
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let read = fill(content, &mut buffer)?;
+            let piece = buffer.get(..read).unwrap_or_default();
+            if piece.is_empty() {
+                break;
+            }
+            hashes.iter_mut().for_each(|hash| hash.update(piece));
+            writer.piece(piece)?;
+        }
+        writer.close()?;
+        writer.close()?;
+        writer.close()?;
+        let hashed: Vec<_> = hashes.into_iter().map(|hash| (hash.algorithm(), hash.finish())).collect();
+        writer.der(&self.certificate_set())?;
+        writer.der(&self.signer_set(&hashed, random)?)?;
+        writer.close()?;
+        writer.close()?;
+        writer.close()?;
+        writer.finish()?;
+        Ok(())
+    }
+
+    /// RFC 5652 5.1: version 1, for signers named by issuer and serial number, and plain data.
+    fn version(&self) -> u64 {
+        1
+    }
+
+    fn digest_set(&self) -> Vec<u8> {
+        encode::set_of(self.digests().into_iter().map(|digest| digest.identifier().to_der()).collect())
+    }
+
+    fn certificate_set(&self) -> Vec<u8> {
+        let certificates = self.certificates.iter().map(|certificate| certificate.der().to_vec()).collect();
+        encode::implicit(0, &encode::set_of(certificates))
+    }
+
+    fn signer_set(&self, hashed: &[(DigestAlgorithm, Vec<u8>)], random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+        let mut infos = Vec::new();
+        for (certificate, key, options) in &self.signers {
+            let digest = hashed.iter().find(|(algorithm, _)| *algorithm == options.digest).map(|(_, digest)| digest.as_slice());
+            infos.push(signer_info(certificate, key, options, digest.unwrap_or_default(), random)?);
+        }
+        Ok(encode::set_of(infos))
+    }
+}
+
+/// `SignerInfo` with the attributes that readers check.
+fn signer_info(
+    certificate: &Certificate,
+    key: &PrivateKey,
+    options: &SignerOptions,
+    content_digest: &[u8],
+    random: &mut dyn Random,
+) -> Result<Vec<u8>, Error> {
+    let digest = options.digest.identifier();
+    let algorithm = signer_identifier(options.algorithm);
+    let mut attributes = vec![
+        Attribute::new(oid::CONTENT_TYPE, encode::oid(&oid::ID_DATA)),
+        Attribute::new(oid::MESSAGE_DIGEST, encode::octet_string(content_digest)),
+        Attribute::new(oid::SMIME_CAPABILITIES, Capabilities::ours().to_der()),
+        Attribute::new(oid::SIGNING_CERTIFICATE_V2, signing_certificate_v2(certificate)),
+        Attribute::new(
+            oid::CMS_ALGORITHM_PROTECTION,
+            encode::sequence(&[digest.to_der(), encode::implicit(1, &algorithm.to_der())]),
+        ),
+    ];
+    if let Some(time) = options.signing_time {
+        attributes.push(Attribute::new(oid::SIGNING_TIME, encode::time(time)));
+    }
+    let attributes = encode::set_of(attributes.iter().map(Attribute::to_der).collect());
+    let signature = signature::sign(key, options.algorithm, Input::Message(&attributes), random)?;
+    Ok(encode::sequence(&[
+        encode::integer_u64(1),
+        encode::sequence(&[certificate.issuer().der().to_vec(), encode::tlv(Tag::INTEGER, certificate.serial())]),
+        digest.to_der(),
+        encode::implicit(0, &attributes),
+        algorithm.to_der(),
+        encode::octet_string(&signature),
+    ]))
+}
+
+/// RSA PKCS#1 v1.5 is named rsaEncryption in a SignerInfo, as every reader expects (RFC 3370 3.2).
+fn signer_identifier(algorithm: SignatureAlgorithm) -> AlgorithmIdentifier {
+    match algorithm {
+        SignatureAlgorithm::RsaPkcs1(_) => AlgorithmIdentifier::with_null(oid::RSA_ENCRYPTION),
+        other => other.identifier(),
+    }
+}
+
+/// `SigningCertificateV2 ::= SEQUENCE { certs SEQUENCE OF ESSCertIDv2 { hashAlgorithm DEFAULT sha256, certHash, issuerSerial } }` (RFC 5035)
+fn signing_certificate_v2(certificate: &Certificate) -> Vec<u8> {
+    let general_names = encode::sequence(&[encode::explicit(4, certificate.issuer().der())]);
+    let issuer_serial = encode::sequence(&[general_names, encode::tlv(Tag::INTEGER, certificate.serial())]);
+    let id = encode::sequence(&[encode::octet_string(&certificate.fingerprint()), issuer_serial]);
+    encode::sequence(&[encode::sequence(&[id])])
+}
+
+/// Reads until the buffer is full or the source ends.
+pub(in crate::cms) fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, Error> {
+    let mut filled = 0;
+    while let Some(space) = buffer.get_mut(filled..).filter(|space| !space.is_empty()) {
+        match source.read(space) {
+            Ok(0) => break,
+            Ok(read) => filled = filled.saturating_add(read),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::Io(error)),
+        }
+    }
+    Ok(filled)
+}
+
+/// Bytes of one piece of streamed content.
+pub(in crate::cms) const PIECE: usize = 64 << 10;

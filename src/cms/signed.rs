@@ -1,0 +1,181 @@
+//! SignedData (RFC 5652 5): read in one pass, hashing the content as it goes by.
+
+use std::io::{Read, Write};
+
+use crate::asn1::reader::Reader;
+use crate::asn1::{Cursor, Oid, Tag};
+use crate::cms::reader::{end, read_oid};
+use crate::cms::{Error, Signer};
+use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm};
+use crate::crypto::digest::{self, Digest};
+use crate::limits::{Budget, Limits};
+use crate::pki::Certificate;
+
+/// A SignedData whose content is still to be read.
+#[derive(Debug)]
+pub struct SignedReader<R> {
+    reader: Reader<R>,
+    limits: Limits,
+    declared: Vec<AlgorithmIdentifier>,
+    content_type: Oid,
+}
+
+/// A SignedData that was read.
+#[derive(Debug, Clone)]
+pub struct SignedData {
+    /// The type of the content, as data.
+    pub content_type: Oid,
+    /// Whether the content was inside.
+    pub has_content: bool,
+    /// The certificates.
+    pub certificates: Vec<Certificate>,
+    /// Certificates of kinds that cannot be read; kept apart, never fatal.
+    pub odd_certificates: Vec<Vec<u8>>,
+    /// Revocation lists, encoded.
+    pub crls: Vec<Vec<u8>>,
+    /// The signers.
+    pub signers: Vec<Signer>,
+    /// What is not as the standard has it and yet is clear.
+    pub oddities: Vec<String>,
+    digests: Vec<(DigestAlgorithm, Vec<u8>)>,
+}
+
+impl<R: Read> SignedReader<R> {
+    pub(in crate::cms) fn new(mut reader: Reader<R>, limits: &Limits) -> Result<Self, Error> {
+        reader.enter(Tag::SEQUENCE)?;
+        reader.raw()?;
+        let set = reader.raw()?;
+        let mut set = Cursor::new(&set).set()?;
+        let mut declared = Vec::new();
+        while !set.is_empty() {
+            declared.push(AlgorithmIdentifier::from_cursor(&mut set)?);
+        }
+        reader.enter(Tag::SEQUENCE)?;
+        let content_type = read_oid(&mut reader)?;
+        Ok(Self { reader, limits: limits.clone(), declared, content_type })
+    }
+
+    /// The type of the content.
+    pub fn content_type(&self) -> Oid {
+        self.content_type
+    }
+
+    /// Reads to the end. Content inside goes to `sink`; where there is none, `detached` is hashed instead.
+    pub fn read(mut self, detached: Option<&[u8]>, sink: &mut dyn Write) -> Result<SignedData, Error> {
+        let mut oddities = Vec::new();
+        let mut hashes = self.digests(&mut oddities);
+        let has_content = self.reader.peek()?.is_some();
+        if has_content {
+            self.reader.enter(Tag::context_constructed(0))?;
+            self.read_content(&mut hashes, sink)?;
+            self.reader.leave()?;
+        } else if let Some(content) = detached {
+            hashes.iter_mut().for_each(|hash| hash.update(content));
+        }
+        self.reader.leave()?;
+        let mut data = SignedData {
+            content_type: self.content_type,
+            has_content,
+            certificates: Vec::new(),
+            odd_certificates: Vec::new(),
+            crls: Vec::new(),
+            signers: Vec::new(),
+            oddities,
+            digests: hashes.into_iter().map(|hash| (hash.algorithm(), hash.finish())).collect(),
+        };
+        self.read_certificates(&mut data)?;
+        self.read_signers(&mut data)?;
+        if end(self.reader, 3)? {
+            data.oddities.push("bytes follow the SignedData".to_owned());
+        }
+        Ok(data)
+    }
+
+    /// The digests to compute: those declared; where none is, the usual ones.
+    fn digests(&self, oddities: &mut Vec<String>) -> Vec<Digest> {
+        let mut wanted: Vec<DigestAlgorithm> = Vec::new();
+        for declared in &self.declared {
+            if let Ok(algorithm) = DigestAlgorithm::from_identifier(declared)
+                && !wanted.contains(&algorithm)
+            {
+                wanted.push(algorithm);
+            }
+        }
+        if self.declared.is_empty() {
+            oddities.push("the set of digest algorithms is empty".to_owned());
+            wanted = vec![DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512, DigestAlgorithm::Sha1];
+        }
+        wanted.into_iter().map(Digest::new).collect()
+    }
+
+    /// The content is an OCTET STRING in CMS; PKCS#7 allows any type, whose content octets are hashed (RFC 2315 9.3).
+    fn read_content(&mut self, hashes: &mut [Digest], sink: &mut dyn Write) -> Result<(), Error> {
+        if self.reader.peek()?.is_some_and(|tag| tag.same_type(Tag::OCTET_STRING)) {
+            let mut octets = self.reader.octets(Tag::OCTET_STRING)?;
+            while let Some(piece) = self.reader.next_piece(&mut octets)? {
+                hashes.iter_mut().for_each(|hash| hash.update(piece));
+                sink.write_all(piece)?;
+            }
+            return Ok(());
+        }
+        let raw = self.reader.raw()?;
+        let content = Cursor::new(&raw).any()?.content;
+        hashes.iter_mut().for_each(|hash| hash.update(content));
+        sink.write_all(content)?;
+        Ok(())
+    }
+
+    fn read_certificates(&mut self, data: &mut SignedData) -> Result<(), Error> {
+        let mut budget = Budget::new("certificates", self.limits.certificates);
+        if self.reader.peek()? == Some(Tag::context_constructed(0)) {
+            self.reader.enter(Tag::context_constructed(0))?;
+            while self.reader.peek()?.is_some() {
+                budget.spend(1u64)?;
+                let raw = self.reader.raw()?;
+                match Certificate::from_der(&raw) {
+                    Ok(certificate) => data.certificates.push(certificate),
+                    Err(_) => data.odd_certificates.push(raw),
+                }
+            }
+            self.reader.leave()?;
+        }
+        if self.reader.peek()? == Some(Tag::context_constructed(1)) {
+            self.reader.enter(Tag::context_constructed(1))?;
+            while self.reader.peek()?.is_some() {
+                budget.spend(1u64)?;
+                data.crls.push(self.reader.raw()?);
+            }
+            self.reader.leave()?;
+        }
+        Ok(())
+    }
+
+    fn read_signers(&mut self, data: &mut SignedData) -> Result<(), Error> {
+        let mut budget = Budget::new("signers", self.limits.signers);
+        self.reader.enter(Tag::SET)?;
+        while self.reader.peek()?.is_some() {
+            budget.spend(1u64)?;
+            data.signers.push(Signer::from_der(&self.reader.raw()?, &self.limits)?);
+        }
+        self.reader.leave()?;
+        Ok(())
+    }
+}
+
+impl SignedData {
+    /// The digest of the content, where it was computed.
+    pub fn digest(&self, algorithm: DigestAlgorithm) -> Option<&[u8]> {
+        self.digests.iter().find(|(known, _)| *known == algorithm).map(|(_, digest)| digest.as_slice())
+    }
+
+    /// Computes the digests that signers use and the message did not declare, from the content at hand.
+    pub fn supply_digests(&mut self, content: &[u8]) {
+        let used: Vec<DigestAlgorithm> = self.signers.iter().filter_map(Signer::digest_algorithm).collect();
+        for algorithm in used {
+            if self.digest(algorithm).is_none() {
+                self.oddities.push(format!("a signer uses {}, which the message does not declare", algorithm.name()));
+                self.digests.push((algorithm, digest::of(algorithm, content)));
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Writes EnvelopedData and AuthEnvelopedData, and bundles of certificates.
+
+use std::io::{Read, Write};
+
+use crate::asn1::{Cursor, Tag, encode, oid, writer::Writer};
+use crate::cms::Error;
+use crate::cms::sign::{PIECE, fill};
+use crate::crypto::agreement::Ephemeral;
+use crate::crypto::algorithm::{
+    AlgorithmIdentifier, CipherParameters, ContentCipher, DigestAlgorithm, KeyAgreement, KeyAlgorithm, KeyTransport, KeyWrap,
+    Scheme,
+};
+use crate::crypto::cipher::Encryptor;
+use crate::crypto::key::PublicKey;
+use crate::crypto::random::Random;
+use crate::crypto::transport;
+use crate::pki::Certificate;
+use crate::secret::Secret;
+
+/// One recipient to write to.
+#[derive(Debug, Clone)]
+pub struct To<'a> {
+    /// His certificate.
+    pub certificate: &'a Certificate,
+    /// How RSA keys get the content key; EC and X25519 keys agree on it.
+    pub transport: KeyTransport,
+}
+
+/// Collects recipients, then encrypts.
+#[derive(Debug)]
+pub struct EnvelopedBuilder<'a> {
+    cipher: ContentCipher,
+    recipients: Vec<To<'a>>,
+}
+
+impl<'a> EnvelopedBuilder<'a> {
+    /// Encrypts with this cipher: AuthEnvelopedData where it has a tag, EnvelopedData else.
+    pub fn new(cipher: ContentCipher) -> Self {
+        Self { cipher, recipients: Vec::new() }
+    }
+
+    /// Adds a recipient.
+    #[must_use]
+    pub fn recipient(mut self, to: To<'a>) -> Self {
+        self.recipients.push(to);
+        self
+    }
+
+    /// Encrypts; the structure is BER, written as the content goes by.
+    pub fn encrypt(&self, content: &mut dyn Read, sink: &mut dyn Write, random: &mut dyn Random) -> Result<(), Error> {
+        let parameters = CipherParameters::generate(self.cipher, random);
+        let mut key = Secret::new(vec![0; self.cipher.key_len()]);
+        random.fill(key.expose_mut());
+        let authenticated = self.cipher.is_authenticated();
+        let mut infos = Vec::new();
+        let mut has_agreement = false;
+        for to in &self.recipients {
+            let public = to.certificate.public_key()?;
+            has_agreement |= !public.algorithm().is_rsa();
+            infos.push(recipient_info(to, &public, &key, random)?);
+        }
+        // RFC 5652 6.1: 2 with a key agreement, else 0; RFC 5083 2.1: always 0
+        let version = if has_agreement && !authenticated { 2 } else { 0 };
+        let kind = if authenticated { oid::ID_AUTH_ENVELOPED_DATA } else { oid::ID_ENVELOPED_DATA };
+        let mut writer = Writer::new(sink);
+        writer.open(Tag::SEQUENCE)?;
+        writer.der(&encode::oid(&kind))?;
+        writer.open(Tag::context(0))?;
+        writer.open(Tag::SEQUENCE)?;
+        writer.der(&encode::integer_u64(version))?;
+        writer.der(&encode::set_of(infos))?;
+        writer.open(Tag::SEQUENCE)?;
+        writer.der(&encode::oid(&oid::ID_DATA))?;
+        writer.der(&parameters.identifier().to_der())?;
+        writer.open(Tag::context(0))?;
+        let mut encryptor = Encryptor::new(&parameters, key.expose())?;
+        let (mut buffer, mut out) = (Secret::new(vec![0; PIECE]), Vec::with_capacity(PIECE.saturating_add(32)));
+        loop {
+            let read = fill(content, buffer.expose_mut())?;
+            if read == 0 {
+                break;
+            }
+            encryptor.update(buffer.expose().get(..read).unwrap_or_default(), &mut out);
+            writer.piece(&out)?;
+            out.clear();
+        }
+        let tag = encryptor.finish(&[], &mut out)?;
+        for piece in out.chunks(PIECE) {
+            writer.piece(piece)?;
+        }
+        writer.close()?;
+        writer.close()?;
+        if let Some(tag) = tag {
+            writer.der(&encode::octet_string(&tag))?;
+        }
+        writer.close()?;
+        writer.close()?;
+        writer.close()?;
+        writer.finish()?;
+        Ok(())
+    }
+}
+
+fn recipient_info(to: &To<'_>, public: &PublicKey, key: &Secret<Vec<u8>>, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+    let certificate = to.certificate;
+    let id = encode::sequence(&[certificate.issuer().der().to_vec(), encode::tlv(Tag::INTEGER, certificate.serial())]);
+    if public.algorithm().is_rsa() {
+        let encrypted = transport::encrypt(public, &to.transport, key.expose(), random)?;
+        let algorithm = to.transport.identifier().to_der();
+        return Ok(encode::sequence(&[encode::integer_u64(0), id, algorithm, encode::octet_string(&encrypted)]));
+    }
+    if !public.algorithm().encrypts() {
+        return Err(Error::Unsupported("a recipient whose key can only sign".to_owned()));
+    }
+    let agreement = KeyAgreement {
+        scheme: Scheme::Standard,
+        // RFC 5753 7.1.1: a digest as strong as the curve
+        kdf_digest: match public.algorithm() {
+            KeyAlgorithm::P384 => DigestAlgorithm::Sha384,
+            KeyAlgorithm::P521 => DigestAlgorithm::Sha512,
+            _ => DigestAlgorithm::Sha256,
+        },
+        wrap: KeyWrap::for_key_len(key.expose().len()),
+    };
+    let ephemeral = Ephemeral::generate(public.algorithm(), random)?;
+    let wrapped = ephemeral.wrap(public, &agreement, None, key.expose())?;
+    let encrypted_keys = encode::sequence(&[encode::sequence(&[id, encode::octet_string(&wrapped)])]);
+    let originator = encode::explicit(0, &encode::implicit(1, &originator_key(ephemeral.public_key())?));
+    let fields = encode::sequence(&[encode::integer_u64(3), originator, agreement.identifier().to_der(), encrypted_keys]);
+    Ok(encode::implicit(1, &fields))
+}
+
+/// `OriginatorPublicKey`: the ephemeral key, with an algorithm without parameters (RFC 5753 3.1.1).
+fn originator_key(public: &PublicKey) -> Result<Vec<u8>, Error> {
+    let mut fields = Cursor::new(public.spki()).sequence()?;
+    let algorithm = AlgorithmIdentifier::from_cursor(&mut fields)?;
+    Ok(encode::sequence(&[AlgorithmIdentifier::bare(algorithm.oid).to_der(), encode::bit_string(public.key_bits())]))
+}
+
+/// A SignedData of certificates and nothing else (RFC 8551 3.8).
+pub fn certificates_only(certificates: &[Certificate]) -> Vec<u8> {
+    let set = encode::set_of(certificates.iter().map(|certificate| certificate.der().to_vec()).collect());
+    let signed = encode::sequence(&[
+        encode::integer_u64(1),
+        encode::set_of(Vec::new()),
+        encode::sequence(&[encode::oid(&oid::ID_DATA)]),
+        encode::implicit(0, &set),
+        encode::set_of(Vec::new()),
+    ]);
+    encode::sequence(&[encode::oid(&oid::ID_SIGNED_DATA), encode::explicit(0, &signed)])
+}
