@@ -1,0 +1,252 @@
+//! Mail addresses of header fields (RFC 5322 3.4), read so that nothing else passes for one.
+
+use crate::mime::text;
+
+/// One mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailbox {
+    /// The display name, decoded.
+    pub display: Option<String>,
+    /// The part before the `@`, quotes removed.
+    pub local: String,
+    /// The part after the `@`.
+    pub domain: String,
+}
+
+impl Mailbox {
+    /// `local@domain`.
+    pub fn address(&self) -> String {
+        format!("{}@{}", self.local, self.domain)
+    }
+}
+
+/// A list of addresses that was read; what cannot be read is said.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AddressList {
+    /// The mailboxes, those of groups included.
+    pub mailboxes: Vec<Mailbox>,
+    /// Whether something in the value is no address; then nothing should rest on the list alone.
+    pub has_junk: bool,
+}
+
+/// Reads an address list: `mailbox, group: a, b;, mailbox`.
+///
+/// An address is only what stands as `local@domain` outside of quotes and comments, in angle brackets or alone. Display names, comments
+/// and encoded words never form one.
+///
+/// ```
+/// use sealpost::mime::address;
+/// let list = address::parse("\"ceo@a.example\" <mallory@evil.example> (ceo@a.example)");
+/// assert_eq!(list.mailboxes[0].address(), "mallory@evil.example");
+/// ```
+pub fn parse(value: &str) -> AddressList {
+    let mut list = AddressList::default();
+    let mut tokens = Vec::new();
+    let mut depth_group = false;
+    for token in tokenize(value, &mut list.has_junk) {
+        match token {
+            Token::Special(',') => finish(&mut tokens, &mut list),
+            Token::Special(';') => {
+                finish(&mut tokens, &mut list);
+                list.has_junk |= !depth_group;
+                depth_group = false;
+            }
+            Token::Special(':') if !in_angle(&tokens) => {
+                // the name of a group begins; a second one inside is nothing
+                list.has_junk |= depth_group || tokens.iter().any(|t| matches!(t, Token::Special(_)));
+                depth_group = true;
+                tokens.clear();
+            }
+            other => tokens.push(other),
+        }
+    }
+    finish(&mut tokens, &mut list);
+    list
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    /// Characters of an atom; a word with dots.
+    Atom(String),
+    /// A quoted string, quotes removed.
+    Quoted(String),
+    /// `[literal]`.
+    Literal(String),
+    /// One of `<>@,;:`.
+    Special(char),
+}
+
+fn tokenize(value: &str, has_junk: &mut bool) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut chars = value.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            ' ' | '\t' | '\r' | '\n' => {}
+            '(' => *has_junk |= !skip_comment(&mut chars),
+            '"' => {
+                let mut text = String::new();
+                let mut closed = false;
+                while let Some(c) = chars.next() {
+                    match c {
+                        '"' => {
+                            closed = true;
+                            break;
+                        }
+                        '\\' => text.extend(chars.next()),
+                        c => text.push(c),
+                    }
+                }
+                *has_junk |= !closed;
+                tokens.push(Token::Quoted(text));
+            }
+            '[' => {
+                let text: String = chars.by_ref().take_while(|c| *c != ']').collect();
+                tokens.push(Token::Literal(format!("[{text}]")));
+            }
+            '<' | '>' | '@' | ',' | ';' | ':' => tokens.push(Token::Special(c)),
+            c if c.is_control() || matches!(c, ')' | ']' | '\\') => *has_junk = true,
+            c => {
+                let mut text = String::from(c);
+                while let Some(next) = chars.next_if(|c| !c.is_whitespace() && !c.is_control() && !"()<>@,;:\\\"[]".contains(*c))
+                {
+                    text.push(next);
+                }
+                tokens.push(Token::Atom(text));
+            }
+        }
+    }
+    tokens
+}
+
+fn skip_comment(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> bool {
+    let mut depth = 1_u32;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => drop(chars.next()),
+            '(' => depth = depth.saturating_add(1),
+            ')' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+fn in_angle(tokens: &[Token]) -> bool {
+    let count = |c: char| tokens.iter().filter(|t| **t == Token::Special(c)).count();
+    count('<') > count('>')
+}
+
+fn finish(tokens: &mut Vec<Token>, list: &mut AddressList) {
+    if tokens.is_empty() {
+        return;
+    }
+    match mailbox(tokens) {
+        Some(mailbox) => list.mailboxes.push(mailbox),
+        None => list.has_junk = true,
+    }
+    tokens.clear();
+}
+
+/// `[display] <[route:] local@domain>` or `local@domain`.
+fn mailbox(tokens: &[Token]) -> Option<Mailbox> {
+    let angle = tokens.iter().position(|token| *token == Token::Special('<'));
+    let Some(open) = angle else {
+        let (local, domain) = spec(tokens)?;
+        return Some(Mailbox { display: None, local, domain });
+    };
+    let (display, rest) = tokens.split_at(open);
+    let (last, inner) = rest.get(1..)?.split_last()?;
+    if *last != Token::Special('>') || inner.contains(&Token::Special('<')) || inner.contains(&Token::Special('>')) {
+        return None;
+    }
+    // an obsolete route before the address goes nowhere (RFC 5322 4.4)
+    let inner = match inner.iter().position(|token| *token == Token::Special(':')) {
+        Some(colon) if inner.first() == Some(&Token::Special('@')) => inner.get(colon.checked_add(1)?..)?,
+        Some(_) => return None,
+        None => inner,
+    };
+    let (local, domain) = spec(inner)?;
+    Some(Mailbox { display: display_name(display)?, local, domain })
+}
+
+/// `local@domain` and nothing else.
+fn spec(tokens: &[Token]) -> Option<(String, String)> {
+    let at = tokens.iter().position(|token| *token == Token::Special('@'))?;
+    let (local, domain) = (tokens.get(..at)?, tokens.get(at.checked_add(1)?..)?);
+    let local = match local {
+        [Token::Quoted(text)] => text.clone(),
+        [Token::Atom(text)] if is_dotted(text) && !text.contains("=?") => text.clone(),
+        _ => return None,
+    };
+    let domain = match domain {
+        [Token::Atom(text)] if is_dotted(text) && !text.contains("=?") => text.clone(),
+        [Token::Literal(text)] => text.clone(),
+        _ => return None,
+    };
+    let is_clean = |text: &str| !text.is_empty() && !text.contains(['@', '\0', '\r', '\n']);
+    (is_clean(&local) && is_clean(&domain)).then_some((local, domain))
+}
+
+fn is_dotted(text: &str) -> bool {
+    text.split('.').all(|part| !part.is_empty())
+}
+
+/// Words; an address there would be a trick, but it is only a name.
+fn display_name(tokens: &[Token]) -> Option<Option<String>> {
+    let mut words = Vec::new();
+    for token in tokens {
+        match token {
+            Token::Atom(text) => words.push(text::decode_words(text)),
+            Token::Quoted(text) => words.push(text::decode_words(text)),
+            Token::Special('@') => words.push("@".to_owned()),
+            _ => return None,
+        }
+    }
+    Some((!words.is_empty()).then(|| words.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(value: &str) -> (Vec<String>, bool) {
+        let list = parse(value);
+        (list.mailboxes.iter().map(Mailbox::address).collect(), list.has_junk)
+    }
+
+    #[test]
+    fn usual_lists_are_read() {
+        let (found, junk) =
+            addresses("Jane <jane@a.example>, joe@b.example (Joe), \"Doe, X\" <x.y@c.example>, team: t@d.example;");
+        assert_eq!(found, ["jane@a.example", "joe@b.example", "x.y@c.example", "t@d.example"]);
+        assert!(!junk);
+        assert_eq!(parse("=?utf-8?Q?J=C3=A4ne?= <j@a.example>").mailboxes[0].display.as_deref(), Some("J\u{e4}ne"));
+    }
+
+    #[test]
+    fn tricks_give_the_real_address_or_none() {
+        for (value, expected) in [
+            ("ceo@a.example <m@evil.example>", vec!["m@evil.example"]),
+            ("\"ceo@a.example\" <m@evil.example>", vec!["m@evil.example"]),
+            ("<ceo@a.example>, <m@evil.example>", vec!["ceo@a.example", "m@evil.example"]),
+            ("m@evil.example (ceo@a.example)", vec!["m@evil.example"]),
+            ("\"ceo@a.example>\" <m@evil.example>", vec!["m@evil.example"]),
+            ("=?utf-8?B?Y2VvQGEuZXhhbXBsZQ==?=", vec![]),
+            ("=?utf-8?B?Y2Vv?=@a.example", vec![]),
+            ("ceo@a.example@evil.example", vec![]),
+            ("<ceo@a.example> <m@evil.example>", vec![]),
+            ("\"ceo@a.example\"@evil.example", vec![]),
+            ("ceo@a.example\0", vec!["ceo@a.example"]),
+            ("<@a.example,@b.example:m@evil.example>", vec![]),
+            ("ceo @ a.example", vec!["ceo@a.example"]),
+        ] {
+            assert_eq!(addresses(value).0, expected, "{value:?}");
+        }
+        assert!(addresses("ceo@a.example\0").1);
+    }
+}

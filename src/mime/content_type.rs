@@ -1,0 +1,196 @@
+//! Content-Type and Content-Disposition values (RFC 2045 5.1, RFC 2231).
+
+use crate::mime::text;
+
+/// A type, a subtype and parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentType {
+    /// The type, in lower case.
+    pub kind: String,
+    /// The subtype, in lower case.
+    pub subtype: String,
+    /// The parameters; names in lower case.
+    pub parameters: Vec<(String, String)>,
+}
+
+impl ContentType {
+    /// `text/plain`, which a part without Content-Type is.
+    pub fn text_plain() -> Self {
+        Self::bare("text", "plain")
+    }
+
+    /// `message/rfc822`, which a part of multipart/digest without Content-Type is.
+    pub fn message() -> Self {
+        Self::bare("message", "rfc822")
+    }
+
+    fn bare(kind: &str, subtype: &str) -> Self {
+        Self { kind: kind.to_owned(), subtype: subtype.to_owned(), parameters: Vec::new() }
+    }
+
+    /// Reads a value; `None` where it names no type.
+    pub fn parse(value: &str) -> Option<Self> {
+        let (essence, parameters) = split_parameters(value);
+        let (kind, subtype) = essence.split_once('/')?;
+        let token = |text: &str| text.trim().to_ascii_lowercase();
+        let (kind, subtype) = (token(kind), token(subtype));
+        let is_token =
+            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&b));
+        if !is_token(&kind) || !is_token(&subtype) {
+            return None;
+        }
+        Some(Self { kind, subtype, parameters })
+    }
+
+    /// Whether it is this type and subtype.
+    pub fn is(&self, kind: &str, subtype: &str) -> bool {
+        self.kind == kind && self.subtype == subtype
+    }
+
+    /// Whether it is a multipart.
+    pub fn is_multipart(&self) -> bool {
+        self.kind == "multipart"
+    }
+
+    /// A parameter.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `type/subtype`.
+    pub fn essence(&self) -> String {
+        format!("{}/{}", self.kind, self.subtype)
+    }
+}
+
+/// Splits a value into its first word and its parameters; RFC 2231 pieces are joined and decoded.
+pub(in crate::mime) fn split_parameters(value: &str) -> (String, Vec<(String, String)>) {
+    let mut pieces = split_outside_quotes(value).into_iter();
+    let first = pieces.next().unwrap_or_default().trim().to_owned();
+    let mut plain: Vec<(String, String)> = Vec::new();
+    // name, piece number, whether percent-encoded, value
+    let mut extended: Vec<(String, u32, bool, String)> = Vec::new();
+    for piece in pieces {
+        let Some((name, value)) = piece.split_once('=') else { continue };
+        let name = name.trim().to_ascii_lowercase();
+        let value = unquote(value.trim());
+        match name.split_once('*') {
+            None if plain.iter().all(|(known, _)| *known != name) => plain.push((name, value)),
+            None => {}
+            Some((base, "")) => extended.push((base.to_owned(), 0, true, value)),
+            Some((base, rest)) => {
+                let (number, is_encoded) = rest.strip_suffix('*').map_or((rest, false), |number| (number, true));
+                if let Ok(number) = number.parse() {
+                    extended.push((base.to_owned(), number, is_encoded, value));
+                }
+            }
+        }
+    }
+    extended.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    let mut joined: Vec<(String, Vec<u8>, String)> = Vec::new();
+    for (name, number, is_encoded, value) in extended {
+        let mut charset = String::new();
+        let mut rest = value.as_str();
+        if is_encoded && number == 0 {
+            let mut parts = value.splitn(3, '\'');
+            if let (Some(set), Some(_), Some(text)) = (parts.next(), parts.next(), parts.next()) {
+                (charset, rest) = (set.to_owned(), text);
+            }
+        }
+        let bytes = if is_encoded { percent_decode(rest) } else { rest.as_bytes().to_vec() };
+        match joined.iter_mut().find(|(known, ..)| *known == name) {
+            Some((_, all, _)) => all.extend(bytes),
+            None => joined.push((name, bytes, charset)),
+        }
+    }
+    for (name, bytes, charset) in joined {
+        let value = text::decode_charset(&bytes, &charset);
+        plain.retain(|(known, _)| *known != name);
+        plain.push((name, value));
+    }
+    (first, plain)
+}
+
+/// Splits at semicolons outside of quoted strings and comments; comments are dropped.
+fn split_outside_quotes(value: &str) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let (mut quoted, mut comment, mut escaped) = (false, 0_u32, false);
+    for c in value.chars() {
+        let Some(piece) = pieces.last_mut() else { break };
+        if escaped {
+            escaped = false;
+            if comment == 0 {
+                piece.push(c);
+            }
+            continue;
+        }
+        match c {
+            '\\' if quoted || comment > 0 => {
+                escaped = true;
+                if comment == 0 {
+                    piece.push(c);
+                }
+            }
+            '"' if comment == 0 => {
+                quoted = !quoted;
+                piece.push(c);
+            }
+            '(' if !quoted => comment = comment.saturating_add(1),
+            ')' if !quoted && comment > 0 => comment = comment.saturating_sub(1),
+            ';' if !quoted && comment == 0 => pieces.push(String::new()),
+            c if comment == 0 => piece.push(c),
+            _ => {}
+        }
+    }
+    pieces
+}
+
+fn unquote(value: &str) -> String {
+    let Some(inner) = value.strip_prefix('"') else { return value.to_owned() };
+    let mut out = String::new();
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => out.extend(chars.next()),
+            '"' => break,
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn percent_decode(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let mut ahead = bytes.clone();
+        let digit = |byte: Option<u8>| byte.and_then(|b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+        if byte == b'%'
+            && let (Some(high), Some(low)) = (digit(ahead.next()), digit(ahead.next()))
+        {
+            out.push(high << 4 | low);
+            bytes = ahead;
+            continue;
+        }
+        out.push(byte);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_read_with_quotes_comments_and_pieces() {
+        let t = ContentType::parse(
+            "Multipart/Signed (x); boundary=\"a;b\\\"c\"; micalg=sha-256; name*0*=utf-8''%e4%bd; name*1*=%a0; x=1; x=2",
+        );
+        let t = t.expect("a type");
+        assert!(t.is("multipart", "signed"));
+        assert_eq!(t.parameter("boundary"), Some("a;b\"c"));
+        assert_eq!(t.parameter("name"), Some("你"));
+        assert_eq!(t.parameter("x"), Some("1"));
+        assert_eq!(ContentType::parse("text"), None);
+    }
+}

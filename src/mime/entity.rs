@@ -1,0 +1,258 @@
+//! The tree of entities, each a range over the original.
+
+use std::ops::Range;
+
+use crate::limits::{Budget, LimitReached, Limits};
+use crate::mime::{ContentType, Error, Field, TransferEncoding, boundary, content_type, header, transfer};
+
+/// What is odd about an entity, in a way that programs show differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Defect {
+    /// Two Content-Type fields; the first counts.
+    SeveralContentTypes,
+    /// A Content-Type that cannot be read.
+    BadContentType,
+    /// Two From fields.
+    SeveralFrom,
+    /// A multipart without boundary.
+    NoBoundary,
+    /// A multipart whose boundary never comes.
+    NoParts,
+    /// A multipart that is never closed.
+    Unclosed,
+    /// A header line that is no field.
+    Junk,
+}
+
+impl Defect {
+    /// In words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::SeveralContentTypes => "has more than one Content-Type",
+            Self::BadContentType => "has a Content-Type that cannot be read",
+            Self::SeveralFrom => "has more than one From",
+            Self::NoBoundary => "is a multipart without boundary",
+            Self::NoParts => "is a multipart whose boundary never comes",
+            Self::Unclosed => "is a multipart that is never closed",
+            Self::Junk => "has header lines that are no fields",
+        }
+    }
+}
+
+/// A MIME entity: a header section and a body, and what is inside.
+#[derive(Debug, Clone)]
+pub struct Entity {
+    range: Range<usize>,
+    body: Range<usize>,
+    fields: Vec<Field>,
+    content_type: ContentType,
+    transfer: TransferEncoding,
+    children: Vec<Entity>,
+    defects: Vec<Defect>,
+    path: Vec<usize>,
+    preamble: Range<usize>,
+    epilogue: Range<usize>,
+}
+
+/// Reads the tree of a message or a part.
+///
+/// ```
+/// use sealpost::{limits::Limits, mime};
+/// let source = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx --b\r\n\r\n--b--\r\n";
+/// let root = mime::parse(source, &Limits::default())?;
+/// assert_eq!(root.children()[0].body(source), b"x --b\r\n");
+/// # Ok::<(), mime::Error>(())
+/// ```
+pub fn parse(source: &[u8], limits: &Limits) -> Result<Entity, Error> {
+    let mut reader = Reader { source, limits, parts: Budget::new("mime parts", limits.mime_parts) };
+    reader.entity(0..source.len(), Vec::new(), &ContentType::text_plain())
+}
+
+struct Reader<'a> {
+    source: &'a [u8],
+    limits: &'a Limits,
+    parts: Budget,
+}
+
+impl Reader<'_> {
+    fn entity(&mut self, range: Range<usize>, path: Vec<usize>, default: &ContentType) -> Result<Entity, Error> {
+        self.parts.spend(1u64)?;
+        if path.len() > self.limits.mime_depth {
+            let limit = u64::try_from(self.limits.mime_depth).unwrap_or(u64::MAX);
+            return Err(Error::Limit(LimitReached { name: "mime depth", limit }));
+        }
+        let section = header::section(self.source, range.clone(), self.limits)?;
+        let mut defects = Vec::new();
+        if section.has_junk {
+            defects.push(Defect::Junk);
+        }
+        let of = |name: &str| section.fields.iter().filter(move |field| field.name == name).collect::<Vec<_>>();
+        let types = of("content-type");
+        if types.len() > 1 {
+            defects.push(Defect::SeveralContentTypes);
+        }
+        if of("from").len() > 1 {
+            defects.push(Defect::SeveralFrom);
+        }
+        let content_type = match types.first().map(|field| ContentType::parse(&field.unfolded(self.source))) {
+            Some(Some(content_type)) => content_type,
+            Some(None) => {
+                defects.push(Defect::BadContentType);
+                ContentType::text_plain()
+            }
+            None => default.clone(),
+        };
+        let transfer = of("content-transfer-encoding").first().map(|field| TransferEncoding::parse(&field.unfolded(self.source)));
+        let body = section.end..range.end;
+        let mut entity = Entity {
+            preamble: body.start..body.start,
+            epilogue: body.end..body.end,
+            range,
+            body,
+            fields: section.fields,
+            content_type,
+            transfer: transfer.unwrap_or(TransferEncoding::SevenBit),
+            children: Vec::new(),
+            defects,
+            path,
+        };
+        if entity.content_type.is_multipart() {
+            self.parts_of(&mut entity)?;
+        } else if entity.is_message() && entity.transfer.is_identity() {
+            let mut path = entity.path.clone();
+            path.push(1);
+            let inner = self.entity(entity.body.clone(), path, &ContentType::text_plain())?;
+            entity.children.push(inner);
+        }
+        Ok(entity)
+    }
+
+    fn parts_of(&mut self, entity: &mut Entity) -> Result<(), Error> {
+        let Some(boundary) = entity.content_type.parameter("boundary").map(str::to_owned) else {
+            entity.defects.push(Defect::NoBoundary);
+            return Ok(());
+        };
+        let body = self.source.get(entity.body.clone()).unwrap_or_default();
+        // trailing blanks of a boundary are not part of it (RFC 2046 5.1.1)
+        let delimiters = boundary::scan(body, boundary.trim_end().as_bytes());
+        let Some(first) = delimiters.first() else {
+            entity.defects.push(Defect::NoParts);
+            return Ok(());
+        };
+        let from = entity.body.start;
+        entity.preamble = from..from.saturating_add(first.range.start);
+        let default = if entity.content_type.subtype == "digest" { ContentType::message() } else { ContentType::text_plain() };
+        let mut closed = false;
+        for (at, delimiter) in delimiters.iter().enumerate() {
+            if delimiter.closes {
+                closed = true;
+                entity.epilogue = from.saturating_add(delimiter.range.end)..entity.body.end;
+                break;
+            }
+            // the line break before a delimiter is the delimiter's; a part whose delimiter follows at once is empty
+            let end = delimiters.get(at.saturating_add(1)).map_or(body.len(), |next| next.range.start.max(delimiter.range.end));
+            let mut path = entity.path.clone();
+            path.push(at.saturating_add(1));
+            let range = from.saturating_add(delimiter.range.end)..from.saturating_add(end);
+            entity.children.push(self.entity(range, path, &default)?);
+        }
+        if !closed {
+            entity.defects.push(Defect::Unclosed);
+        }
+        Ok(())
+    }
+}
+
+impl Entity {
+    /// The whole entity as received: header section and body.
+    pub fn bytes<'a>(&self, source: &'a [u8]) -> &'a [u8] {
+        source.get(self.range.clone()).unwrap_or_default()
+    }
+
+    /// The body as received.
+    pub fn body<'a>(&self, source: &'a [u8]) -> &'a [u8] {
+        source.get(self.body.clone()).unwrap_or_default()
+    }
+
+    /// The body without its transfer encoding.
+    pub fn decoded_body(&self, source: &[u8]) -> Vec<u8> {
+        transfer::decode(self.transfer, self.body(source))
+    }
+
+    /// The header fields.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The first field of a name (in lower case).
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// The type of the content.
+    pub fn content_type(&self) -> &ContentType {
+        &self.content_type
+    }
+
+    /// How the body is encoded.
+    pub fn transfer_encoding(&self) -> TransferEncoding {
+        self.transfer
+    }
+
+    /// The parts, or the attached message.
+    pub fn children(&self) -> &[Entity] {
+        &self.children
+    }
+
+    /// What is odd about it.
+    pub fn defects(&self) -> &[Defect] {
+        &self.defects
+    }
+
+    /// Whether it is an attached message.
+    pub fn is_message(&self) -> bool {
+        self.content_type.is("message", "rfc822") || self.content_type.is("message", "global")
+    }
+
+    /// The path: `0` for the root, else the children's numbers from 1, as `1.2`. A message inside an entity is its child 1.
+    pub fn path(&self) -> String {
+        if self.path.is_empty() {
+            return "0".to_owned();
+        }
+        self.path.iter().map(usize::to_string).collect::<Vec<_>>().join(".")
+    }
+
+    /// The file name that the part gives, decoded.
+    pub fn file_name(&self, source: &[u8]) -> Option<String> {
+        let disposition =
+            self.field("content-disposition").map(|field| content_type::split_parameters(&field.unfolded(source)).1);
+        let of = |parameters: &[(String, String)], name: &str| {
+            parameters.iter().find(|(known, _)| known == name).map(|(_, v)| v.clone())
+        };
+        disposition.and_then(|parameters| of(&parameters, "filename")).or_else(|| of(&self.content_type.parameters, "name"))
+    }
+
+    /// Text of a multipart before its first part.
+    pub fn preamble<'a>(&self, source: &'a [u8]) -> &'a [u8] {
+        source.get(self.preamble.clone()).unwrap_or_default()
+    }
+
+    /// Text of a multipart after its last part.
+    pub fn epilogue<'a>(&self, source: &'a [u8]) -> &'a [u8] {
+        source.get(self.epilogue.clone()).unwrap_or_default()
+    }
+
+    /// The entity and everything inside, in the order of the message.
+    pub fn walk(&self) -> Vec<&Entity> {
+        let mut found = vec![self];
+        let mut at = 0;
+        while let Some(entity) = found.get(at).copied() {
+            at = at.saturating_add(1);
+            let rest = found.split_off(at);
+            found.extend(entity.children.iter());
+            found.extend(rest);
+        }
+        found
+    }
+}

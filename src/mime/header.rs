@@ -1,0 +1,133 @@
+//! Header sections: fields as ranges, values unfolded and decoded (RFC 5322 2.2).
+
+use std::ops::Range;
+
+use crate::limits::{Budget, LimitReached, Limits};
+use crate::mime::{Error, text};
+
+/// One header field as a range over the original.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The name in lower case.
+    pub name: String,
+    /// The whole field, its line breaks included.
+    pub range: Range<usize>,
+    /// The value, from after the colon to before the last line break.
+    pub value: Range<usize>,
+}
+
+impl Field {
+    /// The field as received.
+    pub fn raw<'a>(&self, source: &'a [u8]) -> &'a [u8] {
+        source.get(self.range.clone()).unwrap_or_default()
+    }
+
+    /// The name as received.
+    pub fn name_as_written<'a>(&self, source: &'a [u8]) -> &'a [u8] {
+        let raw = self.raw(source);
+        raw.get(..self.name.len()).unwrap_or(raw)
+    }
+
+    /// The value without folding; bytes that are not UTF-8 are taken as Latin-1.
+    pub fn unfolded(&self, source: &[u8]) -> String {
+        unfold(source.get(self.value.clone()).unwrap_or_default())
+    }
+
+    /// The value for people: unfolded, encoded words decoded.
+    pub fn text(&self, source: &[u8]) -> String {
+        text::decode_words(&self.unfolded(source))
+    }
+}
+
+/// Removes folding and blanks around a value.
+pub fn unfold(bytes: &[u8]) -> String {
+    let joined: Vec<u8> = bytes.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    let text = match String::from_utf8(joined) {
+        Ok(text) => text,
+        Err(error) => error.as_bytes().iter().map(|byte| char::from(*byte)).collect(),
+    };
+    text.trim().to_owned()
+}
+
+/// A header section that was read.
+#[derive(Debug, Clone, Default)]
+pub(in crate::mime) struct Section {
+    pub(in crate::mime) fields: Vec<Field>,
+    /// Where the body begins.
+    pub(in crate::mime) end: usize,
+    /// Whether a line was neither a field nor a fold.
+    pub(in crate::mime) has_junk: bool,
+    /// Whether the section ends with an empty line.
+    pub(in crate::mime) is_ended: bool,
+}
+
+/// Reads the header section at the start of `range`.
+pub(in crate::mime) fn section(source: &[u8], range: Range<usize>, limits: &Limits) -> Result<Section, Error> {
+    let mut budget = Budget::new("header fields", limits.header_fields);
+    let mut section = Section { end: range.start, ..Section::default() };
+    let mut at = range.start;
+    while at < range.end {
+        if at.saturating_sub(range.start) > limits.header_bytes {
+            let limit = u64::try_from(limits.header_bytes).unwrap_or(u64::MAX);
+            return Err(Error::Limit(LimitReached { name: "header bytes", limit }));
+        }
+        let rest = source.get(at..range.end).unwrap_or_default();
+        let line_len = memchr::memchr(b'\n', rest).map_or(rest.len(), |lf| lf.saturating_add(1));
+        let line = rest.get(..line_len).unwrap_or_default();
+        let next = at.saturating_add(line_len);
+        if matches!(line, b"\n" | b"\r\n") {
+            section.end = next;
+            section.is_ended = true;
+            return Ok(section);
+        }
+        let content_end = next.saturating_sub(line_break_len(line));
+        match (line.first(), field_name(line)) {
+            (Some(b' ' | b'\t'), _) => match section.fields.last_mut() {
+                Some(last) => {
+                    last.range.end = next;
+                    last.value.end = content_end;
+                }
+                None => section.has_junk = true,
+            },
+            (_, Some(name)) => {
+                budget.spend(1u64)?;
+                let value = at.saturating_add(name.len()).saturating_add(1)..content_end;
+                let trimmed = name.trim_ascii_end();
+                section.fields.push(Field {
+                    name: String::from_utf8_lossy(trimmed).to_ascii_lowercase(),
+                    range: at..next,
+                    value,
+                });
+            }
+            // mbox files start so
+            _ if at == range.start && line.starts_with(b"From ") => section.has_junk = true,
+            _ if section.fields.is_empty() => {
+                // no header section at all: everything is body
+                section.has_junk = true;
+                section.end = range.start;
+                return Ok(section);
+            }
+            _ => section.has_junk = true,
+        }
+        at = next;
+        section.end = at;
+    }
+    Ok(section)
+}
+
+/// What stands before the colon, if it may be the name of a field.
+fn field_name(line: &[u8]) -> Option<&[u8]> {
+    let colon = memchr::memchr(b':', line)?;
+    let name = line.get(..colon)?;
+    let trimmed = name.trim_ascii_end();
+    let is_name = !trimmed.is_empty() && trimmed.iter().all(|byte| byte.is_ascii_graphic());
+    is_name.then_some(name)
+}
+
+fn line_break_len(line: &[u8]) -> usize {
+    match line {
+        [.., b'\r', b'\n'] => 2,
+        [.., b'\n'] => 1,
+        _ => 0,
+    }
+}

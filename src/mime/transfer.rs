@@ -1,0 +1,214 @@
+//! Content transfer encodings (RFC 2045 6).
+
+/// How a body is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransferEncoding {
+    /// Lines of ASCII.
+    SevenBit,
+    /// Lines of bytes.
+    EightBit,
+    /// Bytes.
+    Binary,
+    /// Quoted-printable.
+    QuotedPrintable,
+    /// Base64.
+    Base64,
+    /// A word that is not known; the body is taken as it is.
+    Other,
+}
+
+impl TransferEncoding {
+    /// Reads the value of Content-Transfer-Encoding.
+    pub fn parse(value: &str) -> Self {
+        match value.split([';', ' ', '(']).next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+            "" | "7bit" => Self::SevenBit,
+            "8bit" => Self::EightBit,
+            "binary" => Self::Binary,
+            "quoted-printable" => Self::QuotedPrintable,
+            "base64" => Self::Base64,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether the body stands as it is.
+    pub fn is_identity(self) -> bool {
+        !matches!(self, Self::QuotedPrintable | Self::Base64)
+    }
+}
+
+/// Removes a transfer encoding.
+pub fn decode(encoding: TransferEncoding, body: &[u8]) -> Vec<u8> {
+    match encoding {
+        TransferEncoding::Base64 => decode_base64(body),
+        TransferEncoding::QuotedPrintable => decode_quoted_printable(body),
+        _ => body.to_vec(),
+    }
+}
+
+/// Decodes base64; line breaks and characters outside the alphabet do not count (RFC 2045 6.8), the first padding ends it.
+pub fn decode_base64(text: &[u8]) -> Vec<u8> {
+    let mut clean = Vec::with_capacity(text.len());
+    'lines: for line in text.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')) {
+            clean.extend_from_slice(line);
+            continue;
+        }
+        for &byte in line {
+            match byte {
+                b'=' => break 'lines,
+                byte if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/') => clean.push(byte),
+                _ => {}
+            }
+        }
+    }
+    // a lone last character carries no whole byte
+    if clean.len() % 4 == 1 {
+        clean.pop();
+    }
+    match base64_simd::STANDARD_NO_PAD.decode_to_vec(&clean) {
+        Ok(bytes) => bytes,
+        // trailing bits that are not zero: forgiven, as every mail program does
+        Err(_) => decode_sloppy(&clean),
+    }
+}
+
+fn decode_sloppy(clean: &[u8]) -> Vec<u8> {
+    let whole = clean.len() - clean.len() % 4;
+    let (head, tail) = clean.split_at(whole);
+    let mut bytes = base64_simd::STANDARD_NO_PAD.decode_to_vec(head).unwrap_or_default();
+    let mut bits: u32 = 0;
+    for &byte in tail {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            _ => 63,
+        };
+        bits = bits << 6 | u32::from(value);
+    }
+    match tail.len() {
+        2 => bytes.extend((bits >> 4).to_be_bytes().last()),
+        3 => bytes.extend_from_slice((bits >> 2).to_be_bytes().get(2..).unwrap_or_default()),
+        _ => {}
+    }
+    bytes
+}
+
+/// Encodes base64 in lines of 76 characters that end in CRLF (RFC 2045 6.8).
+pub fn encode_base64(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len().div_ceil(57).saturating_mul(78));
+    let mut line = [0_u8; 76];
+    let mut chunks = bytes.chunks_exact(57);
+    for chunk in &mut chunks {
+        let encoded = base64_simd::STANDARD.encode(chunk, base64_simd::Out::from_slice(&mut line));
+        out.extend_from_slice(encoded);
+        out.extend_from_slice(b"\r\n");
+    }
+    if !chunks.remainder().is_empty() {
+        out.extend_from_slice(base64_simd::STANDARD.encode_to_string(chunks.remainder()).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
+/// Decodes quoted-printable; what is not valid stands as it is (RFC 2045 6.7).
+pub fn decode_quoted_printable(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let (content, line_break) = match line {
+            [content @ .., b'\r', b'\n'] => (content, b"\r\n".as_slice()),
+            [content @ .., b'\n'] => (content, b"\n".as_slice()),
+            content => (content, b"".as_slice()),
+        };
+        // blanks at the end of a line were added on the way
+        let content = content.trim_ascii_end();
+        let (content, is_soft) = match content.strip_suffix(b"=") {
+            Some(rest) => (rest, true),
+            None => (content, false),
+        };
+        let mut bytes = content.iter().copied();
+        while let Some(byte) = bytes.next() {
+            let mut ahead = bytes.clone();
+            let digit = |byte: Option<u8>| byte.and_then(|b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+            if byte == b'='
+                && let (Some(high), Some(low)) = (digit(ahead.next()), digit(ahead.next()))
+            {
+                out.push(high << 4 | low);
+                bytes = ahead;
+                continue;
+            }
+            out.push(byte);
+        }
+        if !is_soft {
+            out.extend_from_slice(line_break);
+        }
+    }
+    out
+}
+
+/// Encodes text whose line breaks are CRLF as quoted-printable, safe for every relay: no line over 76, no blank at a line's end, no
+/// `From ` and no lone `.` at its start.
+pub fn encode_quoted_printable(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len().saturating_add(text.len() / 8));
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let (content, line_break) = match line {
+            [content @ .., b'\r', b'\n'] => (content, b"\r\n".as_slice()),
+            content => (content, b"".as_slice()),
+        };
+        let mut column = 0_usize;
+        for (at, &byte) in content.iter().enumerate() {
+            let is_last = at.saturating_add(1) == content.len();
+            let at_start = column == 0;
+            let plain = match byte {
+                b'=' => false,
+                b' ' | b'\t' => !is_last,
+                b'.' | b'F' => !at_start,
+                33..=126 => true,
+                _ => false,
+            };
+            let width = if plain { 1 } else { 3 };
+            if column.saturating_add(width) > 75 {
+                out.extend_from_slice(b"=\r\n");
+                column = 0;
+            }
+            if plain && !(column == 0 && matches!(byte, b'.' | b'F')) {
+                out.push(byte);
+                column = column.saturating_add(1);
+            } else {
+                out.extend_from_slice(format!("={byte:02X}").as_bytes());
+                column = column.saturating_add(3);
+            }
+        }
+        out.extend_from_slice(line_break);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_printable_comes_back_and_is_safe() {
+        let text = "From here .\r\n.\r\nblank \r\n=\u{e4}\r\n".repeat(3) + &"x".repeat(200) + "\r\nlast";
+        let encoded = encode_quoted_printable(text.as_bytes());
+        assert_eq!(decode_quoted_printable(&encoded), text.as_bytes());
+        for line in encoded.split(|b| *b == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            assert!(line.len() <= 76 && !line.starts_with(b"From ") && !line.starts_with(b".") && !line.ends_with(b" "));
+            assert!(line.is_ascii());
+        }
+    }
+
+    #[test]
+    fn base64_comes_back_through_lines_junk_and_sloppy_ends() {
+        for len in [0, 1, 2, 56, 57, 58, 1000] {
+            let bytes: Vec<u8> = (0..len).map(|i| u8::try_from(i % 251).expect("small")).collect();
+            assert_eq!(decode_base64(&encode_base64(&bytes)), bytes);
+        }
+        assert_eq!(decode_base64(b" aG Vs\n!bG8=\nrest"), b"hello");
+        assert_eq!(decode_base64(b"aGVsbG9="), b"hello");
+    }
+}
