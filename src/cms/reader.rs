@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use crate::asn1::reader::Reader;
-use crate::asn1::{Cursor, Oid, Tag, oid};
+use crate::asn1::{Cursor, Oid, Tag, oid, pem};
 use crate::cms::{EnvelopedReader, Error, SignedReader};
 use crate::limits::Limits;
 
@@ -49,4 +49,20 @@ pub(in crate::cms) fn end<R: Read>(mut reader: Reader<R>, open: usize) -> Result
         reader.leave()?;
     }
     Ok(reader.finish().is_err())
+}
+
+/// Whether the bytes begin like a ContentInfo: a SEQUENCE that begins with an object identifier.
+pub fn looks_like(bytes: &[u8]) -> bool {
+    let mut reader = Reader::new(bytes, &Limits::default());
+    reader.enter(Tag::SEQUENCE).is_ok() && matches!(reader.peek(), Ok(Some(Tag::OID)))
+}
+
+/// The ContentInfo of a PEM block `PKCS7` or `CMS`, if there is one.
+pub fn from_pem(bytes: &[u8]) -> Option<Vec<u8>> {
+    if !pem::looks_like(bytes) {
+        return None;
+    }
+    let blocks = pem::parse_all(bytes).ok()?;
+    let is_cms = |label: &str| matches!(label, "PKCS7" | "CMS" | "PKCS #7 SIGNED DATA");
+    blocks.into_iter().find(|block| is_cms(&block.label)).map(|block| block.der)
 }

@@ -1,0 +1,90 @@
+//! `encrypt`: a message in, an encrypted message out.
+
+use crate::cms::{EnvelopedBuilder, To};
+use crate::crypto::random::Random;
+use crate::limits::Limits;
+use crate::mime::canonical;
+use crate::pki::Certificate;
+use crate::smime::Error;
+use crate::smime::choice::{Chosen, CipherChoice, TransportChoice, choose};
+use crate::smime::headers::{Confidentiality, HeaderProtection};
+use crate::smime::sign::{assemble, message_parts, pkcs7_mime};
+
+/// An encryption: to whom, and how.
+#[derive(Debug, Clone)]
+pub struct Encrypt<'a> {
+    recipients: &'a [Certificate],
+    cipher: CipherChoice,
+    transport: TransportChoice,
+    limits: Limits,
+}
+
+impl<'a> Encrypt<'a> {
+    /// Encrypts to these certificates; add the sender's own, so that he can read what he sent.
+    pub fn new(recipients: &'a [Certificate]) -> Self {
+        Self { recipients, cipher: CipherChoice::Auto, transport: TransportChoice::Auto, limits: Limits::default() }
+    }
+
+    /// Chooses the content cipher so.
+    #[must_use]
+    pub fn cipher(mut self, cipher: CipherChoice) -> Self {
+        self.cipher = cipher;
+        self
+    }
+
+    /// Chooses the key transport so.
+    #[must_use]
+    pub fn transport(mut self, transport: TransportChoice) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    /// What is chosen, and why, for people.
+    pub fn reason(&self) -> String {
+        self.chosen().reason
+    }
+
+    /// Encrypts a message; its Subject is hidden (RFC 9788).
+    pub fn run(&self, message: &[u8], random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+        let parts = message_parts(message, &self.limits)?;
+        let payload = parts.payload(Confidentiality::Cipher, HeaderProtection::On);
+        let entity = self.entity(&canonical::to_crlf(&payload), random)?;
+        Ok(assemble(&parts.outer(Confidentiality::Cipher, HeaderProtection::On), &entity))
+    }
+
+    /// The encrypted MIME entity of an entity.
+    pub(in crate::smime) fn entity(&self, payload: &[u8], random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+        if self.recipients.is_empty() {
+            return Err(Error::NoRecipients);
+        }
+        let chosen = self.chosen();
+        let mut builder = EnvelopedBuilder::new(chosen.cipher);
+        for certificate in self.recipients {
+            check_recipient(certificate)?;
+            builder = builder.recipient(To { certificate, transport: chosen.transport.clone() });
+        }
+        let mut cms = Vec::with_capacity(payload.len().saturating_add(8192));
+        builder.encrypt(&mut &*payload, &mut cms, random)?;
+        let smime_type = if chosen.cipher.is_authenticated() { "authEnveloped-data" } else { "enveloped-data" };
+        Ok(pkcs7_mime(smime_type, "smime.p7m", &cms))
+    }
+
+    fn chosen(&self) -> Chosen {
+        choose(self.recipients, self.cipher, self.transport)
+    }
+}
+
+/// Refuses a certificate whose key cannot or must not be encrypted to (RFC 8550 4.4.2).
+fn check_recipient(certificate: &Certificate) -> Result<(), Error> {
+    use crate::pki::Usage;
+    let refuse = |reason: &str| Error::Recipient { subject: certificate.to_string(), reason: reason.to_owned() };
+    let key = certificate.public_key().map_err(|error| refuse(&error.to_string()))?;
+    if !key.algorithm().encrypts() {
+        return Err(refuse("its key can only sign"));
+    }
+    let wanted = if key.algorithm().is_rsa() { Usage::KeyEncipherment } else { Usage::KeyAgreement };
+    if certificate.key_usage().is_some_and(|usage| !usage.allows(wanted)) {
+        return Err(refuse("its key usage does not allow encryption"));
+    }
+    Ok(())
+}

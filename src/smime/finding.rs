@@ -1,0 +1,253 @@
+//! What a verdict found: a stable code, its weight, a sentence and the command that helps.
+
+use std::fmt;
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// The result stands; read this before relying on it.
+    Warning,
+    /// The result does not stand.
+    Error,
+}
+
+impl Severity {
+    /// The word that JSON and people see.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// The kinds of findings. The code of each (`code()`) is stable: programs may match on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Code {
+    /// A signature does not fit the signer's public key.
+    SignatureInvalid,
+    /// The content is not what was signed.
+    ContentChanged,
+    /// A signer without a certificate at hand: nothing can be checked.
+    SignerCertificateMissing,
+    /// A tag, a padding or a key does not fit: the ciphertext was changed.
+    DecryptionFailed,
+    /// No path from the certificate to a trust anchor.
+    Untrusted,
+    /// The certificate is not for mail.
+    Unsuitable,
+    /// A certificate of the path is past its end.
+    Expired,
+    /// A certificate of the path has not begun.
+    NotYetValid,
+    /// A certificate of the path was revoked.
+    Revoked,
+    /// Nobody could be asked whether a certificate was revoked.
+    RevocationUnknown,
+    /// No signer speaks for the From (or Sender) address, or the message names no author, or several.
+    FromMismatch,
+    /// An algorithm that is too weak to rely on.
+    WeakAlgorithm,
+    /// A structure that cannot be read.
+    Malformed,
+    /// A bound on hostile input was reached.
+    Limit,
+    /// No key here opens the message.
+    NoKey,
+    /// Nothing is signed.
+    NotSigned,
+    /// Nothing is encrypted.
+    NotEncrypted,
+    /// The content decrypts but nothing proves that it was not changed.
+    NotAuthenticated,
+    /// Parts of the message are not covered by the signature or the encryption.
+    Uncovered,
+    /// The message has more S/MIME parts than the one that was judged.
+    OtherSmimePart,
+    /// The MIME structure is odd in a way that clients show differently.
+    MimeDefect,
+    /// A structure that is not as the standard writes it, and yet is clear.
+    NonConforming,
+    /// A content that is only certificates.
+    CertificatesOnly,
+    /// A feature of the message that this version does not do.
+    Unsupported,
+}
+
+impl Code {
+    /// The stable word for programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::SignatureInvalid => "signature-invalid",
+            Self::ContentChanged => "content-changed",
+            Self::SignerCertificateMissing => "signer-certificate-missing",
+            Self::DecryptionFailed => "decryption-failed",
+            Self::Untrusted => "untrusted",
+            Self::Unsuitable => "unsuitable",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+            Self::Revoked => "revoked",
+            Self::RevocationUnknown => "revocation-unknown",
+            Self::FromMismatch => "from-mismatch",
+            Self::WeakAlgorithm => "weak-algorithm",
+            Self::Malformed => "malformed",
+            Self::Limit => "limit",
+            Self::NoKey => "no-key",
+            Self::NotSigned => "not-signed",
+            Self::NotEncrypted => "not-encrypted",
+            Self::NotAuthenticated => "not-authenticated",
+            Self::Uncovered => "uncovered",
+            Self::OtherSmimePart => "other-smime-part",
+            Self::MimeDefect => "mime-defect",
+            Self::NonConforming => "non-conforming",
+            Self::CertificatesOnly => "certificates-only",
+            Self::Unsupported => "unsupported",
+        }
+    }
+
+    /// What an error of this kind means for the whole.
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::SignatureInvalid | Self::ContentChanged | Self::DecryptionFailed => Outcome::Bad,
+            Self::Untrusted | Self::Unsuitable | Self::SignerCertificateMissing | Self::RevocationUnknown => Outcome::Untrusted,
+            Self::Expired | Self::NotYetValid | Self::Revoked => Outcome::Expired,
+            Self::FromMismatch => Outcome::FromMismatch,
+            Self::NoKey => Outcome::NoKey,
+            Self::NotSigned | Self::NotEncrypted => Outcome::NothingToDo,
+            Self::WeakAlgorithm
+            | Self::Malformed
+            | Self::Limit
+            | Self::NotAuthenticated
+            | Self::Uncovered
+            | Self::OtherSmimePart
+            | Self::MimeDefect
+            | Self::NonConforming
+            | Self::CertificatesOnly
+            | Self::Unsupported => Outcome::Refused,
+        }
+    }
+
+    /// The finding that a stable word names.
+    pub fn from_code(code: &str) -> Option<Self> {
+        ALL.iter().copied().find(|c| c.code() == code)
+    }
+
+    /// Every code, in the order of the documentation.
+    pub const fn all() -> &'static [Self] {
+        ALL
+    }
+}
+
+/// What the findings come to, the most severe first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// A signature, a digest, a tag or a padding does not fit.
+    Bad,
+    /// The chain does not reach a trust anchor, or the certificate is not for mail.
+    Untrusted,
+    /// A certificate of the chain is expired, not yet valid, or revoked.
+    Expired,
+    /// The signer's addresses do not include the From (or Sender) address.
+    FromMismatch,
+    /// Refused by policy: weak, malformed, or a limit was reached.
+    Refused,
+    /// No key here decrypts it.
+    NoKey,
+    /// Nothing is signed or encrypted.
+    NothingToDo,
+    /// All good.
+    Good,
+}
+
+/// One thing that a verdict found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Its kind.
+    pub code: Code,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// One sentence: thing, fact, place.
+    pub text: String,
+    /// A command that helps, if there is one.
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    /// A finding that makes the result fall.
+    pub fn error(code: Code, text: impl Into<String>) -> Self {
+        Self { code, severity: Severity::Error, text: text.into(), fix: None }
+    }
+
+    /// A finding to read before relying on the result.
+    pub fn warning(code: Code, text: impl Into<String>) -> Self {
+        Self { code, severity: Severity::Warning, text: text.into(), fix: None }
+    }
+
+    /// A finding worth knowing.
+    pub fn info(code: Code, text: impl Into<String>) -> Self {
+        Self { code, severity: Severity::Info, text: text.into(), fix: None }
+    }
+
+    /// Adds the command that helps.
+    #[must_use]
+    pub fn fix(mut self, command: impl Into<String>) -> Self {
+        self.fix = Some(command.into());
+        self
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.code(), self.text)
+    }
+}
+
+const ALL: &[Code] = &[
+    Code::SignatureInvalid,
+    Code::ContentChanged,
+    Code::SignerCertificateMissing,
+    Code::DecryptionFailed,
+    Code::Untrusted,
+    Code::Unsuitable,
+    Code::Expired,
+    Code::NotYetValid,
+    Code::Revoked,
+    Code::RevocationUnknown,
+    Code::FromMismatch,
+    Code::WeakAlgorithm,
+    Code::Malformed,
+    Code::Limit,
+    Code::NoKey,
+    Code::NotSigned,
+    Code::NotEncrypted,
+    Code::NotAuthenticated,
+    Code::Uncovered,
+    Code::OtherSmimePart,
+    Code::MimeDefect,
+    Code::NonConforming,
+    Code::CertificatesOnly,
+    Code::Unsupported,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_found_by_its_word() {
+        for code in Code::all() {
+            assert_eq!(Code::from_code(code.code()), Some(*code));
+        }
+    }
+
+    #[test]
+    fn a_changed_message_outweighs_an_unknown_signer() {
+        assert!(Outcome::Bad < Outcome::Untrusted);
+        assert!(Outcome::Untrusted < Outcome::Expired && Outcome::Expired < Outcome::FromMismatch);
+        assert!(Outcome::FromMismatch < Outcome::Refused && Outcome::Refused < Outcome::NoKey);
+    }
+}

@@ -1,0 +1,229 @@
+//! The verdict on a message: its layers, its signers, what they cover, and what was found.
+
+use crate::pki::{Certificate, ChainStatus, RevocationStatus};
+use crate::smime::finding::{Code, Finding, Outcome, Severity};
+use crate::time::Timestamp;
+
+/// Everything that opening a message found out. A value: bad news is here and not in an `Err`.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict {
+    /// The S/MIME layers, outermost first.
+    pub layers: Vec<Layer>,
+    /// What is known of protected header fields (RFC 9788).
+    pub headers: ProtectedHeaders,
+    /// The parts of the message that no layer covers.
+    pub uncovered: Vec<UncoveredPart>,
+    /// Everything worth saying, in the order found.
+    pub findings: Vec<Finding>,
+}
+
+impl Verdict {
+    /// What the findings come to: the most severe error, or good.
+    pub fn outcome(&self) -> Outcome {
+        self.findings.iter().filter(|f| f.severity == Severity::Error).map(|f| f.code.outcome()).min().unwrap_or(Outcome::Good)
+    }
+
+    /// Every signer of every signed layer, outermost first.
+    pub fn signers(&self) -> impl Iterator<Item = &SignerVerdict> {
+        self.layers.iter().flat_map(|layer| match layer {
+            Layer::Signed(signed) => signed.signers.as_slice(),
+            _ => &[],
+        })
+    }
+
+    /// Whether some layer is signed.
+    pub fn is_signed(&self) -> bool {
+        self.signers().next().is_some()
+    }
+
+    /// Whether some layer is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.layers.iter().any(|layer| matches!(layer, Layer::Encrypted(_)))
+    }
+
+    /// Whether a finding of this kind stands as an error.
+    pub fn has_error(&self, code: Code) -> bool {
+        self.findings.iter().any(|f| f.code == code && f.severity == Severity::Error)
+    }
+}
+
+/// One layer of a message.
+#[derive(Debug, Clone)]
+pub enum Layer {
+    /// Signed data.
+    Signed(SignedLayer),
+    /// Enveloped or auth-enveloped data.
+    Encrypted(EncryptedLayer),
+    /// Compressed data.
+    Compressed,
+}
+
+/// What a signature covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// The body of the message (or of the part).
+    Body,
+    /// The body and the header fields that the sender protected (RFC 9788).
+    BodyAndHeaders,
+}
+
+impl Coverage {
+    /// The words of the JSON output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::BodyAndHeaders => "body+headers",
+        }
+    }
+}
+
+/// Where the content of a signed layer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Beside the signature, readable by everyone (multipart/signed).
+    Clear,
+    /// Inside the signature (application/pkcs7-mime; smime-type=signed-data).
+    Opaque,
+}
+
+/// A signed layer.
+#[derive(Debug, Clone)]
+pub struct SignedLayer {
+    /// Where the content stands.
+    pub form: Form,
+    /// What is covered.
+    pub covers: Coverage,
+    /// The signers; all must be good.
+    pub signers: Vec<SignerVerdict>,
+}
+
+/// Whether a signature fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureStatus {
+    /// The arithmetic fits the content and the key.
+    Valid,
+    /// It does not, or it could not be checked.
+    Invalid,
+}
+
+/// One signer of a signed layer.
+#[derive(Debug, Clone)]
+pub struct SignerVerdict {
+    /// The signer's certificate, where it is at hand.
+    pub certificate: Option<Certificate>,
+    /// The mail addresses that the certificate speaks for.
+    pub addresses: Vec<String>,
+    /// The subject of the certificate, or the signer identifier where there is no certificate.
+    pub subject: String,
+    /// The signature algorithm, as `rsa-pkcs1-sha256`.
+    pub algorithm: String,
+    /// Whether the signature fits.
+    pub signature: SignatureStatus,
+    /// Where the chain ends.
+    pub chain: ChainStatus,
+    /// The certificates of the path, leaf first, by subject.
+    pub path: Vec<String>,
+    /// What is known of revocation.
+    pub revocation: RevocationStatus,
+    /// The time that the signer claims.
+    pub claimed_time: Option<Timestamp>,
+    /// Whether one of the addresses is the From (or Sender) address; `None` where there is no message around.
+    pub from_match: Option<bool>,
+    /// The most severe finding about this signer.
+    pub finding: Option<Code>,
+}
+
+/// An encrypted layer.
+#[derive(Debug, Clone)]
+pub struct EncryptedLayer {
+    /// Enveloped or auth-enveloped.
+    pub kind: EncryptedKind,
+    /// The content cipher, as `aes-256-gcm`; empty where unknown.
+    pub cipher: String,
+    /// Whether a tag proves that the ciphertext is whole.
+    pub authenticated: bool,
+    /// The recipients.
+    pub recipients: Vec<RecipientVerdict>,
+}
+
+/// The two CMS content types of encryption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EncryptedKind {
+    /// EnvelopedData (RFC 5652 section 6).
+    Enveloped,
+    /// AuthEnvelopedData (RFC 5083).
+    AuthEnveloped,
+}
+
+impl EncryptedKind {
+    /// The words of the JSON output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Enveloped => "enveloped",
+            Self::AuthEnveloped => "auth-enveloped",
+        }
+    }
+}
+
+/// One recipient of an encrypted layer.
+#[derive(Debug, Clone)]
+pub struct RecipientVerdict {
+    /// `ktri`, `kari`, `kekri`, `pwri`, `kemri` or `other`.
+    pub kind: &'static str,
+    /// The recipient identifier, for people.
+    pub id: String,
+    /// The addresses of the recipient's certificate, where we hold it.
+    pub addresses: Vec<String>,
+    /// The algorithm that carries the key.
+    pub algorithm: String,
+    /// Whether this one opened the message.
+    pub used: bool,
+}
+
+/// The header fields that travel inside the protected part (RFC 9788).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProtectedHeaders {
+    /// Names of the protected fields.
+    pub protected: Vec<String>,
+    /// Names of the fields that the outside does not show, or shows otherwise.
+    pub hidden: Vec<String>,
+}
+
+/// A part of the message that no layer covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UncoveredPart {
+    /// The path of the part, as `1.2`.
+    pub part: String,
+    /// Its content type.
+    pub content_type: String,
+}
+
+/// A value that came out of a verification: every signature fits, every chain reaches a trust anchor, the signer is the sender.
+///
+/// There is one maker, [`crate::smime::Opened::into_verified`]; a function that takes a `Verified<T>` cannot be handed anything else.
+#[derive(Debug, Clone)]
+pub struct Verified<T> {
+    value: T,
+    signers: Vec<SignerVerdict>,
+}
+
+impl<T> Verified<T> {
+    pub(in crate::smime) fn new(value: T, signers: Vec<SignerVerdict>) -> Self {
+        Self { value, signers }
+    }
+
+    /// Lends the verified value.
+    pub fn get(&self) -> &T {
+        &self.value
+    }
+
+    /// Gives the verified value, without the proof.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+
+    /// Who signed it.
+    pub fn signers(&self) -> &[SignerVerdict] {
+        &self.signers
+    }
+}
