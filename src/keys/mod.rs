@@ -4,7 +4,12 @@
 //! Holds always: a key stands with its own certificate only; files are 0600 and folders 0700; a write is whole or did not happen.
 
 mod error;
+pub mod files;
+mod home;
 mod identity;
+pub mod load;
+pub mod pkcs12;
 
 pub use error::Error;
+pub use home::{Home, Stored, Unlocked};
 pub use identity::Identity;

@@ -1,0 +1,90 @@
+//! Files that only their owner reads, written whole or not at all.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::keys::Error;
+
+/// Makes a folder (and those above it) that only its owner may enter.
+pub fn make_folder(path: &Path) -> Result<(), Error> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(on(path))
+}
+
+/// Writes a file beside its name, syncs it, renames it. The file is 0600.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut beside = tempfile::Builder::new().prefix(".new-").tempfile_in(folder).map_err(on(path))?;
+    beside.write_all(bytes).map_err(on(path))?;
+    beside.as_file().sync_all().map_err(on(path))?;
+    beside.persist(path).map_err(|e| on(path)(e.error))?;
+    sync_folder(folder)
+}
+
+/// Appends a line to a file and syncs it; the file is 0600.
+pub fn append(path: &Path, line: &str) -> Result<(), Error> {
+    let mut options = fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(on(path))?;
+    file.write_all(format!("{line}\n").as_bytes()).map_err(on(path))?;
+    file.sync_all().map_err(on(path))
+}
+
+/// Reads a file.
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(on(path))
+}
+
+/// Removes a file, and tells the disk.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    fs::remove_file(path).map_err(on(path))?;
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// The entries of a folder in order; none where there is no folder. Files that are being written are passed over.
+pub fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(on(folder)(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(on(folder))?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A lock that one writer holds; others wait. Gone when dropped.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code, reason = "the lock lives as long as the file is open")] fs::File);
+
+/// Waits for the lock of a folder.
+pub fn lock(folder: &Path) -> Result<Lock, Error> {
+    let path = folder.join(".lock");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).map_err(on(&path))?;
+    file.lock().map_err(on(&path))?;
+    Ok(Lock(file))
+}
+
+fn sync_folder(folder: &Path) -> Result<(), Error> {
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(on(folder))
+}
+
+fn on(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
+    move |error| Error::Io { path: path.to_owned(), error }
+}

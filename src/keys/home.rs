@@ -1,0 +1,286 @@
+//! The home: identities, contacts, trust and the CA, in files.
+//!
+//! ```text
+//! HOME/                                      0700, every file 0600
+//!   identities/ADDRESS-FINGERPRINT/          one key and its certificates
+//!     cert.pem  chain.pem  key.pem           key.pem: PKCS#8, encrypted (PBES2) where a passphrase protects it
+//!     retired                                present where the key only reads old mail
+//!   contacts/FINGERPRINT.pem                 other people's certificates
+//!   trust/FINGERPRINT.pem                    trust anchors
+//!   intermediates/FINGERPRINT.pem            certificates that may stand between
+//!   crls/*.crl                               revocation lists
+//!   ca/                                      the authority (see `ca::store`)
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::asn1::pem;
+use crate::crypto;
+use crate::crypto::key::PrivateKey;
+use crate::crypto::random::Random;
+use crate::keys::{Error, Identity, files};
+use crate::limits::Limits;
+use crate::pki::{self, Certificate, Crl, email};
+use crate::secret::Secret;
+
+/// A home folder.
+#[derive(Debug, Clone)]
+pub struct Home(PathBuf);
+
+/// An identity in the home, without its key.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The certificate.
+    pub certificate: Certificate,
+    /// The certificates above it.
+    pub chain: Vec<Certificate>,
+    /// Whether a passphrase protects the key.
+    pub locked: bool,
+    /// Whether the key only reads old mail.
+    pub retired: bool,
+    folder: PathBuf,
+}
+
+/// The identities that could be unlocked, and the addresses of those that could not.
+#[derive(Debug, Default)]
+pub struct Unlocked {
+    /// Those unlocked.
+    pub identities: Vec<Identity>,
+    /// The addresses of the others.
+    pub still_locked: Vec<String>,
+}
+
+impl Home {
+    /// Opens a home; makes its folder where there is none.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        files::make_folder(path)?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where the authority lives.
+    pub fn ca_folder(&self) -> PathBuf {
+        self.0.join("ca")
+    }
+
+    /// Every identity.
+    pub fn identities(&self) -> Result<Vec<Stored>, Error> {
+        let mut found = Vec::new();
+        for folder in files::list(&self.0.join("identities"))? {
+            let certificates = pki::load::certificates(&files::read(&folder.join("cert.pem"))?)?;
+            let Some(certificate) = certificates.into_iter().next() else { continue };
+            let chain = match files::read(&folder.join("chain.pem")) {
+                Ok(bytes) => pki::load::certificates(&bytes)?,
+                Err(_) => Vec::new(),
+            };
+            let key = files::read(&folder.join("key.pem"))?;
+            let locked = String::from_utf8_lossy(&key).contains(ENCRYPTED);
+            let retired = folder.join("retired").exists();
+            found.push(Stored { certificate, chain, locked, retired, folder });
+        }
+        Ok(found)
+    }
+
+    /// The identity to sign with for an address: the newest that is not retired.
+    pub fn find(&self, address: &str) -> Result<Option<Stored>, Error> {
+        let speaks = |stored: &Stored| email::find(&stored.certificate.addresses(), address);
+        let found = self.identities()?.into_iter().filter(|stored| !stored.retired && speaks(stored));
+        Ok(found.max_by_key(|stored| stored.certificate.not_before()))
+    }
+
+    /// Whether the key of an address is locked; `None` where there is none.
+    pub fn is_locked(&self, address: &str) -> Result<Option<bool>, Error> {
+        Ok(self.find(address)?.map(|stored| stored.locked))
+    }
+
+    /// Unlocks the identity of an address.
+    pub fn unlock(&self, address: &str, passphrase: Option<&Secret<Vec<u8>>>) -> Result<Identity, Error> {
+        let stored = self.find(address)?.ok_or_else(|| Error::NotFound(format!("the home has no key of {address}")))?;
+        stored.unlock(passphrase)
+    }
+
+    /// Whether some key is locked.
+    pub fn has_locked_keys(&self) -> Result<bool, Error> {
+        Ok(self.identities()?.iter().any(|stored| stored.locked))
+    }
+
+    /// Unlocks every identity that this passphrase opens, retired ones too.
+    pub fn unlock_all(&self, passphrase: Option<&Secret<Vec<u8>>>) -> Result<Unlocked, Error> {
+        let mut unlocked = Unlocked::default();
+        for stored in self.identities()? {
+            match stored.unlock(passphrase) {
+                Ok(identity) => unlocked.identities.push(identity),
+                Err(Error::PassphraseNeeded | Error::WrongPassphrase) => {
+                    let address = stored.certificate.addresses().into_iter().next();
+                    unlocked.still_locked.push(address.unwrap_or_else(|| stored.certificate.to_string()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(unlocked)
+    }
+
+    /// Adds an identity; without a passphrase its key lies readable in a file that only the owner reads.
+    pub fn add_identity(
+        &self,
+        identity: &Identity,
+        passphrase: Option<&Secret<Vec<u8>>>,
+        random: &mut dyn Random,
+    ) -> Result<(), Error> {
+        let _lock = files::lock(&self.0)?;
+        let certificate = identity.certificate();
+        let address = certificate.addresses().into_iter().next().unwrap_or_else(|| "key".to_owned());
+        let fingerprint = certificate.fingerprint_hex();
+        let name = format!("{}-{}", safe_name(&address), fingerprint.get(..16).unwrap_or_default());
+        let folder = self.0.join("identities").join(name);
+        let key = match passphrase {
+            Some(passphrase) => pem::encode(ENCRYPTED, &identity.private_key().to_encrypted_pkcs8(passphrase, random)?),
+            None => pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8().expose()),
+        };
+        let key = Secret::new(key.into_bytes());
+        files::make_folder(&folder)?;
+        // the certificate last: a folder without it is not an identity yet
+        files::write(&folder.join("key.pem"), key.expose())?;
+        files::write(&folder.join("chain.pem"), bundle(identity.chain()).as_bytes())?;
+        files::write(&folder.join("cert.pem"), pem::encode("CERTIFICATE", certificate.der()).as_bytes())
+    }
+
+    /// The certificates of our own identities that speak for an address.
+    pub fn identity_certificates(&self, address: &str) -> Result<Vec<Certificate>, Error> {
+        let speaks = |certificate: &Certificate| email::find(&certificate.addresses(), address);
+        Ok(self.identities()?.into_iter().map(|stored| stored.certificate).filter(speaks).collect())
+    }
+
+    /// Every contact's certificate.
+    pub fn contacts(&self) -> Result<Vec<Certificate>, Error> {
+        self.certificates("contacts")
+    }
+
+    /// The certificates of one contact.
+    pub fn contact(&self, address: &str) -> Result<Vec<Certificate>, Error> {
+        Ok(self.contacts()?.into_iter().filter(|certificate| email::find(&certificate.addresses(), address)).collect())
+    }
+
+    /// Adds a contact's certificate.
+    pub fn add_contact(&self, certificate: &Certificate) -> Result<(), Error> {
+        self.add("contacts", certificate)
+    }
+
+    /// Every certificate of a person that we hold: contacts' and our own.
+    pub fn known_certificates(&self) -> Result<Vec<Certificate>, Error> {
+        let mut found = self.contacts()?;
+        found.extend(self.identities()?.into_iter().map(|stored| stored.certificate));
+        Ok(found)
+    }
+
+    /// The trust anchors.
+    pub fn trust_anchors(&self) -> Result<Vec<Certificate>, Error> {
+        self.certificates("trust")
+    }
+
+    /// Adds a trust anchor.
+    pub fn add_trust(&self, certificate: &Certificate) -> Result<(), Error> {
+        self.add("trust", certificate)
+    }
+
+    /// Removes the trust anchors whose fingerprint begins so; gives those removed.
+    pub fn remove_trust(&self, fingerprint: &str) -> Result<Vec<Certificate>, Error> {
+        let wanted: String = fingerprint.chars().filter(|c| *c != ':').collect::<String>().to_ascii_lowercase();
+        let _lock = files::lock(&self.0)?;
+        let mut removed = Vec::new();
+        for certificate in self.trust_anchors()? {
+            // fewer than 8 digits could mean another one
+            if wanted.len() >= 8 && certificate.fingerprint_hex().starts_with(&wanted) {
+                files::remove(&self.0.join("trust").join(format!("{}.pem", certificate.fingerprint_hex())))?;
+                removed.push(certificate);
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Certificates that may stand between.
+    pub fn intermediates(&self) -> Result<Vec<Certificate>, Error> {
+        self.certificates("intermediates")
+    }
+
+    /// Adds a certificate that may stand between.
+    pub fn add_intermediate(&self, certificate: &Certificate) -> Result<(), Error> {
+        self.add("intermediates", certificate)
+    }
+
+    /// The revocation lists.
+    pub fn crls(&self) -> Result<Vec<Crl>, Error> {
+        let mut found = Vec::new();
+        for path in files::list(&self.0.join("crls"))? {
+            found.extend(pki::load::crls(&files::read(&path)?)?);
+        }
+        Ok(found)
+    }
+
+    /// Keeps a revocation list under a name.
+    pub fn write_crl(&self, name: &str, der: &[u8]) -> Result<(), Error> {
+        let _lock = files::lock(&self.0)?;
+        let folder = self.0.join("crls");
+        files::make_folder(&folder)?;
+        files::write(&folder.join(format!("{}.crl", safe_name(name))), der)
+    }
+
+    fn certificates(&self, kind: &str) -> Result<Vec<Certificate>, Error> {
+        let mut found = Vec::new();
+        for path in files::list(&self.0.join(kind))? {
+            found.extend(pki::load::certificates(&files::read(&path)?)?);
+        }
+        Ok(found)
+    }
+
+    fn add(&self, kind: &str, certificate: &Certificate) -> Result<(), Error> {
+        let _lock = files::lock(&self.0)?;
+        let folder = self.0.join(kind);
+        files::make_folder(&folder)?;
+        let path = folder.join(format!("{}.pem", certificate.fingerprint_hex()));
+        files::write(&path, pem::encode("CERTIFICATE", certificate.der()).as_bytes())
+    }
+}
+
+impl Stored {
+    /// Unlocks the key.
+    pub fn unlock(&self, passphrase: Option<&Secret<Vec<u8>>>) -> Result<Identity, Error> {
+        let bytes = Secret::new(files::read(&self.folder.join("key.pem"))?);
+        let key = match PrivateKey::from_any(bytes.expose(), passphrase, &Limits::default()) {
+            Err(crypto::Error::PassphraseNeeded) => return Err(Error::PassphraseNeeded),
+            other => other?,
+        };
+        Identity::new(key, self.certificate.clone(), self.chain.clone())
+    }
+}
+
+/// Certificates as PEM, one after another.
+pub(crate) fn bundle(certificates: &[Certificate]) -> String {
+    certificates.iter().map(|certificate| pem::encode("CERTIFICATE", certificate.der())).collect()
+}
+
+/// A name that cannot leave its folder: everything but letters, digits and a few marks is replaced.
+fn safe_name(name: &str) -> String {
+    let safe = |c: char| if c.is_alphanumeric() || matches!(c, '@' | '.' | '-' | '_' | '+') { c } else { '_' };
+    let safe: String = name.to_lowercase().chars().map(safe).take(80).collect();
+    safe.trim_start_matches('.').to_owned()
+}
+
+const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_leave_their_folder() {
+        for name in ["../../etc/passwd", "/etc", "a/../b@c", "..", "a\0b"] {
+            let safe = safe_name(name);
+            assert!(!safe.contains('/') && !safe.starts_with('.') && !safe.contains('\0'), "{safe}");
+        }
+    }
+}
