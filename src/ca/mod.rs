@@ -1,1 +1,69 @@
-//! A small certificate authority.
+//! A small certificate authority: a root, an issuing CA for mail, one for TLS servers.
+//!
+//! Uses: keys, pki, crypto, asn1. Never: messages, sockets.
+//! Holds always: what a request asks for beyond its key is not copied; a certificate is read back and checked before it is given out;
+//! serial numbers are random; what is issued or revoked stands in the ledger first.
+
+mod authority;
+mod profile;
+mod request;
+mod revoke;
+pub mod store;
+
+use std::fmt;
+
+pub use authority::Authority;
+pub use profile::{MailProfile, ServerProfile, Uses};
+pub use request::read as read_request;
+pub use revoke::{RevocationReason, Revoked};
+
+/// Why the authority could not do its work.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request breaks a rule.
+    Refused(String),
+    /// A primitive refused.
+    Crypto(crate::crypto::Error),
+    /// A certificate cannot be read.
+    Certificate(crate::pki::Error),
+    /// A file or a key cannot be used.
+    Keys(crate::keys::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) => f.write_str(why),
+            Self::Crypto(error) => error.fmt(f),
+            Self::Certificate(error) => error.fmt(f),
+            Self::Keys(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<crate::crypto::Error> for Error {
+    fn from(error: crate::crypto::Error) -> Self {
+        Self::Crypto(error)
+    }
+}
+
+impl From<crate::pki::Error> for Error {
+    fn from(error: crate::pki::Error) -> Self {
+        Self::Certificate(error)
+    }
+}
+
+impl From<crate::keys::Error> for Error {
+    fn from(error: crate::keys::Error) -> Self {
+        Self::Keys(error)
+    }
+}
+
+impl From<crate::asn1::Error> for Error {
+    fn from(error: crate::asn1::Error) -> Self {
+        Self::Certificate(error.into())
+    }
+}

@@ -1,0 +1,192 @@
+//! What each kind of certificate contains.
+
+use crate::asn1::{Oid, Tag, encode, oid};
+use crate::ca::Error;
+use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm};
+use crate::crypto::digest;
+use crate::crypto::key::{PrivateKey, PublicKey};
+use crate::crypto::random::Random;
+use crate::crypto::signature::{self, Input};
+use crate::pki::{Certificate, Name};
+use crate::time::Timestamp;
+
+/// What a mail certificate shall be good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Uses {
+    /// Signing and encryption with one key.
+    #[default]
+    Dual,
+    /// Signing only.
+    Sign,
+    /// Encryption only.
+    Encrypt,
+}
+
+/// A mail certificate that is asked for.
+#[derive(Debug, Clone)]
+pub struct MailProfile {
+    /// The addresses that it speaks for, one or more.
+    pub addresses: Vec<String>,
+    /// The person's name; the first address where there is none.
+    pub name: Option<String>,
+    /// What it shall be good for.
+    pub uses: Uses,
+    /// How long, in days; at most 825, and never beyond the issuer.
+    pub days: u32,
+}
+
+/// A TLS server's certificate that is asked for.
+#[derive(Debug, Clone)]
+pub struct ServerProfile {
+    /// Host names and addresses.
+    pub hosts: Vec<String>,
+    /// How long, in days; at most 397, and never beyond the issuer.
+    pub days: u32,
+}
+
+/// Everything of a certificate before its signature.
+pub(in crate::ca) struct Draft<'a> {
+    pub(in crate::ca) issuer: &'a Name,
+    pub(in crate::ca) issuer_key: &'a PrivateKey,
+    pub(in crate::ca) subject: Name,
+    pub(in crate::ca) public: &'a PublicKey,
+    pub(in crate::ca) not_before: Timestamp,
+    pub(in crate::ca) not_after: Timestamp,
+    pub(in crate::ca) extensions: Vec<Vec<u8>>,
+}
+
+impl Draft<'_> {
+    /// Signs it, reads it back, and checks the signature.
+    pub(in crate::ca) fn sign(self, serial: &[u8], random: &mut dyn Random) -> Result<Certificate, Error> {
+        let algorithm = algorithm_of(self.issuer_key)?;
+        let identifier = algorithm.identifier().to_der();
+        let mut extensions = vec![
+            extension(oid::SUBJECT_KEY_IDENTIFIER, false, &encode::octet_string(&key_id(self.public))),
+            extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &authority_key_id(self.issuer_key.public_key())),
+        ];
+        extensions.extend(self.extensions);
+        let tbs = encode::sequence(&[
+            encode::explicit(0, &encode::integer_u64(2)),
+            encode::integer(serial),
+            identifier.clone(),
+            self.issuer.der().to_vec(),
+            encode::sequence(&[encode::time(self.not_before), encode::time(self.not_after)]),
+            self.subject.der().to_vec(),
+            self.public.spki().to_vec(),
+            encode::explicit(3, &encode::sequence(&extensions)),
+        ]);
+        let signed = signature::sign(self.issuer_key, algorithm, Input::Message(&tbs), random)?;
+        let certificate = Certificate::from_der(&encode::sequence(&[tbs, identifier, encode::bit_string(&signed)]))?;
+        certificate.verify_signature(self.issuer_key.public_key())?;
+        Ok(certificate)
+    }
+}
+
+/// The signature algorithm of an authority's key: a digest as strong as the key.
+pub(in crate::ca) fn algorithm_of(key: &PrivateKey) -> Result<SignatureAlgorithm, Error> {
+    let digest = match key.algorithm() {
+        KeyAlgorithm::P384 => DigestAlgorithm::Sha384,
+        KeyAlgorithm::P521 => DigestAlgorithm::Sha512,
+        _ => DigestAlgorithm::Sha256,
+    };
+    Ok(SignatureAlgorithm::default_for(key.algorithm(), digest)?)
+}
+
+/// RFC 5280 4.2.1.2, method 1.
+pub(in crate::ca) fn key_id(public: &PublicKey) -> Vec<u8> {
+    digest::of(DigestAlgorithm::Sha1, public.key_bits())
+}
+
+/// `AuthorityKeyIdentifier ::= SEQUENCE { keyIdentifier [0] }`
+pub(in crate::ca) fn authority_key_id(public: &PublicKey) -> Vec<u8> {
+    encode::sequence(&[encode::implicit(0, &encode::octet_string(&key_id(public)))])
+}
+
+pub(in crate::ca) fn extension(oid: Oid, critical: bool, value: &[u8]) -> Vec<u8> {
+    let critical = if critical { encode::boolean(true) } else { Vec::new() };
+    encode::sequence(&[encode::oid(&oid), critical, encode::octet_string(value)])
+}
+
+/// `BasicConstraints`, critical, of an authority.
+pub(in crate::ca) fn authority_constraints(path_len: Option<u64>) -> Vec<u8> {
+    let limit = path_len.map(encode::integer_u64).unwrap_or_default();
+    extension(oid::BASIC_CONSTRAINTS, true, &encode::sequence(&[encode::boolean(true), limit]))
+}
+
+/// Bits of RFC 5280 4.2.1.3.
+pub(in crate::ca) fn key_usage(bits: &[u32]) -> Vec<u8> {
+    extension(oid::KEY_USAGE, true, &encode::named_bits(bits))
+}
+
+pub(in crate::ca) fn extended_key_usage(usages: &[Oid]) -> Vec<u8> {
+    extension(oid::EXTENDED_KEY_USAGE, false, &encode::sequence(&usages.iter().map(encode::oid).collect::<Vec<_>>()))
+}
+
+/// Permits mail of the domains and of the hosts below them, and nothing else (RFC 5280 4.2.1.10).
+pub(in crate::ca) fn mail_constraints(domains: &[String]) -> Vec<u8> {
+    let subtree = |name: &str| encode::sequence(&[encode::implicit(1, &encode::ia5(name))]);
+    let subtrees: Vec<Vec<u8>> = domains.iter().flat_map(|domain| [subtree(domain), subtree(&format!(".{domain}"))]).collect();
+    let permitted = encode::implicit(0, &encode::sequence(&subtrees));
+    extension(oid::NAME_CONSTRAINTS, true, &encode::sequence(&[permitted]))
+}
+
+/// Where the issuer's certificate and its revocation list are (RFC 5280 4.2.1.13, 4.2.2.1).
+pub(in crate::ca) fn places(base: &str, issuer: &str) -> [Vec<u8>; 2] {
+    let uri = |path: String| encode::implicit(6, &encode::ia5(&path));
+    let access = encode::sequence(&[encode::oid(&oid::AD_CA_ISSUERS), uri(format!("{base}/{issuer}.cer"))]);
+    let point = encode::explicit(0, &encode::implicit(0, &encode::sequence(&[uri(format!("{base}/{issuer}.crl"))])));
+    [
+        extension(oid::AUTHORITY_INFO_ACCESS, false, &encode::sequence(&[access])),
+        extension(oid::CRL_DISTRIBUTION_POINTS, false, &encode::sequence(&[encode::sequence(&[point])])),
+    ]
+}
+
+/// RFC 4262: what programs that hold such a key read.
+pub(in crate::ca) fn smime_capabilities() -> Vec<u8> {
+    let plain = |oid: &Oid| encode::sequence(&[encode::oid(oid)]);
+    let list = [oid::AES256_GCM, oid::AES128_GCM, oid::AES256_CBC, oid::AES128_CBC, oid::RSA_OAEP];
+    extension(oid::SMIME_CAPABILITIES, false, &encode::sequence(&list.iter().map(plain).collect::<Vec<_>>()))
+}
+
+/// The alternative names of mail addresses: rfc822Name, or SmtpUTF8Mailbox where the local part is not ASCII (RFC 9598).
+pub(in crate::ca) fn mail_names(addresses: &[String]) -> Vec<u8> {
+    let one = |address: &String| {
+        if address.is_ascii() {
+            return encode::implicit(1, &encode::ia5(address));
+        }
+        let value = encode::explicit(0, &encode::utf8(address));
+        encode::implicit(0, &encode::sequence(&[encode::oid(&oid::SMTP_UTF8_MAILBOX), value]))
+    };
+    extension(oid::SUBJECT_ALT_NAME, false, &encode::sequence(&addresses.iter().map(one).collect::<Vec<_>>()))
+}
+
+/// The alternative names of a server: dNSName, or iPAddress.
+pub(in crate::ca) fn host_names(hosts: &[String]) -> Vec<u8> {
+    let one = |host: &String| match host.parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(ip)) => encode::tlv(Tag::context(7), &ip.octets()),
+        Ok(std::net::IpAddr::V6(ip)) => encode::tlv(Tag::context(7), &ip.octets()),
+        Err(_) => encode::implicit(2, &encode::ia5(host)),
+    };
+    extension(oid::SUBJECT_ALT_NAME, false, &encode::sequence(&hosts.iter().map(one).collect::<Vec<_>>()))
+}
+
+/// The key usage bits of a mail certificate: what its key can do, and what was asked for.
+pub(in crate::ca) fn mail_usage(key: KeyAlgorithm, uses: Uses) -> Result<Vec<u32>, Error> {
+    let encrypts = if key.is_rsa() { 2 } else { 4 };
+    let refuse = |what: &str| Err(Error::Refused(format!("a key of the kind {key} cannot {what}")));
+    match uses {
+        Uses::Sign if !key.signs() => refuse("sign"),
+        Uses::Encrypt if !key.encrypts() => refuse("encrypt"),
+        Uses::Sign => Ok(vec![0]),
+        Uses::Encrypt => Ok(vec![encrypts]),
+        Uses::Dual => {
+            let bits: Vec<u32> = [(key.signs(), 0), (key.encrypts(), encrypts)].iter().filter(|b| b.0).map(|b| b.1).collect();
+            Ok(bits)
+        }
+    }
+}
+
+/// The identifier of the CSR's signature, checked by `request`.
+pub(in crate::ca) fn signature_of(identifier: &AlgorithmIdentifier) -> Result<SignatureAlgorithm, Error> {
+    Ok(SignatureAlgorithm::from_identifier(identifier, None)?)
+}
