@@ -2,6 +2,7 @@
 
 use crate::asn1::{Cursor, Oid, encode, oid};
 use crate::cms::Error;
+use crate::crypto::algorithm::KeyWrap;
 
 /// One capability: an algorithm and its parameters as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,13 +21,16 @@ impl Capabilities {
     /// What this version reads and would like to get.
     pub fn ours() -> Self {
         let plain = |oid| Capability { oid, parameters: None };
+        // RFC 5753 8: the parameters name the key wrap
+        let agreement = |wrap: KeyWrap| Capability { oid: oid::ECDH_STD_SHA256, parameters: Some(wrap.identifier().to_der()) };
         Self(vec![
             plain(oid::AES256_GCM),
             plain(oid::AES128_GCM),
             plain(oid::AES256_CBC),
             plain(oid::AES128_CBC),
             plain(oid::RSA_OAEP),
-            plain(oid::ECDH_STD_SHA256),
+            agreement(KeyWrap::Aes256),
+            agreement(KeyWrap::Aes128),
         ])
     }
 

@@ -6,7 +6,7 @@ use crate::asn1::reader::Reader;
 use crate::asn1::{Cursor, Oid, Tag, encode};
 use crate::cms::reader::{end, read_oid};
 use crate::cms::{Error, Recipient, RecipientKind};
-use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters, ContentCipher};
+use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters};
 use crate::crypto::cipher::Decryptor;
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
@@ -110,6 +110,10 @@ impl<R: Read> EnvelopedReader<R> {
     }
 
     /// The recipients and keys worth trying, named ones first, within the bound on trials.
+    ///
+    /// A guess under RSA v1.5 gives a random key where it is wrong, and under CBC one wrong key in 256 ends with a padding that
+    /// fits: whoever tries guesses opens the source again for each, and takes no content from CBC for the message's unless it reads
+    /// as one.
     pub fn candidates(&self, keys: &[Key<'_>]) -> Vec<Candidate> {
         let (mut named, mut guessed) = (Vec::new(), Vec::new());
         for (at, recipient) in self.recipients.iter().enumerate() {
@@ -144,9 +148,10 @@ impl<R: Read> EnvelopedReader<R> {
             Key::Password(password) => recipient.unwrap_password(password, &self.limits)?,
             Key::Kek(kek) => recipient.unwrap_kek(kek)?,
         };
-        // a key of another length would be cut or stretched by someone: refuse it
+        // a key of another length would be cut or stretched by someone: refuse it; RSA v1.5 gives a key of the right length in
+        // any case, so this tells nothing about its padding
         if key.expose().len() != cipher.key_len() {
-            return Err(content_key_length(cipher));
+            return Err(Error::DecryptionFailed);
         }
         Ok(key)
     }
@@ -189,9 +194,4 @@ impl<R: Read> EnvelopedReader<R> {
         let tag = Cursor::new(&raw).octet_string()?.into_owned();
         Ok((aad, Some(tag)))
     }
-}
-
-/// RSA v1.5 gives a key of the right length in any case, so this tells nothing about its padding.
-fn content_key_length(_: ContentCipher) -> Error {
-    Error::DecryptionFailed
 }

@@ -20,7 +20,7 @@ pub use capabilities::{Capabilities, Capability};
 pub use enveloped::{Candidate, EnvelopedReader, Key, Opened};
 pub use error::Error;
 pub use reader::{Content, from_pem, looks_like, open};
-pub use recipient::{Recipient, RecipientId, RecipientKind};
+pub use recipient::{Agreement, Recipient, RecipientId, RecipientKind};
 pub use sign::{SignedBuilder, SignerOptions};
 pub use signed::{SignedData, SignedReader};
 pub use signer::{SignatureCheck, Signer, SignerId};

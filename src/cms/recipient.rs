@@ -1,6 +1,7 @@
 //! Recipients (RFC 5652 6.2): who gets the content key, and how.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::asn1::{Cursor, Element, Tag, encode, oid};
 use crate::cms::Error;
@@ -10,7 +11,7 @@ use crate::crypto::cipher::Decryptor;
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
 use crate::crypto::{pbe, transport, wrap};
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 use crate::pki::{Certificate, Name};
 use crate::secret::Secret;
 
@@ -68,14 +69,7 @@ pub enum RecipientKind {
     /// RSA.
     Transport(AlgorithmIdentifier),
     /// EC or X25519.
-    Agreement {
-        /// The agreement.
-        algorithm: AlgorithmIdentifier,
-        /// The originator's SubjectPublicKeyInfo without parameters, as received; empty where it is named by certificate.
-        originator: Vec<u8>,
-        /// The user keying material.
-        ukm: Option<Vec<u8>>,
-    },
+    Agreement(Arc<Agreement>),
     /// A key that both sides have.
     Kek(AlgorithmIdentifier),
     /// A password.
@@ -89,12 +83,23 @@ pub enum RecipientKind {
     Other,
 }
 
+/// What the recipients of one key agreement share. Held once: a message may name thousands of them.
+#[derive(Debug)]
+pub struct Agreement {
+    /// The agreement.
+    pub algorithm: AlgorithmIdentifier,
+    /// The originator's SubjectPublicKeyInfo without parameters, as received; empty where it is named by certificate.
+    pub originator: Vec<u8>,
+    /// The user keying material.
+    pub ukm: Option<Vec<u8>>,
+}
+
 impl Recipient {
     /// The word of the JSON output.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
             RecipientKind::Transport(_) => "ktri",
-            RecipientKind::Agreement { .. } => "kari",
+            RecipientKind::Agreement(_) => "kari",
             RecipientKind::Kek(_) => "kekri",
             RecipientKind::Password { .. } => "pwri",
             RecipientKind::Other => "other",
@@ -105,8 +110,8 @@ impl Recipient {
     pub fn algorithm_name(&self) -> String {
         match &self.kind {
             RecipientKind::Transport(a) => KeyTransport::from_identifier(a).map_or_else(|_| a.name(), |t| t.name()),
-            RecipientKind::Agreement { algorithm, .. } => {
-                KeyAgreement::from_identifier(algorithm).map_or_else(|_| algorithm.name(), |a| a.name())
+            RecipientKind::Agreement(shared) => {
+                KeyAgreement::from_identifier(&shared.algorithm).map_or_else(|_| shared.algorithm.name(), |a| a.name())
             }
             RecipientKind::Kek(a) => a.name(),
             RecipientKind::Password { encryption, .. } => encryption.name(),
@@ -119,7 +124,7 @@ impl Recipient {
         let element = Cursor::with_limits(bytes, limits).any()?;
         match element.tag {
             Tag::SEQUENCE => ktri(element.cursor()?).map(|one| vec![one]),
-            tag if tag == Tag::context_constructed(1) => kari(element.cursor()?),
+            tag if tag == Tag::context_constructed(1) => kari(element.cursor()?, limits),
             tag if tag == Tag::context_constructed(2) => kekri(element.cursor()?).map(|one| vec![one]),
             tag if tag == Tag::context_constructed(3) => pwri(element.cursor()?).map(|one| vec![one]),
             _ => Ok(vec![Self { id: RecipientId::Nothing, kind: RecipientKind::Other, encrypted_key: Vec::new() }]),
@@ -130,7 +135,7 @@ impl Recipient {
     pub(in crate::cms) fn fits(&self, key: &PrivateKey) -> bool {
         match self.kind {
             RecipientKind::Transport(_) => key.algorithm().is_rsa(),
-            RecipientKind::Agreement { .. } => !key.algorithm().is_rsa() && key.algorithm().encrypts(),
+            RecipientKind::Agreement(_) => !key.algorithm().is_rsa() && key.algorithm().encrypts(),
             _ => false,
         }
     }
@@ -147,10 +152,10 @@ impl Recipient {
                 let transport = KeyTransport::from_identifier(algorithm)?;
                 Ok(transport::decrypt(key, &transport, &self.encrypted_key, Some(cipher.key_len()), random)?)
             }
-            RecipientKind::Agreement { algorithm, originator, ukm } => {
-                let agreement = KeyAgreement::from_identifier(algorithm)?;
-                let originator = originator_key(originator, key)?;
-                Ok(agreement::unwrap(key, &originator, &agreement, ukm.as_deref(), &self.encrypted_key)?)
+            RecipientKind::Agreement(shared) => {
+                let agreement = KeyAgreement::from_identifier(&shared.algorithm)?;
+                let originator = originator_key(&shared.originator, key)?;
+                Ok(agreement::unwrap(key, &originator, &agreement, shared.ukm.as_deref(), &self.encrypted_key)?)
             }
             _ => Err(Error::Malformed("this recipient has no use for a private key")),
         }
@@ -192,7 +197,7 @@ fn ktri(mut fields: Cursor<'_>) -> Result<Recipient, Error> {
 }
 
 /// `KeyAgreeRecipientInfo ::= [1] SEQUENCE { version, originator [0] EXPLICIT, ukm [1] EXPLICIT OPTIONAL, keyEncryptionAlgorithm, recipientEncryptedKeys }`
-fn kari(mut fields: Cursor<'_>) -> Result<Vec<Recipient>, Error> {
+fn kari(mut fields: Cursor<'_>, limits: &Limits) -> Result<Vec<Recipient>, Error> {
     fields.integer()?;
     let mut originator = fields.explicit(0)?.ok_or(Error::Malformed("a key agreement without originator"))?;
     let originator = match originator.optional(Tag::context_constructed(1))? {
@@ -202,16 +207,18 @@ fn kari(mut fields: Cursor<'_>) -> Result<Vec<Recipient>, Error> {
     let ukm = fields.explicit(1)?.map(|mut ukm| ukm.octet_string().map(std::borrow::Cow::into_owned)).transpose()?;
     let algorithm = AlgorithmIdentifier::from_cursor(&mut fields)?;
     let mut keys = fields.sequence()?;
+    let shared = Arc::new(Agreement { algorithm, originator, ukm });
+    let mut budget = Budget::new("recipients", limits.recipients);
     let mut found = Vec::new();
     while !keys.is_empty() {
+        budget.spend(1u64)?;
         let mut one = keys.sequence()?;
         let id = match one.peek() {
             Some(Tag::SEQUENCE) => issuer_serial(one.sequence()?)?,
             _ => RecipientId::KeyId(one.expect(Tag::context_constructed(0))?.cursor()?.octet_string()?.into_owned()),
         };
         let encrypted_key = one.octet_string()?.into_owned();
-        let kind = RecipientKind::Agreement { algorithm: algorithm.clone(), originator: originator.clone(), ukm: ukm.clone() };
-        found.push(Recipient { id, kind, encrypted_key });
+        found.push(Recipient { id, kind: RecipientKind::Agreement(Arc::clone(&shared)), encrypted_key });
     }
     Ok(found)
 }

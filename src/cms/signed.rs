@@ -38,6 +38,14 @@ pub struct SignedData {
     /// What is not as the standard has it and yet is clear.
     pub oddities: Vec<String>,
     digests: Vec<(DigestAlgorithm, Vec<u8>)>,
+    looks_like_attributes: bool,
+}
+
+/// The digests of content that passes by, and what else is to be known of it.
+struct Hashes {
+    list: Vec<Digest>,
+    head: Vec<u8>,
+    length: u64,
 }
 
 impl<R: Read> SignedReader<R> {
@@ -63,16 +71,17 @@ impl<R: Read> SignedReader<R> {
     /// Reads to the end. Content inside goes to `sink`; where there is none, `detached` is hashed instead.
     pub fn read(mut self, detached: Option<&[u8]>, sink: &mut dyn Write) -> Result<SignedData, Error> {
         let mut oddities = Vec::new();
-        let mut hashes = self.digests(&mut oddities);
+        let mut hashes = Hashes::new(self.digests(&mut oddities));
         let has_content = self.reader.peek()?.is_some();
         if has_content {
             self.reader.enter(Tag::context_constructed(0))?;
             self.read_content(&mut hashes, sink)?;
             self.reader.leave()?;
         } else if let Some(content) = detached {
-            hashes.iter_mut().for_each(|hash| hash.update(content));
+            hashes.update(content);
         }
         self.reader.leave()?;
+        let looks_like_attributes = hashes.looks_like_attributes();
         let mut data = SignedData {
             content_type: self.content_type,
             has_content,
@@ -81,7 +90,8 @@ impl<R: Read> SignedReader<R> {
             crls: Vec::new(),
             signers: Vec::new(),
             oddities,
-            digests: hashes.into_iter().map(|hash| (hash.algorithm(), hash.finish())).collect(),
+            looks_like_attributes,
+            digests: hashes.finish(),
         };
         self.read_certificates(&mut data)?;
         self.read_signers(&mut data)?;
@@ -91,8 +101,8 @@ impl<R: Read> SignedReader<R> {
         Ok(data)
     }
 
-    /// The digests to compute: those declared; where none is, the usual ones.
-    fn digests(&self, oddities: &mut Vec<String>) -> Vec<Digest> {
+    /// The digests to compute: those declared; where none is declared or known, the usual ones, so that no second pass is needed.
+    fn digests(&self, oddities: &mut Vec<String>) -> Vec<DigestAlgorithm> {
         let mut wanted: Vec<DigestAlgorithm> = Vec::new();
         for declared in &self.declared {
             if let Ok(algorithm) = DigestAlgorithm::from_identifier(declared)
@@ -103,24 +113,26 @@ impl<R: Read> SignedReader<R> {
         }
         if self.declared.is_empty() {
             oddities.push("the set of digest algorithms is empty".to_owned());
+        }
+        if wanted.is_empty() {
             wanted = vec![DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512, DigestAlgorithm::Sha1];
         }
-        wanted.into_iter().map(Digest::new).collect()
+        wanted
     }
 
     /// The content is an OCTET STRING in CMS; PKCS#7 allows any type, whose content octets are hashed (RFC 2315 9.3).
-    fn read_content(&mut self, hashes: &mut [Digest], sink: &mut dyn Write) -> Result<(), Error> {
+    fn read_content(&mut self, hashes: &mut Hashes, sink: &mut dyn Write) -> Result<(), Error> {
         if self.reader.peek()?.is_some_and(|tag| tag.same_type(Tag::OCTET_STRING)) {
             let mut octets = self.reader.octets(Tag::OCTET_STRING)?;
             while let Some(piece) = self.reader.next_piece(&mut octets)? {
-                hashes.iter_mut().for_each(|hash| hash.update(piece));
+                hashes.update(piece);
                 sink.write_all(piece)?;
             }
             return Ok(());
         }
         let raw = self.reader.raw()?;
         let content = Cursor::new(&raw).any()?.content;
-        hashes.iter_mut().for_each(|hash| hash.update(content));
+        hashes.update(content);
         sink.write_all(content)?;
         Ok(())
     }
@@ -162,7 +174,45 @@ impl<R: Read> SignedReader<R> {
     }
 }
 
+impl Hashes {
+    fn new(algorithms: Vec<DigestAlgorithm>) -> Self {
+        Self { list: algorithms.into_iter().map(Digest::new).collect(), head: Vec::new(), length: 0 }
+    }
+
+    fn update(&mut self, content: &[u8]) {
+        let missing = HEAD.saturating_sub(self.head.len()).min(content.len());
+        self.head.extend_from_slice(content.get(..missing).unwrap_or_default());
+        self.length = self.length.saturating_add(u64::try_from(content.len()).unwrap_or(u64::MAX));
+        self.list.iter_mut().for_each(|hash| hash.update(content));
+    }
+
+    /// Whether the content is a DER SET that begins with a SEQUENCE and fills it to the last byte, as signed attributes are.
+    fn looks_like_attributes(&self) -> bool {
+        let Some((&[tag, first], rest)) = self.head.split_first_chunk::<2>() else { return false };
+        let more = if first < 0x80 { 0 } else { usize::from(first & 0x7f) };
+        let Some((octets, inside)) = rest.split_at_checked(more) else { return false };
+        let mut length = u64::from(if first < 0x80 { first } else { 0 });
+        for octet in octets {
+            length = length.wrapping_shl(8) | u64::from(*octet);
+        }
+        let header = u64::try_from(more).unwrap_or(0).saturating_add(2);
+        tag == 0x31 && inside.first() == Some(&0x30) && length.saturating_add(header) == self.length
+    }
+
+    fn finish(self) -> Vec<(DigestAlgorithm, Vec<u8>)> {
+        self.list.into_iter().map(|hash| (hash.algorithm(), hash.finish())).collect()
+    }
+}
+
+/// Bytes that the longest header of a SET of 64-bit length takes, and one more.
+const HEAD: usize = 11;
+
 impl SignedData {
+    /// Whether the content could be the signed attributes of another message (see [`Signer::verify`]).
+    pub(in crate::cms) fn looks_like_attributes(&self) -> bool {
+        self.looks_like_attributes
+    }
+
     /// The digest of the content, where it was computed.
     pub fn digest(&self, algorithm: DigestAlgorithm) -> Option<&[u8]> {
         self.digests.iter().find(|(known, _)| *known == algorithm).map(|(_, digest)| digest.as_slice())

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::asn1::{Cursor, Oid, Tag, oid};
 use crate::cms::attribute::ess_cert_hash;
 use crate::cms::{Attributes, Capabilities, Error, SignedData};
-use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, SignatureAlgorithm};
+use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, SignatureAlgorithm, Strength};
 use crate::crypto::signature::{self, Input};
 use crate::crypto::{self, digest, mac};
 use crate::limits::Limits;
@@ -111,6 +111,11 @@ impl Signer {
         self.algorithm().map_or_else(|| self.signature_algorithm.name(), |algorithm| algorithm.name())
     }
 
+    /// How far its algorithms may be relied on: the weaker of the content's digest and the signature; `None` where one is unknown.
+    pub fn strength(&self) -> Option<Strength> {
+        Some(self.digest_algorithm()?.strength().min(self.algorithm()?.strength()))
+    }
+
     /// The time that the signer claims.
     pub fn signing_time(&self) -> Option<Timestamp> {
         let value = self.signed_attributes.as_ref()?.single(&oid::SIGNING_TIME).ok()??;
@@ -121,6 +126,24 @@ impl Signer {
     pub fn capabilities(&self) -> Option<Capabilities> {
         let value = self.signed_attributes.as_ref()?.single(&oid::SMIME_CAPABILITIES).ok()??;
         Capabilities::from_der(value).ok()
+    }
+
+    /// Which certificate the signer wants mail to him encrypted to (RFC 8551 2.5.3).
+    pub fn encryption_key_preference(&self) -> Option<SignerId> {
+        let value = self.signed_attributes.as_ref()?.single(&oid::ENCRYPTION_KEY_PREFERENCE).ok()??;
+        let choice = Cursor::new(value).any().ok()?;
+        match choice.tag {
+            tag if tag == Tag::context_constructed(0) => {
+                let mut id = choice.cursor().ok()?;
+                let issuer = Name::from_der(id.expect(Tag::SEQUENCE).ok()?.raw).ok()?;
+                Some(SignerId::IssuerSerial { issuer, serial: id.integer().ok()?.to_vec() })
+            }
+            tag if tag == Tag::context_constructed(1) => {
+                Some(SignerId::KeyId(choice.cursor().ok()?.octet_string().ok()?.into_owned()))
+            }
+            tag if tag.same_type(Tag::context(2)) => Some(SignerId::KeyId(choice.bytes().ok()?.into_owned())),
+            _ => None,
+        }
     }
 
     /// Checks the signature with a certificate that the identifier names.
@@ -137,6 +160,9 @@ impl Signer {
     fn check(&self, certificate: &Certificate, data: &SignedData) -> Result<SignatureCheck, Error> {
         let digest_algorithm = DigestAlgorithm::from_identifier(&self.digest)?;
         let algorithm = SignatureAlgorithm::from_identifier(&self.signature_algorithm, Some(digest_algorithm))?;
+        if digest_algorithm.strength() == Strength::Broken {
+            return Ok(SignatureCheck::Invalid(format!("the digest {} is broken", digest_algorithm.name())));
+        }
         let Some(content_digest) = data.digest(digest_algorithm) else {
             return Ok(SignatureCheck::Invalid(format!("the content was not hashed with {}", digest_algorithm.name())));
         };
@@ -147,6 +173,11 @@ impl Signer {
             // RFC 5652 5.3: only plain data may be signed without attributes; else attributes could pass for content
             if data.content_type != oid::ID_DATA {
                 return Ok(SignatureCheck::Invalid("content of this type must be signed with attributes".to_owned()));
+            }
+            // the signature of another message's attributes is one over content that looks the same: who strips the attributes
+            // and puts them in the place of the content gets a signature that fits
+            if data.looks_like_attributes() {
+                return Ok(SignatureCheck::Invalid("the content is the signed attributes of another message".to_owned()));
             }
             if algorithm.digest() != digest_algorithm {
                 return Ok(SignatureCheck::Invalid("the digest and the signature algorithm do not go together".to_owned()));
@@ -169,6 +200,10 @@ impl Signer {
         signature::verify(&key, algorithm, Input::Message(&attributes.signed_bytes()), &self.signature)?;
         if !is_unchanged {
             return Ok(SignatureCheck::ContentChanged);
+        }
+        if algorithm.digest() != digest_algorithm {
+            let (signed, content) = (algorithm.digest().name(), digest_algorithm.name());
+            oddities.push(format!("the signature uses the digest {signed}, the content {content}"));
         }
         if !attributes.is_sorted() {
             oddities.push("the signed attributes are not in the order of DER".to_owned());

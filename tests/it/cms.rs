@@ -1,1 +1,69 @@
-//! Tests of `cms`.
+//! Tests of `cms`: by itself, against peers, against what others made, against hostile input.
+
+mod cast;
+mod gpgsm;
+mod hostile;
+mod nss;
+mod openssl;
+mod own;
+mod pyca;
+mod rules;
+mod vectors;
+
+use sealpost::cms::{self, Content, EnvelopedReader, Error, Key, SignatureCheck, SignedData};
+use sealpost::crypto::random::Seeded;
+use sealpost::limits::Limits;
+use sealpost::pki::Certificate;
+
+/// Reads a SignedData; gives the content that was inside.
+fn read_signed(message: &[u8], detached: Option<&[u8]>) -> Result<(SignedData, Vec<u8>), Error> {
+    let mut inside = Vec::new();
+    match cms::open(message, &Limits::default())? {
+        Content::Signed(reader) => {
+            let mut data = reader.read(detached, &mut inside)?;
+            data.supply_digests(if data.has_content { &inside } else { detached.unwrap_or_default() });
+            Ok((data, inside))
+        }
+        _ => Err(Error::Malformed("no SignedData")),
+    }
+}
+
+/// What each signer's signature is worth; `more` are certificates beside those of the message.
+fn checks(data: &SignedData, more: &[&Certificate]) -> Vec<SignatureCheck> {
+    let known: Vec<&Certificate> = data.certificates.iter().chain(more.iter().copied()).collect();
+    let check = |signer: &cms::Signer| match known.iter().find(|certificate| signer.id.names(certificate)) {
+        Some(certificate) => signer.verify(certificate, data),
+        None => SignatureCheck::Invalid(format!("no certificate of {}", signer.id)),
+    };
+    data.signers.iter().map(check).collect()
+}
+
+/// Whether there are signers and every signature fits.
+fn is_good(data: &SignedData) -> bool {
+    let checks = checks(data, &[]);
+    !checks.is_empty() && checks.iter().all(|check| matches!(check, SignatureCheck::Valid(_)))
+}
+
+/// Opens an encrypted message as far as its recipients.
+fn read_enveloped(message: &[u8]) -> Result<EnvelopedReader<&[u8]>, Error> {
+    match cms::open(message, &Limits::default())? {
+        Content::Enveloped(reader) => Ok(reader),
+        _ => Err(Error::Malformed("no EnvelopedData")),
+    }
+}
+
+/// Decrypts with the first candidate that opens it.
+fn decrypt(message: &[u8], keys: &[Key<'_>]) -> Result<Vec<u8>, Error> {
+    let mut last = Error::Malformed("no key fits");
+    for candidate in read_enveloped(message)?.candidates(keys) {
+        let reader = read_enveloped(message)?;
+        let mut plain = Vec::new();
+        let opened =
+            reader.content_key(candidate, keys, &mut Seeded::new(b"decrypt")).and_then(|key| reader.decrypt(&key, &mut plain));
+        match opened {
+            Ok(_) => return Ok(plain),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

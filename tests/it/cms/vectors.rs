@@ -1,0 +1,201 @@
+//! Messages that others made, peeled layer by layer, with the outcome that their makers and two peers agree on.
+
+use std::path::Path;
+
+use sealpost::asn1::pem;
+use sealpost::cms::{Key, SignatureCheck};
+use sealpost::crypto::key::PrivateKey;
+use sealpost::limits::Limits;
+use sealpost::mime;
+use sealpost::mime::canonical;
+use serde_json::Value;
+
+use super::{checks, decrypt, is_good, read_signed};
+use crate::support;
+
+/// A CMS structure and what it stands in.
+struct Layer {
+    cms: Vec<u8>,
+    detached: Option<Vec<u8>>,
+}
+
+/// The outermost CMS structure: DER, PEM, or a message whose root is S/MIME.
+fn outermost(bytes: &[u8]) -> Option<Layer> {
+    if bytes.first() == Some(&0x30) {
+        return Some(Layer { cms: bytes.to_vec(), detached: None });
+    }
+    if pem::looks_like(bytes) {
+        return pem::parse_all(bytes).ok()?.into_iter().next().map(|block| Layer { cms: block.der, detached: None });
+    }
+    let bytes = canonical::to_crlf(bytes);
+    let root = mime::parse(&bytes, &Limits::default()).ok()?;
+    let kind = root.content_type();
+    if kind.is("multipart", "signed") {
+        let [signed, signature] = root.children() else { return None };
+        return Some(Layer { cms: signature.decoded_body(&bytes), detached: Some(signed.bytes(&bytes).to_vec()) });
+    }
+    let is_cms = kind.is("application", "pkcs7-mime") || kind.is("application", "x-pkcs7-mime");
+    is_cms.then(|| Layer { cms: root.decoded_body(&bytes), detached: None })
+}
+
+/// The private keys that a folder names, and the one that a layer was opened with.
+fn keys(folder: &Path, index: &Value, entry: &Value) -> Vec<PrivateKey> {
+    let mut files: Vec<(String, String)> = Vec::new();
+    for key in index["keys"].as_array().into_iter().flatten() {
+        files.push((key["file"].as_str().unwrap().to_owned(), key["password"].as_str().unwrap_or("").to_owned()));
+    }
+    for layer in entry["layers"].as_array().into_iter().flatten() {
+        for name in ["key", "bc_key"] {
+            if let Some(file) = layer[name].as_str().filter(|file| !files.iter().any(|known| known.0 == *file)) {
+                files.push((file.to_owned(), String::new()));
+            }
+        }
+    }
+    files.iter().filter_map(|(file, password)| private_key(&folder.join(file), password)).collect()
+}
+
+fn private_key(file: &Path, password: &str) -> Option<PrivateKey> {
+    let bytes = std::fs::read(file).ok()?;
+    let is_bundle = file.extension().is_some_and(|suffix| suffix == "p12" || suffix == "pfx");
+    if !is_bundle {
+        return PrivateKey::from_any(&bytes, None, &Limits::default()).ok();
+    }
+    let pass = format!("pass:{password}");
+    let args = ["pkcs12", "-legacy", "-nodes", "-nocerts", "-passin", &pass, "-in", file.to_str().unwrap()];
+    let (code, text, _) = support::run("openssl", &args, b"");
+    if code != 0 {
+        return None;
+    }
+    PrivateKey::from_any(&text, None, &Limits::default()).ok()
+}
+
+/// What became of one message.
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    /// As expected, to the last layer.
+    Same,
+    /// Refused, as expected.
+    Refused,
+    /// An algorithm that this version does not know.
+    Unsupported(String),
+    /// Something else than expected.
+    Different(String),
+}
+
+fn judge(folder: &Path, index: &Value, entry: &Value) -> Outcome {
+    let Ok(bytes) = std::fs::read(folder.join(entry["file"].as_str().unwrap())) else {
+        return Outcome::Different("no such file".to_owned());
+    };
+    let private = keys(folder, index, entry);
+    let keys: Vec<Key<'_>> = private.iter().map(|key| Key::Private { certificate: None, key }).collect();
+    let mut next = outermost(&bytes);
+    let mut leaf = Vec::new();
+    for expected in entry["layers"].as_array().unwrap() {
+        let Some(layer) = next.take() else { return Outcome::Different("a layer is missing".to_owned()) };
+        let is_signed = expected["type"] == "signedData";
+        let good = expected[if is_signed { "crypto_ok" } else { "decrypt_ok" }] == true;
+        let content = if is_signed { signed(&layer) } else { decrypt(&layer.cms, &keys).map_err(|e| e.to_string()) };
+        match (good, content) {
+            (true, Ok(content)) => leaf = content,
+            (false, Err(_)) => return Outcome::Refused,
+            (false, Ok(_)) => return Outcome::Different("accepted".to_owned()),
+            (true, Err(why)) if why.contains("unsupported") || why.contains("broken") => return Outcome::Unsupported(why),
+            (true, Err(why)) => return Outcome::Different(why),
+        }
+        next = outermost(&leaf);
+    }
+    let sum = sealpost::crypto::digest::of(sealpost::crypto::algorithm::DigestAlgorithm::Sha256, &leaf);
+    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    match entry["leaf"]["sha256"].as_str() {
+        Some(expected) if expected != sum => Outcome::Different(format!("another leaf, {} bytes", leaf.len())),
+        _ => Outcome::Same,
+    }
+}
+
+/// The content where every signature fits, else why not.
+fn signed(layer: &Layer) -> Result<Vec<u8>, String> {
+    let (data, inside) = read_signed(&layer.cms, layer.detached.as_deref()).map_err(|error| error.to_string())?;
+    let bad = checks(&data, &[]).into_iter().find(|check| !matches!(check, SignatureCheck::Valid(_)));
+    match bad {
+        _ if is_good(&data) => Ok(if data.has_content { inside } else { layer.detached.clone().unwrap_or_default() }),
+        Some(SignatureCheck::Invalid(why)) => Err(why),
+        Some(_) => Err("content changed".to_owned()),
+        None => Err("no signers".to_owned()),
+    }
+}
+
+/// Judges a folder; every difference must be among `decided`, with its reason in the test that gives it.
+fn gate(folder: &str, decided: &[&str]) -> (usize, usize, usize) {
+    let Some(path) = support::vectors(folder) else { return (0, 0, 0) };
+    let index: Value = serde_json::from_slice(&std::fs::read(path.join("index.json")).unwrap()).unwrap();
+    let (mut same, mut refused, mut unsupported) = (0, 0, 0);
+    let mut different = Vec::new();
+    for entry in index["entries"].as_array().unwrap() {
+        let file = entry["file"].as_str().unwrap_or_default();
+        let known = |layer: &Value| layer["type"] != "?";
+        if !entry["layers"].as_array().is_some_and(|layers| !layers.is_empty() && layers.iter().all(known)) {
+            continue;
+        }
+        let outcome = judge(&path, &index, entry);
+        eprintln!("{folder}/{file}: {outcome:?}");
+        match outcome {
+            _ if decided.contains(&file) => {}
+            Outcome::Same => same += 1,
+            Outcome::Refused => refused += 1,
+            Outcome::Unsupported(_) => unsupported += 1,
+            Outcome::Different(why) => different.push(format!("{file}: {why}")),
+        }
+    }
+    assert!(different.is_empty(), "{folder}: {different:#?}");
+    (same, refused, unsupported)
+}
+
+#[test]
+fn rfc4134() {
+    assert_eq!(gate("rfc4134-examples", &[]), (0, 0, 0));
+}
+
+#[test]
+fn openssl_cms() {
+    assert_eq!(gate("openssl-cms", &[]), (0, 0, 0));
+}
+
+#[test]
+fn pyca() {
+    assert_eq!(gate("pyca-pkcs7-pkcs12", &[]), (0, 0, 0));
+}
+
+#[test]
+fn gnutls_and_horde() {
+    assert_eq!(gate("gnutls-horde", &[]), (0, 0, 0));
+}
+
+#[test]
+fn thunderbird() {
+    assert_eq!(gate("thunderbird-smime", &[]), (0, 0, 0));
+}
+
+#[test]
+fn outlook() {
+    assert_eq!(gate("outlook-thunderbird-samples", &[]), (0, 0, 0));
+}
+
+#[test]
+fn mimekit() {
+    assert_eq!(gate("mimekit-smime", &[]), (0, 0, 0));
+}
+
+#[test]
+fn rfc9788() {
+    assert_eq!(gate("rfc9788-header-protection", &[]), (0, 0, 0));
+}
+
+#[test]
+fn covert_content() {
+    assert_eq!(gate("covert-content-attacks", &[]), (0, 0, 0));
+}
+
+#[test]
+fn post_quantum_messages_are_unsupported_and_say_so() {
+    assert_eq!(gate("pqc-cms", &[]), (0, 0, 0));
+}
