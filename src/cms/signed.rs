@@ -68,16 +68,24 @@ impl<R: Read> SignedReader<R> {
         self.content_type
     }
 
-    /// Reads to the end. Content inside goes to `sink`; where there is none, `detached` is hashed instead.
+    /// Reads to the end. Content inside goes to `sink`; with `detached`, that is hashed, and content inside – which does not belong
+    /// there (RFC 8551 3.5.3) – is passed over, so that what is checked is always what the caller holds.
     pub fn read(mut self, detached: Option<&[u8]>, sink: &mut dyn Write) -> Result<SignedData, Error> {
         let mut oddities = Vec::new();
         let mut hashes = Hashes::new(self.digests(&mut oddities));
         let has_content = self.reader.peek()?.is_some();
         if has_content {
             self.reader.enter(Tag::context_constructed(0))?;
-            self.read_content(&mut hashes, sink)?;
+            match detached {
+                None => self.read_content(&mut hashes, sink)?,
+                Some(_) => {
+                    oddities.push("a signature beside its content holds content too".to_owned());
+                    self.read_content(&mut Hashes::new(Vec::new()), &mut std::io::sink())?;
+                }
+            }
             self.reader.leave()?;
-        } else if let Some(content) = detached {
+        }
+        if let Some(content) = detached {
             hashes.update(content);
         }
         self.reader.leave()?;

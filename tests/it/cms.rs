@@ -21,7 +21,7 @@ fn read_signed(message: &[u8], detached: Option<&[u8]>) -> Result<(SignedData, V
     match cms::open(message, &Limits::default())? {
         Content::Signed(reader) => {
             let mut data = reader.read(detached, &mut inside)?;
-            data.supply_digests(if data.has_content { &inside } else { detached.unwrap_or_default() });
+            data.supply_digests(detached.unwrap_or(&inside));
             Ok((data, inside))
         }
         _ => Err(Error::Malformed("no SignedData")),

@@ -152,8 +152,8 @@ fn pss_from_parameters(parameters: Option<&[u8]>) -> Result<SignatureAlgorithm, 
         }
         fields.finish()?;
     }
-    // a salt longer than the largest digest is nothing that programs write
-    if salt_len > 64 {
+    // OpenSSL fills the modulus with salt by default (222 bytes at RSA-2048); no key is longer than 16384 bits
+    if salt_len > 2048 {
         return Err(Error::Unsupported { what: "PSS salt length", name: salt_len.to_string() });
     }
     Ok(SignatureAlgorithm::RsaPss { digest, mgf_digest, salt_len })

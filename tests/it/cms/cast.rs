@@ -60,11 +60,14 @@ pub(super) fn cast() -> &'static Cast {
 }
 
 fn person(name: &'static str, certificate: Certificate, key: PrivateKey) -> Person {
-    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("cms-cast-{}", std::process::id()));
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cms-cast");
     std::fs::create_dir_all(&dir).unwrap();
     let write = |suffix: &str, label: &str, der: &[u8]| {
         let path = dir.join(format!("{name}.{suffix}"));
-        std::fs::write(&path, pem::encode(label, der)).unwrap();
+        // another run may read the same file now
+        let beside = dir.join(format!("{name}.{suffix}.{}", std::process::id()));
+        std::fs::write(&beside, pem::encode(label, der)).unwrap();
+        std::fs::rename(&beside, &path).unwrap();
         path.to_str().unwrap().to_owned()
     };
     Person {

@@ -46,14 +46,17 @@ fn cmsutil_signs_and_verifies_encrypts_and_decrypts() {
             let (data, _) = read_signed(&std::fs::read(&out).unwrap(), Some(CONTENT)).unwrap();
             assert!(is_good(&data), "{name} {digest}: {:?}", super::checks(&data, &[]));
         }
-        run("cmsutil", &["-E", "-d", &database, "-r", &person.address, "-i", &content, "-o", &out]);
-        assert_eq!(decrypt(&std::fs::read(&out).unwrap(), &[key_of(person)]).unwrap(), CONTENT);
-
         let builder = builder(person, DigestAlgorithm::Sha256);
         let message = write("message", &opaque(&builder, CONTENT));
         assert_eq!(run("cmsutil", &["-D", "-d", &database, "-i", &message]), CONTENT);
         let message = write("message", &detached(&builder, CONTENT));
         run("cmsutil", &["-D", "-d", &database, "-c", &content, "-i", &message]);
+        // this cmsutil (NSS 3.87) knows no key agreement: it reads OpenSSL's no more than ours
+        if !person.key.algorithm().is_rsa() {
+            continue;
+        }
+        run("cmsutil", &["-E", "-d", &database, "-r", &person.address, "-i", &content, "-o", &out]);
+        assert_eq!(decrypt(&std::fs::read(&out).unwrap(), &[key_of(person)]).unwrap(), CONTENT);
         for cipher in [ContentCipher::Aes128Cbc, ContentCipher::Aes256Cbc] {
             let message = write("message", &encrypted(cipher, &KeyTransport::RsaPkcs1, &[person], CONTENT));
             assert_eq!(run("cmsutil", &["-D", "-d", &database, "-i", &message]), CONTENT, "{name} {cipher:?}");

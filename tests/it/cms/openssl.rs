@@ -35,7 +35,7 @@ fn reads_what_openssl_signs() {
         for digest in ["sha1", "sha256", "sha384", "sha512"] {
             for form in [&[][..], &["-nodetach"], &["-nodetach", "-stream"], &["-nodetach", "-keyid"]] {
                 let message = sign(cast().person(name), CONTENT, &[&["-md", digest], form].concat());
-                let (data, inside) = read_signed(&message, Some(CONTENT)).unwrap();
+                let (data, inside) = read_signed(&message, form.is_empty().then_some(CONTENT)).unwrap();
                 assert!(is_good(&data), "{name} {digest} {form:?}: {:?}", super::checks(&data, &[]));
                 assert_eq!(data.has_content, !form.is_empty());
                 assert!(form.is_empty() || inside == CONTENT);
@@ -163,10 +163,13 @@ fn reads_every_form_of_recipient_that_openssl_writes() {
     let kek_hex: String = kek.expose().iter().map(|byte| format!("{byte:02x}")).collect();
     for cipher in ["-aes-128-cbc", "-aes-256-cbc", "-aes-256-gcm"] {
         let head = ["cms", "-encrypt", "-binary", "-outform", "DER", cipher];
-        let message = openssl(&[&head[..], &["-pwri_password", "correct horse"]].concat(), CONTENT);
-        assert_eq!(decrypt(&message, &[Key::Password(&password)]).unwrap(), CONTENT, "{cipher}");
-        let wrong = Secret::new(b"wrong".to_vec());
-        assert!(matches!(decrypt(&message, &[Key::Password(&wrong)]), Err(sealpost::cms::Error::DecryptionFailed)));
+        // OpenSSL cannot wrap a password's key with GCM
+        if cipher.ends_with("cbc") {
+            let message = openssl(&[&head[..], &["-pwri_password", "correct horse"]].concat(), CONTENT);
+            assert_eq!(decrypt(&message, &[Key::Password(&password)]).unwrap(), CONTENT, "{cipher}");
+            let wrong = Secret::new(b"wrong".to_vec());
+            assert!(matches!(decrypt(&message, &[Key::Password(&wrong)]), Err(sealpost::cms::Error::DecryptionFailed)));
+        }
         let message = openssl(&[&head[..], &["-secretkey", &kek_hex, "-secretkeyid", "0102"]].concat(), CONTENT);
         assert_eq!(decrypt(&message, &[Key::Kek(&kek)]).unwrap(), CONTENT, "{cipher}");
     }

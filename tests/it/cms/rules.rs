@@ -27,6 +27,13 @@ struct Bent {
     attributes: Option<Vec<Vec<u8>>>,
     unsigned: Option<Vec<u8>>,
     more_certificates: Vec<Vec<u8>>,
+    order: Order,
+}
+
+#[derive(PartialEq)]
+enum Order {
+    Sorted,
+    Reversed,
 }
 
 impl Bent {
@@ -39,6 +46,7 @@ impl Bent {
             attributes: Some(vec![content_type(oid::ID_DATA), message_digest(SHA256)]),
             unsigned: None,
             more_certificates: Vec::new(),
+            order: Order::Sorted,
         }
     }
 
@@ -50,8 +58,10 @@ impl Bent {
         let carol = cast().person("carol");
         let sign =
             |bytes: &[u8]| signature::sign(&carol.key, self.algorithm, Input::Message(bytes), &mut Seeded::new(b"bent")).unwrap();
-        // the order of the attributes is kept: nothing sorts them here
-        let set = self.attributes.as_ref().map(|attributes| encode::tlv(Tag::SET, &attributes.concat()));
+        let set = self.attributes.as_ref().map(|attributes| match self.order {
+            Order::Sorted => encode::set_of(attributes.clone()),
+            Order::Reversed => encode::tlv(Tag::SET, &attributes.iter().rev().cloned().collect::<Vec<_>>().concat()),
+        });
         let id = [carol.certificate.issuer().der().to_vec(), encode::tlv(Tag::INTEGER, carol.certificate.serial())];
         let mut info = vec![encode::integer_u64(1), encode::sequence(&id), self.digest.identifier().to_der()];
         info.extend(set.as_ref().map(|set| encode::implicit(0, set)));
@@ -102,10 +112,8 @@ fn carol() -> &'static Person {
 
 #[test]
 fn attributes_out_of_order_are_accepted_and_named() {
-    let sorted = Bent::new();
-    assert_eq!(sorted.check(), SignatureCheck::Valid(Vec::new()));
-    let mut bent = Bent::new();
-    bent.attributes.as_mut().unwrap().reverse();
+    assert_eq!(Bent::new().check(), SignatureCheck::Valid(Vec::new()));
+    let bent = Bent { order: Order::Reversed, ..Bent::new() };
     let SignatureCheck::Valid(oddities) = bent.check() else { panic!("hashed as received, it fits") };
     assert_eq!(oddities, ["the signed attributes are not in the order of DER"]);
 }
@@ -401,4 +409,15 @@ fn recipients_of_unknown_kind_are_passed_over() {
 fn a_message_without_content_is_malformed() {
     let sealed = Sealed { ciphertext: Vec::new(), ..Sealed::new(ContentCipher::Aes128Cbc, 0, None) };
     assert!(matches!(sealed.open(), Err(Error::DecryptionFailed)));
+}
+
+#[test]
+fn content_inside_does_not_stand_for_content_beside() {
+    let message = Bent::new().message();
+    let (data, inside) = read_signed(&message, Some(b"what the reader sees")).unwrap();
+    assert_eq!(checks(&data, &[]), [SignatureCheck::ContentChanged]);
+    assert!(inside.is_empty() && data.has_content);
+    let (data, _) = read_signed(&message, Some(CONTENT)).unwrap();
+    assert_eq!(checks(&data, &[]), [SignatureCheck::Valid(Vec::new())]);
+    assert_eq!(data.oddities, ["a signature beside its content holds content too"]);
 }
