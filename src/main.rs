@@ -1,5 +1,9 @@
-//! The program `sealpost`.
+//! The program `sealpost`: arguments to exit code.
 
 mod cli;
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,1 +1,123 @@
 //! The command line: arguments in, exit code out.
+//!
+//! Uses: the public API only, and clap. One file a command: its arguments, its `run`, nothing clever.
+//! Holds always: the result is on stdout, talk is on stderr; a failed command leaves no output file; exit codes are those of
+//! [`failure::Exit`].
+
+mod ca;
+mod contact;
+mod context;
+mod decrypt;
+mod encrypt;
+mod failure;
+mod id;
+mod input;
+mod inspect;
+mod keyring;
+mod open;
+mod output;
+mod passphrase;
+mod progress;
+mod recipients;
+mod report;
+mod seal;
+mod sign;
+mod trust;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::cli::context::{Context, GlobalArgs};
+use crate::cli::failure::{Exit, Failure};
+
+/// Runs the command of the process's arguments.
+pub(crate) fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Good.code() });
+        }
+    };
+    let ended = Context::new(&arguments.global).and_then(|context| run(&context, arguments.verb));
+    match ended {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.exit.code())
+        }
+    }
+}
+
+fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Sign(args) => sign::run(context, &args),
+        Verb::Encrypt(args) => encrypt::run(context, &args),
+        Verb::Seal(args) => seal::run(context, &args),
+        Verb::Open(args) => open::run(context, &args),
+        Verb::Verify(args) => verify::run(context, &args),
+        Verb::Decrypt(args) => decrypt::run(context, &args),
+        Verb::Inspect(args) => inspect::run(context, &args),
+        Verb::Id(args) => id::run(context, args),
+        Verb::Contact(args) => contact::run(context, args),
+        Verb::Trust(args) => trust::run(context, args),
+        Verb::Ca(args) => ca::run(context, args),
+        Verb::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "sealpost", &mut script);
+            output::stdout(&script).map(|()| Exit::Good)
+        }
+    }
+}
+
+/// Secure mail: sign, encrypt, open; certificates.
+#[derive(Debug, Parser)]
+#[command(name = "sealpost", version, about, before_help = EXAMPLES, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Sign a message
+    Sign(sign::SignArgs),
+    /// Encrypt a message to its recipients
+    Encrypt(encrypt::EncryptArgs),
+    /// Sign, then encrypt
+    Seal(seal::SealArgs),
+    /// Decrypt and verify every layer; the clean message is the result
+    Open(open::OpenArgs),
+    /// Verify one signed layer
+    Verify(verify::VerifyArgs),
+    /// Decrypt one encrypted layer
+    Decrypt(decrypt::DecryptArgs),
+    /// Show the layers, algorithms, recipients and certificates of anything; no key needed
+    Inspect(inspect::InspectArgs),
+    /// Your own keys and certificates
+    Id(id::IdArgs),
+    /// Other people's certificates
+    Contact(contact::ContactArgs),
+    /// The certificates that you trust to vouch for others
+    Trust(trust::TrustArgs),
+    /// A small certificate authority
+    Ca(ca::CaArgs),
+    /// Print a completion script for your shell
+    #[command(before_help = "Example:\n  sealpost completions bash > /etc/bash_completion.d/sealpost")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sealpost ca init --name 'Example Org'           make a certificate authority
+  sealpost id new jane@a.example                  a key and a certificate from it
+  sealpost seal letter.eml -o sealed.eml          sign, and encrypt to the recipients of the message
+  sealpost open sealed.eml                        decrypt, verify, and say who signed
+";

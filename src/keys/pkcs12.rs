@@ -203,3 +203,9 @@ fn bags(bytes: &[u8], passphrase: &Secret<Vec<u8>>, limits: &Limits, content: &m
 fn malformed(what: &str) -> Error {
     Error::Malformed(what.to_owned())
 }
+
+/// Whether the bytes begin like a PKCS#12 file: a SEQUENCE of the number 3 and a ContentInfo.
+pub fn looks_like(bytes: &[u8]) -> bool {
+    let Ok(mut fields) = Cursor::new(bytes).sequence() else { return false };
+    fields.small_unsigned().is_ok_and(|version| version == 3) && fields.sequence().is_ok_and(|mut info| info.oid().is_ok())
+}

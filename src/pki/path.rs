@@ -132,7 +132,10 @@ impl Search<'_> {
             Reason::error(ReasonCode::SelfSigned, text).fix("sealpost trust add FILE")
         } else {
             let text = format!("the certificate of the issuer {} is missing – it signed {last}", last.issuer());
-            Reason::error(ReasonCode::IssuerMissing, text).fix("--intermediates FILE")
+            // above an authority stands a root as a rule, above a person an intermediate
+            let is_authority = last.basic_constraints().is_some_and(|constraints| constraints.is_ca);
+            let fix = if is_authority { "sealpost trust add FILE" } else { "--intermediates FILE" };
+            Reason::error(ReasonCode::IssuerMissing, text).fix(fix)
         };
         self.note(reason);
     }

@@ -1,0 +1,316 @@
+//! `sealpost ca`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use sealpost::asn1::pem;
+use sealpost::ca::{self, MailProfile, RevocationReason, ServerProfile, Uses, store::Store};
+use sealpost::crypto::algorithm::KeyAlgorithm;
+use sealpost::pki::Certificate;
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::keyring::{certificate_json, unlocking};
+use crate::cli::output::{self, Output};
+use crate::cli::{id, input, report};
+
+/// A small certificate authority
+#[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
+  sealpost ca init --name 'Example Org' --domain a.example
+  sealpost ca issue jane@a.example --p12 jane.p12
+  sealpost ca issue jane@a.example --csr jane.csr -o jane.pem
+  sealpost ca server-cert mail.a.example -o mail.pem --key mail.key
+  sealpost ca export root > root.pem")]
+pub(crate) struct CaArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a root and issuing CAs; the root becomes trusted in this home
+    Init {
+        /// The organisation
+        #[arg(long)]
+        name: String,
+        /// Vouch for mail of this domain (and those given with more --domain) only
+        #[arg(long = "domain", value_name = "DOMAIN")]
+        domains: Vec<String>,
+        /// The kind of the CAs' keys
+        #[arg(long, default_value = "p384", value_parser = ["p256", "p384", "rsa3072", "rsa4096"])]
+        algorithm: String,
+    },
+    /// Issue a mail certificate
+    Issue {
+        /// The mail address
+        address: String,
+        /// The person's name
+        #[arg(long)]
+        name: Option<String>,
+        /// Certify the key of this request; what else it asks for is not taken over
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["algorithm", "p12"])]
+        csr: Option<PathBuf>,
+        /// The kind of the new key
+        #[arg(long, default_value = "rsa3072", value_parser = ["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519"])]
+        algorithm: String,
+        /// What the certificate is good for
+        #[arg(long, default_value = "dual", value_parser = ["dual", "sign", "encrypt"])]
+        usage: String,
+        /// For how many days
+        #[arg(long, default_value_t = 825)]
+        days: u32,
+        #[command(flatten)]
+        output: Output,
+        /// Write the key and the certificates as PKCS#12
+        #[arg(long, value_name = "FILE")]
+        p12: Option<PathBuf>,
+        /// The form of the PKCS#12 file
+        #[arg(long = "for", value_name = "PROGRAM", requires = "p12", value_parser = ["modern"])]
+        form: Option<String>,
+    },
+    /// Make a key and a certificate for a TLS server
+    ServerCert {
+        /// Host names and addresses
+        #[arg(required = true)]
+        hosts: Vec<String>,
+        #[command(flatten)]
+        output: Output,
+        /// Where the private key goes
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+    /// List everything that was issued
+    List,
+    /// Show one certificate; PEM on standard output
+    Show {
+        /// The serial number, hexadecimal
+        serial: String,
+    },
+    /// Revoke a certificate
+    Revoke {
+        /// The serial number, hexadecimal
+        serial: String,
+        /// Why
+        #[arg(long, default_value = "unspecified", value_parser = clap::builder::PossibleValuesParser::new(RevocationReason::names()))]
+        reason: String,
+    },
+    /// Sign the current revocation list
+    Crl {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show the ledger, and check that nobody changed it
+    Log,
+    /// Write certificates of the CA as PEM
+    Export {
+        /// Which
+        #[arg(value_parser = ["root", "issuing", "chain"])]
+        what: String,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
+    match args.verb {
+        Verb::Init { name, domains, algorithm } => init(context, &name, &domains, &algorithm),
+        Verb::Issue { address, name, csr, algorithm, usage, days, output, p12, form: _ } => {
+            let uses = match usage.as_str() {
+                "sign" => Uses::Sign,
+                "encrypt" => Uses::Encrypt,
+                _ => Uses::Dual,
+            };
+            let profile = MailProfile { addresses: vec![address], name, uses, days };
+            match csr {
+                Some(csr) => issue_csr(context, &profile, &csr, &output),
+                None => issue_key(context, &profile, &algorithm, &output, p12.as_ref()),
+            }
+        }
+        Verb::ServerCert { hosts, output, key } => server_cert(context, hosts, &output, key),
+        Verb::List => list(context),
+        Verb::Show { serial } => show(context, &serial),
+        Verb::Revoke { serial, reason } => {
+            let reason =
+                RevocationReason::from_name(&reason).ok_or_else(|| Failure::usage(format!("--reason {reason} is not known")))?;
+            let certificate = open_store(context)?.revoke(&serial, reason, context.now).map_err(Failure::refused)?;
+            eprintln!("revoked: {} – now publish the list: `sealpost ca crl -o FILE`", report::safe(&certificate.to_string()));
+            Ok(Exit::Good)
+        }
+        Verb::Crl { output } => {
+            output.check()?;
+            let crl = open_store(context)?.crl(context.now, 7, &mut context.random()).map_err(Failure::refused)?;
+            context.open_home()?.write_crl("issuing", crl.der()).map_err(Failure::io)?;
+            output.write(pem::encode("X509 CRL", crl.der()).as_bytes())?;
+            Ok(Exit::Good)
+        }
+        Verb::Log => log(context),
+        Verb::Export { what, output } => export(context, &what, &output),
+    }
+}
+
+/// Opens the home's authority; asks for its passphrase where it is locked.
+pub(crate) fn open_store(context: &Context) -> Result<Store, Failure> {
+    let folder = context.home_path().join("ca");
+    if !Store::exists(&folder) {
+        return Err(Failure::usage(format!("the home {} has no CA", context.home_path().display()))
+            .hint("make one with `sealpost ca init --name NAME`"));
+    }
+    let locked = Store::is_locked(&folder).map_err(Failure::io)?;
+    let passphrase = if locked { Some(unlocking(context, "the CA")?) } else { None };
+    Store::open(&folder, passphrase.as_ref()).map_err(|error| match error {
+        ca::Error::Keys(sealpost::keys::Error::WrongPassphrase) => Failure::usage("the passphrase of the CA is wrong"),
+        ca::Error::Keys(error @ sealpost::keys::Error::Io { .. }) => Failure::io(error),
+        other => Failure::refused(other),
+    })
+}
+
+fn init(context: &Context, name: &str, domains: &[String], algorithm: &str) -> Result<Exit, Failure> {
+    let algorithm =
+        KeyAlgorithm::from_name(algorithm).ok_or_else(|| Failure::usage(format!("--algorithm {algorithm} is not known")))?;
+    let home = context.open_home()?;
+    let passphrase = context.passphrase.to_protect("the CA", 0)?;
+    if passphrase.is_none() {
+        eprintln!("note: the CA's keys lie in the home without a passphrase; only the files' owner can read them");
+    }
+    let store =
+        Store::create(&home.ca_folder(), (name, domains), algorithm, passphrase.as_ref(), context.now, &mut context.random())
+            .map_err(Failure::refused)?;
+    home.add_trust(store.authority().root()).map_err(Failure::io)?;
+    home.add_intermediate(store.authority().issuing()).map_err(Failure::io)?;
+    eprintln!(
+        "root CA: {} (SHA-256 {})",
+        report::safe(&store.authority().root().to_string()),
+        store.authority().root().fingerprint_hex()
+    );
+    eprintln!("others need it to verify your mail: `sealpost ca export root -o root.pem`");
+    if context.json {
+        let certificates: Vec<_> = [store.authority().root(), store.authority().issuing()].map(certificate_json).to_vec();
+        context.print_json(&json!({ "schema": "sealpost.ca.init/1", "certificates": certificates }))?;
+    }
+    Ok(Exit::Good)
+}
+
+fn issue_csr(context: &Context, profile: &MailProfile, csr: &std::path::Path, output: &Output) -> Result<Exit, Failure> {
+    output.check()?;
+    let public = ca::read_request(&input::file(csr, &context.limits)?).map_err(Failure::refused)?;
+    let store = open_store(context)?;
+    let certificate = store.issue(profile, &public, context.now, &mut context.random()).map_err(Failure::refused)?;
+    output.write(chain_pem(&[&certificate, store.authority().issuing()]).as_bytes())?;
+    Ok(Exit::Good)
+}
+
+fn issue_key(
+    context: &Context,
+    profile: &MailProfile,
+    algorithm: &str,
+    output: &Output,
+    p12: Option<&PathBuf>,
+) -> Result<Exit, Failure> {
+    let algorithm =
+        KeyAlgorithm::from_name(algorithm).ok_or_else(|| Failure::usage(format!("--algorithm {algorithm} is not known")))?;
+    output.check()?;
+    let store = open_store(context)?;
+    let identity = store.new_identity(profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
+    eprintln!("issued: {} – serial {}", report::safe(&identity.addresses().join(", ")), identity.certificate().serial_hex());
+    match p12 {
+        Some(path) => output::write_file(path, &id::pkcs12_of(context, &identity)?, output.force)?,
+        // without a place for the key, it goes into the home
+        None => drop(id::keep(context, &identity)?),
+    }
+    if !output.is_stdout() || p12.is_none() && !context.json {
+        output.write(chain_pem(&[identity.certificate(), store.authority().issuing()]).as_bytes())?;
+    }
+    Ok(Exit::Good)
+}
+
+fn server_cert(context: &Context, hosts: Vec<String>, output: &Output, key: Option<PathBuf>) -> Result<Exit, Failure> {
+    output.check()?;
+    let store = open_store(context)?;
+    let profile = ServerProfile { hosts, days: 397 };
+    let identity =
+        store.new_server(&profile, KeyAlgorithm::P256, context.now, &mut context.random()).map_err(Failure::refused)?;
+    let key_pem = pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8().expose());
+    let certificates = chain_pem(&[identity.certificate(), store.authority().servers()]);
+    match key {
+        Some(path) => {
+            output::write_file(&path, key_pem.as_bytes(), output.force)?;
+            output.write(certificates.as_bytes())?;
+        }
+        None => output.write(format!("{key_pem}{certificates}").as_bytes())?,
+    }
+    Ok(Exit::Good)
+}
+
+fn list(context: &Context) -> Result<Exit, Failure> {
+    let issued = ca::store::issued(&context.home_path().join("ca")).map_err(Failure::refused)?;
+    if context.json {
+        let one = |issued: &ca::store::Issued| {
+            let mut value = certificate_json(&issued.certificate);
+            value["revoked"] =
+                json!(issued.revoked.as_ref().map(|r| json!({ "date": r.date.to_string(), "reason": r.reason.name() })));
+            value
+        };
+        context
+            .print_json(&json!({ "schema": "sealpost.ca.list/1", "certificates": issued.iter().map(one).collect::<Vec<_>>() }))?;
+        return Ok(Exit::Good);
+    }
+    for one in issued {
+        let names = [one.certificate.addresses(), one.certificate.dns_names()].concat().join(", ");
+        let state = one.revoked.map_or_else(String::new, |r| format!("  revoked {} ({})", r.date, r.reason.name()));
+        let line =
+            format!("{}  {}  until {}{state}\n", one.certificate.serial_hex(), report::safe(&names), one.certificate.not_after());
+        output::stdout(line.as_bytes())?;
+    }
+    Ok(Exit::Good)
+}
+
+fn show(context: &Context, serial: &str) -> Result<Exit, Failure> {
+    let issued = ca::store::issued(&context.home_path().join("ca")).map_err(Failure::refused)?;
+    let found = issued.into_iter().find(|issued| issued.certificate.serial_hex() == serial.to_ascii_lowercase());
+    let found = found.ok_or_else(|| {
+        Failure::usage(format!("no certificate with the serial number {serial} was issued here"))
+            .hint("`sealpost ca list` shows them")
+    })?;
+    if context.json {
+        let certificate = certificate_json(&found.certificate);
+        context.print_json(&json!({ "schema": "sealpost.ca.show/1", "certificates": [certificate] }))?;
+        return Ok(Exit::Good);
+    }
+    eprintln!("{}", report::safe_lines(&found.certificate.describe()));
+    output::stdout(pem::encode("CERTIFICATE", found.certificate.der()).as_bytes())?;
+    Ok(Exit::Good)
+}
+
+fn log(context: &Context) -> Result<Exit, Failure> {
+    let events = ca::store::ledger(&context.home_path().join("ca")).map_err(|error| Failure::new(Exit::Bad, error))?;
+    for event in events {
+        output::stdout(format!("{} {} {} {}\n", event.time, event.event, event.subject, report::safe(&event.detail)).as_bytes())?;
+    }
+    Ok(Exit::Good)
+}
+
+fn export(context: &Context, what: &str, output: &Output) -> Result<Exit, Failure> {
+    output.check()?;
+    let folder = context.home_path().join("ca");
+    if !Store::exists(&folder) {
+        return Err(Failure::usage(format!("the home {} has no CA", context.home_path().display()))
+            .hint("make one with `sealpost ca init --name NAME`"));
+    }
+    let read = |name: &str| ca::store::read_certificate(&folder.join(format!("{name}.pem"))).map_err(Failure::io);
+    let text = match what {
+        "root" => chain_pem(&[&read("root")?]),
+        "issuing" => chain_pem(&[&read("issuing")?]),
+        _ => chain_pem(&[&read("issuing")?, &read("root")?]),
+    };
+    output.write(text.as_bytes())?;
+    Ok(Exit::Good)
+}
+
+fn chain_pem(certificates: &[&Certificate]) -> String {
+    certificates.iter().map(|certificate| pem::encode("CERTIFICATE", certificate.der())).collect()
+}

@@ -1,0 +1,108 @@
+//! What every command shares: the home, the time, how to talk.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+
+use sealpost::crypto::random::OsRandom;
+use sealpost::keys::Home;
+use sealpost::limits::Limits;
+use sealpost::time::Timestamp;
+
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::passphrase::PassphraseArgs;
+
+/// The options of every verb.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GlobalArgs {
+    /// Where identities, contacts, trust and the CA live
+    #[arg(long, value_name = "DIR", env = "SEALPOST_HOME", global = true)]
+    home: Option<PathBuf>,
+    /// Validate as of TIME (RFC 3339), as 2026-04-11T09:30:00Z
+    #[arg(long, value_name = "TIME", global = true)]
+    at: Option<String>,
+    /// Print one JSON object on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// What every command shares.
+#[derive(Debug)]
+pub(crate) struct Context {
+    home: PathBuf,
+    /// Whether the result is one JSON object.
+    pub(crate) json: bool,
+    /// The moment for which certificates are judged.
+    pub(crate) at: Timestamp,
+    /// The present moment.
+    pub(crate) now: Timestamp,
+    /// Where passphrases come from.
+    pub(crate) passphrase: PassphraseArgs,
+    /// The bounds on hostile input.
+    pub(crate) limits: Limits,
+}
+
+impl Context {
+    /// Reads the options.
+    pub(crate) fn new(args: &GlobalArgs) -> Result<Self, Failure> {
+        let now = now();
+        let at = match &args.at {
+            None => now,
+            Some(text) => Timestamp::parse_rfc3339(text)
+                .ok_or_else(|| Failure::usage(format!("--at {text} is not a time")).hint("write it as 2026-04-11T09:30:00Z"))?,
+        };
+        let home = args
+            .home
+            .clone()
+            .or_else(default_home)
+            .ok_or_else(|| Failure::usage("no home folder is known").hint("give one with --home DIR or SEALPOST_HOME"))?;
+        Ok(Self { home, json: args.json, at, now, passphrase: args.passphrase.clone(), limits: Limits::default() })
+    }
+
+    /// Where the home is.
+    pub(crate) fn home_path(&self) -> &std::path::Path {
+        &self.home
+    }
+
+    /// The home, if there is one.
+    pub(crate) fn existing_home(&self) -> Result<Option<Home>, Failure> {
+        if !self.home.is_dir() {
+            return Ok(None);
+        }
+        self.open_home().map(Some)
+    }
+
+    /// The home; made where there is none.
+    pub(crate) fn open_home(&self) -> Result<Home, Failure> {
+        Home::create(&self.home).map_err(|e| Failure::io(format!("cannot use the home {} – {e}", self.home.display())))
+    }
+
+    /// Randomness of the operating system.
+    pub(crate) fn random(&self) -> OsRandom {
+        OsRandom
+    }
+
+    /// Prints the JSON result.
+    pub(crate) fn print_json(&self, value: &serde_json::Value) -> Result<(), Failure> {
+        let mut text = serde_json::to_vec(value).map_err(Failure::io)?;
+        text.push(b'\n');
+        output::stdout(&text)
+    }
+}
+
+/// Reads the system's clock.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// The XDG data folder.
+fn default_home() -> Option<PathBuf> {
+    let data = std::env::var_os("XDG_DATA_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
+    let data = data.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")))?;
+    Some(data.join("sealpost"))
+}

@@ -1,0 +1,46 @@
+//! `sealpost encrypt`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use sealpost::smime::Encrypt;
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::input::Source;
+use crate::cli::output::Output;
+use crate::cli::progress::Progress;
+use crate::cli::recipients::RecipientArgs;
+use crate::cli::sign::from_smime;
+
+/// Encrypt a message to its recipients
+#[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
+  sealpost encrypt letter.eml -o secret.eml                   to the people in To and Cc, and the sender
+  sealpost encrypt --to cherry@b.example letter.eml
+  sealpost encrypt --to-cert cherry.pem --cipher aes-256-gcm letter.eml")]
+pub(crate) struct EncryptArgs {
+    /// The message (default: standard input)
+    #[arg(value_name = "MSG")]
+    message: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    recipients: RecipientArgs,
+}
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context, args: &EncryptArgs) -> Result<Exit, Failure> {
+    args.output.check()?;
+    let message = Source(args.message.clone()).read(&context.limits)?;
+    let certificates = args.recipients.certificates(context, &message, None)?;
+    let encrypt = Encrypt::new(&certificates).cipher(args.recipients.cipher()?).transport(args.recipients.transport());
+    let progress = Progress::start("encrypting", message.len());
+    let sealed = encrypt.run(&message, &mut context.random()).map_err(from_smime)?;
+    drop(progress);
+    eprintln!("{}", encrypt.reason());
+    args.output.write(&sealed)?;
+    Ok(Exit::Good)
+}

@@ -1,0 +1,52 @@
+//! What a command reads: a file, `-`, or standard input.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sealpost::limits::Limits;
+
+use crate::cli::failure::{Failure, on_file, reason};
+
+/// A file argument; absent and `-` are standard input.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Source(pub(crate) Option<PathBuf>);
+
+impl Source {
+    /// What to call it in messages.
+    pub(crate) fn name(&self) -> String {
+        match self.path() {
+            Some(path) => path.display().to_string(),
+            None => "standard input".to_owned(),
+        }
+    }
+
+    /// Reads it whole, up to the bound on messages.
+    pub(crate) fn read(&self, limits: &Limits) -> Result<Vec<u8>, Failure> {
+        let bound = limits.message_bytes;
+        let mut bytes = Vec::new();
+        let read = match self.path() {
+            Some(path) => {
+                let file = std::fs::File::open(path).map_err(on_file("read", path))?;
+                if let Ok(size) = file.metadata().map(|m| m.len()) {
+                    bytes.reserve(usize::try_from(size.min(bound)).unwrap_or(0).saturating_add(1));
+                }
+                file.take(bound.saturating_add(1)).read_to_end(&mut bytes)
+            }
+            None => std::io::stdin().lock().take(bound.saturating_add(1)).read_to_end(&mut bytes),
+        };
+        read.map_err(|e| Failure::io(format!("cannot read {} – {}", self.name(), reason(&e))))?;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > bound {
+            return Err(Failure::refused(format!("limit reached: message bytes – {} holds more than {bound}", self.name())));
+        }
+        Ok(bytes)
+    }
+
+    fn path(&self) -> Option<&Path> {
+        self.0.as_deref().filter(|p| p.as_os_str() != "-")
+    }
+}
+
+/// Reads one file argument whole.
+pub(crate) fn file(path: &Path, limits: &Limits) -> Result<Vec<u8>, Failure> {
+    Source(Some(path.to_owned())).read(limits)
+}

@@ -1,0 +1,157 @@
+//! `sealpost inspect`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use sealpost::pki;
+use sealpost::smime::{self, Finding, Inspection, Layer, Severity};
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::input::Source;
+use crate::cli::keyring::certificate_json;
+use crate::cli::report;
+
+/// Show the layers, algorithms, recipients and certificates of anything; no key needed
+#[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
+  sealpost inspect message.eml
+  sealpost inspect smime.p7m --json
+  sealpost inspect certificate.pem")]
+pub(crate) struct InspectArgs {
+    /// A message, a .p7m or .p7s, a certificate, a revocation list (default: standard input)
+    #[arg(value_name = "ANYTHING")]
+    file: Option<PathBuf>,
+}
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context, args: &InspectArgs) -> Result<Exit, Failure> {
+    let source = Source(args.file.clone());
+    let bytes = source.read(&context.limits)?;
+    let (kind, inspection, extra) = look(context, &bytes);
+    let is_bad = inspection.findings.iter().any(|finding| finding.severity == Severity::Error);
+    if context.json {
+        context.print_json(&to_json(kind, &inspection))?;
+    } else {
+        print(kind, &inspection, &extra)?;
+    }
+    Ok(if is_bad { Exit::Refused } else { Exit::Good })
+}
+
+/// What it is: a certificate, a list, a key file, a cryptographic structure, else a message.
+fn look(context: &Context, bytes: &[u8]) -> (&'static str, Inspection, Vec<String>) {
+    let text = String::from_utf8_lossy(bytes.get(..bytes.len().min(4096)).unwrap_or_default()).into_owned();
+    let mut inspection = Inspection::default();
+    if text.contains("PRIVATE KEY-----") {
+        return ("key", inspection, vec!["a private key".to_owned()]);
+    }
+    if text.contains("CERTIFICATE REQUEST-----") {
+        let mut lines = Vec::new();
+        match sealpost::ca::read_request(bytes) {
+            Ok(key) => lines.push(format!("a request for a key of the kind {}, signed with it", key.algorithm())),
+            Err(error) => inspection.findings.push(Finding::error(smime::Code::Malformed, error.to_string())),
+        }
+        return ("csr", inspection, lines);
+    }
+    // a bundle of certificates is a cryptographic message
+    let is_bundle = sealpost::cms::looks_like(bytes) || sealpost::cms::from_pem(bytes).is_some();
+    if !is_bundle
+        && let Ok(certificates) = pki::load::certificates(bytes)
+        && !certificates.is_empty()
+    {
+        inspection.certificates = certificates;
+        return ("certificate", inspection, Vec::new());
+    }
+    if let Ok(lists) = pki::load::crls(bytes)
+        && let Some(list) = lists.first()
+    {
+        let next = list.next_update().map_or_else(|| "never".to_owned(), |time| time.to_string());
+        let line = format!(
+            "revocation list of {}: {} entries, made {}, next {next}",
+            list.issuer(),
+            list.entries().len(),
+            list.this_update()
+        );
+        return ("crl", inspection, vec![line]);
+    }
+    if sealpost::keys::pkcs12::looks_like(bytes) {
+        return ("pkcs12", inspection, vec!["a PKCS#12 file".to_owned()]);
+    }
+    inspection = smime::inspect(bytes, &context.limits);
+    (if inspection.is_message { "message" } else { "cms" }, inspection, Vec::new())
+}
+
+fn to_json(kind: &str, inspection: &Inspection) -> Value {
+    let layers: Vec<Value> = inspection.layers.iter().map(without_verdict).collect();
+    let parts = inspection.parts.iter().map(|part| {
+        json!({
+            "path": part.path, "content_type": part.content_type, "name": part.name, "size": part.size,
+            "sha256": part.sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        })
+    });
+    json!({
+        "schema": "sealpost.inspect/1",
+        "kind": kind,
+        "layers": layers,
+        "parts": parts.collect::<Vec<_>>(),
+        "certificates": inspection.certificates.iter().map(certificate_json).collect::<Vec<_>>(),
+        "findings": report::findings_json(&inspection.findings),
+    })
+}
+
+/// A layer as `open` shows it, less everything that only a check could say.
+fn without_verdict(layer: &Layer) -> Value {
+    let mut value = report::layer_json(layer);
+    if let Some(signers) = value.get_mut("signers").and_then(Value::as_array_mut) {
+        for signer in signers.iter_mut().filter_map(Value::as_object_mut) {
+            for verdict in ["signature", "chain", "from_match", "finding"] {
+                signer.remove(verdict);
+            }
+        }
+    }
+    if let Some(object) = value.as_object_mut() {
+        object.remove("authenticated");
+    }
+    if let Some(recipients) = value.get_mut("recipients").and_then(Value::as_array_mut) {
+        recipients.iter_mut().filter_map(Value::as_object_mut).for_each(|recipient| drop(recipient.remove("used")));
+    }
+    value
+}
+
+fn print(kind: &str, inspection: &Inspection, extra: &[String]) -> Result<(), Failure> {
+    let mut lines = vec![format!("kind: {kind}")];
+    lines.extend(extra.iter().map(|line| report::safe(line)));
+    for layer in &inspection.layers {
+        match layer {
+            Layer::Signed(signed) => {
+                lines.push(format!(
+                    "signed ({}), covers {}",
+                    if signed.form == smime::Form::Clear { "clear" } else { "opaque" },
+                    signed.covers.name()
+                ));
+                for signer in &signed.signers {
+                    lines.push(format!("  signer {} – {}", report::safe(&signer.subject), signer.algorithm));
+                }
+            }
+            Layer::Encrypted(encrypted) => {
+                lines.push(format!("{} with {}", encrypted.kind.name(), encrypted.cipher));
+                for recipient in &encrypted.recipients {
+                    lines.push(format!("  to {} – {} {}", report::safe(&recipient.id), recipient.kind, recipient.algorithm));
+                }
+            }
+            Layer::Compressed => lines.push("compressed".to_owned()),
+        }
+    }
+    for part in &inspection.parts {
+        let name = part.name.as_deref().map_or_else(String::new, |name| format!(" \"{}\"", report::safe(name)));
+        lines.push(format!("part {}: {}{name}, {} bytes", part.path, report::safe(&part.content_type), part.size));
+    }
+    for certificate in &inspection.certificates {
+        lines.push(format!("certificate\n{}", report::safe_lines(&certificate.describe())));
+    }
+    report::print_findings(&inspection.findings);
+    crate::cli::output::stdout(format!("{}\n", lines.join("\n")).as_bytes())
+}

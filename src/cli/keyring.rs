@@ -1,0 +1,343 @@
+//! The keys, certificates and trust that a command uses: from the home and from files.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use sealpost::crypto::key::PrivateKey;
+use sealpost::keys::{self, Home, Identity};
+use sealpost::pki::{self, Certificate, Crl, Revocation, TrustAnchors};
+use sealpost::smime::{Accept, Open, Trust};
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::input;
+use crate::cli::passphrase::Passphrase;
+
+/// A key of one's own in files.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OwnKeyArgs {
+    /// The key and its certificates in one PKCS#12 file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["cert", "key"])]
+    p12: Option<PathBuf>,
+    /// The certificate (PEM or DER)
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The private key (PEM or DER; PKCS#8, PKCS#1, SEC1)
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// The certificates between the certificate and the root
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    chain: Option<PathBuf>,
+}
+
+impl OwnKeyArgs {
+    /// The identity of `--p12`, or of `--cert` and `--key`.
+    pub(crate) fn identity(&self, context: &Context) -> Result<Option<Identity>, Failure> {
+        if let Some(path) = &self.p12 {
+            return self.pkcs12(context, path).map(Some);
+        }
+        let Some(cert) = &self.cert else { return Ok(None) };
+        let key = self.private_key(context)?.ok_or_else(|| Failure::usage("--cert needs --key"))?;
+        let mut certificates = certificates(context, cert)?.into_iter();
+        let own = certificates.next().ok_or_else(|| Failure::refused(format!("{} holds no certificate", cert.display())))?;
+        let mut chain: Vec<Certificate> = certificates.collect();
+        if let Some(path) = &self.chain {
+            chain.extend(self::certificates(context, path)?);
+        }
+        let identity = Identity::new(key, own, chain)
+            .map_err(|e| Failure::usage(format!("{} does not go with the key – {e}", cert.display())))?;
+        Ok(Some(identity))
+    }
+
+    /// The private key of `--key`.
+    fn private_key(&self, context: &Context) -> Result<Option<PrivateKey>, Failure> {
+        let Some(path) = &self.key else { return Ok(None) };
+        let bytes = input::file(path, &context.limits)?;
+        let name = path.display().to_string();
+        read_key(context, &name, &bytes).map(Some)
+    }
+
+    fn pkcs12(&self, context: &Context, path: &std::path::Path) -> Result<Identity, Failure> {
+        let bytes = input::file(path, &context.limits)?;
+        read_identity(context, &path.display().to_string(), &bytes)
+    }
+}
+
+/// Reads a private key; asks for the passphrase where it is locked.
+fn read_key(context: &Context, name: &str, bytes: &[u8]) -> Result<PrivateKey, Failure> {
+    use sealpost::crypto::Error;
+    let unreadable = |e: Error| match e {
+        Error::WrongPassphrase => Failure::usage(format!("the passphrase of {name} is wrong")),
+        other => Failure::refused(format!("{name} holds no private key that can be read – {other}")),
+    };
+    match PrivateKey::from_any(bytes, None, &context.limits) {
+        Err(Error::PassphraseNeeded) => {
+            let passphrase = unlocking(context, name)?;
+            PrivateKey::from_any(bytes, Some(&passphrase), &context.limits).map_err(unreadable)
+        }
+        other => other.map_err(unreadable),
+    }
+}
+
+/// Reads an identity from a PKCS#12 file or a PEM bundle; asks for the passphrase where it is locked.
+pub(crate) fn read_identity(context: &Context, name: &str, bytes: &[u8]) -> Result<Identity, Failure> {
+    use sealpost::keys::Error;
+    let unreadable = |e: Error| match e {
+        Error::WrongPassphrase => Failure::usage(format!("the passphrase of {name} is wrong")),
+        other => Failure::refused(format!("{name} holds no identity that can be read – {other}")),
+    };
+    match keys::load::identity(bytes, None, &context.limits) {
+        Err(Error::PassphraseNeeded | Error::WrongPassphrase) => {
+            let passphrase = unlocking(context, name)?;
+            keys::load::identity(bytes, Some(&passphrase), &context.limits).map_err(unreadable)
+        }
+        other => other.map_err(unreadable),
+    }
+}
+
+/// The passphrase of `name`, or the failure that tells how to give one.
+pub(crate) fn unlocking(context: &Context, name: &str) -> Result<Passphrase, Failure> {
+    context.passphrase.to_unlock(name)?.ok_or_else(|| {
+        Failure::usage(format!("{name} is locked and no passphrase was given"))
+            .hint("give it with --passphrase-file FILE or --passphrase-fd N")
+    })
+}
+
+/// The identity of the home that speaks for this address.
+pub(crate) fn identity(context: &Context, address: &str) -> Result<Identity, Failure> {
+    let missing = || {
+        Failure::usage(format!("the home {} has no key of {address}", context.home_path().display()))
+            .hint(format!("make one with `sealpost id new {address}`, or bring one with `sealpost id import FILE`"))
+    };
+    let home = context.existing_home()?.ok_or_else(missing)?;
+    let locked = home.is_locked(address).map_err(Failure::io)?.ok_or_else(missing)?;
+    let passphrase = if locked { Some(unlocking(context, &format!("the key of {address}"))?) } else { None };
+    home.unlock(address, passphrase.as_ref()).map_err(|e| from_keys(&e, address))
+}
+
+/// What an error of the key store means for the command line.
+pub(crate) fn from_keys(error: &keys::Error, what: &str) -> Failure {
+    match error {
+        keys::Error::WrongPassphrase => Failure::usage(format!("the passphrase of {what} is wrong")),
+        keys::Error::Io { .. } => Failure::io(error),
+        _ => Failure::refused(error),
+    }
+}
+
+/// What verbs that read messages take: keys, trust, leniency.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReadArgs {
+    #[command(flatten)]
+    own: OwnKeyArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
+    /// Read the key-encryption key of a KEK recipient from FILE (raw bytes or hex)
+    #[arg(long, value_name = "FILE")]
+    kek: Option<PathBuf>,
+    /// Excuse one finding: expired, untrusted, from-mismatch, weak-algorithm, revocation-unknown
+    #[arg(long, value_name = "CODE")]
+    accept: Vec<String>,
+}
+
+/// What decides trust.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TrustArgs {
+    /// Trust the certificates in FILE, and only these
+    #[arg(long = "trust", value_name = "FILE")]
+    anchors: Vec<PathBuf>,
+    /// Certificates that may stand between
+    #[arg(long, value_name = "FILE")]
+    intermediates: Vec<PathBuf>,
+    /// Revocation lists
+    #[arg(long, value_name = "FILE")]
+    crl: Vec<PathBuf>,
+    /// What an unknown revocation means: nothing is asked, a warning, an error
+    #[arg(long, value_name = "HOW", default_value = "soft", value_parser = ["off", "soft", "hard"])]
+    revocation: String,
+}
+
+impl TrustArgs {
+    /// Trust from the files, else from the home.
+    pub(crate) fn trust(&self, context: &Context, home: Option<&Home>) -> Result<Trust, Failure> {
+        let mut anchors = TrustAnchors::new();
+        let mut intermediates = Vec::new();
+        let mut crls = Vec::new();
+        for path in &self.anchors {
+            certificates(context, path)?.into_iter().for_each(|c| anchors.add(c));
+        }
+        for path in &self.intermediates {
+            intermediates.extend(certificates(context, path)?);
+        }
+        for path in &self.crl {
+            crls.extend(read_crls(path, &input::file(path, &context.limits)?)?);
+        }
+        if let Some(home) = home {
+            if self.anchors.is_empty() {
+                home.trust_anchors().map_err(Failure::io)?.into_iter().for_each(|c| anchors.add(c));
+            }
+            intermediates.extend(home.intermediates().map_err(Failure::io)?);
+            crls.extend(home.crls().map_err(Failure::io)?);
+        }
+        let revocation = match self.revocation.as_str() {
+            "off" => Revocation::Off,
+            "hard" => Revocation::Hard,
+            _ => Revocation::Soft,
+        };
+        Ok(Trust { anchors, intermediates, crls, revocation, at: context.at })
+    }
+}
+
+/// Everything that opening a message uses.
+pub(crate) struct Materials {
+    trust: Trust,
+    accept: Accept,
+    identities: Vec<Identity>,
+    bare_keys: Vec<PrivateKey>,
+    known: Vec<Certificate>,
+    password: Option<Passphrase>,
+    kek: Option<Passphrase>,
+}
+
+impl Materials {
+    /// The opener with these materials.
+    pub(crate) fn open<'a>(&'a self, context: &'a Context) -> Open<'a> {
+        let mut open = Open::new(&self.trust).limits(&context.limits).accept(self.accept.clone()).known(&self.known);
+        for identity in &self.identities {
+            open = open.identity(identity);
+        }
+        for key in &self.bare_keys {
+            open = open.key(key);
+        }
+        if let Some(password) = &self.password {
+            open = open.password(password);
+        }
+        if let Some(kek) = &self.kek {
+            open = open.kek(kek);
+        }
+        open
+    }
+}
+
+impl ReadArgs {
+    /// Trust and known certificates, and the keys that this message may need.
+    pub(crate) fn materials(&self, context: &Context, message: &[u8]) -> Result<Materials, Failure> {
+        let mut materials = self.materials_without_keys(context)?;
+        if let Some(path) = &self.kek {
+            materials.kek = Some(read_kek(&input::file(path, &context.limits)?));
+        }
+        if let Some(identity) = self.own.identity(context)? {
+            materials.identities.push(identity);
+            return Ok(materials);
+        }
+        if let Some(key) = self.own.private_key(context)? {
+            materials.bare_keys.push(key);
+            return Ok(materials);
+        }
+        let needs = sealpost::smime::needs(message, &context.limits);
+        if needs.password {
+            materials.password = context.passphrase.to_unlock("the message")?;
+        }
+        if needs.private_key
+            && let Some(home) = context.existing_home()?
+        {
+            materials.identities = home_identities(context, &home)?;
+        }
+        Ok(materials)
+    }
+
+    /// Trust and known certificates.
+    pub(crate) fn materials_without_keys(&self, context: &Context) -> Result<Materials, Failure> {
+        let accept = Accept::from_codes(self.accept.iter().map(String::as_str)).map_err(|code| {
+            Failure::usage(format!("--accept {code} is not a finding that may be excused"))
+                .hint(format!("one of: {}", Accept::CODES.join(", ")))
+        })?;
+        let home = context.existing_home()?;
+        let trust = self.trust.trust(context, home.as_ref())?;
+        let known = match &home {
+            Some(home) => home.known_certificates().map_err(Failure::io)?,
+            None => Vec::new(),
+        };
+        Ok(Materials { trust, accept, identities: Vec::new(), bare_keys: Vec::new(), known, password: None, kek: None })
+    }
+}
+
+/// Every identity of the home that can be unlocked; locked ones ask for their passphrase once.
+fn home_identities(context: &Context, home: &Home) -> Result<Vec<Identity>, Failure> {
+    let mut passphrase: Option<Passphrase> = None;
+    if home.has_locked_keys().map_err(Failure::io)? {
+        passphrase = context.passphrase.to_unlock("your keys")?;
+    }
+    let unlocked = home.unlock_all(passphrase.as_ref()).map_err(|e| from_keys(&e, "your keys"))?;
+    if let Some(address) = unlocked.still_locked.first() {
+        if passphrase.is_some() && unlocked.identities.is_empty() {
+            return Err(Failure::new(Exit::NoKey, format!("the passphrase of the key of {address} is wrong")));
+        }
+        eprintln!("note: the key of {address} stays locked; give its passphrase with --passphrase-file FILE");
+    }
+    Ok(unlocked.identities)
+}
+
+/// The certificates of one file.
+pub(crate) fn certificates(context: &Context, path: &std::path::Path) -> Result<Vec<Certificate>, Failure> {
+    let found = pki::load::certificates(&input::file(path, &context.limits)?)
+        .map_err(|e| Failure::refused(format!("{} holds no certificate that can be read – {e}", path.display())))?;
+    if found.is_empty() {
+        return Err(Failure::refused(format!("{} holds no certificate", path.display())));
+    }
+    Ok(found)
+}
+
+fn read_crls(path: &std::path::Path, bytes: &[u8]) -> Result<Vec<Crl>, Failure> {
+    pki::load::crls(bytes)
+        .map_err(|e| Failure::refused(format!("{} holds no revocation list that can be read – {e}", path.display())))
+}
+
+/// A key file of raw bytes, or of hexadecimal digits where it holds nothing else.
+fn read_kek(bytes: &[u8]) -> Passphrase {
+    let text: Vec<u8> = bytes.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let pairs = text.chunks(2).map(|pair| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    });
+    let decoded: Option<Vec<u8>> = pairs.collect();
+    match decoded {
+        Some(key) if matches!(key.len(), 16 | 24 | 32) => Passphrase::new(key),
+        _ => Passphrase::new(bytes.to_vec()),
+    }
+}
+
+/// A certificate in the JSON output.
+pub(crate) fn certificate_json(certificate: &Certificate) -> serde_json::Value {
+    serde_json::json!({
+        "subject": certificate.subject().to_string(),
+        "issuer": certificate.issuer().to_string(),
+        "serial": certificate.serial_hex(),
+        "addresses": certificate.addresses(),
+        "not_before": certificate.not_before().to_string(),
+        "not_after": certificate.not_after().to_string(),
+        "key": certificate.key_name(),
+        "sha256": certificate.fingerprint_hex(),
+    })
+}
+
+/// Lists certificates: JSON, or a line each.
+pub(crate) fn list(context: &Context, verb: &str, certificates: &[Certificate]) -> Result<Exit, Failure> {
+    if context.json {
+        let all: Vec<_> = certificates.iter().map(certificate_json).collect();
+        context.print_json(&serde_json::json!({ "schema": format!("sealpost.{verb}/1"), "certificates": all }))?;
+        return Ok(Exit::Good);
+    }
+    // after adding, what was added has been said already
+    if verb.ends_with(".add") {
+        return Ok(Exit::Good);
+    }
+    for certificate in certificates {
+        let who = if certificate.addresses().is_empty() { certificate.to_string() } else { certificate.addresses().join(", ") };
+        let fingerprint = certificate.fingerprint_hex();
+        let line = format!("{fingerprint}  {}  until {}\n", crate::cli::report::safe(&who), certificate.not_after());
+        crate::cli::output::stdout(line.as_bytes())?;
+    }
+    Ok(Exit::Good)
+}

@@ -1,0 +1,154 @@
+//! A verdict for people (standard error) and for programs (JSON).
+
+use serde_json::{Value, json};
+
+use sealpost::smime::{
+    EncryptedLayer, Finding, Form, Layer, Outcome, Severity, SignatureStatus, SignedLayer, SignerVerdict, Verdict,
+};
+
+use crate::cli::failure::Exit;
+
+/// The exit code of an outcome.
+pub(crate) const fn exit(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Good => Exit::Good,
+        Outcome::Bad => Exit::Bad,
+        Outcome::Untrusted => Exit::Untrusted,
+        Outcome::FromMismatch => Exit::FromMismatch,
+        Outcome::Expired => Exit::Expired,
+        Outcome::NoKey => Exit::NoKey,
+        Outcome::NothingToDo => Exit::NothingToDo,
+        Outcome::Refused => Exit::Refused,
+    }
+}
+
+/// The JSON object of `open`, `verify` and `decrypt`.
+pub(crate) fn to_json(verb: &str, verdict: &Verdict) -> Value {
+    let outcome = verdict.outcome();
+    json!({
+        "schema": format!("sealpost.{verb}/1"),
+        "result": if outcome == Outcome::Good { "ok" } else { "bad" },
+        "exit": exit(outcome).code(),
+        "layers": verdict.layers.iter().map(layer_json).collect::<Vec<_>>(),
+        "headers": { "protected": verdict.headers.protected, "hidden": verdict.headers.hidden },
+        "uncovered": verdict.uncovered.iter().map(|u| json!({ "part": u.part, "content_type": u.content_type })).collect::<Vec<_>>(),
+        "findings": findings_json(&verdict.findings),
+    })
+}
+
+/// The JSON array of findings.
+pub(crate) fn findings_json(findings: &[Finding]) -> Value {
+    let one = |f: &Finding| json!({ "code": f.code.code(), "severity": f.severity.name(), "text": f.text, "fix": f.fix });
+    Value::Array(findings.iter().map(one).collect())
+}
+
+pub(crate) fn layer_json(layer: &Layer) -> Value {
+    match layer {
+        Layer::Signed(signed) => json!({
+            "type": "signed",
+            "detached": signed.form == Form::Clear,
+            "covers": signed.covers.name(),
+            "signers": signed.signers.iter().map(signer_json).collect::<Vec<_>>(),
+        }),
+        Layer::Encrypted(encrypted) => json!({
+            "type": encrypted.kind.name(),
+            "cipher": encrypted.cipher,
+            "authenticated": encrypted.authenticated,
+            "recipients": encrypted.recipients.iter().map(|r| json!({
+                "kind": r.kind, "id": r.id, "addresses": r.addresses, "algorithm": r.algorithm, "used": r.used,
+            })).collect::<Vec<_>>(),
+        }),
+        Layer::Compressed => json!({ "type": "compressed" }),
+    }
+}
+
+fn signer_json(signer: &SignerVerdict) -> Value {
+    json!({
+        "addresses": signer.addresses,
+        "subject": signer.subject,
+        "algorithm": signer.algorithm,
+        "signature": if signer.signature == SignatureStatus::Valid { "valid" } else { "invalid" },
+        "chain": { "status": signer.chain.name(), "path": signer.path, "revocation": signer.revocation.name() },
+        "time": { "claimed": signer.claimed_time.map(|t| t.to_string()), "proven": Value::Null },
+        "from_match": signer.from_match,
+        "finding": signer.finding.map(|code| code.code()),
+    })
+}
+
+/// The verdict in words, on standard error.
+pub(crate) fn print(verdict: &Verdict) {
+    for layer in &verdict.layers {
+        match layer {
+            Layer::Signed(signed) => print_signed(signed),
+            Layer::Encrypted(encrypted) => print_encrypted(encrypted),
+            Layer::Compressed => eprintln!("compressed"),
+        }
+    }
+    if !verdict.headers.protected.is_empty() {
+        eprintln!("  protected header fields: {}", safe(&verdict.headers.protected.join(", ")));
+    }
+    if !verdict.headers.hidden.is_empty() {
+        eprintln!("  hidden on the way: {}", safe(&verdict.headers.hidden.join(", ")));
+    }
+    for part in &verdict.uncovered {
+        eprintln!("  not covered: part {} ({})", part.part, safe(&part.content_type));
+    }
+    print_findings(&verdict.findings);
+}
+
+/// The findings in words, on standard error.
+pub(crate) fn print_findings(findings: &[Finding]) {
+    for finding in findings {
+        let word = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "note",
+        };
+        eprintln!("{word}: {} [{}]", safe(&finding.text), finding.code.code());
+        if let Some(fix) = &finding.fix {
+            eprintln!("hint: {}", safe(fix));
+        }
+    }
+}
+
+fn print_signed(signed: &SignedLayer) {
+    for signer in &signed.signers {
+        let who = if signer.addresses.is_empty() { signer.subject.clone() } else { signer.addresses.join(", ") };
+        match signer.signature {
+            SignatureStatus::Valid => eprintln!("signed by {} – the signature fits ({})", safe(&who), signer.algorithm),
+            SignatureStatus::Invalid => eprintln!("NOT validly signed, though it names {} ({})", safe(&who), signer.algorithm),
+        }
+        match signer.from_match {
+            Some(true) => eprintln!("  the signer is the sender"),
+            Some(false) => eprintln!("  the signer is NOT the sender"),
+            None => {}
+        }
+        let path = signer.path.iter().map(|name| safe(name)).collect::<Vec<_>>().join(" ← ");
+        eprintln!("  certificate: {} – {}", signer.chain.name(), if path.is_empty() { safe(&signer.subject) } else { path });
+        eprintln!("  revocation: {}", signer.revocation.name());
+        if let Some(time) = signer.claimed_time {
+            eprintln!("  the signer claims the time {time}");
+        }
+    }
+    eprintln!("  covers: {}", signed.covers.name());
+}
+
+fn print_encrypted(encrypted: &EncryptedLayer) {
+    let proof = if encrypted.authenticated { "its tag fits" } else { "no tag" };
+    eprintln!("encrypted with {} ({proof})", if encrypted.cipher.is_empty() { "an unknown cipher" } else { &encrypted.cipher });
+    for recipient in &encrypted.recipients {
+        let who = if recipient.addresses.is_empty() { recipient.id.clone() } else { recipient.addresses.join(", ") };
+        let mark = if recipient.used { " – opened with this key" } else { "" };
+        eprintln!("  to {} ({}, {}){mark}", safe(&who), recipient.kind, recipient.algorithm);
+    }
+}
+
+/// Makes text from a message harmless for a terminal.
+pub(crate) fn safe(text: &str) -> String {
+    sealpost::mime::view::terminal_safe(text)
+}
+
+/// The same for several lines.
+pub(crate) fn safe_lines(text: &str) -> String {
+    sealpost::mime::view::terminal_safe_lines(text)
+}
