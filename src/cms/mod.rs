@@ -21,7 +21,7 @@ pub use enveloped::{Candidate, EnvelopedReader, Key, Opened};
 pub use error::Error;
 pub use reader::{Content, from_pem, looks_like, open};
 pub use recipient::{Agreement, Recipient, RecipientId, RecipientKind};
-pub use sign::{SignedBuilder, SignerOptions};
+pub use sign::{Padding, SignedBuilder, SignerOptions};
 pub use signed::{SignedData, SignedReader};
 pub use signer::{SignatureCheck, Signer, SignerId};
 pub use write::{EnvelopedBuilder, To, certificates_only};

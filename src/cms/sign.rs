@@ -23,11 +23,20 @@ pub struct SignerOptions {
     pub signing_time: Option<Timestamp>,
 }
 
+/// How RSA signatures are padded; other keys know no padding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// RSASSA-PKCS1-v1_5: what every program reads.
+    Pkcs1,
+    /// RSASSA-PSS: only for RSA keys.
+    Pss,
+}
+
 impl SignerOptions {
-    /// The usual algorithm for the key, or RSA-PSS, with this digest; Ed25519 goes with SHA-512 (RFC 8419 2.3).
-    pub fn for_key(key: &PrivateKey, digest: DigestAlgorithm, is_pss: bool) -> Result<Self, Error> {
+    /// The usual algorithm for the key with this digest; Ed25519 goes with SHA-512 (RFC 8419 2.3).
+    pub fn for_key(key: &PrivateKey, digest: DigestAlgorithm, padding: Padding) -> Result<Self, Error> {
         let mut algorithm = SignatureAlgorithm::default_for(key.algorithm(), digest)?;
-        if is_pss {
+        if padding == Padding::Pss {
             if !key.algorithm().is_rsa() {
                 return Err(Error::Unsupported("RSA-PSS with a key that is not RSA".to_owned()));
             }

@@ -48,6 +48,9 @@ impl<'a> EnvelopedBuilder<'a> {
 
     /// Encrypts; the structure is BER, written as the content goes by.
     pub fn encrypt(&self, content: &mut dyn Read, sink: &mut dyn Write, random: &mut dyn Random) -> Result<(), Error> {
+        if self.recipients.is_empty() {
+            return Err(Error::Malformed("an encrypted message without recipients, which nobody could read"));
+        }
         let parameters = CipherParameters::generate(self.cipher, random);
         let mut key = Secret::new(vec![0; self.cipher.key_len()]);
         random.fill(key.expose_mut());

@@ -1,6 +1,6 @@
 //! `sign`: a message in, a signed message out.
 
-use crate::cms::{SignedBuilder, SignerOptions};
+use crate::cms::{Padding, SignedBuilder, SignerOptions};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::random::Random;
 use crate::keys::Identity;
@@ -20,12 +20,6 @@ pub struct Sign<'a> {
     padding: Padding,
     protection: HeaderProtection,
     limits: Limits,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Padding {
-    Pkcs1,
-    Pss,
 }
 
 impl<'a> Sign<'a> {
@@ -84,7 +78,7 @@ impl<'a> Sign<'a> {
     /// The signed MIME entity of a payload that is canonical and safe.
     pub(in crate::smime) fn entity(&self, payload: &[u8], now: Timestamp, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
         let key = self.identity.private_key();
-        let mut options = SignerOptions::for_key(key, self.digest, self.padding == Padding::Pss)?;
+        let mut options = SignerOptions::for_key(key, self.digest, self.padding)?;
         options.signing_time = Some(now);
         let micalg = options.digest.micalg();
         let mut builder = SignedBuilder::new(self.identity.certificate(), key, options);

@@ -1,6 +1,6 @@
 //! OpenSSL reads what we write, and we read what it writes.
 
-use sealpost::cms::{Key, SignedBuilder, SignerOptions};
+use sealpost::cms::{Key, Padding, SignedBuilder, SignerOptions};
 use sealpost::crypto::algorithm::{ContentCipher, DigestAlgorithm, KeyTransport};
 use sealpost::secret::Secret;
 
@@ -85,7 +85,7 @@ fn openssl_verifies_what_is_signed_here() {
         }
     }
     let (alice, carol) = (cast().person("alice"), cast().person("carol"));
-    let pss = SignerOptions::for_key(&alice.key, DigestAlgorithm::Sha256, true).unwrap();
+    let pss = SignerOptions::for_key(&alice.key, DigestAlgorithm::Sha256, Padding::Pss).unwrap();
     let both = SignedBuilder::new(&alice.certificate, &alice.key, pss).signer(
         &carol.certificate,
         &carol.key,

@@ -1,6 +1,6 @@
 //! What is written here is read here.
 
-use sealpost::cms::{self, Content, EnvelopedBuilder, Key, SignatureCheck, SignedBuilder, SignerOptions, To};
+use sealpost::cms::{self, Content, EnvelopedBuilder, Key, Padding, SignatureCheck, SignedBuilder, SignerOptions, To};
 use sealpost::crypto::algorithm::{ContentCipher, DigestAlgorithm, KeyTransport};
 use sealpost::crypto::random::Seeded;
 use sealpost::limits::Limits;
@@ -24,7 +24,7 @@ pub(super) const CIPHERS: [ContentCipher; 7] = [
 ];
 
 pub(super) fn options(person: &Person, digest: DigestAlgorithm) -> SignerOptions {
-    let mut options = SignerOptions::for_key(&person.key, digest, false).unwrap();
+    let mut options = SignerOptions::for_key(&person.key, digest, Padding::Pkcs1).unwrap();
     options.signing_time = Some(Timestamp::from_unix(1_700_000_000));
     options
 }
@@ -77,7 +77,7 @@ fn every_kind_of_key_signs_and_its_signature_fits() {
 fn rsa_signs_with_pss() {
     let alice = cast().person("alice");
     for digest in [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512] {
-        let options = SignerOptions::for_key(&alice.key, digest, true).unwrap();
+        let options = SignerOptions::for_key(&alice.key, digest, Padding::Pss).unwrap();
         let builder = SignedBuilder::new(&alice.certificate, &alice.key, options);
         let (data, _) = read_signed(&detached(&builder, CONTENT), Some(CONTENT)).unwrap();
         assert_eq!(data.signers[0].algorithm_name(), format!("rsa-pss-{}", digest.name()));
@@ -159,6 +159,18 @@ fn a_key_that_is_not_meant_fails_like_a_changed_message() {
     }
     texts.dedup();
     assert_eq!(texts.len(), 1, "{texts:?}");
+}
+
+#[test]
+fn a_message_to_nobody_or_to_a_key_that_only_signs_is_not_written() {
+    let mut message = Vec::new();
+    let nobody = EnvelopedBuilder::new(ContentCipher::Aes256Gcm);
+    assert!(nobody.encrypt(&mut &CONTENT[..], &mut message, &mut Seeded::new(b"")).is_err());
+    let to = To { certificate: &cast().person("frank").certificate, transport: KeyTransport::RsaPkcs1 };
+    let builder = EnvelopedBuilder::new(ContentCipher::Aes256Gcm).recipient(to);
+    let error = builder.encrypt(&mut &CONTENT[..], &mut message, &mut Seeded::new(b"")).unwrap_err();
+    assert!(error.to_string().contains("only sign"), "{error}");
+    assert!(message.is_empty());
 }
 
 #[test]
