@@ -499,8 +499,8 @@ impl<'o, 'a> Work<'o, 'a> {
     }
 
     fn judge_strength(&mut self, signer: &Signer, verdict: &mut SignerVerdict) {
-        let Some(algorithm) = signer.algorithm() else { return };
-        match algorithm.strength() {
+        let (Some(algorithm), Some(strength)) = (signer.algorithm(), signer.strength()) else { return };
+        match strength {
             Strength::Good => {}
             Strength::Weak => {
                 self.error(Code::WeakAlgorithm, format!("the signature uses {}, which is too weak to rely on", algorithm.name()));
@@ -590,7 +590,7 @@ impl<'o, 'a> Work<'o, 'a> {
         };
         self.judge_cipher(&parameters);
         let candidates = reader.candidates(keys);
-        let (mut opened, mut failure) = (None, None);
+        let (mut opened, mut unlikely, mut failure) = (None, None, None);
         for candidate in candidates {
             let mut content = Secret::new(Vec::with_capacity(bytes.len()));
             let result = reader.content_key(candidate, keys, random).and_then(|key| match cms::open(bytes, &self.open.limits)? {
@@ -598,16 +598,18 @@ impl<'o, 'a> Work<'o, 'a> {
                 _ => Err(cms::Error::Malformed("not an encrypted message")),
             });
             match result {
-                Ok(_) => {
+                Ok(_) if candidate.is_named || parameters.cipher.is_authenticated() || reads_as_content(content.expose()) => {
                     opened = Some((candidate.recipient, content));
                     break;
                 }
+                // a wrong guess under RSA v1.5 gives a random key, and one in 256 of these ends with a padding that fits
+                Ok(_) => unlikely = unlikely.or(Some((candidate.recipient, content))),
                 // a guess that fails says nothing; a named key that fails says that the message was changed
                 Err(error) if candidate.is_named || !matches!(error, cms::Error::DecryptionFailed) => failure = Some(error),
                 Err(_) => {}
             }
         }
-        let Some((at, mut content)) = opened else {
+        let Some((at, mut content)) = opened.or(unlikely) else {
             self.verdict.layers.push(Layer::Encrypted(layer));
             return match failure {
                 Some(error) => self.broken(&error),
@@ -736,4 +738,11 @@ fn chain_finding(reason: Reason) -> Finding {
         Some(fix) => finding.fix(fix),
         None => finding,
     }
+}
+
+/// Whether decrypted bytes begin like what is encrypted: a header field, or a structure.
+fn reads_as_content(content: &[u8]) -> bool {
+    let colon = content.iter().position(|byte| *byte == b':').unwrap_or(0);
+    let name = content.get(..colon).unwrap_or_default();
+    cms::looks_like(content) || (!name.is_empty() && name.iter().all(u8::is_ascii_graphic))
 }
