@@ -8,6 +8,7 @@ mod ca;
 mod contact;
 mod context;
 mod decrypt;
+mod demo;
 mod encrypt;
 mod failure;
 mod id;
@@ -64,6 +65,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Contact(args) => contact::run(context, args),
         Verb::Trust(args) => trust::run(context, args),
         Verb::Ca(args) => ca::run(context, args),
+        Verb::Demo(args) => demo::run(&args),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "sealpost", &mut script);
@@ -106,6 +108,8 @@ enum Verb {
     Trust(trust::TrustArgs),
     /// A small certificate authority
     Ca(ca::CaArgs),
+    /// See secure mail work on this machine, step by step
+    Demo(demo::DemoArgs),
     /// Print a completion script for your shell
     #[command(before_help = "Example:\n  sealpost completions bash > /etc/bash_completion.d/sealpost")]
     Completions {
@@ -116,6 +120,7 @@ enum Verb {
 
 const EXAMPLES: &str = "\
 Examples:
+  sealpost demo                                   see secure mail work, step by step
   sealpost ca init --name 'Example Org'           make a certificate authority
   sealpost id new jane@a.example                  a key and a certificate from it
   sealpost seal letter.eml -o sealed.eml          sign, and encrypt to the recipients of the message

@@ -1,1 +1,188 @@
-//! Tests of `rules`.
+//! The rules of the house, held by tests: who may use whom, what no file contains.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which rooms a room may name with `crate::ROOM`. Arrows only point down.
+fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
+    BTreeMap::from([
+        ("limits", &[][..]),
+        ("time", &[]),
+        ("secret", &[]),
+        ("asn1", &["limits", "time", "secret"]),
+        ("crypto", &["asn1", "limits", "time", "secret"]),
+        ("mime", &["limits", "time"]),
+        ("pki", &["crypto", "asn1", "limits", "time"]),
+        ("cms", &["pki", "crypto", "asn1", "limits", "time", "secret"]),
+        ("keys", &["pki", "crypto", "asn1", "limits", "time", "secret"]),
+        ("ca", &["keys", "pki", "crypto", "asn1", "limits", "time", "secret"]),
+        ("smime", &["mime", "cms", "keys", "pki", "crypto", "limits", "time", "secret"]),
+        ("proto", &["limits", "time", "secret"]),
+        ("server", &["proto", "smime", "ca", "keys", "pki", "mime", "limits", "time", "secret"]),
+    ])
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = fs::read_dir(folder).expect("src is readable").map(|e| e.expect("an entry").path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn all_sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    sources(&root, &mut found);
+    found
+        .into_iter()
+        .map(|path| {
+            let name = path.strip_prefix(&root).expect("below src").to_string_lossy().replace('\\', "/");
+            (name, fs::read_to_string(&path).expect("a source is text"))
+        })
+        .collect()
+}
+
+/// The code of a file without comments; good enough for words that stand in no string.
+fn code(text: &str) -> String {
+    text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
+}
+
+/// Every room named after `marker`, also in the braces of `use crate::{…}`.
+fn rooms_named(code: &str, marker: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut named = Vec::new();
+    for (at, _) in code.match_indices(marker) {
+        let rest = &code[at + marker.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            named.push(word(rest));
+            continue;
+        };
+        let (mut depth, mut start) = (1, true);
+        for (position, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => start = true,
+                c if start && !c.is_whitespace() => {
+                    named.push(word(&group[position..]));
+                    start = false;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    named
+}
+
+#[test]
+fn rooms_use_only_rooms_below_them() {
+    let allowed = allowed();
+    let mut wrong = Vec::new();
+    for (name, text) in all_sources() {
+        let room = name.split('/').next().unwrap_or("").trim_end_matches(".rs").to_owned();
+        let Some(may) = allowed.get(room.as_str()) else { continue };
+        for used in rooms_named(&code(&text), "crate::") {
+            let known = allowed.contains_key(used.as_str());
+            if known && used != room && !may.contains(&used.as_str()) {
+                wrong.push(format!("{name} uses {used}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "against the rule of docs/architecture.md:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_rule_test_sees_a_forbidden_use() {
+    assert_eq!(rooms_named("use crate::{cms::Signed, keys};", "crate::"), ["cms", "keys"]);
+    assert_eq!(rooms_named("let x = crate::smime::open;", "crate::"), ["smime"]);
+}
+
+#[test]
+fn the_program_uses_only_the_public_api() {
+    for (name, text) in all_sources() {
+        let below_cli = name.starts_with("cli/") || name == "main.rs";
+        let code = code(&text);
+        assert!(below_cli || !code.contains("crate::cli"), "{name} names cli");
+        for used in rooms_named(&code, "crate::") {
+            assert!(!below_cli || used == "cli", "{name} reaches {used} past the public API");
+        }
+    }
+}
+
+#[test]
+fn only_crypto_names_cryptography_crates() {
+    let crates = [
+        "rsa::",
+        "p256::",
+        "p384::",
+        "p521::",
+        "sha1::",
+        "sha2::",
+        "sha3::",
+        "aes::",
+        "cbc::",
+        "ghash::",
+        "aws_lc_rs::",
+        "ed25519_dalek::",
+    ];
+    for (name, text) in all_sources() {
+        // rustls chooses its own provider, which is AWS-LC too
+        if name.starts_with("crypto/") || name.starts_with("server/") {
+            continue;
+        }
+        let code = code(&text);
+        for krate in crates {
+            let named = code.match_indices(krate).any(|(at, _)| {
+                let before = code[..at].chars().next_back().unwrap_or(' ');
+                !before.is_alphanumeric() && before != '_' && before != ':'
+            });
+            assert!(!named, "{name} names {krate}");
+        }
+    }
+}
+
+#[test]
+fn sockets_are_opened_only_where_they_belong() {
+    let places = ["server/listen", "server/drive", "server/outbound", "server/web", "server/admin", "server/mod", "cli/"];
+    for (name, text) in all_sources() {
+        let opens = ["TcpStream", "TcpListener", "UdpSocket"].iter().any(|word| code(&text).contains(word));
+        assert!(!opens || places.iter().any(|place| name.starts_with(place)), "{name} names a socket");
+    }
+}
+
+#[test]
+fn the_library_reads_no_clock() {
+    for (name, text) in all_sources() {
+        let outer = name.starts_with("cli/") || name.starts_with("server/");
+        let reads = ["SystemTime::now", "Instant::now", "env::var"].iter().any(|word| code(&text).contains(word));
+        assert!(outer || !reads, "{name} reads a clock or the environment");
+    }
+}
+
+#[test]
+fn every_folder_says_what_it_is_for() {
+    for (name, text) in all_sources() {
+        if name.ends_with("mod.rs") {
+            assert!(text.starts_with("//!"), "{name} has no head");
+        }
+    }
+}
+
+#[test]
+fn architecture_page_stays_short_and_names_every_room() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/architecture.md")).expect("docs/architecture.md exists");
+    assert!(page.lines().count() <= 150, "docs/architecture.md is over 150 lines");
+    for room in allowed().keys() {
+        assert!(page.contains(&format!("`{room}")), "docs/architecture.md does not name {room}");
+    }
+}
