@@ -7,6 +7,7 @@ use crate::crypto::Error;
 use crate::crypto::algorithm::{CipherParameters, ContentCipher};
 use crate::crypto::gcm::{LateGhash, hash_iv};
 use crate::crypto::mac;
+use crate::secret::Secret;
 
 /// Encrypts content in pieces.
 pub struct Encryptor {
@@ -34,9 +35,9 @@ enum Engine {
     },
     /// Poly1305 hashes the authenticated data first, so the content is held until the end.
     ChaCha {
-        key: [u8; 32],
+        key: Secret<[u8; 32]>,
         nonce: [u8; 12],
-        held: Vec<u8>,
+        held: Secret<Vec<u8>>,
     },
 }
 
@@ -81,7 +82,7 @@ impl Encryptor {
                     hash.update(new);
                 }
             }
-            Engine::ChaCha { held, .. } => held.extend_from_slice(bytes),
+            Engine::ChaCha { held, .. } => hold(held, bytes),
         }
     }
 
@@ -97,11 +98,11 @@ impl Encryptor {
             Engine::Gcm { hash, mask, .. } => Ok(Some(tag(hash.finish(aad), mask, self.tag_len))),
             Engine::ChaCha { ref key, ref nonce, ref mut held } => {
                 use chacha20poly1305::aead::AeadInOut;
-                let aead = chacha20poly1305::ChaCha20Poly1305::new(&(*key).into());
+                let aead = chacha20poly1305::ChaCha20Poly1305::new(&(*key.expose()).into());
                 let tag = aead
-                    .encrypt_inout_detached(&(*nonce).into(), aad, held.as_mut_slice().into())
+                    .encrypt_inout_detached(&(*nonce).into(), aad, held.expose_mut().as_mut_slice().into())
                     .map_err(|_| Error::Malformed { what: "content too long for ChaCha20-Poly1305" })?;
-                out.extend_from_slice(held);
+                out.extend_from_slice(held.expose());
                 Ok(Some(tag.to_vec()))
             }
         }
@@ -138,7 +139,7 @@ impl Decryptor {
                     keystream.apply_keystream(new);
                 }
             }
-            Engine::ChaCha { held, .. } => held.extend_from_slice(bytes),
+            Engine::ChaCha { held, .. } => hold(held, bytes),
         }
     }
 
@@ -163,11 +164,11 @@ impl Decryptor {
             }
             Engine::ChaCha { ref key, ref nonce, ref mut held } => {
                 use chacha20poly1305::aead::AeadInOut;
-                let aead = chacha20poly1305::ChaCha20Poly1305::new(&(*key).into());
+                let aead = chacha20poly1305::ChaCha20Poly1305::new(&(*key.expose()).into());
                 let tag = tag_bytes.and_then(|tag| <[u8; 16]>::try_from(tag).ok()).ok_or(Error::TagMismatch)?;
-                aead.decrypt_inout_detached(&(*nonce).into(), aad, held.as_mut_slice().into(), &tag.into())
+                aead.decrypt_inout_detached(&(*nonce).into(), aad, held.expose_mut().as_mut_slice().into(), &tag.into())
                     .map_err(|_| Error::TagMismatch)?;
-                out.extend_from_slice(held);
+                out.extend_from_slice(held.expose());
                 Ok(())
             }
         }
@@ -199,7 +200,7 @@ impl Engine {
             C::Aes256Gcm => gcm_engine::<Aes256>(key, iv),
             C::ChaCha20Poly1305 => {
                 let (Ok(key), Ok(nonce)) = (key.try_into(), iv.try_into()) else { return Err(lengths(())) };
-                Ok(Self::ChaCha { key, nonce, held: Vec::new() })
+                Ok(Self::ChaCha { key: Secret::new(key), nonce, held: Secret::new(Vec::new()) })
             }
         }
     }
@@ -229,6 +230,10 @@ where
     C: KeyInit + BlockCipherEncrypt + cipher::BlockSizeUser<BlockSize = cipher::consts::U16> + Clone + Send + 'static,
 {
     use cipher::InnerIvInit;
+    // SP 800-38D 5.2.1.1: an empty one would make the mask of every message the same
+    if iv.is_empty() {
+        return Err(lengths(()));
+    }
     let cipher = C::new_from_slice(key).map_err(lengths)?;
     let mut h = cipher::Block::<C>::default();
     cipher.encrypt_block(&mut h);
@@ -245,6 +250,17 @@ where
     let mut mask = [0; 16];
     keystream.apply_keystream(&mut mask);
     Ok(Engine::Gcm { keystream: Box::new(keystream), hash: LateGhash::new(h), mask })
+}
+
+/// Adds to what is held; where it must move it grows twofold and the old place is wiped.
+fn hold(held: &mut Secret<Vec<u8>>, bytes: &[u8]) {
+    let needed = held.expose().len().saturating_add(bytes.len());
+    if needed > held.expose().capacity() {
+        let mut larger = Vec::with_capacity(needed.max(held.expose().capacity().saturating_mul(2)));
+        larger.extend_from_slice(held.expose());
+        *held = Secret::new(larger);
+    }
+    held.expose_mut().extend_from_slice(bytes);
 }
 
 /// Runs whole blocks of pending and new bytes through a mode; keeps back `keep` blocks, and what is less than a block.

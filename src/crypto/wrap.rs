@@ -10,6 +10,10 @@ use crate::secret::Secret;
 
 /// Wraps a key; only with AES.
 pub fn wrap(wrap: KeyWrap, kek: &[u8], key: &[u8]) -> Result<Vec<u8>, Error> {
+    // RFC 3394 2: two blocks or more; one block would be a wrap of another kind (RFC 5649)
+    if key.len() < 16 {
+        return Err(Error::Malformed { what: "a key that is too short to be wrapped" });
+    }
     let mut out = vec![0; key.len().saturating_add(8)];
     let malformed = |_| Error::Malformed { what: "a key whose length cannot be wrapped" };
     match wrap {
@@ -23,6 +27,9 @@ pub fn wrap(wrap: KeyWrap, kek: &[u8], key: &[u8]) -> Result<Vec<u8>, Error> {
 
 /// Unwraps a key.
 pub fn unwrap(wrap: KeyWrap, kek: &[u8], wrapped: &[u8]) -> Result<Secret<Vec<u8>>, Error> {
+    if wrapped.len() < 24 {
+        return Err(Error::Unwrap);
+    }
     let mut out = Secret::new(vec![0; wrapped.len().saturating_sub(8)]);
     let buffer = out.expose_mut().as_mut_slice();
     match wrap {
