@@ -1,7 +1,7 @@
 //! Keys from passwords and from shared secrets.
 
 use crate::crypto::algorithm::DigestAlgorithm;
-use crate::crypto::digest::Digest;
+use crate::crypto::digest::{self, Digest};
 use crate::crypto::mac::Hmac;
 use crate::secret::Secret;
 
@@ -49,6 +49,18 @@ fn pbkdf2_plain(digest: DigestAlgorithm, password: &[u8], salt: &[u8], rounds: u
         }
         chunk.iter_mut().zip(sum).for_each(|(to, from)| *to = from);
     }
+}
+
+/// PBKDF1 (RFC 8018 5.1): as many bytes as the digest gives.
+pub fn pbkdf1(digest: DigestAlgorithm, password: &[u8], salt: &[u8], iterations: u64) -> Secret<Vec<u8>> {
+    let mut first = Digest::new(digest);
+    first.update(password);
+    first.update(salt);
+    let mut key = Secret::new(first.finish());
+    for _ in 1..iterations {
+        key = Secret::new(digest::of(digest, key.expose()));
+    }
+    key
 }
 
 /// What a key derived from a PKCS#12 password is for (RFC 7292 appendix B.3).

@@ -35,6 +35,9 @@ pub fn encrypt(
     Ok((AlgorithmIdentifier::with(oid::PBES2, parameters), out))
 }
 
+/// RFC 8018 appendix B.2.3: PBES1 has 64 effective bits.
+const RC2_64: ContentCipher = ContentCipher::Rc2Cbc { effective_bits: 64 };
+
 /// Decrypts by any scheme that key files use. A wrong passphrase is [`Error::WrongPassphrase`] as far as the padding tells.
 pub fn decrypt(
     algorithm: &AlgorithmIdentifier,
@@ -46,6 +49,10 @@ pub fn decrypt(
     let parameters = algorithm.real_parameters().ok_or(Error::Malformed { what: "a password encryption without parameters" })?;
     let (cipher, key) = match algorithm.oid {
         oid::PBES2 => pbes2(parameters, passphrase, limits)?,
+        oid::PBE_MD5_DES => pbes1(parameters, passphrase, DigestAlgorithm::Md5, ContentCipher::DesCbc, limits)?,
+        oid::PBE_SHA1_DES => pbes1(parameters, passphrase, DigestAlgorithm::Sha1, ContentCipher::DesCbc, limits)?,
+        oid::PBE_MD5_RC2 => pbes1(parameters, passphrase, DigestAlgorithm::Md5, RC2_64, limits)?,
+        oid::PBE_SHA1_RC2 => pbes1(parameters, passphrase, DigestAlgorithm::Sha1, RC2_64, limits)?,
         oid::PKCS12_DES_EDE3 => pkcs12(parameters, passphrase, ContentCipher::DesEde3Cbc, 24, limits)?,
         oid::PKCS12_DES_EDE2 => {
             let (cipher, key) = pkcs12(parameters, passphrase, ContentCipher::DesEde3Cbc, 16, limits)?;
@@ -117,6 +124,25 @@ fn pbes2(parameters: &[u8], passphrase: &Secret<Vec<u8>>, limits: &Limits) -> Re
     fields.finish()?;
     let key = pbkdf2_key(&derivation, passphrase.expose(), cipher.cipher.key_len(), limits)?;
     Ok((cipher, key))
+}
+
+/// `PBEParameter ::= SEQUENCE { salt OCTET STRING (SIZE(8)), iterationCount INTEGER }` (RFC 8018 6.1.2): eight bytes of key, eight of IV.
+fn pbes1(
+    parameters: &[u8],
+    passphrase: &Secret<Vec<u8>>,
+    digest: DigestAlgorithm,
+    cipher: ContentCipher,
+    limits: &Limits,
+) -> Result<(CipherParameters, Secret<Vec<u8>>), Error> {
+    let mut outer = Cursor::new(parameters);
+    let mut fields = outer.sequence()?;
+    let salt = fields.octet_string()?;
+    let iterations = bounded(fields.small_unsigned()?, limits)?;
+    fields.finish()?;
+    let derived = kdf::pbkdf1(digest, passphrase.expose(), &salt, iterations);
+    let (key, rest) = derived.expose().split_at_checked(8).unwrap_or_default();
+    let iv = rest.get(..8).unwrap_or_default().to_vec();
+    Ok((CipherParameters { cipher, iv, tag_len: 0 }, Secret::new(key.to_vec())))
 }
 
 /// `pkcs-12PbeParams ::= SEQUENCE { salt OCTET STRING, iterations INTEGER }`
