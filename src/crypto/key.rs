@@ -10,6 +10,7 @@ use crate::asn1::{Cursor, Tag, encode, oid, pem};
 use crate::crypto::Error;
 use crate::crypto::algorithm::{AlgorithmIdentifier, KeyAlgorithm};
 use crate::crypto::pbe;
+use crate::crypto::provider::{self, FastKey, Provider};
 use crate::crypto::random::{Adapter, Random};
 use crate::limits::Limits;
 use crate::secret::Secret;
@@ -22,6 +23,7 @@ struct Inner {
     kind: PrivateKind,
     pkcs8: Secret<Vec<u8>>,
     public: PublicKey,
+    fast: FastKey,
 }
 
 pub(in crate::crypto) enum PrivateKind {
@@ -42,6 +44,12 @@ impl fmt::Debug for PrivateKey {
 impl PrivateKey {
     /// Makes a new key.
     pub fn generate(algorithm: KeyAlgorithm, random: &mut dyn Random) -> Result<Self, Error> {
+        if let KeyAlgorithm::Rsa(bits) = algorithm
+            && Provider::for_random(random) == Provider::Fastest
+            && let Some(pkcs8) = provider::generate_rsa(bits)
+        {
+            return Self::from_pkcs8(pkcs8.expose());
+        }
         let mut source = Adapter(random);
         let failed = |_| Error::Malformed { what: "the key cannot be made" };
         let kind = match algorithm {
@@ -85,7 +93,7 @@ impl PrivateKey {
         };
         let spki = spki_of(&kind)?;
         let public = PublicKey::from_spki(&spki)?;
-        Ok(Self(Arc::new(Inner { pkcs8: encode_kind(&kind)?, kind, public })))
+        Ok(Self(Arc::new(Inner { pkcs8: encode_kind(&kind)?, kind, public, fast: FastKey::default() })))
     }
 
     /// Reads a private key in any usual form: PEM or DER; PKCS#8, encrypted PKCS#8, PKCS#1, SEC1.
@@ -165,6 +173,10 @@ impl PrivateKey {
 
     pub(in crate::crypto) fn kind(&self) -> &PrivateKind {
         &self.0.kind
+    }
+
+    pub(in crate::crypto) fn fast(&self) -> &FastKey {
+        &self.0.fast
     }
 }
 

@@ -14,6 +14,7 @@ pub mod kdf;
 pub mod key;
 pub mod mac;
 pub mod pbe;
+pub mod provider;
 pub mod random;
 pub mod signature;
 #[cfg(test)]

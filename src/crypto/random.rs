@@ -11,6 +11,11 @@ use crate::crypto::digest;
 pub trait Random {
     /// Fills `out` with random bytes.
     fn fill(&mut self, out: &mut [u8]);
+
+    /// Whether it is the operating system's own, so that another generator seeded by the system may stand in for it.
+    fn is_system(&self) -> bool {
+        false
+    }
 }
 
 /// The operating system's generator.
@@ -23,6 +28,10 @@ impl Random for OsRandom {
         if let Err(error) = getrandom::fill(out) {
             panic!("the operating system gives no randomness – {error}");
         }
+    }
+
+    fn is_system(&self) -> bool {
+        true
     }
 }
 

@@ -10,6 +10,7 @@ use crate::crypto::Error;
 use crate::crypto::algorithm::{DigestAlgorithm, SignatureAlgorithm};
 use crate::crypto::digest;
 use crate::crypto::key::{PrivateKey, PrivateKind, PublicKey, PublicKind};
+use crate::crypto::provider::Provider;
 use crate::crypto::random::{Adapter, Random};
 
 /// What a signature is over.
@@ -33,6 +34,20 @@ impl Input<'_> {
 
 /// Signs.
 pub fn sign(
+    key: &PrivateKey,
+    algorithm: SignatureAlgorithm,
+    input: Input<'_>,
+    random: &mut dyn Random,
+) -> Result<Vec<u8>, Error> {
+    Provider::for_random(random).sign(key, algorithm, input, random)
+}
+
+/// Checks a signature; [`Error::SignatureInvalid`] where it does not fit.
+pub fn verify(key: &PublicKey, algorithm: SignatureAlgorithm, input: Input<'_>, signature: &[u8]) -> Result<(), Error> {
+    Provider::Fastest.verify(key, algorithm, input, signature)
+}
+
+pub(in crate::crypto) fn sign_in_rust(
     key: &PrivateKey,
     algorithm: SignatureAlgorithm,
     input: Input<'_>,
@@ -75,8 +90,12 @@ pub fn sign(
     }
 }
 
-/// Checks a signature; [`Error::SignatureInvalid`] where it does not fit.
-pub fn verify(key: &PublicKey, algorithm: SignatureAlgorithm, input: Input<'_>, signature: &[u8]) -> Result<(), Error> {
+pub(in crate::crypto) fn verify_in_rust(
+    key: &PublicKey,
+    algorithm: SignatureAlgorithm,
+    input: Input<'_>,
+    signature: &[u8],
+) -> Result<(), Error> {
     let invalid = |_| Error::SignatureInvalid;
     match (key.kind(), algorithm) {
         (PublicKind::Rsa(key), SignatureAlgorithm::RsaPkcs1(digest)) => {

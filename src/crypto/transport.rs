@@ -7,6 +7,7 @@ use rsa::traits::{PaddingScheme, PublicKeyParts};
 use crate::crypto::Error;
 use crate::crypto::algorithm::{DigestAlgorithm, KeyTransport};
 use crate::crypto::key::{PrivateKey, PrivateKind, PublicKey, PublicKind};
+use crate::crypto::provider::{self, Provider};
 use crate::crypto::random::{Adapter, Random};
 use crate::secret::Secret;
 
@@ -31,21 +32,41 @@ pub fn decrypt(
     expected_len: Option<usize>,
     random: &mut dyn Random,
 ) -> Result<Secret<Vec<u8>>, Error> {
-    let PrivateKind::Rsa(with) = with.kind() else { return Err(not_rsa()) };
+    decrypt_by(Provider::Fastest, with, transport, encrypted, expected_len, random)
+}
+
+pub(in crate::crypto) fn decrypt_by(
+    provider: Provider,
+    with: &PrivateKey,
+    transport: &KeyTransport,
+    encrypted: &[u8],
+    expected_len: Option<usize>,
+    random: &mut dyn Random,
+) -> Result<Secret<Vec<u8>>, Error> {
+    let PrivateKind::Rsa(rsa) = with.kind() else { return Err(not_rsa()) };
+    let fastest = provider == Provider::Fastest;
     match transport {
         KeyTransport::RsaPkcs1 => {
             let len = expected_len.unwrap_or(32);
             let mut substitute = Secret::new(vec![0; len]);
             random.fill(substitute.expose_mut());
             // some writers drop leading zeros of the ciphertext
-            let mut padded = vec![0; with.size().saturating_sub(encrypted.len())];
+            let mut padded = vec![0; rsa.size().saturating_sub(encrypted.len())];
             padded.extend_from_slice(encrypted);
-            let decrypted = with.decrypt_blinded(&mut Adapter(random), Pkcs1v15Encrypt, &padded);
-            let candidate = Secret::new(decrypted.unwrap_or_default());
+            let candidate = fastest.then(|| provider::decrypt_pkcs1(with, &padded)).flatten().unwrap_or_else(|| {
+                let decrypted = rsa.decrypt_blinded(&mut Adapter(random), Pkcs1v15Encrypt, &padded);
+                Secret::new(decrypted.unwrap_or_default())
+            });
             Ok(choose(&candidate, &substitute, expected_len))
         }
         KeyTransport::RsaOaep { digest, mgf_digest, label } => {
-            let work = Decrypt { with, encrypted, source: &mut Adapter(random) };
+            if fastest
+                && digest == mgf_digest
+                && let Some(decrypted) = provider::decrypt_oaep(with, *digest, label, encrypted)
+            {
+                return decrypted;
+            }
+            let work = Decrypt { with: rsa, encrypted, source: &mut Adapter(random) };
             with_oaep(*digest, *mgf_digest, label, work).map(Secret::new)
         }
     }

@@ -1,0 +1,41 @@
+//! What stands in where AWS-LC is not built in: it has no primitive at all.
+
+use crate::crypto::Error;
+use crate::crypto::algorithm::{DigestAlgorithm, SignatureAlgorithm};
+use crate::crypto::key::{PrivateKey, PublicKey};
+use crate::crypto::signature::Input;
+use crate::secret::Secret;
+
+#[derive(Default)]
+pub(in crate::crypto) struct FastKey;
+
+pub(in crate::crypto) fn generate_rsa(_bits: usize) -> Option<Secret<Vec<u8>>> {
+    None
+}
+
+pub(in crate::crypto) fn sign(key: &PrivateKey, _algorithm: SignatureAlgorithm, _input: Input<'_>) -> Option<Vec<u8>> {
+    let FastKey = key.fast();
+    None
+}
+
+pub(in crate::crypto) fn verify(
+    _key: &PublicKey,
+    _algorithm: SignatureAlgorithm,
+    _input: Input<'_>,
+    _signature: &[u8],
+) -> Option<bool> {
+    None
+}
+
+pub(in crate::crypto) fn decrypt_pkcs1(_with: &PrivateKey, _encrypted: &[u8]) -> Option<Secret<Vec<u8>>> {
+    None
+}
+
+pub(in crate::crypto) fn decrypt_oaep(
+    _with: &PrivateKey,
+    _digest: DigestAlgorithm,
+    _label: &[u8],
+    _encrypted: &[u8],
+) -> Option<Result<Secret<Vec<u8>>, Error>> {
+    None
+}

@@ -1,0 +1,197 @@
+//! The primitives of AWS-LC. `None` says that it does not have this one, or does not take this key: pure Rust then answers.
+
+use std::sync::OnceLock;
+
+use aws_lc_rs::digest::{self, Digest};
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{self, KeySize, OaepPrivateDecryptingKey, Pkcs1PrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::signature::{self as aws, EcdsaKeyPair, RsaEncoding, UnparsedPublicKey, VerificationAlgorithm};
+
+use crate::crypto::Error;
+use crate::crypto::algorithm::{DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm};
+use crate::crypto::key::{PrivateKey, PublicKey};
+use crate::crypto::signature::Input;
+use crate::secret::Secret;
+
+use DigestAlgorithm as D;
+use KeyAlgorithm as K;
+use SignatureAlgorithm as S;
+
+/// A private key in AWS-LC's form, made when it is first needed: checking an RSA key takes as long as some signatures.
+#[derive(Default)]
+pub(in crate::crypto) struct FastKey {
+    signer: OnceLock<Option<Signer>>,
+    decrypter: OnceLock<Option<PrivateDecryptingKey>>,
+}
+
+enum Signer {
+    Rsa(rsa::KeyPair),
+    Ecdsa(EcdsaKeyPair),
+}
+
+impl FastKey {
+    fn signer(&self, key: &PrivateKey) -> Option<&Signer> {
+        let make = || match key.algorithm() {
+            K::Rsa(_) => rsa::KeyPair::from_pkcs8(key.to_pkcs8().expose()).ok().map(Signer::Rsa),
+            K::P256 => {
+                let pair = EcdsaKeyPair::from_pkcs8(&aws::ECDSA_P256_SHA256_ASN1_SIGNING, key.to_pkcs8().expose());
+                pair.ok().map(Signer::Ecdsa)
+            }
+            K::P384 => {
+                let pair = EcdsaKeyPair::from_pkcs8(&aws::ECDSA_P384_SHA384_ASN1_SIGNING, key.to_pkcs8().expose());
+                pair.ok().map(Signer::Ecdsa)
+            }
+            _ => None,
+        };
+        self.signer.get_or_init(make).as_ref()
+    }
+
+    fn decrypter(&self, key: &PrivateKey) -> Option<PrivateDecryptingKey> {
+        let make = || PrivateDecryptingKey::from_pkcs8(key.to_pkcs8().expose()).ok();
+        self.decrypter.get_or_init(make).clone()
+    }
+}
+
+/// A new RSA key as PKCS#8, from the system's randomness.
+pub(in crate::crypto) fn generate_rsa(bits: usize) -> Option<Secret<Vec<u8>>> {
+    let size = match bits {
+        2048 => KeySize::Rsa2048,
+        3072 => KeySize::Rsa3072,
+        4096 => KeySize::Rsa4096,
+        8192 => KeySize::Rsa8192,
+        _ => return None,
+    };
+    let pair = rsa::KeyPair::generate(size).ok()?;
+    pair.as_der().ok().map(|der| Secret::new(der.as_ref().to_vec()))
+}
+
+/// Signs; RSA with SHA-2 (PSS with a salt as long as the digest), P-256 with SHA-256, P-384 with SHA-384.
+pub(in crate::crypto) fn sign(key: &PrivateKey, algorithm: SignatureAlgorithm, input: Input<'_>) -> Option<Vec<u8>> {
+    match (key.algorithm(), algorithm) {
+        (K::Rsa(_), _) => {
+            let encoding = rsa_encoding(algorithm)?;
+            let Signer::Rsa(pair) = key.fast().signer(key)? else { return None };
+            let mut signature = vec![0; pair.public_modulus_len()];
+            match input {
+                Input::Message(message) => pair.sign(encoding, &SystemRandom::new(), message, &mut signature).ok()?,
+                Input::Digest(_) => pair.sign_digest(encoding, &hashed(algorithm, input)?, &mut signature).ok()?,
+            }
+            Some(signature)
+        }
+        (K::P256, S::Ecdsa(D::Sha256)) | (K::P384, S::Ecdsa(D::Sha384)) => {
+            let Signer::Ecdsa(pair) = key.fast().signer(key)? else { return None };
+            let signature = match input {
+                Input::Message(message) => pair.sign(&SystemRandom::new(), message).ok()?,
+                Input::Digest(_) => pair.sign_digest(&hashed(algorithm, input)?).ok()?,
+            };
+            Some(signature.as_ref().to_vec())
+        }
+        _ => None,
+    }
+}
+
+/// Whether a signature fits; RSA of 2 048 to 8 192 bits and ECDSA, with SHA-2.
+pub(in crate::crypto) fn verify(
+    key: &PublicKey,
+    algorithm: SignatureAlgorithm,
+    input: Input<'_>,
+    signature: &[u8],
+) -> Option<bool> {
+    let scheme = verification(key.algorithm(), algorithm)?;
+    // a key that only one of the two takes is for the other to judge
+    let parsed = UnparsedPublicKey::new(scheme, key.key_bits()).parse().ok()?;
+    let fits = match input {
+        Input::Message(message) => parsed.verify_sig(message, signature),
+        Input::Digest(_) => parsed.verify_digest_sig(&hashed(algorithm, input)?, signature),
+    };
+    Some(fits.is_ok())
+}
+
+/// The padded content without its padding; empty where the padding does not fit.
+pub(in crate::crypto) fn decrypt_pkcs1(with: &PrivateKey, encrypted: &[u8]) -> Option<Secret<Vec<u8>>> {
+    let key = Pkcs1PrivateDecryptingKey::new(with.fast().decrypter(with)?).ok()?;
+    let mut out = Secret::new(vec![0; key.min_output_size()]);
+    let plain = key.decrypt(encrypted, out.expose_mut()).map(|plain| plain.len());
+    out.expose_mut().truncate(plain.unwrap_or(0));
+    Some(out)
+}
+
+/// OAEP with one digest for label and mask.
+pub(in crate::crypto) fn decrypt_oaep(
+    with: &PrivateKey,
+    digest: DigestAlgorithm,
+    label: &[u8],
+    encrypted: &[u8],
+) -> Option<Result<Secret<Vec<u8>>, Error>> {
+    let scheme = match digest {
+        D::Sha1 => &rsa::OAEP_SHA1_MGF1SHA1,
+        D::Sha256 => &rsa::OAEP_SHA256_MGF1SHA256,
+        D::Sha384 => &rsa::OAEP_SHA384_MGF1SHA384,
+        D::Sha512 => &rsa::OAEP_SHA512_MGF1SHA512,
+        _ => return None,
+    };
+    let key = OaepPrivateDecryptingKey::new(with.fast().decrypter(with)?).ok()?;
+    let mut out = Secret::new(vec![0; key.min_output_size()]);
+    let label = if label.is_empty() { None } else { Some(label) };
+    match key.decrypt(scheme, encrypted, out.expose_mut(), label).map(|plain| plain.len()) {
+        Ok(len) => {
+            out.expose_mut().truncate(len);
+            Some(Ok(out))
+        }
+        Err(_) => Some(Err(Error::Unwrap)),
+    }
+}
+
+fn rsa_encoding(algorithm: SignatureAlgorithm) -> Option<&'static dyn RsaEncoding> {
+    Some(match algorithm {
+        S::RsaPkcs1(D::Sha256) => &aws::RSA_PKCS1_SHA256,
+        S::RsaPkcs1(D::Sha384) => &aws::RSA_PKCS1_SHA384,
+        S::RsaPkcs1(D::Sha512) => &aws::RSA_PKCS1_SHA512,
+        S::RsaPss { digest, .. } if algorithm == S::pss(digest) => match digest {
+            D::Sha256 => &aws::RSA_PSS_SHA256,
+            D::Sha384 => &aws::RSA_PSS_SHA384,
+            D::Sha512 => &aws::RSA_PSS_SHA512,
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+fn verification(key: KeyAlgorithm, algorithm: SignatureAlgorithm) -> Option<&'static dyn VerificationAlgorithm> {
+    Some(match (key, algorithm) {
+        (K::Rsa(bits), _) if !(2048..=8192).contains(&bits) => return None,
+        (K::Rsa(_), S::RsaPkcs1(D::Sha256)) => &aws::RSA_PKCS1_2048_8192_SHA256,
+        (K::Rsa(_), S::RsaPkcs1(D::Sha384)) => &aws::RSA_PKCS1_2048_8192_SHA384,
+        (K::Rsa(_), S::RsaPkcs1(D::Sha512)) => &aws::RSA_PKCS1_2048_8192_SHA512,
+        (K::Rsa(_), S::RsaPss { digest, .. }) if algorithm == S::pss(digest) => match digest {
+            D::Sha256 => &aws::RSA_PSS_2048_8192_SHA256,
+            D::Sha384 => &aws::RSA_PSS_2048_8192_SHA384,
+            D::Sha512 => &aws::RSA_PSS_2048_8192_SHA512,
+            _ => return None,
+        },
+        (K::P256, S::Ecdsa(D::Sha256)) => &aws::ECDSA_P256_SHA256_ASN1,
+        (K::P256, S::Ecdsa(D::Sha384)) => &aws::ECDSA_P256_SHA384_ASN1,
+        (K::P256, S::Ecdsa(D::Sha512)) => &aws::ECDSA_P256_SHA512_ASN1,
+        (K::P384, S::Ecdsa(D::Sha256)) => &aws::ECDSA_P384_SHA256_ASN1,
+        (K::P384, S::Ecdsa(D::Sha384)) => &aws::ECDSA_P384_SHA384_ASN1,
+        (K::P384, S::Ecdsa(D::Sha512)) => &aws::ECDSA_P384_SHA512_ASN1,
+        (K::P521, S::Ecdsa(D::Sha256)) => &aws::ECDSA_P521_SHA256_ASN1,
+        (K::P521, S::Ecdsa(D::Sha384)) => &aws::ECDSA_P521_SHA384_ASN1,
+        (K::P521, S::Ecdsa(D::Sha512)) => &aws::ECDSA_P521_SHA512_ASN1,
+        _ => return None,
+    })
+}
+
+fn hashed(algorithm: SignatureAlgorithm, input: Input<'_>) -> Option<Digest> {
+    let kind = match algorithm.digest() {
+        D::Sha256 => &digest::SHA256,
+        D::Sha384 => &digest::SHA384,
+        D::Sha512 => &digest::SHA512,
+        _ => return None,
+    };
+    match input {
+        Input::Message(message) => Some(digest::digest(kind, message)),
+        Input::Digest(bytes) => Digest::import_less_safe(bytes, kind).ok(),
+    }
+}

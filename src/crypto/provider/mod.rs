@@ -1,0 +1,73 @@
+//! Who does the arithmetic: pure Rust does all of it, AWS-LC a part of it several times faster.
+//!
+//! Everything goes through [`Provider::Fastest`] unless the caller's randomness is not the system's (AWS-LC draws its own, so fixtures
+//! would not be reproducible). The other one is there to be compared with.
+
+#[cfg(not(feature = "aws-lc"))]
+#[path = "absent.rs"]
+mod aws_lc;
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
+
+use crate::crypto::algorithm::{KeyTransport, SignatureAlgorithm};
+use crate::crypto::key::{PrivateKey, PublicKey};
+use crate::crypto::random::Random;
+use crate::crypto::signature::{self, Input};
+use crate::crypto::{Error, transport};
+use crate::secret::Secret;
+
+pub(in crate::crypto) use aws_lc::{FastKey, decrypt_oaep, decrypt_pkcs1, generate_rsa};
+
+/// Who does the arithmetic. The answers are the same; only the time differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// Pure Rust, whatever is built in.
+    Rust,
+    /// AWS-LC where it is built in and has the primitive, else pure Rust.
+    Fastest,
+}
+
+impl Provider {
+    /// The one to use with this source of randomness: a source that is not the system's must be the only one.
+    pub(in crate::crypto) fn for_random(random: &dyn Random) -> Self {
+        if random.is_system() { Self::Fastest } else { Self::Rust }
+    }
+
+    /// Signs, as [`signature::sign`].
+    pub fn sign(
+        self,
+        key: &PrivateKey,
+        algorithm: SignatureAlgorithm,
+        input: Input<'_>,
+        random: &mut dyn Random,
+    ) -> Result<Vec<u8>, Error> {
+        if self == Self::Fastest
+            && let Some(signature) = aws_lc::sign(key, algorithm, input)
+        {
+            return Ok(signature);
+        }
+        signature::sign_in_rust(key, algorithm, input, random)
+    }
+
+    /// Checks a signature, as [`signature::verify`].
+    pub fn verify(self, key: &PublicKey, algorithm: SignatureAlgorithm, input: Input<'_>, signature: &[u8]) -> Result<(), Error> {
+        if self == Self::Fastest
+            && let Some(fits) = aws_lc::verify(key, algorithm, input, signature)
+        {
+            return if fits { Ok(()) } else { Err(Error::SignatureInvalid) };
+        }
+        signature::verify_in_rust(key, algorithm, input, signature)
+    }
+
+    /// Decrypts a key, as [`transport::decrypt`].
+    pub fn decrypt(
+        self,
+        with: &PrivateKey,
+        transport: &KeyTransport,
+        encrypted: &[u8],
+        expected_len: Option<usize>,
+        random: &mut dyn Random,
+    ) -> Result<Secret<Vec<u8>>, Error> {
+        transport::decrypt_by(self, with, transport, encrypted, expected_len, random)
+    }
+}
