@@ -1,0 +1,141 @@
+//! Ciphers, wraps, codes and derivations.
+
+use sealpost::asn1::{encode, oid};
+use sealpost::crypto::algorithm::{AlgorithmIdentifier, CipherParameters, ContentCipher, DigestAlgorithm, KeyWrap};
+use sealpost::crypto::cipher::{Decryptor, Encryptor};
+use sealpost::crypto::{kdf, mac, pbe, wrap};
+use sealpost::limits::Limits;
+use sealpost::secret::Secret;
+
+use super::{Case, run};
+
+#[test]
+fn aes_cbc_takes_what_wycheproof_takes() {
+    run("aes_cbc_pkcs5_test.json", &[], |case| {
+        let cipher = match case.number("keySize") {
+            128 => ContentCipher::Aes128Cbc,
+            192 => ContentCipher::Aes192Cbc,
+            _ => ContentCipher::Aes256Cbc,
+        };
+        content(case, &CipherParameters { cipher, iv: case.bytes("iv"), tag_len: 0 })
+    });
+}
+
+#[test]
+fn aes_gcm_takes_what_wycheproof_takes() {
+    run("aes_gcm_test.json", &[], |case| {
+        let cipher = match case.number("keySize") {
+            128 => ContentCipher::Aes128Gcm,
+            192 => ContentCipher::Aes192Gcm,
+            _ => ContentCipher::Aes256Gcm,
+        };
+        content(case, &CipherParameters { cipher, iv: case.bytes("iv"), tag_len: 16 })
+    });
+}
+
+#[test]
+fn chacha20_poly1305_takes_what_wycheproof_takes() {
+    run("chacha20_poly1305_test.json", &[], |case| {
+        content(case, &CipherParameters { cipher: ContentCipher::ChaCha20Poly1305, iv: case.bytes("iv"), tag_len: 16 })
+    });
+}
+
+/// Decrypts, in pieces of 7 bytes; where it fits, encrypts again and compares.
+fn content(case: &Case<'_>, parameters: &CipherParameters) -> bool {
+    let (key, message, encrypted) = (case.bytes("key"), case.bytes("msg"), case.bytes("ct"));
+    let (aad, tag) = match case.test.get("tag") {
+        Some(_) => (case.bytes("aad"), Some(case.bytes("tag"))),
+        None => (Vec::new(), None),
+    };
+    let Ok(mut decryptor) = Decryptor::new(parameters, &key) else { return false };
+    let mut plain = Vec::new();
+    encrypted.chunks(7).for_each(|piece| decryptor.update(piece, &mut plain));
+    if decryptor.finish(&aad, tag.as_deref(), &mut plain).is_err() {
+        return false;
+    }
+    let mut encryptor = Encryptor::new(parameters, &key).expect("the key fitted");
+    let mut again = Vec::new();
+    message.chunks(5).for_each(|piece| encryptor.update(piece, &mut again));
+    let tag_again = encryptor.finish(&aad, &mut again).expect("encrypts");
+    plain == message && again == encrypted && tag_again == tag
+}
+
+#[test]
+fn aes_wrap_takes_what_wycheproof_takes() {
+    run("aes_wrap_test.json", &[], |case| {
+        let kind = match case.number("keySize") {
+            128 => KeyWrap::Aes128,
+            192 => KeyWrap::Aes192,
+            _ => KeyWrap::Aes256,
+        };
+        let (kek, key, wrapped) = (case.bytes("key"), case.bytes("msg"), case.bytes("ct"));
+        let Ok(unwrapped) = wrap::unwrap(kind, &kek, &wrapped) else { return false };
+        *unwrapped.expose() == key && wrap::wrap(kind, &kek, &key).is_ok_and(|again| again == wrapped)
+    });
+}
+
+#[test]
+fn hmac_takes_what_wycheproof_takes() {
+    for (file, digest) in [("hmac_sha256_test.json", DigestAlgorithm::Sha256), ("hmac_sha512_test.json", DigestAlgorithm::Sha512)]
+    {
+        run(file, &[], |case| {
+            let code = mac::hmac(digest, &case.bytes("key"), &case.bytes("msg"));
+            let len = usize::try_from(case.number("tagSize") / 8).expect("a length");
+            mac::equal(&code[..len], &case.bytes("tag"))
+        });
+    }
+}
+
+/// Some vectors have 16 million rounds, half a minute each; the rounds of the others show the same.
+const ROUNDS: u64 = 200_000;
+
+#[test]
+fn pbkdf2_derives_what_wycheproof_derives() {
+    for (file, digest) in
+        [("pbkdf2_hmacsha1_test.json", DigestAlgorithm::Sha1), ("pbkdf2_hmacsha256_test.json", DigestAlgorithm::Sha256)]
+    {
+        run(file, &[], |case| {
+            let (rounds, key) = (case.number("iterationCount"), case.bytes("dk"));
+            let derive = || kdf::pbkdf2(digest, &case.bytes("password"), &case.bytes("salt"), rounds, key.len());
+            rounds > ROUNDS || *derive().expose() == key
+        });
+    }
+}
+
+#[test]
+fn pbes2_decrypts_what_wycheproof_encrypted() {
+    for (file, hmac, cipher) in [
+        ("pbes2_hmacsha1_aes_128_test.json", oid::HMAC_SHA1, ContentCipher::Aes128Cbc),
+        ("pbes2_hmacsha256_aes_256_test.json", oid::HMAC_SHA256, ContentCipher::Aes256Cbc),
+    ] {
+        run(file, &[], |case| {
+            if case.number("iterationCount") > ROUNDS {
+                return true;
+            }
+            let derivation = encode::sequence(&[
+                encode::octet_string(&case.bytes("salt")),
+                encode::integer_u64(case.number("iterationCount")),
+                AlgorithmIdentifier::with_null(hmac).to_der(),
+            ]);
+            let cipher = CipherParameters { cipher, iv: case.bytes("iv"), tag_len: 0 };
+            let parameters =
+                encode::sequence(&[AlgorithmIdentifier::with(oid::PBKDF2, derivation).to_der(), cipher.identifier().to_der()]);
+            let algorithm = AlgorithmIdentifier::with(oid::PBES2, parameters);
+            let passphrase = Secret::new(case.bytes("password"));
+            let plain = pbe::decrypt(&algorithm, &passphrase, &case.bytes("ct"), &Limits::default());
+            plain.is_ok_and(|plain| *plain.expose() == case.bytes("msg"))
+        });
+    }
+}
+
+#[test]
+fn a_key_derivation_over_the_bound_is_refused() {
+    let derivation = encode::sequence(&[encode::octet_string(b"saltsalt"), encode::integer_u64(10_000_001)]);
+    let cipher = CipherParameters { cipher: ContentCipher::Aes128Cbc, iv: vec![0; 16], tag_len: 0 };
+    let parameters =
+        encode::sequence(&[AlgorithmIdentifier::with(oid::PBKDF2, derivation).to_der(), cipher.identifier().to_der()]);
+    let algorithm = AlgorithmIdentifier::with(oid::PBES2, parameters);
+    let refused = pbe::decrypt(&algorithm, &Secret::new(b"x".to_vec()), &[0; 16], &Limits::default());
+    let text = refused.err().expect("refused").to_string();
+    assert_eq!(text, "limit reached: kdf iterations – at most 10000000");
+}
