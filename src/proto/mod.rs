@@ -1,1 +1,38 @@
-//! Mail protocols as conversations without sockets.
+//! Mail protocols as conversations without sockets: bytes in, steps out.
+//!
+//! Uses: limits, time, secret. Never: tokio, files, clocks, the store.
+//! Holds always: the same bytes in any pieces give the same answers; nothing blocks; what a peer sends before TLS is not taken for
+//! what he sends after it; only CRLF.CRLF ends a message.
+//!
+//! RFCs: 5321 (SMTP), 6409 (submission), 2920, 1870, 6152, 6531, 2034, 3207, 4954 (extensions); 1939, 2449, 2595, 5034 (POP3).
+
+pub mod line;
+pub mod pop3;
+mod sasl;
+pub mod smtp;
+
+/// What a session wants next. The driver does it and asks again.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<E> {
+    /// These bytes go to the peer.
+    Send(Vec<u8>),
+    /// A question for the service; the driver gives the answer with the session's `answer`.
+    Ask(E),
+    /// TLS begins now, as the server; the driver says so with `tls_started`.
+    StartTls,
+    /// Nothing to do until the peer sends more.
+    Wait,
+    /// The conversation is over.
+    Close,
+}
+
+/// Whether the connection is under TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// It is.
+    Active,
+    /// It is not, and can be.
+    Offered,
+    /// It is not, and cannot be.
+    Unavailable,
+}

@@ -1,1 +1,260 @@
-//! Tests of `proto`.
+//! Sessions against transcripts: each is run whole (every client line of a turn at once), and byte by byte.
+//!
+//! A transcript is a `config` line and turns of `C:` (the client's lines), `Q:` (what the service is asked, checked where given), `A:`
+//! (what it answers) and `S:` (the server's lines). `(TLS)` and `(CLOSE)` stand for these steps. `\r`, `\n` and `\xNN` are escapes.
+#![cfg(feature = "server")]
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::Path;
+
+use sealpost::proto::{Step, Tls, pop3, smtp};
+
+#[derive(Default, Debug)]
+struct Turn {
+    client: Vec<u8>,
+    asked: Vec<String>,
+    answers: VecDeque<String>,
+    server: String,
+}
+
+struct Transcript {
+    config: Vec<String>,
+    turns: Vec<Turn>,
+}
+
+fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match (byte, tail) {
+            (b'\\', [b'r', after @ ..]) => (out.push(b'\r'), rest = after).0,
+            (b'\\', [b'n', after @ ..]) => (out.push(b'\n'), rest = after).0,
+            (b'\\', [b'x', high, low, after @ ..]) => {
+                let digits = String::from_utf8(vec![*high, *low]).expect("ASCII");
+                out.push(u8::from_str_radix(&digits, 16).expect("two hexadecimal digits"));
+                rest = after;
+            }
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+fn read(path: &Path) -> Transcript {
+    let text = fs::read_to_string(path).expect("a transcript");
+    let mut transcript = Transcript { config: Vec::new(), turns: vec![Turn::default()] };
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let is_new = kind == "C:" && transcript.turns.last().is_some_and(|turn| !turn.server.is_empty());
+        if is_new {
+            transcript.turns.push(Turn::default());
+        }
+        let turn = transcript.turns.last_mut().expect("one at least");
+        match kind {
+            "config" => transcript.config = rest.split_whitespace().map(str::to_owned).collect(),
+            "C:" => turn.client.extend([unescape(rest), b"\r\n".to_vec()].concat()),
+            "Q:" => turn.asked.push(String::from_utf8(unescape(rest)).expect("UTF-8")),
+            "A:" => turn.answers.push_back(rest.to_owned()),
+            "S:" => turn.server.push_str(&format!("{rest}\r\n")),
+            _ => panic!("{}: what is {line:?}?", path.display()),
+        }
+    }
+    transcript
+}
+
+/// Runs a transcript; `feed` gives bytes, and collects what the session does.
+fn run(transcript: Transcript, bytewise: bool, mut session: impl FnMut(&[u8], &mut Turn) -> String, name: &str) {
+    for (at, mut turn) in transcript.turns.into_iter().enumerate() {
+        let client = std::mem::take(&mut turn.client);
+        let expected = std::mem::take(&mut turn.server);
+        let mut said = session(b"", &mut turn);
+        let size = if bytewise { 1 } else { client.len().max(1) };
+        for piece in client.chunks(size) {
+            said.push_str(&session(piece, &mut turn));
+            if said.ends_with("(CLOSE)\r\n") {
+                break;
+            }
+        }
+        assert_eq!(said, expected, "{name}, turn {at}, byte by byte: {bytewise}");
+        assert!(turn.answers.is_empty(), "{name}, turn {at}: never asked for {:?}", turn.answers);
+        assert!(turn.asked.is_empty(), "{name}, turn {at}: never asked {:?}", turn.asked);
+    }
+}
+
+fn tls(word: &str) -> Tls {
+    match word {
+        "active" => Tls::Active,
+        "offered" => Tls::Offered,
+        _ => Tls::Unavailable,
+    }
+}
+
+fn expect_question(turn: &mut Turn, question: &str) {
+    if let Some(at) = turn.asked.iter().position(|asked| asked == question) {
+        turn.asked.remove(at);
+    }
+}
+
+fn smtp_session(config: &[String]) -> impl FnMut(&[u8], &mut Turn) -> String + use<> {
+    let role = if config[0] == "submission" { smtp::Role::Submission } else { smtp::Role::Relay };
+    let mut session = smtp::Session::new(smtp::Config::new("mail.a.example", role, tls(&config[1])));
+    move |bytes, turn| {
+        session.receive(bytes);
+        let mut said = String::new();
+        loop {
+            match session.step() {
+                Step::Send(bytes) => said.push_str(&String::from_utf8(bytes).expect("UTF-8")),
+                Step::StartTls => {
+                    said.push_str("(TLS)\r\n");
+                    session.tls_started();
+                }
+                Step::Ask(question) => {
+                    let text = match question {
+                        smtp::Question::Authenticate(credentials) => format!("authenticate {}", credentials.user),
+                        smtp::Question::Message(_, message) => format!("message {}", String::from_utf8(message).expect("UTF-8")),
+                        smtp::Question::Recipient(_, recipient) => format!("recipient {}", recipient.0),
+                        smtp::Question::Sender(_) => "sender".to_owned(),
+                    };
+                    expect_question(turn, &text);
+                    let answer = turn.answers.pop_front().unwrap_or_else(|| panic!("no answer to {text}"));
+                    let words: Vec<&str> = answer.splitn(4, ' ').collect();
+                    session.answer(match words.as_slice() {
+                        ["accept"] => smtp::Answer::Accept,
+                        ["reject", code, enhanced, text] => {
+                            let enhanced: &'static str = Box::leak((*enhanced).to_owned().into_boxed_str());
+                            smtp::Answer::Reject(code.parse().expect("a code"), enhanced, (*text).to_owned())
+                        }
+                        other => panic!("what is {other:?}?"),
+                    });
+                }
+                Step::Wait => return said,
+                Step::Close => return said + "(CLOSE)\r\n",
+            }
+        }
+    }
+}
+
+fn pop3_session(config: &[String]) -> impl FnMut(&[u8], &mut Turn) -> String + use<> {
+    let mut session = pop3::Session::new(pop3::Config::new("mail.a.example", tls(&config[1])));
+    move |bytes, turn| {
+        session.receive(bytes);
+        let mut said = String::new();
+        loop {
+            match session.step() {
+                Step::Send(bytes) => said.push_str(&String::from_utf8(bytes).expect("UTF-8")),
+                Step::StartTls => {
+                    said.push_str("(TLS)\r\n");
+                    session.tls_started();
+                }
+                Step::Ask(question) => {
+                    let text = match question {
+                        pop3::Question::Open(credentials) => format!("open {}", credentials.user),
+                        pop3::Question::Retrieve(uid) => format!("retrieve {uid}"),
+                        pop3::Question::Delete(uids) => format!("delete {}", uids.join(" ")),
+                    };
+                    expect_question(turn, &text);
+                    let answer = turn.answers.pop_front().unwrap_or_else(|| panic!("no answer to {text}"));
+                    let (kind, rest) = answer.split_once(' ').unwrap_or((&answer, ""));
+                    session.answer(match kind {
+                        "opened" => pop3::Answer::Opened(
+                            rest.split_whitespace()
+                                .map(|one| one.split_once(':').expect("uid:size"))
+                                .map(|(uid, size)| pop3::Listing { uid: uid.to_owned(), size: size.parse().expect("a size") })
+                                .collect(),
+                        ),
+                        "message" => pop3::Answer::Message(unescape(rest)),
+                        "deleted" => pop3::Answer::Deleted,
+                        "rejected" => {
+                            let (code, text) = rest.split_once(' ').expect("a code and a text");
+                            pop3::Answer::Rejected(Box::leak(code.to_owned().into_boxed_str()), text.to_owned())
+                        }
+                        other => panic!("what is {other:?}?"),
+                    });
+                }
+                Step::Wait => return said,
+                Step::Close => return said + "(CLOSE)\r\n",
+            }
+        }
+    }
+}
+
+fn transcripts(kind: &str) -> Vec<std::path::PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts").join(kind);
+    let mut found: Vec<_> = fs::read_dir(folder).expect("transcripts").map(|entry| entry.expect("an entry").path()).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn smtp_sessions_follow_their_transcripts() {
+    for path in transcripts("smtp") {
+        for bytewise in [false, true] {
+            let transcript = read(&path);
+            // what is about bytes that come together has no form byte by byte
+            if bytewise && transcript.config.iter().any(|word| word == "whole") {
+                continue;
+            }
+            let session = smtp_session(&transcript.config);
+            run(transcript, bytewise, session, &path.display().to_string());
+        }
+    }
+}
+
+#[test]
+fn pop3_sessions_follow_their_transcripts() {
+    for path in transcripts("pop3") {
+        for bytewise in [false, true] {
+            let transcript = read(&path);
+            if bytewise && transcript.config.iter().any(|word| word == "whole") {
+                continue;
+            }
+            let session = pop3_session(&transcript.config);
+            run(transcript, bytewise, session, &path.display().to_string());
+        }
+    }
+}
+
+#[test]
+fn random_bytes_never_break_a_session() {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        u8::try_from(state >> 56).expect("eight bits")
+    };
+    let words: [&[u8]; 12] = [
+        b"EHLO x\r\n",
+        b"MAIL FROM:<",
+        b"@b.example>\r\n",
+        b"RCPT TO:<a",
+        b"DATA\r\n",
+        b".\r\n",
+        b"\r\n",
+        b"AUTH PLAIN ",
+        b"STARTTLS\r\n",
+        b"RSET\r\n",
+        b"\n",
+        b"\r",
+    ];
+    for _ in 0..2000 {
+        let mut session = smtp::Session::new(smtp::Config::new("h", smtp::Role::Relay, Tls::Active));
+        let mut other = pop3::Session::new(pop3::Config::new("h", Tls::Active));
+        for _ in 0..30 {
+            let byte = next();
+            let piece: Vec<u8> = if byte < 200 {
+                words[usize::from(byte) % words.len()].to_vec()
+            } else {
+                (0..byte % 20).map(|_| next()).collect()
+            };
+            session.receive(&piece);
+            other.receive(&piece);
+            while !matches!(session.step(), Step::Wait | Step::Close) {
+                session.answer(smtp::Answer::Accept);
+            }
+            while !matches!(other.step(), Step::Wait | Step::Close) {
+                other.answer(pop3::Answer::Deleted);
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Lines of commands: they end in CRLF and in nothing else.
+
+/// What stands at the front of the input.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A whole line, without its CRLF.
+    Whole(Vec<u8>),
+    /// A line that has a bare CR, a bare LF or a NUL in it.
+    Malformed,
+    /// A line over the bound; it was passed over to its end.
+    TooLong,
+    /// No end of line yet.
+    Incomplete,
+}
+
+/// Collects input and gives it line by line.
+#[derive(Debug, Default)]
+pub struct Lines {
+    buffer: Vec<u8>,
+    /// A line was over the bound and its end has not come.
+    skipping: bool,
+}
+
+impl Lines {
+    /// Takes bytes from the peer.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next line of at most `bound` bytes, its CRLF counted.
+    pub fn next(&mut self, bound: usize) -> Line {
+        let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') else {
+            if self.buffer.len() > bound {
+                self.skipping = true;
+                self.buffer.clear();
+            }
+            return Line::Incomplete;
+        };
+        let line: Vec<u8> = self.buffer.drain(..=end).collect();
+        if std::mem::take(&mut self.skipping) || line.len() > bound {
+            return Line::TooLong;
+        }
+        match line.strip_suffix(b"\r\n") {
+            Some(content) if !content.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) => Line::Whole(content.to_vec()),
+            _ => Line::Malformed,
+        }
+    }
+
+    /// Whether the peer has sent more than was read.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty() && !self.skipping
+    }
+
+    /// Takes everything that was not read.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Puts bytes back that belong to the next line.
+    pub fn put_back(&mut self, bytes: Vec<u8>) {
+        debug_assert!(self.buffer.is_empty(), "what was taken is put back before more comes");
+        self.buffer = bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_crlf_ends_a_line() {
+        let mut lines = Lines::default();
+        lines.receive(b"NOOP\r\nNO\rOP\r\nNOOP\nrest");
+        assert_eq!(lines.next(100), Line::Whole(b"NOOP".to_vec()));
+        assert_eq!(lines.next(100), Line::Malformed);
+        assert_eq!(lines.next(100), Line::Malformed);
+        assert_eq!(lines.next(100), Line::Incomplete);
+    }
+
+    #[test]
+    fn an_endless_line_costs_no_memory_and_is_one_error() {
+        let mut lines = Lines::default();
+        for _ in 0..100 {
+            lines.receive(&[b'x'; 1000]);
+            assert_eq!(lines.next(512), Line::Incomplete);
+            assert!(lines.buffer.len() <= 512);
+        }
+        lines.receive(b"x\r\nNOOP\r\n");
+        assert_eq!(lines.next(512), Line::TooLong);
+        assert_eq!(lines.next(512), Line::Whole(b"NOOP".to_vec()));
+    }
+}

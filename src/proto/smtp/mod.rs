@@ -1,0 +1,10 @@
+//! SMTP and submission as a server (RFC 5321, 6409).
+
+mod command;
+mod data;
+mod path;
+mod session;
+
+pub use crate::proto::sasl::Credentials;
+pub use path::{Path, Recipient};
+pub use session::{Answer, Config, Envelope, Question, Role, Session};

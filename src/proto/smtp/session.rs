@@ -1,0 +1,448 @@
+//! One SMTP conversation, from greeting to QUIT.
+//!
+//! ```text
+//!            EHLO            MAIL           RCPT (accepted)      DATA            CRLF.CRLF
+//! Greeted ─────────▶ Ready ─────────▶ Mail ──────────▶ Mail ─────────▶ Data ──────────────▶ Ready
+//!    ▲                 │ RSET, EHLO ◀──────┘                                (the service answers)
+//!    └── TLS started ◀─┘ STARTTLS: everything before is forgotten
+//! ```
+
+use std::collections::VecDeque;
+
+use crate::proto::line::{Line, Lines};
+use crate::proto::sasl::{self, Credentials};
+use crate::proto::smtp::command::{Command, Wrong};
+use crate::proto::smtp::data::{Data, Ended};
+use crate::proto::smtp::path::{Path, Recipient};
+use crate::proto::{Step, Tls};
+
+/// Whom a session serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Other servers: mail for our own domains (port 25).
+    Relay,
+    /// Our users: mail for everyone, after authentication (ports 587 and 465).
+    Submission,
+}
+
+/// What a session knows from the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The name of this host.
+    pub hostname: String,
+    /// Whom it serves.
+    pub role: Role,
+    /// Whether the connection is under TLS.
+    pub tls: Tls,
+    /// Bytes of a message; announced with SIZE.
+    pub max_size: u64,
+    /// Recipients of a message. RFC 5321 4.5.3.1.8 asks for 100 at least.
+    pub max_recipients: usize,
+    /// Mistakes before the session ends.
+    pub max_errors: usize,
+}
+
+impl Config {
+    /// The usual bounds.
+    pub fn new(hostname: &str, role: Role, tls: Tls) -> Self {
+        Self { hostname: hostname.to_owned(), role, tls, max_size: 50 << 20, max_recipients: 1000, max_errors: 20 }
+    }
+}
+
+/// What is known of a message before its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// How the peer calls itself.
+    pub helo: String,
+    /// The user who is authenticated.
+    pub user: Option<String>,
+    /// The sender.
+    pub sender: Path,
+    /// The recipients that were accepted.
+    pub recipients: Vec<String>,
+    /// Whether it came under TLS.
+    pub is_secure: bool,
+    /// Whether addresses may hold letters outside ASCII.
+    pub is_utf8: bool,
+}
+
+/// A question for the service.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Is this password right?
+    Authenticate(Credentials),
+    /// May mail come from here?
+    Sender(Envelope),
+    /// Is there such a recipient, and may this peer write to it?
+    Recipient(Envelope, Recipient),
+    /// Here is a message: is it on disk?
+    Message(Envelope, Vec<u8>),
+}
+
+/// What the service says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Yes.
+    Accept,
+    /// No: code, enhanced code, text.
+    Reject(u16, &'static str, String),
+}
+
+/// Where the conversation is.
+#[derive(Debug)]
+enum State {
+    /// Before EHLO.
+    Greeted,
+    /// Between messages.
+    Ready,
+    /// A sender is accepted.
+    Mail(Envelope),
+    /// The message is coming.
+    Data(Envelope, Data),
+    /// A name or a password is expected.
+    Auth(AuthStep),
+    /// The service was asked; nothing goes on before its answer.
+    Asked(Pending),
+    /// TLS is about to begin.
+    StartingTls,
+    Closed,
+}
+
+#[derive(Debug)]
+enum AuthStep {
+    Plain,
+    LoginUser,
+    LoginPassword(Vec<u8>),
+}
+
+#[derive(Debug)]
+enum Pending {
+    Authentication(String),
+    Sender(Envelope),
+    Recipient(Envelope, Recipient),
+    Message,
+}
+
+/// A session.
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    lines: Lines,
+    out: VecDeque<Step<Question>>,
+    state: State,
+    helo: String,
+    user: Option<String>,
+    errors: usize,
+}
+
+/// A command line with its parameters. RFC 5321 has 512 bytes, extensions and base64 passwords add to it.
+const LINE: usize = 4096;
+
+impl Session {
+    /// Begins; the greeting is the first step.
+    pub fn new(config: Config) -> Self {
+        let greeting = format!("220 {} ESMTP ready\r\n", config.hostname);
+        let out = VecDeque::from([Step::Send(greeting.into_bytes())]);
+        let (lines, state) = (Lines::default(), State::Greeted);
+        Self { config, lines, out, state, helo: String::new(), user: None, errors: 0 }
+    }
+
+    /// Takes bytes from the peer.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        self.lines.receive(bytes);
+    }
+
+    /// What to do next.
+    pub fn step(&mut self) -> Step<Question> {
+        loop {
+            if let Some(step) = self.out.pop_front() {
+                return step;
+            }
+            match &mut self.state {
+                State::Closed => return Step::Close,
+                State::Asked(_) | State::StartingTls => return Step::Wait,
+                State::Data(..) => {
+                    let bytes = self.lines.take();
+                    if bytes.is_empty() || !self.receive_data(&bytes) {
+                        return Step::Wait;
+                    }
+                }
+                _ => match self.lines.next(LINE) {
+                    Line::Incomplete => return Step::Wait,
+                    Line::Whole(line) => self.line(&line),
+                    Line::Malformed => self.mistake(500, "5.5.2", "a line ends in CR LF, and neither stands alone"),
+                    Line::TooLong => self.mistake(500, "5.5.2", "the line is too long"),
+                },
+            }
+        }
+    }
+
+    /// Takes the service's answer to the question asked last.
+    pub fn answer(&mut self, answer: Answer) {
+        let state = std::mem::replace(&mut self.state, State::Ready);
+        let State::Asked(pending) = state else {
+            self.state = state;
+            return;
+        };
+        match (pending, answer) {
+            (Pending::Authentication(user), Answer::Accept) => {
+                self.user = Some(user);
+                self.reply(235, "2.7.0", "authenticated");
+            }
+            (Pending::Authentication(_), Answer::Reject(code, enhanced, text)) => self.mistake(code, enhanced, &text),
+            (Pending::Sender(envelope), Answer::Accept) => {
+                self.state = State::Mail(envelope);
+                self.reply(250, "2.1.0", "sender accepted");
+            }
+            (Pending::Recipient(mut envelope, recipient), Answer::Accept) => {
+                envelope.recipients.push(recipient.0);
+                self.state = State::Mail(envelope);
+                self.reply(250, "2.1.5", "recipient accepted");
+            }
+            (Pending::Recipient(envelope, _), Answer::Reject(code, enhanced, text)) => {
+                self.state = State::Mail(envelope);
+                self.mistake(code, enhanced, &text);
+            }
+            (Pending::Sender(_), Answer::Reject(code, enhanced, text)) => self.mistake(code, enhanced, &text),
+            (Pending::Message, Answer::Accept) => self.reply(250, "2.0.0", "the message is on disk"),
+            (Pending::Message, Answer::Reject(code, enhanced, text)) => self.reply(code, enhanced, &text),
+        }
+    }
+
+    /// TLS has begun: what was said before is forgotten (RFC 3207 4.2).
+    pub fn tls_started(&mut self) {
+        self.config.tls = Tls::Active;
+        self.state = State::Greeted;
+        self.helo.clear();
+        self.user = None;
+    }
+
+    /// Ends the session from our side: the time is over, or the server stops.
+    pub fn shut_down(&mut self, text: &str) {
+        self.reply(421, "4.3.2", text);
+        self.state = State::Closed;
+    }
+
+    /// The user who is authenticated.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    fn receive_data(&mut self, bytes: &[u8]) -> bool {
+        let State::Data(_, data) = &mut self.state else { return false };
+        let Some((ended, rest)) = data.receive(bytes) else { return false };
+        self.lines.put_back(rest);
+        let State::Data(envelope, _) = std::mem::replace(&mut self.state, State::Ready) else { return false };
+        match ended {
+            Ended::Whole(message) => self.ask(Pending::Message, Question::Message(envelope, message)),
+            Ended::TooLarge => {
+                let text = format!("the message is over {} bytes", self.config.max_size);
+                self.reply(552, "5.3.4", &text);
+            }
+            Ended::BareLineEnd => {
+                self.reply(554, "5.6.0", "the message holds a CR or an LF alone, which servers read differently");
+            }
+        }
+        true
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        if let State::Auth(_) = self.state {
+            self.auth_line(line);
+            return;
+        }
+        match Command::parse(line) {
+            Ok(command) => self.command(command),
+            Err(Wrong::Unknown) => self.mistake(500, "5.5.1", "no such command – HELP lists them"),
+            Err(Wrong::Parameters) => self.mistake(501, "5.5.4", "the parameters cannot be read"),
+            Err(Wrong::Extension) => self.mistake(555, "5.5.4", "a parameter is not known"),
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Ehlo(name) => self.ehlo(name),
+            Command::Helo(name) => {
+                self.helo = name;
+                self.state = State::Ready;
+                let text = format!("250 {}\r\n", self.config.hostname);
+                self.send(text);
+            }
+            Command::Noop => self.reply(250, "2.0.0", "ok"),
+            Command::Quit => {
+                self.reply(221, "2.0.0", "good bye");
+                self.state = State::Closed;
+            }
+            Command::Help => self.reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT STARTTLS AUTH VRFY HELP"),
+            // RFC 5321 7.3: who asks learns nothing
+            Command::Vrfy => self.reply(252, "2.5.0", "send some mail, and it will be tried"),
+            Command::Expn => self.mistake(502, "5.7.0", "lists are not told"),
+            Command::Rset => {
+                if !matches!(self.state, State::Greeted) {
+                    self.state = State::Ready;
+                }
+                self.reply(250, "2.0.0", "forgotten");
+            }
+            Command::StartTls => self.start_tls(),
+            Command::Auth { mechanism, initial } => self.auth(&mechanism, initial),
+            Command::Mail { sender, size, is_utf8 } => self.mail(sender, size, is_utf8),
+            Command::Rcpt(recipient) => self.rcpt(recipient),
+            Command::Data => self.data(),
+        }
+    }
+
+    fn ehlo(&mut self, name: String) {
+        self.helo = name;
+        self.state = State::Ready;
+        let mut offers = vec![self.config.hostname.clone()];
+        offers.extend(["PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"].map(str::to_owned));
+        offers.push(format!("SIZE {}", self.config.max_size));
+        match self.config.tls {
+            Tls::Offered => offers.push("STARTTLS".to_owned()),
+            Tls::Active => offers.push("AUTH PLAIN LOGIN".to_owned()),
+            Tls::Unavailable => {}
+        }
+        offers.push("HELP".to_owned());
+        let last = offers.len().saturating_sub(1);
+        let lines = offers.iter().enumerate().map(|(at, offer)| format!("250{}{offer}\r\n", if at == last { ' ' } else { '-' }));
+        self.send(lines.collect());
+    }
+
+    fn start_tls(&mut self) {
+        match self.config.tls {
+            Tls::Active => self.mistake(503, "5.5.1", "TLS is active already"),
+            Tls::Unavailable => self.mistake(502, "5.5.1", "TLS is not offered"),
+            // bytes that came with the command would be taken for bytes that came under TLS (CVE-2011-0411)
+            Tls::Offered if !self.lines.is_empty() => {
+                drop(self.lines.take());
+                self.reply(554, "5.5.0", "bytes follow STARTTLS before TLS – the connection ends");
+                self.state = State::Closed;
+            }
+            Tls::Offered => {
+                self.reply(220, "2.0.0", "go ahead");
+                self.out.push_back(Step::StartTls);
+                self.state = State::StartingTls;
+            }
+        }
+    }
+
+    fn auth(&mut self, mechanism: &str, initial: Option<Vec<u8>>) {
+        match (&self.state, self.config.tls) {
+            (State::Greeted, _) => return self.mistake(503, "5.5.1", "EHLO comes first"),
+            (_, Tls::Offered | Tls::Unavailable) => {
+                return self.mistake(538, "5.7.11", "a password is taken under TLS only – STARTTLS first");
+            }
+            (State::Ready, _) if self.user.is_none() => {}
+            _ => return self.mistake(503, "5.5.1", "not now"),
+        }
+        match (mechanism, initial) {
+            ("PLAIN", Some(initial)) => self.authenticate(sasl::plain(&initial)),
+            ("PLAIN", None) => self.challenge(AuthStep::Plain, ""),
+            ("LOGIN", Some(user)) => self.challenge(AuthStep::LoginPassword(user), "UGFzc3dvcmQ6"),
+            ("LOGIN", None) => self.challenge(AuthStep::LoginUser, "VXNlcm5hbWU6"),
+            _ => self.mistake(504, "5.5.4", "PLAIN and LOGIN are offered"),
+        }
+    }
+
+    fn challenge(&mut self, step: AuthStep, text: &str) {
+        self.state = State::Auth(step);
+        self.send(format!("334 {text}\r\n"));
+    }
+
+    fn auth_line(&mut self, line: &[u8]) {
+        let State::Auth(step) = std::mem::replace(&mut self.state, State::Ready) else { return };
+        if line == b"*" {
+            return self.mistake(501, "5.7.0", "cancelled");
+        }
+        match step {
+            AuthStep::Plain => self.authenticate(sasl::plain(line)),
+            AuthStep::LoginUser => self.challenge(AuthStep::LoginPassword(line.to_vec()), "UGFzc3dvcmQ6"),
+            AuthStep::LoginPassword(user) => self.authenticate(sasl::login(&user, line)),
+        }
+    }
+
+    fn authenticate(&mut self, credentials: Option<Credentials>) {
+        match credentials {
+            Some(credentials) => {
+                self.ask(Pending::Authentication(credentials.user.clone()), Question::Authenticate(credentials));
+            }
+            None => self.mistake(501, "5.5.2", "the answer cannot be read"),
+        }
+    }
+
+    fn mail(&mut self, sender: Path, size: Option<u64>, is_utf8: bool) {
+        match self.state {
+            State::Greeted => return self.mistake(503, "5.5.1", "EHLO comes first"),
+            State::Mail(_) => return self.mistake(503, "5.5.1", "a sender is given already"),
+            _ => {}
+        }
+        if self.config.role == Role::Submission && self.user.is_none() {
+            return self.mistake(530, "5.7.0", "authentication comes first");
+        }
+        if size.is_some_and(|size| size > self.config.max_size) {
+            let text = format!("the message is over {} bytes", self.config.max_size);
+            return self.mistake(552, "5.3.4", &text);
+        }
+        let envelope = Envelope {
+            helo: self.helo.clone(),
+            user: self.user.clone(),
+            sender,
+            recipients: Vec::new(),
+            is_secure: self.config.tls == Tls::Active,
+            is_utf8,
+        };
+        self.ask(Pending::Sender(envelope.clone()), Question::Sender(envelope));
+    }
+
+    fn rcpt(&mut self, recipient: Recipient) {
+        let State::Mail(envelope) = &self.state else { return self.mistake(503, "5.5.1", "MAIL comes first") };
+        if envelope.recipients.len() >= self.config.max_recipients {
+            return self.reply(452, "4.5.3", "too many recipients – send the rest in another message");
+        }
+        if !envelope.is_utf8 && !recipient.0.is_ascii() {
+            return self.mistake(553, "5.6.7", "an address outside ASCII needs SMTPUTF8");
+        }
+        let envelope = envelope.clone();
+        self.ask(Pending::Recipient(envelope.clone(), recipient.clone()), Question::Recipient(envelope, recipient));
+    }
+
+    fn data(&mut self) {
+        match std::mem::replace(&mut self.state, State::Ready) {
+            State::Mail(envelope) if envelope.recipients.is_empty() => {
+                self.state = State::Mail(envelope);
+                self.mistake(554, "5.5.1", "no valid recipients");
+            }
+            State::Mail(envelope) => {
+                self.send("354 send the message, and end it with a dot on a line of its own\r\n".to_owned());
+                self.state = State::Data(envelope, Data::new(self.config.max_size));
+            }
+            other => {
+                self.state = other;
+                self.mistake(503, "5.5.1", "MAIL and RCPT come first");
+            }
+        }
+    }
+
+    fn ask(&mut self, pending: Pending, question: Question) {
+        self.state = State::Asked(pending);
+        self.out.push_back(Step::Ask(question));
+    }
+
+    fn reply(&mut self, code: u16, enhanced: &str, text: &str) {
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        self.send(format!("{code} {enhanced} {text}\r\n"));
+    }
+
+    /// A reply to something that should not have been said; many of them end the session.
+    fn mistake(&mut self, code: u16, enhanced: &str, text: &str) {
+        self.errors = self.errors.saturating_add(1);
+        self.reply(code, enhanced, text);
+        if self.errors >= self.config.max_errors {
+            self.shut_down("too many mistakes");
+        }
+    }
+
+    fn send(&mut self, text: String) {
+        self.out.push_back(Step::Send(text.into_bytes()));
+    }
+}
