@@ -32,6 +32,8 @@ enum Engine {
         keystream: Box<dyn StreamCipher + Send>,
         hash: LateGhash,
         mask: [u8; 16],
+        /// Whether more came than one nonce serves: 64 GiB.
+        overflow: bool,
     },
     /// Poly1305 hashes the authenticated data first, so the content is held until the end.
     ChaCha {
@@ -74,13 +76,10 @@ impl Encryptor {
     pub fn update(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         match &mut self.engine {
             Engine::Cbc(mode) => run_blocks(mode.as_mut(), self.block, 0, &mut self.pending, bytes, out),
-            Engine::Gcm { keystream, hash, .. } => {
+            Engine::Gcm { keystream, hash, overflow, .. } => {
                 let from = out.len();
-                out.extend_from_slice(bytes);
-                if let Some(new) = out.get_mut(from..) {
-                    keystream.apply_keystream(new);
-                    hash.update(new);
-                }
+                *overflow |= !apply(keystream.as_mut(), bytes, out);
+                hash.update(out.get(from..).unwrap_or_default());
             }
             Engine::ChaCha { held, .. } => hold(held, bytes),
         }
@@ -95,6 +94,7 @@ impl Encryptor {
                 run_blocks(mode.as_mut(), self.block, 0, &mut self.pending, &padding, out);
                 Ok(None)
             }
+            Engine::Gcm { overflow: true, .. } => Err(Error::Malformed { what: "content too long for AES-GCM" }),
             Engine::Gcm { hash, mask, .. } => Ok(Some(tag(hash.finish(aad), mask, self.tag_len))),
             Engine::ChaCha { ref key, ref nonce, ref mut held } => {
                 use chacha20poly1305::aead::AeadInOut;
@@ -131,13 +131,9 @@ impl Decryptor {
                 let keep = if self.padded { 1 } else { 0 };
                 run_blocks(mode.as_mut(), self.block, keep, &mut self.pending, bytes, out);
             }
-            Engine::Gcm { keystream, hash, .. } => {
+            Engine::Gcm { keystream, hash, overflow, .. } => {
                 hash.update(bytes);
-                let from = out.len();
-                out.extend_from_slice(bytes);
-                if let Some(new) = out.get_mut(from..) {
-                    keystream.apply_keystream(new);
-                }
+                *overflow |= !apply(keystream.as_mut(), bytes, out);
             }
             Engine::ChaCha { held, .. } => hold(held, bytes),
         }
@@ -158,6 +154,7 @@ impl Decryptor {
                 out.extend_from_slice(self.pending.get(..kept).unwrap_or_default());
                 Ok(())
             }
+            Engine::Gcm { overflow: true, .. } => Err(Error::TagMismatch),
             Engine::Gcm { hash, mask, .. } => {
                 let expected = tag(hash.finish(aad), mask, self.tag_len);
                 check(&expected, tag_bytes)
@@ -249,7 +246,18 @@ where
     let mut keystream = ctr::Ctr32BE::<C>::from_core(ctr::CtrCore::inner_iv_init(cipher, &first.into()));
     let mut mask = [0; 16];
     keystream.apply_keystream(&mut mask);
-    Ok(Engine::Gcm { keystream: Box::new(keystream), hash: LateGhash::new(h), mask })
+    Ok(Engine::Gcm { keystream: Box::new(keystream), hash: LateGhash::new(h), mask, overflow: false })
+}
+
+/// Appends the bytes under the keystream; nothing where the keystream is at its end.
+fn apply(keystream: &mut (dyn StreamCipher + Send), bytes: &[u8], out: &mut Vec<u8>) -> bool {
+    let from = out.len();
+    out.extend_from_slice(bytes);
+    let done = out.get_mut(from..).is_some_and(|new| keystream.try_apply_keystream(new).is_ok());
+    if !done {
+        out.truncate(from);
+    }
+    done
 }
 
 /// Adds to what is held; where it must move it grows twofold and the old place is wiped.
