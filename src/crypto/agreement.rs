@@ -3,6 +3,7 @@
 use crate::asn1::encode;
 use crate::crypto::algorithm::{KeyAgreement, KeyAlgorithm};
 use crate::crypto::key::{PrivateKey, PrivateKind, PublicKey, PublicKind};
+use crate::crypto::provider::Provider;
 use crate::crypto::random::Random;
 use crate::crypto::{Error, kdf, wrap};
 use crate::secret::Secret;
@@ -45,7 +46,13 @@ pub fn unwrap(
 }
 
 fn kek(own: &PrivateKey, theirs: &PublicKey, agreement: &KeyAgreement, ukm: Option<&[u8]>) -> Result<Secret<Vec<u8>>, Error> {
-    let shared = match (own.kind(), theirs.kind()) {
+    let shared = Provider::Fastest.shared_secret(own, theirs)?;
+    let info = shared_info(agreement, ukm);
+    Ok(kdf::x963(agreement.kdf_digest, shared.expose(), &info, agreement.wrap.key_len()))
+}
+
+pub(in crate::crypto) fn shared_in_rust(own: &PrivateKey, theirs: &PublicKey) -> Result<Secret<Vec<u8>>, Error> {
+    Ok(match (own.kind(), theirs.kind()) {
         (PrivateKind::P256(own), PublicKind::P256(theirs)) => Secret::new(own.diffie_hellman(theirs).raw_secret_bytes().to_vec()),
         (PrivateKind::P384(own), PublicKind::P384(theirs)) => Secret::new(own.diffie_hellman(theirs).raw_secret_bytes().to_vec()),
         (PrivateKind::P521(own), PublicKind::P521(theirs)) => Secret::new(own.diffie_hellman(theirs).raw_secret_bytes().to_vec()),
@@ -58,9 +65,7 @@ fn kek(own: &PrivateKey, theirs: &PublicKey, agreement: &KeyAgreement, ukm: Opti
             Secret::new(shared.as_bytes().to_vec())
         }
         _ => return Err(Error::KeyMismatch { what: "the two keys are not on the same curve" }),
-    };
-    let info = shared_info(agreement, ukm);
-    Ok(kdf::x963(agreement.kdf_digest, shared.expose(), &info, agreement.wrap.key_len()))
+    })
 }
 
 /// `ECC-CMS-SharedInfo ::= SEQUENCE { keyInfo AlgorithmIdentifier, entityUInfo [0] OCTET STRING OPTIONAL, suppPubInfo [2] OCTET STRING }`

@@ -27,6 +27,10 @@ pub(in crate::crypto) fn verify(
     None
 }
 
+pub(in crate::crypto) fn shared_secret(_own: &PrivateKey, _theirs: &PublicKey) -> Option<Secret<Vec<u8>>> {
+    None
+}
+
 pub(in crate::crypto) fn decrypt_pkcs1(_with: &PrivateKey, _encrypted: &[u8]) -> Option<Secret<Vec<u8>>> {
     None
 }

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use aws_lc_rs::agreement;
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
@@ -10,7 +11,7 @@ use aws_lc_rs::signature::{self as aws, EcdsaKeyPair, RsaEncoding, UnparsedPubli
 
 use crate::crypto::Error;
 use crate::crypto::algorithm::{DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm};
-use crate::crypto::key::{PrivateKey, PublicKey};
+use crate::crypto::key::{PrivateKey, PrivateKind, PublicKey};
 use crate::crypto::signature::Input;
 use crate::secret::Secret;
 
@@ -106,6 +107,22 @@ pub(in crate::crypto) fn verify(
         Input::Digest(_) => parsed.verify_digest_sig(&hashed(algorithm, input)?, signature),
     };
     Some(fits.is_ok())
+}
+
+/// ECDH on the NIST curves.
+pub(in crate::crypto) fn shared_secret(own: &PrivateKey, theirs: &PublicKey) -> Option<Secret<Vec<u8>>> {
+    let (curve, scalar) = match own.kind() {
+        PrivateKind::P256(key) => (&agreement::ECDH_P256, Secret::new(key.to_bytes().to_vec())),
+        PrivateKind::P384(key) => (&agreement::ECDH_P384, Secret::new(key.to_bytes().to_vec())),
+        PrivateKind::P521(key) => (&agreement::ECDH_P521, Secret::new(key.to_bytes().to_vec())),
+        _ => return None,
+    };
+    if own.algorithm() != theirs.algorithm() {
+        return None;
+    }
+    let own = agreement::PrivateKey::from_private_key(curve, scalar.expose()).ok()?;
+    let theirs = agreement::UnparsedPublicKey::new(curve, theirs.key_bits());
+    agreement::agree(&own, theirs, (), |shared| Ok(Secret::new(shared.to_vec()))).ok()
 }
 
 /// The padded content without its padding; empty where the padding does not fit.

@@ -13,7 +13,7 @@ use crate::crypto::algorithm::{KeyTransport, SignatureAlgorithm};
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
 use crate::crypto::signature::{self, Input};
-use crate::crypto::{Error, transport};
+use crate::crypto::{Error, agreement, transport};
 use crate::secret::Secret;
 
 pub(in crate::crypto) use aws_lc::{FastKey, decrypt_oaep, decrypt_pkcs1, generate_rsa};
@@ -57,6 +57,16 @@ impl Provider {
             return if fits { Ok(()) } else { Err(Error::SignatureInvalid) };
         }
         signature::verify_in_rust(key, algorithm, input, signature)
+    }
+
+    /// The x coordinate that a private and a public key have in common; only a key derivation is to use it.
+    pub fn shared_secret(self, own: &PrivateKey, theirs: &PublicKey) -> Result<Secret<Vec<u8>>, Error> {
+        if self == Self::Fastest
+            && let Some(shared) = aws_lc::shared_secret(own, theirs)
+        {
+            return Ok(shared);
+        }
+        agreement::shared_in_rust(own, theirs)
     }
 
     /// Decrypts a key, as [`transport::decrypt`].
