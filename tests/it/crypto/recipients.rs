@@ -89,6 +89,11 @@ fn ec_key(curve: &Oid, number: &[u8], len: usize) -> Vec<u8> {
 fn agrees(case: &Case<'_>, private: &[u8], public: &[u8]) -> bool {
     let key = PrivateKey::from_pkcs8(private).expect("a private key");
     let Ok(theirs) = PublicKey::from_spki(public) else { return false };
+    let shared = PROVIDERS.map(|provider| match provider.shared_secret(&key, &theirs) {
+        Ok(shared) => shared.expose().clone(),
+        Err(_) => Vec::new(),
+    });
+    assert_eq!(shared[0], shared[1], "{}: the providers differ", case.test["tcId"]);
     // RFC 5753 7.2: keyInfo, then the bits of the key as suppPubInfo
     let info = encode::sequence(&[
         KeyWrap::Aes256.identifier().to_der(),

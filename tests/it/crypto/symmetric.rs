@@ -3,7 +3,7 @@
 use sealpost::asn1::{encode, oid};
 use sealpost::crypto::algorithm::{AlgorithmIdentifier, CipherParameters, ContentCipher, DigestAlgorithm, KeyWrap};
 use sealpost::crypto::cipher::{Decryptor, Encryptor};
-use sealpost::crypto::{kdf, mac, pbe, wrap};
+use sealpost::crypto::{Error, kdf, mac, pbe, wrap};
 use sealpost::limits::Limits;
 use sealpost::secret::Secret;
 
@@ -138,4 +138,51 @@ fn a_key_derivation_over_the_bound_is_refused() {
     let refused = pbe::decrypt(&algorithm, &Secret::new(b"x".to_vec()), &[0; 16], &Limits::default());
     let text = refused.err().expect("refused").to_string();
     assert_eq!(text, "limit reached: kdf iterations – at most 10000000");
+}
+
+#[test]
+fn a_content_key_of_another_length_is_refused() {
+    for (cipher, len) in [
+        (ContentCipher::Aes256Cbc, 16),
+        (ContentCipher::Aes128Gcm, 32),
+        (ContentCipher::ChaCha20Poly1305, 31),
+        (ContentCipher::DesEde3Cbc, 16),
+    ] {
+        let parameters = CipherParameters { cipher, iv: vec![1; cipher.iv_len()], tag_len: 16 };
+        let refused = Decryptor::new(&parameters, &vec![7; len]).err().expect("refused").to_string();
+        assert_eq!(refused, "a content key whose length does not fit the cipher");
+        assert!(Encryptor::new(&parameters, &vec![7; len]).is_err());
+    }
+}
+
+#[test]
+fn a_shortened_or_missing_tag_is_refused() {
+    for cipher in [ContentCipher::Aes256Gcm, ContentCipher::ChaCha20Poly1305] {
+        let parameters = CipherParameters { cipher, iv: vec![1; 12], tag_len: 16 };
+        let mut encrypted = Vec::new();
+        let mut encryptor = Encryptor::new(&parameters, &[7; 32]).expect("a key that fits");
+        encryptor.update(b"hello", &mut encrypted);
+        let tag = encryptor.finish(&[], &mut encrypted).expect("encrypts").expect("a tag");
+        for tag in [Some(&tag[..12]), Some(&tag[..0]), None] {
+            let mut decryptor = Decryptor::new(&parameters, &[7; 32]).expect("a key that fits");
+            decryptor.update(&encrypted, &mut Vec::new());
+            assert!(matches!(decryptor.finish(&[], tag, &mut Vec::new()), Err(Error::TagMismatch)));
+        }
+    }
+}
+
+#[test]
+fn parameters_that_promise_too_little_are_refused() {
+    let nonce = encode::octet_string(&[1; 12]);
+    let with_tag = |len| {
+        let parameters = encode::sequence(&[nonce.clone(), encode::integer_u64(len)]);
+        CipherParameters::from_identifier(&AlgorithmIdentifier::with(oid::AES256_GCM, parameters))
+    };
+    assert_eq!(with_tag(8).expect_err("refused").to_string(), "unsupported tag length – 8 bytes");
+    assert_eq!(with_tag(13).expect("read").tag_len, 13);
+    let defaulted = AlgorithmIdentifier::with(oid::AES256_GCM, encode::sequence(&[nonce]));
+    assert_eq!(CipherParameters::from_identifier(&defaulted).expect("read").tag_len, 12);
+    let short = AlgorithmIdentifier::with(oid::AES256_CBC, encode::octet_string(&[1; 8]));
+    assert!(CipherParameters::from_identifier(&short).is_err());
+    assert!(CipherParameters::from_identifier(&AlgorithmIdentifier::bare(oid::AES256_CBC)).is_err());
 }
