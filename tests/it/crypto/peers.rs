@@ -1,12 +1,14 @@
-//! Key files that OpenSSL writes, and ours that OpenSSL reads.
+//! Keys of OpenSSL: its files are read and ours by it; it wraps and agrees on the same.
 
 use sealpost::crypto::Error;
-use sealpost::crypto::algorithm::KeyAlgorithm;
+use sealpost::crypto::algorithm::{KeyAlgorithm, KeyWrap};
 use sealpost::crypto::key::PrivateKey;
 use sealpost::crypto::random::OsRandom;
+use sealpost::crypto::wrap;
 use sealpost::limits::Limits;
 use sealpost::secret::Secret;
 
+use super::PROVIDERS;
 use crate::support;
 
 const KINDS: [(&str, &[&str], KeyAlgorithm); 6] = [
@@ -100,5 +102,45 @@ fn openssl_reads_our_keys() {
         let locked = key.to_encrypted_pkcs8(&passphrase, &mut OsRandom).expect("encrypts");
         let public = openssl(&["pkey", "-inform", "DER", "-passin", "pass:secret", "-pubout", "-outform", "DER"], &locked);
         assert_eq!(public, key.public_key().spki(), "{algorithm}, locked");
+    }
+}
+
+#[test]
+fn a_key_that_openssl_wrapped_with_triple_des_is_unwrapped() {
+    if !support::peer("openssl") {
+        return;
+    }
+    let kek = b"0123456789abcdefFEDCBA98";
+    let hex: String = kek.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut wrapped = openssl(&["enc", "-des3-wrap", "-K", &hex], b"the content key, 24 byte");
+    let key = wrap::unwrap(KeyWrap::DesEde3, kek, &wrapped).expect("unwraps");
+    assert_eq!(key.expose().as_slice(), b"the content key, 24 byte");
+    wrapped[20] ^= 1;
+    assert!(matches!(wrap::unwrap(KeyWrap::DesEde3, kek, &wrapped), Err(Error::Unwrap)));
+    assert!(matches!(wrap::unwrap(KeyWrap::DesEde3, kek, &wrapped[..32]), Err(Error::Unwrap)));
+}
+
+#[test]
+fn openssl_agrees_on_the_same_secret() {
+    if !support::peer("openssl") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a name").to_owned();
+    for (kind, options, algorithm) in KINDS {
+        if algorithm.is_rsa() || !algorithm.encrypts() {
+            continue;
+        }
+        let pem = generated(kind, options);
+        std::fs::write(path("theirs"), &pem).expect("writes");
+        let theirs = PrivateKey::from_any(&pem, None, &Limits::default()).expect("a key");
+        let ours = PrivateKey::generate(algorithm, &mut OsRandom).expect("a key");
+        std::fs::write(path("ours"), ours.public_key().spki()).expect("writes");
+        let args = ["pkeyutl", "-derive", "-inkey", &path("theirs"), "-peerform", "DER", "-peerkey", &path("ours")];
+        let secret = openssl(&args, &[]);
+        for provider in PROVIDERS {
+            let shared = provider.shared_secret(&ours, theirs.public_key()).expect("agrees");
+            assert_eq!(*shared.expose(), secret, "{algorithm} {provider:?}");
+        }
     }
 }
