@@ -88,3 +88,9 @@ fn sync_folder(folder: &Path) -> Result<(), Error> {
 fn on(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
     move |error| Error::Io { path: path.to_owned(), error }
 }
+
+/// Fills `out` with random bytes of the operating system, for names that nobody shall guess or meet.
+pub fn random_name(out: &mut [u8]) {
+    use crate::crypto::random::{OsRandom, Random};
+    OsRandom.fill(out);
+}

@@ -1,0 +1,98 @@
+//! Where mail, accounts and the queue live.
+//!
+//! Uses: limits, time. Never: sockets, sessions.
+//! Holds always: what a write said yes to is on disk; a write that failed left nothing; no word of the database leaves this room.
+
+mod blobs;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use crate::time::Timestamp;
+
+pub use sqlite::SqliteStore;
+
+/// Why the store could not do it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The disk is full, or a write failed.
+    Full(String),
+    /// It is not there.
+    NotFound(String),
+    /// It is there already.
+    Exists(String),
+    /// The database cannot be used.
+    Broken(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(why) => write!(f, "the disk takes no more – {why}"),
+            Self::NotFound(what) => write!(f, "not found – {what}"),
+            Self::Exists(what) => write!(f, "exists already – {what}"),
+            Self::Broken(why) => write!(f, "the store cannot be used – {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A message of a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its number in the mailbox; never used twice.
+    pub uid: i64,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// A message that was accepted, and where it goes: all of it at once, or not at all.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The message as it is kept.
+    pub message: Vec<u8>,
+    /// The mailboxes that get it.
+    pub mailboxes: Vec<String>,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+/// Accounts and mailboxes. Addresses are lower case.
+pub trait Store: Send + Sync + 'static {
+    /// Adds a domain of ours.
+    fn add_domain(&self, domain: &str) -> Result<(), Error>;
+    /// Removes a domain that has no users.
+    fn remove_domain(&self, domain: &str) -> Result<(), Error>;
+    /// Every domain.
+    fn domains(&self) -> Result<Vec<String>, Error>;
+    /// Adds a user with a password hash.
+    fn add_user(&self, address: &str, password_hash: &str) -> Result<(), Error>;
+    /// Changes a password hash.
+    fn set_password(&self, address: &str, password_hash: &str) -> Result<(), Error>;
+    /// Removes a user and his mail.
+    fn remove_user(&self, address: &str) -> Result<(), Error>;
+    /// Every user.
+    fn users(&self) -> Result<Vec<String>, Error>;
+    /// The password hash of a user.
+    fn password_hash(&self, address: &str) -> Result<Option<String>, Error>;
+    /// Adds a target to an alias.
+    fn add_alias(&self, alias: &str, target: &str) -> Result<(), Error>;
+    /// Removes an alias.
+    fn remove_alias(&self, alias: &str) -> Result<(), Error>;
+    /// Every alias with its targets.
+    fn aliases(&self) -> Result<Vec<(String, String)>, Error>;
+    /// The targets of an alias.
+    fn targets(&self, alias: &str) -> Result<Vec<String>, Error>;
+    /// Keeps a message in mailboxes; on disk when this returns.
+    fn deliver(&self, delivery: Delivery) -> Result<(), Error>;
+    /// The messages of a mailbox, oldest first.
+    fn messages(&self, mailbox: &str) -> Result<Vec<Stored>, Error>;
+    /// One message.
+    fn message(&self, mailbox: &str, uid: i64) -> Result<Vec<u8>, Error>;
+    /// Deletes messages.
+    fn delete(&self, mailbox: &str, uids: &[i64]) -> Result<(), Error>;
+}

@@ -1,0 +1,355 @@
+//! The store in one SQLite database: one thread writes, everything that waits is committed at once.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+
+use crate::server::store::blobs::Blobs;
+use crate::server::store::{Delivery, Error, Store, Stored};
+
+/// Messages up to this size stand in the database, larger ones in files: a file costs two syncs, and large rows slow the database.
+const INLINE: usize = 16 << 10;
+
+/// Jobs committed together at most; bounds how long the first one waits.
+const GROUP: usize = 256;
+
+/// The store on disk.
+pub struct SqliteStore {
+    jobs: Mutex<Option<Sender<Job>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    readers: Mutex<Vec<Connection>>,
+    path: std::path::PathBuf,
+    blobs: Blobs,
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SqliteStore({})", self.path.display())
+    }
+}
+
+/// Runs inside the transaction; what it gives back is called with how the commit went.
+type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
+type Reply = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+/// Each entry brings the database from the version of its place to the next. Released ones never change.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE domains (name TEXT PRIMARY KEY) STRICT;
+    CREATE TABLE users (address TEXT PRIMARY KEY, password_hash TEXT NOT NULL, next_uid INTEGER NOT NULL DEFAULT 1) STRICT;
+    CREATE TABLE aliases (alias TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY (alias, target)) STRICT;
+    CREATE TABLE bodies (id INTEGER PRIMARY KEY, size INTEGER NOT NULL, inline BLOB, file TEXT) STRICT;
+    CREATE TABLE messages (
+        mailbox TEXT NOT NULL, uid INTEGER NOT NULL, body INTEGER NOT NULL REFERENCES bodies(id), received_at INTEGER NOT NULL,
+        PRIMARY KEY (mailbox, uid)) STRICT;
+    CREATE INDEX messages_by_body ON messages (body);
+"];
+
+impl SqliteStore {
+    /// Opens the store of a folder; makes it where there is none.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let blobs = Blobs::open(folder.join("messages"))?;
+        let path = folder.join("mail.db");
+        let connection = connect(&path)?;
+        migrate(&connection)?;
+        let (jobs, queue) = channel();
+        let writer = std::thread::Builder::new().name("store".to_owned()).spawn(move || write_all(&connection, &queue));
+        let writer = writer.map_err(|error| Error::Broken(error.to_string()))?;
+        Ok(Self { jobs: Mutex::new(Some(jobs)), writer: Mutex::new(Some(writer)), readers: Mutex::new(Vec::new()), path, blobs })
+    }
+
+    /// Runs a job in the writer's next transaction, and waits until it is on disk.
+    fn write<T: Send + 'static>(&self, job: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+        let (answer, waiting): (SyncSender<Result<T, Error>>, _) = sync_channel(1);
+        let job: Job = Box::new(move |connection| {
+            let result = in_savepoint(connection, job);
+            Box::new(move |committed| {
+                // who asked may be gone
+                let _ = answer.send(committed.and(result));
+            })
+        });
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let closed = || Error::Broken("it is closed".to_owned());
+        jobs.as_ref().ok_or_else(closed)?.send(job).map_err(|_| closed())?;
+        drop(jobs);
+        waiting.recv().map_err(|_| closed())?
+    }
+
+    fn read<T>(&self, job: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => connect(&self.path)?,
+        };
+        let result = job(&connection).map_err(from_sqlite);
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        result
+    }
+
+    fn column(&self, query: &str) -> Result<Vec<String>, Error> {
+        self.read(|c| c.prepare_cached(query)?.query_map([], |row| row.get(0))?.collect())
+    }
+}
+
+/// Waits until everything that was asked is on disk.
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, Error> {
+    let connection = Connection::open(path).map_err(from_sqlite)?;
+    // WAL with FULL: every commit is synced before it is acknowledged
+    let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;";
+    connection.execute_batch(settings).map_err(from_sqlite)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &Connection) -> Result<(), Error> {
+    let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(from_sqlite)?;
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    if version > MIGRATIONS.len() {
+        return Err(Error::Broken(format!("the database has version {version}, this program knows {}", MIGRATIONS.len())));
+    }
+    for (at, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+        let step = format!("BEGIN IMMEDIATE; {migration} PRAGMA user_version = {}; COMMIT;", at.saturating_add(1));
+        connection.execute_batch(&step).map_err(from_sqlite)?;
+    }
+    Ok(())
+}
+
+/// The writer: takes what waits, runs it in one transaction, commits, and then answers.
+fn write_all(connection: &Connection, queue: &Receiver<Job>) {
+    while let Ok(first) = queue.recv() {
+        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(from_sqlite);
+        let mut replies = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            replies.push(job(connection));
+            next = if replies.len() < GROUP { queue.try_recv().ok() } else { None };
+        }
+        let committed = begun.and_then(|()| connection.execute_batch("COMMIT").map_err(from_sqlite));
+        if committed.is_err() {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        replies.into_iter().for_each(|reply| reply(committed.clone()));
+    }
+}
+
+/// A job that fails leaves the others of its transaction alone.
+fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+    connection.execute_batch("SAVEPOINT job").map_err(from_sqlite)?;
+    let result = job(connection);
+    let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+    connection.execute_batch(end).map_err(from_sqlite)?;
+    result
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn from_sqlite(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => Error::Full(error.to_string()),
+        Some(ErrorCode::ConstraintViolation) => Error::Exists(error.to_string()),
+        _ => Error::Broken(error.to_string()),
+    }
+}
+
+fn changed(rows: usize, what: &str) -> Result<(), Error> {
+    if rows == 0 { Err(Error::NotFound(what.to_owned())) } else { Ok(()) }
+}
+
+impl Store for SqliteStore {
+    fn add_domain(&self, domain: &str) -> Result<(), Error> {
+        let domain = domain.to_owned();
+        self.write(move |c| match c.execute("INSERT OR IGNORE INTO domains VALUES (?1)", [&domain]).map_err(from_sqlite)? {
+            0 => Err(Error::Exists(format!("the domain {domain}"))),
+            _ => Ok(()),
+        })
+    }
+
+    fn remove_domain(&self, domain: &str) -> Result<(), Error> {
+        let domain = domain.to_owned();
+        self.write(move |c| {
+            let query = "SELECT count(*) FROM users WHERE address LIKE '%@' || ?1";
+            let users: i64 = c.query_row(query, [&domain], |row| row.get(0)).map_err(from_sqlite)?;
+            if users > 0 {
+                return Err(Error::Exists(format!("{users} users of the domain {domain}")));
+            }
+            changed(
+                c.execute("DELETE FROM domains WHERE name = ?1", [&domain]).map_err(from_sqlite)?,
+                &format!("the domain {domain}"),
+            )
+        })
+    }
+
+    fn domains(&self) -> Result<Vec<String>, Error> {
+        self.column("SELECT name FROM domains ORDER BY name")
+    }
+
+    fn add_user(&self, address: &str, password_hash: &str) -> Result<(), Error> {
+        let (address, hash) = (address.to_owned(), password_hash.to_owned());
+        self.write(move |c| {
+            let query = "INSERT OR IGNORE INTO users (address, password_hash) VALUES (?1, ?2)";
+            match c.execute(query, [&address, &hash]).map_err(from_sqlite)? {
+                0 => Err(Error::Exists(format!("the user {address}"))),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn set_password(&self, address: &str, password_hash: &str) -> Result<(), Error> {
+        let (address, hash) = (address.to_owned(), password_hash.to_owned());
+        self.write(move |c| {
+            let rows =
+                c.execute("UPDATE users SET password_hash = ?2 WHERE address = ?1", [&address, &hash]).map_err(from_sqlite)?;
+            changed(rows, &format!("the user {address}"))
+        })
+    }
+
+    fn remove_user(&self, address: &str) -> Result<(), Error> {
+        let address = address.to_owned();
+        let files = self.write(move |c| {
+            changed(
+                c.execute("DELETE FROM users WHERE address = ?1", [&address]).map_err(from_sqlite)?,
+                &format!("the user {address}"),
+            )?;
+            c.execute("DELETE FROM messages WHERE mailbox = ?1", [&address]).map_err(from_sqlite)?;
+            drop_bodies(c)
+        })?;
+        files.iter().for_each(|file| self.blobs.remove(file));
+        Ok(())
+    }
+
+    fn users(&self) -> Result<Vec<String>, Error> {
+        self.column("SELECT address FROM users ORDER BY address")
+    }
+
+    fn password_hash(&self, address: &str) -> Result<Option<String>, Error> {
+        let query = "SELECT password_hash FROM users WHERE address = ?1";
+        self.read(|c| c.prepare_cached(query)?.query_row([address], |row| row.get(0)).optional())
+    }
+
+    fn add_alias(&self, alias: &str, target: &str) -> Result<(), Error> {
+        let (alias, target) = (alias.to_owned(), target.to_owned());
+        self.write(move |c| {
+            match c.execute("INSERT OR IGNORE INTO aliases VALUES (?1, ?2)", [&alias, &target]).map_err(from_sqlite)? {
+                0 => Err(Error::Exists(format!("the alias {alias} to {target}"))),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn remove_alias(&self, alias: &str) -> Result<(), Error> {
+        let alias = alias.to_owned();
+        self.write(move |c| {
+            changed(
+                c.execute("DELETE FROM aliases WHERE alias = ?1", [&alias]).map_err(from_sqlite)?,
+                &format!("the alias {alias}"),
+            )
+        })
+    }
+
+    fn aliases(&self) -> Result<Vec<(String, String)>, Error> {
+        let query = "SELECT alias, target FROM aliases ORDER BY alias, target";
+        self.read(|c| c.prepare_cached(query)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+    }
+
+    fn targets(&self, alias: &str) -> Result<Vec<String>, Error> {
+        let query = "SELECT target FROM aliases WHERE alias = ?1 ORDER BY target";
+        self.read(|c| c.prepare_cached(query)?.query_map([alias], |row| row.get(0))?.collect())
+    }
+
+    fn deliver(&self, delivery: Delivery) -> Result<(), Error> {
+        let Delivery { message, mailboxes, at } = delivery;
+        let size = i64::try_from(message.len()).unwrap_or(i64::MAX);
+        let file = if message.len() > INLINE { Some(self.new_file(&message)?) } else { None };
+        let name = file.clone();
+        let done = self.write(move |c| {
+            let inline = if name.is_none() { Some(&message) } else { None };
+            c.prepare_cached("INSERT INTO bodies (size, inline, file) VALUES (?1, ?2, ?3)")
+                .and_then(|mut s| s.execute(params![size, inline, name]))
+                .map_err(from_sqlite)?;
+            let body = c.last_insert_rowid();
+            for mailbox in &mailboxes {
+                let next = "UPDATE users SET next_uid = next_uid + 1 WHERE address = ?1 RETURNING next_uid - 1";
+                let uid: Option<i64> = c
+                    .prepare_cached(next)
+                    .and_then(|mut s| s.query_row([mailbox], |row| row.get(0)).optional())
+                    .map_err(from_sqlite)?;
+                let uid = uid.ok_or_else(|| Error::NotFound(format!("the user {mailbox}")))?;
+                c.prepare_cached("INSERT INTO messages VALUES (?1, ?2, ?3, ?4)")
+                    .and_then(|mut s| s.execute(params![mailbox, uid, body, at.unix()]))
+                    .map_err(from_sqlite)?;
+            }
+            Ok(())
+        });
+        if let (Err(_), Some(file)) = (&done, &file) {
+            self.blobs.remove(file);
+        }
+        done
+    }
+
+    fn messages(&self, mailbox: &str) -> Result<Vec<Stored>, Error> {
+        let query = "SELECT m.uid, b.size FROM messages m JOIN bodies b ON b.id = m.body WHERE m.mailbox = ?1 ORDER BY m.uid";
+        let row = |row: &rusqlite::Row<'_>| {
+            let size: i64 = row.get(1)?;
+            Ok(Stored { uid: row.get(0)?, size: u64::try_from(size).unwrap_or(0) })
+        };
+        self.read(|c| c.prepare_cached(query)?.query_map([mailbox], row)?.collect())
+    }
+
+    fn message(&self, mailbox: &str, uid: i64) -> Result<Vec<u8>, Error> {
+        let query = "SELECT b.inline, b.file FROM messages m JOIN bodies b ON b.id = m.body WHERE m.mailbox = ?1 AND m.uid = ?2";
+        let found: Option<(Option<Vec<u8>>, Option<String>)> = self.read(|c| {
+            c.prepare_cached(query)?.query_row(params![mailbox, uid], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })?;
+        match found {
+            Some((Some(inline), _)) => Ok(inline),
+            Some((None, Some(file))) => self.blobs.read(&file),
+            _ => Err(Error::NotFound(format!("message {uid} of {mailbox}"))),
+        }
+    }
+
+    fn delete(&self, mailbox: &str, uids: &[i64]) -> Result<(), Error> {
+        if uids.is_empty() {
+            return Ok(());
+        }
+        let (mailbox, uids) = (mailbox.to_owned(), uids.to_vec());
+        let files = self.write(move |c| {
+            for uid in &uids {
+                c.execute("DELETE FROM messages WHERE mailbox = ?1 AND uid = ?2", params![mailbox, uid]).map_err(from_sqlite)?;
+            }
+            drop_bodies(c)
+        })?;
+        // the rows are gone for good before the files go
+        files.iter().for_each(|file| self.blobs.remove(file));
+        Ok(())
+    }
+}
+
+impl SqliteStore {
+    /// Writes a message to a file of its own; a name is never shared, so that a file belongs to one row.
+    fn new_file(&self, message: &[u8]) -> Result<String, Error> {
+        let mut random = [0; 16];
+        crate::keys::files::random_name(&mut random);
+        let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.blobs.write(&name, message)?;
+        Ok(name)
+    }
+}
+
+/// Drops bodies that no mailbox holds; gives the files to remove once that is committed.
+fn drop_bodies(connection: &Connection) -> Result<Vec<String>, Error> {
+    const ORPHAN: &str = "NOT EXISTS (SELECT 1 FROM messages WHERE messages.body = bodies.id)";
+    let query = format!("DELETE FROM bodies WHERE {ORPHAN} RETURNING file");
+    let mut statement = connection.prepare_cached(&query).map_err(from_sqlite)?;
+    let rows = statement.query_map([], |row| row.get::<_, Option<String>>(0)).map_err(from_sqlite)?;
+    let files: rusqlite::Result<Vec<Option<String>>> = rows.collect();
+    Ok(files.map_err(from_sqlite)?.into_iter().flatten().collect())
+}
