@@ -22,6 +22,8 @@ mod progress;
 mod recipients;
 mod report;
 mod seal;
+#[cfg(feature = "server")]
+mod service;
 mod sign;
 mod trust;
 mod verify;
@@ -65,6 +67,8 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Contact(args) => contact::run(context, args),
         Verb::Trust(args) => trust::run(context, args),
         Verb::Ca(args) => ca::run(context, args),
+        #[cfg(feature = "server")]
+        Verb::Service(verb) => service::run(context, verb),
         Verb::Demo(args) => demo::run(&args),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
@@ -108,6 +112,9 @@ enum Verb {
     Trust(trust::TrustArgs),
     /// A small certificate authority
     Ca(ca::CaArgs),
+    #[cfg(feature = "server")]
+    #[command(flatten)]
+    Service(service::ServiceVerb),
     /// See secure mail work on this machine, step by step
     Demo(demo::DemoArgs),
     /// Print a completion script for your shell

@@ -1,0 +1,273 @@
+//! The configuration: TOML, every mistake told at once with its line.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use toml_edit::{Document, Item, Table};
+
+use crate::server::listen::Service;
+
+/// What a server is told before it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The name of this host, as peers see it.
+    pub hostname: String,
+    /// Where accounts and mail are kept.
+    pub data: PathBuf,
+    /// The TLS certificate with its chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// What is served where.
+    pub listeners: Vec<(Service, SocketAddr)>,
+    /// Bytes of a message.
+    pub max_message: u64,
+}
+
+/// Something wrong in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The line, from 1; 0 where something is missing.
+    pub line: usize,
+    /// What, and what to do.
+    pub text: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.text),
+            line => write!(f, "line {line}: {}", self.text),
+        }
+    }
+}
+
+const KEYS: &[&str] = &["hostname", "data", "tls", "listen", "limits"];
+
+impl Config {
+    /// Reads a configuration; paths in it are relative to `folder`. The error holds every mistake.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, Vec<Mistake>> {
+        let document = match Document::parse(text) {
+            Ok(document) => document,
+            Err(error) => {
+                let line = error.span().map_or(0, |span| line_of(text, span.start));
+                return Err(vec![Mistake { line, text: error.message().to_owned() }]);
+            }
+        };
+        let mut reader = Reader { text, folder, mistakes: Vec::new() };
+        let root = document.as_table();
+        reader.known(root, "", KEYS);
+        let hostname = reader.string(root, "", "hostname").unwrap_or_default();
+        if !hostname.is_empty() && !is_host(&hostname) {
+            reader.wrong(root, "hostname", format!("hostname = \"{hostname}\" is not the name of a host"));
+        }
+        let data = reader.path(root, "", "data", Must::Anything);
+        let (certificate, key) = match reader.table(root, "tls") {
+            Some(tls) => {
+                reader.known(tls, "tls.", &["certificate", "key"]);
+                (reader.path(tls, "tls.", "certificate", Must::Exist), reader.path(tls, "tls.", "key", Must::Exist))
+            }
+            None => (None, None),
+        };
+        let listeners = match reader.table(root, "listen") {
+            Some(listen) => reader.listeners(listen),
+            None => Vec::new(),
+        };
+        let mut max_message = 50 << 20;
+        if root.contains_key("limits")
+            && let Some(limits) = reader.table(root, "limits")
+        {
+            reader.known(limits, "limits.", &["message_bytes"]);
+            match limits.get("message_bytes").map(|item| (item, item.as_integer().and_then(|n| u64::try_from(n).ok()))) {
+                Some((_, Some(bytes))) if bytes >= 64 << 10 => max_message = bytes,
+                Some(_) => {
+                    reader.wrong(limits, "message_bytes", "limits.message_bytes is a number of bytes, 65536 at least".to_owned());
+                }
+                None => {}
+            }
+        }
+        match (reader.mistakes.is_empty(), data, certificate, key) {
+            (true, Some(data), Some(certificate), Some(key)) => {
+                Ok(Self { hostname, data, certificate, key, listeners, max_message })
+            }
+            _ => {
+                reader.mistakes.sort_by_key(|mistake| mistake.line);
+                Err(reader.mistakes)
+            }
+        }
+    }
+
+    /// A configuration with comments, for a new server.
+    pub fn template(hostname: &str, port_offset: u16) -> String {
+        let listeners: String = Service::ALL
+            .iter()
+            .map(|(_, name, port)| format!("{name:<12} = \"127.0.0.1:{}\"\n", port.saturating_add(port_offset)))
+            .collect();
+        format!(
+            "# The mail server. `sealpost serve --check` tells every mistake in this file.\n\n\
+             # The name of this host, as other servers see it.\nhostname = \"{hostname}\"\n\n\
+             # Where accounts and mail are kept.\ndata = \"mail\"\n\n\
+             # The certificate with its chain, and its key. `sealpost ca server-cert` makes them.\n\
+             [tls]\ncertificate = \"tls/certificate.pem\"\nkey = \"tls/key.pem\"\n\n\
+             # What is served where. The usual ports are 25, 587, 465, 110 and 995; they need rights, and loopback is for trying.\n\
+             [listen]\n{listeners}\n\
+             [limits]\nmessage_bytes = 52428800\n"
+        )
+    }
+}
+
+/// What a path must lead to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Must {
+    Exist,
+    Anything,
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    folder: &'a Path,
+    mistakes: Vec<Mistake>,
+}
+
+impl Reader<'_> {
+    fn wrong(&mut self, table: &Table, key: &str, text: String) {
+        let span = table.get_key_value(key).and_then(|(key, _)| key.span());
+        let line = span.map_or(0, |span| line_of(self.text, span.start));
+        self.mistakes.push(Mistake { line, text });
+    }
+
+    fn known(&mut self, table: &Table, prefix: &str, known: &[&str]) {
+        for (key, _) in table {
+            if !known.contains(&key) {
+                let near = known
+                    .iter()
+                    .min_by_key(|candidate| distance(candidate, key))
+                    .filter(|candidate| distance(candidate, key) <= 3);
+                let hint =
+                    near.map_or_else(|| format!("it may be one of {}", known.join(", ")), |near| format!("did you mean {near}?"));
+                self.wrong(table, key, format!("{prefix}{key} is not known – {hint}"));
+            }
+        }
+    }
+
+    fn string(&mut self, table: &Table, prefix: &str, key: &str) -> Option<String> {
+        match table.get(key) {
+            None => {
+                self.mistakes.push(Mistake { line: 0, text: format!("{prefix}{key} is missing") });
+                None
+            }
+            Some(item) => match item.as_str() {
+                Some(text) => Some(text.to_owned()),
+                None => {
+                    self.wrong(table, key, format!("{prefix}{key} must be text in quotes"));
+                    None
+                }
+            },
+        }
+    }
+
+    fn path(&mut self, table: &Table, prefix: &str, key: &str, must: Must) -> Option<PathBuf> {
+        let path = self.folder.join(self.string(table, prefix, key)?);
+        if must == Must::Exist && !path.is_file() {
+            self.wrong(table, key, format!("{prefix}{key}: there is no file {}", path.display()));
+        }
+        Some(path)
+    }
+
+    fn table<'t>(&mut self, root: &'t Table, key: &str) -> Option<&'t Table> {
+        match root.get(key) {
+            Some(Item::Table(table)) => Some(table),
+            Some(_) => {
+                self.wrong(root, key, format!("{key} must be a section: [{key}]"));
+                None
+            }
+            None => {
+                self.mistakes.push(Mistake { line: 0, text: format!("the section [{key}] is missing") });
+                None
+            }
+        }
+    }
+
+    fn listeners(&mut self, listen: &Table) -> Vec<(Service, SocketAddr)> {
+        self.known(listen, "listen.", &Service::ALL.map(|(_, name, _)| name));
+        let mut found: Vec<(Service, SocketAddr)> = Vec::new();
+        for (service, name, _) in Service::ALL {
+            if !listen.contains_key(name) {
+                continue;
+            }
+            let Some(text) = self.string(listen, "listen.", name) else { continue };
+            match text.parse::<SocketAddr>() {
+                Err(_) => self.wrong(
+                    listen,
+                    name,
+                    format!("listen.{name} = \"{text}\" is not an address with a port, as \"127.0.0.1:2525\""),
+                ),
+                Ok(address) if address.port() != 0 && found.iter().any(|(_, known)| *known == address) => {
+                    self.wrong(listen, name, format!("listen.{name}: {address} is taken by another service of this file"));
+                }
+                Ok(address) => found.push((service, address)),
+            }
+        }
+        found
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    text.split('.').all(is_label)
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count().saturating_add(1)
+}
+
+/// How many letters are to be changed, added or left out between two words.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i.saturating_add(1);
+        row.iter_mut().take(1).for_each(|first| *first = left);
+        for (j, y) in b.bytes().enumerate() {
+            let Some(above) = row.get_mut(j.saturating_add(1)) else { break };
+            let cost = diagonal.saturating_add(usize::from(x != y)).min(above.saturating_add(1)).min(left.saturating_add(1));
+            diagonal = *above;
+            *above = cost;
+            left = cost;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_told_at_once_with_its_line() {
+        let text = "hostnam = \"a.example\"\ndata = 7\n[tls]\ncertificate = \"none.pem\"\nkey = \"none.key\"\n[listen]\nsmtp = \"here\"\n\
+                    pop3 = \"127.0.0.1:2110\"\npop3s = \"127.0.0.1:2110\"\n";
+        let mistakes = Config::parse(text, Path::new("/nonexistent")).expect_err("many");
+        let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 7, "{told:#?}");
+        assert_eq!(told[0], "hostname is missing");
+        assert_eq!(told[1], "line 1: hostnam is not known – did you mean hostname?");
+        assert_eq!(told[2], "line 2: data must be text in quotes");
+        assert!(told[3].starts_with("line 4: tls.certificate: there is no file"));
+        assert!(told[5].starts_with("line 7: listen.smtp"));
+        assert!(told[6].starts_with("line 9: listen.pop3s"));
+    }
+
+    #[test]
+    fn the_template_is_a_good_configuration() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir(folder.path().join("tls")).expect("made");
+        for name in ["certificate.pem", "key.pem"] {
+            std::fs::write(folder.path().join("tls").join(name), "x").expect("written");
+        }
+        let config = Config::parse(&Config::template("mail.a.example", 1000), folder.path()).expect("no mistake");
+        assert_eq!(config.listeners.len(), 5);
+        assert_eq!(config.listeners.first().map(|(_, address)| address.port()), Some(3525));
+    }
+}

@@ -1,0 +1,190 @@
+//! One connection: a stream, a session, deadlines. The only code that moves bytes between them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::proto::{Step, pop3, smtp};
+use crate::server::mail::{Mail, MailboxAccess};
+use crate::time::Timestamp;
+
+/// RFC 5321 4.5.3.2.7: five minutes for the next command; RFC 1939 3: ten.
+const IDLE: Duration = Duration::from_secs(600);
+/// For a TLS handshake; no honest client needs longer.
+const HANDSHAKE: Duration = Duration::from_secs(30);
+
+/// A session of any protocol, with the service behind it.
+pub(in crate::server) trait Conversation: Send + 'static {
+    /// Takes bytes from the peer.
+    fn receive(&mut self, bytes: &[u8]);
+    /// What to do next.
+    fn next(&mut self) -> Next;
+    /// Answers the question that stands. Blocks: on disk, on password hashes.
+    fn answer(&mut self);
+    /// TLS has begun.
+    fn tls_started(&mut self);
+    /// The server stops.
+    fn shut_down(&mut self, text: &str);
+}
+
+/// A step whose question stays with the conversation.
+pub(in crate::server) enum Next {
+    Send(Vec<u8>),
+    Answer,
+    StartTls,
+    Wait,
+    Close,
+}
+
+/// An SMTP session and its service.
+pub(in crate::server) struct Smtp {
+    pub(in crate::server) session: smtp::Session,
+    pub(in crate::server) mail: Mail,
+    pub(in crate::server) peer: IpAddr,
+    pub(in crate::server) asked: Option<smtp::Question>,
+}
+
+/// A POP3 session and its service.
+pub(in crate::server) struct Pop3 {
+    pub(in crate::server) session: pop3::Session,
+    pub(in crate::server) access: MailboxAccess,
+    pub(in crate::server) asked: Option<pop3::Question>,
+}
+
+fn next<Q>(step: Step<Q>, asked: &mut Option<Q>) -> Next {
+    match step {
+        Step::Send(bytes) => Next::Send(bytes),
+        Step::Ask(question) => {
+            *asked = Some(question);
+            Next::Answer
+        }
+        Step::StartTls => Next::StartTls,
+        Step::Wait => Next::Wait,
+        Step::Close => Next::Close,
+    }
+}
+
+impl Conversation for Smtp {
+    fn receive(&mut self, bytes: &[u8]) {
+        self.session.receive(bytes);
+    }
+    fn next(&mut self) -> Next {
+        next(self.session.step(), &mut self.asked)
+    }
+    fn answer(&mut self) {
+        if let Some(question) = self.asked.take() {
+            self.session.answer(self.mail.smtp(question, self.peer, now()));
+        }
+    }
+    fn tls_started(&mut self) {
+        self.session.tls_started();
+    }
+    fn shut_down(&mut self, text: &str) {
+        self.session.shut_down(text);
+    }
+}
+
+impl Conversation for Pop3 {
+    fn receive(&mut self, bytes: &[u8]) {
+        self.session.receive(bytes);
+    }
+    fn next(&mut self) -> Next {
+        next(self.session.step(), &mut self.asked)
+    }
+    fn answer(&mut self) {
+        if let Some(question) = self.asked.take() {
+            self.session.answer(self.access.answer(question));
+        }
+    }
+    fn tls_started(&mut self) {
+        self.session.tls_started();
+    }
+    fn shut_down(&mut self, text: &str) {
+        self.session.shut_down(text);
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Runs a conversation to its end.
+pub(in crate::server) async fn drive<C: Conversation>(
+    stream: TcpStream,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    starts_with_tls: bool,
+    mut conversation: C,
+    mut stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let acceptor = tls.map(TlsAcceptor::from);
+    let mut plain = Some(stream);
+    let mut secure: Option<Box<dyn Stream>> = None;
+    if starts_with_tls {
+        secure = Some(accept(&acceptor, plain.take()).await?);
+    }
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        match conversation.next() {
+            Next::Send(bytes) => match (&mut secure, &mut plain) {
+                (Some(stream), _) => timeout(IDLE, stream.write_all(&bytes)).await??,
+                (None, Some(stream)) => timeout(IDLE, stream.write_all(&bytes)).await??,
+                (None, None) => return Ok(()),
+            },
+            Next::Answer => {
+                conversation = tokio::task::spawn_blocking(move || {
+                    conversation.answer();
+                    conversation
+                })
+                .await
+                .map_err(std::io::Error::other)?;
+            }
+            Next::StartTls => {
+                secure = Some(accept(&acceptor, plain.take()).await?);
+                conversation.tls_started();
+            }
+            Next::Close => break,
+            Next::Wait => {
+                if let Some(stream) = &mut secure {
+                    stream.flush().await?;
+                }
+                let read = async {
+                    match (&mut secure, &mut plain) {
+                        (Some(stream), _) => stream.read(&mut buffer).await,
+                        (None, Some(stream)) => stream.read(&mut buffer).await,
+                        (None, None) => Ok(0),
+                    }
+                };
+                tokio::select! {
+                    read = timeout(IDLE, read) => match read {
+                        Err(_) => conversation.shut_down("nothing was said for too long"),
+                        Ok(Ok(0)) => return Ok(()),
+                        Ok(read) => conversation.receive(buffer.get(..read?).unwrap_or_default()),
+                    },
+                    _ = stop.wait_for(|stops| *stops) => conversation.shut_down("the server stops"),
+                }
+            }
+        }
+    }
+    match (secure, plain) {
+        (Some(mut stream), _) => stream.shutdown().await,
+        (None, Some(mut stream)) => stream.shutdown().await,
+        (None, None) => Ok(()),
+    }
+}
+
+async fn accept(acceptor: &Option<TlsAcceptor>, stream: Option<TcpStream>) -> std::io::Result<Box<dyn Stream>> {
+    let (Some(acceptor), Some(stream)) = (acceptor, stream) else { return Err(std::io::Error::other("no TLS here")) };
+    let stream = timeout(HANDSHAKE, acceptor.accept(stream)).await??;
+    Ok(Box::new(stream))
+}
+
+/// Reads the system's clock.
+pub(in crate::server) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

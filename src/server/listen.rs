@@ -1,0 +1,125 @@
+//! Sockets: bound, accepted, limited.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::proto::{Tls, pop3, smtp};
+use crate::server::drive::{Pop3, Smtp, drive};
+use crate::server::mail::Mail;
+
+/// What a listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// SMTP from other servers (port 25's role).
+    Smtp,
+    /// Submission with STARTTLS (587's role).
+    Submission,
+    /// Submission under TLS from the start (465's role).
+    Submissions,
+    /// POP3 with STLS (110's role).
+    Pop3,
+    /// POP3 under TLS from the start (995's role).
+    Pop3s,
+}
+
+impl Service {
+    /// Every service, with its key in the configuration and its port there by default.
+    pub const ALL: [(Self, &'static str, u16); 5] = [
+        (Self::Smtp, "smtp", 2525),
+        (Self::Submission, "submission", 2587),
+        (Self::Submissions, "submissions", 2465),
+        (Self::Pop3, "pop3", 2110),
+        (Self::Pop3s, "pop3s", 2995),
+    ];
+
+    fn starts_with_tls(self) -> bool {
+        matches!(self, Self::Submissions | Self::Pop3s)
+    }
+}
+
+/// Connections of one listener at once; one more waits in the kernel's queue.
+const CONNECTIONS: usize = 1000;
+
+/// Reads a certificate chain and a key for TLS 1.2 and 1.3.
+pub(in crate::server) fn tls(certificate: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>, String> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
+    let chain = chain.map_err(|error| format!("{} holds no certificate – {error}", certificate.display()))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("{} holds no key – {error}", key.display()))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(|error| format!("{} and {} do not go together – {error}", certificate.display(), key.display()))?;
+    Ok(Arc::new(config))
+}
+
+/// Binds an address; says what to do where it is taken.
+pub(in crate::server) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("{address} is in use – stop the other program, or choose another port in the configuration")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            format!("{address} may not be used – ports below 1024 need rights; choose a higher one")
+        }
+        _ => format!("{address} cannot be used – {error}"),
+    })
+}
+
+/// Accepts connections until the server stops, then waits for those that are open.
+pub(in crate::server) async fn accept(
+    listener: TcpListener,
+    service: Service,
+    hostname: String,
+    max_size: u64,
+    mail: Mail,
+    tls: Arc<rustls::ServerConfig>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut open = JoinSet::new();
+    loop {
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stops| *stops) => break,
+        };
+        while open.try_join_next().is_some() {}
+        let Ok((stream, peer)) = accepted else {
+            // too many open files, for one: others must end first
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let (tls, stop, mail) = (Some(Arc::clone(&tls)), stop.clone(), mail.clone());
+        let state = if service.starts_with_tls() { Tls::Active } else { Tls::Offered };
+        let hostname = hostname.clone();
+        open.spawn(async move {
+            let starts = service.starts_with_tls();
+            // how a connection ends is the peer's affair
+            let _ = match service {
+                Service::Pop3 | Service::Pop3s => {
+                    let session = pop3::Session::new(pop3::Config::new(&hostname, state));
+                    drive(stream, tls, starts, Pop3 { session, access: mail.mailbox(), asked: None }, stop).await
+                }
+                Service::Smtp | Service::Submission | Service::Submissions => {
+                    let role = if service == Service::Smtp { smtp::Role::Relay } else { smtp::Role::Submission };
+                    let config = smtp::Config { max_size, ..smtp::Config::new(&hostname, role, state) };
+                    let session = smtp::Session::new(config);
+                    drive(stream, tls, starts, Smtp { session, mail, peer: peer.ip(), asked: None }, stop).await
+                }
+            };
+            drop(permit);
+        });
+    }
+    while open.join_next().await.is_some() {}
+}

@@ -1,0 +1,207 @@
+//! What the sessions ask, answered: who may log in, who may write to whom, and messages put where they belong.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::mime::{address, compose};
+use crate::proto::pop3;
+use crate::proto::smtp::{self, Envelope, Path, Recipient};
+use crate::server::accounts::{Accounts, Destination};
+use crate::server::locks::{Locked, Locks};
+use crate::server::store::{Delivery, Error, Stored};
+use crate::time::Timestamp;
+
+/// The mail service behind every session.
+#[derive(Debug, Clone)]
+pub(in crate::server) struct Mail {
+    hostname: String,
+    accounts: Accounts,
+    locks: Locks,
+}
+
+/// Received fields before a message goes round in circles (RFC 5321 6.3).
+const MAX_HOPS: usize = 50;
+
+impl Mail {
+    /// The service of this host.
+    pub(in crate::server) fn new(hostname: &str, accounts: Accounts) -> Self {
+        Self { hostname: hostname.to_owned(), accounts, locks: Locks::default() }
+    }
+
+    /// Answers a question of an SMTP session.
+    pub(in crate::server) fn smtp(&self, question: smtp::Question, peer: IpAddr, now: Timestamp) -> smtp::Answer {
+        let answered = match question {
+            smtp::Question::Authenticate(credentials) => {
+                self.accounts.authenticate(&credentials.user, &credentials.password).map(|user| match user {
+                    Some(_) => smtp::Answer::Accept,
+                    None => reject(535, "5.7.8", "name or password is wrong"),
+                })
+            }
+            smtp::Question::Sender(envelope) => self.sender(&envelope),
+            smtp::Question::Recipient(envelope, recipient) => self.recipient(&envelope, &recipient),
+            smtp::Question::Message(envelope, message) => self.message(&envelope, &message, peer, now),
+        };
+        answered.unwrap_or_else(|error| temporary(&error))
+    }
+
+    /// A user sends as himself, or as an alias that leads to him.
+    fn sender(&self, envelope: &Envelope) -> Result<smtp::Answer, Error> {
+        match (&envelope.user, &envelope.sender) {
+            (Some(user), Path::Address(address))
+                if !self.accounts.may_send_as(&crate::server::accounts::normal(user), address)? =>
+            {
+                Ok(reject(553, "5.7.1", &format!("{user} may not send as {address}")))
+            }
+            _ => Ok(smtp::Answer::Accept),
+        }
+    }
+
+    /// Never an open relay: mail for others is taken from nobody here until it can be passed on.
+    fn recipient(&self, envelope: &Envelope, recipient: &Recipient) -> Result<smtp::Answer, Error> {
+        match self.accounts.destination(&self.full(recipient))? {
+            Destination::Mailboxes(_) => Ok(smtp::Answer::Accept),
+            Destination::Unknown => Ok(reject(550, "5.1.1", &format!("no such user – {}", recipient.0))),
+            Destination::Elsewhere if envelope.user.is_some() => {
+                Ok(reject(550, "5.7.1", &format!("{} is elsewhere, and this server passes nothing on", recipient.0)))
+            }
+            Destination::Elsewhere => Ok(reject(550, "5.7.1", "no mail is relayed here")),
+        }
+    }
+
+    /// `postmaster` alone is that of the first domain (RFC 5321 4.5.1).
+    fn full(&self, recipient: &Recipient) -> String {
+        if recipient.0.contains('@') { recipient.0.clone() } else { format!("{}@{}", recipient.0, self.hostname) }
+    }
+
+    fn message(&self, envelope: &Envelope, message: &[u8], peer: IpAddr, now: Timestamp) -> Result<smtp::Answer, Error> {
+        let header_end = message.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(message.len());
+        let header = message.get(..header_end).unwrap_or_default();
+        let hops = header.split(|byte| *byte == b'\n').filter(|line| has_name(line, b"received:")).count();
+        if hops > MAX_HOPS {
+            return Ok(reject(554, "5.4.6", "the message goes round in circles"));
+        }
+        if let Some(refused) = self.author(envelope, header)? {
+            return Ok(refused);
+        }
+        let mut mailboxes = Vec::new();
+        for recipient in &envelope.recipients {
+            if let Destination::Mailboxes(found) = self.accounts.destination(&self.full(&Recipient(recipient.clone())))? {
+                let new: Vec<String> = found.into_iter().filter(|mailbox| !mailboxes.contains(mailbox)).collect();
+                mailboxes.extend(new);
+            }
+        }
+        let sender = match &envelope.sender {
+            Path::Null => String::new(),
+            Path::Address(address) => address.clone(),
+        };
+        let protocol = match (envelope.is_utf8, envelope.is_secure, envelope.user.is_some()) {
+            (true, true, true) => "UTF8SMTPSA",
+            (true, true, false) => "UTF8SMTPS",
+            (true, false, _) => "UTF8SMTP",
+            (false, true, true) => "ESMTPSA",
+            (false, true, false) => "ESMTPS",
+            (false, false, _) => "ESMTP",
+        };
+        let mut kept = Vec::with_capacity(message.len().saturating_add(512));
+        let trace = format!(
+            "Return-Path: <{sender}>\r\nReceived: from {} ([{peer}])\r\n by {} with {protocol};\r\n {}\r\n",
+            envelope.helo,
+            self.hostname,
+            compose::date(now)
+        );
+        kept.extend_from_slice(trace.as_bytes());
+        kept.extend_from_slice(message);
+        self.accounts.store().deliver(Delivery { message: kept, mailboxes, at: now })?;
+        Ok(smtp::Answer::Accept)
+    }
+
+    /// A submission names its user as its author (RFC 6409 6.1).
+    fn author(&self, envelope: &Envelope, header: &[u8]) -> Result<Option<smtp::Answer>, Error> {
+        let Some(user) = &envelope.user else { return Ok(None) };
+        let user = crate::server::accounts::normal(user);
+        let text = String::from_utf8_lossy(header).replace("\r\n ", " ").replace("\r\n\t", " ");
+        let from = text.lines().find(|line| has_name(line.as_bytes(), b"from:"));
+        let Some((_, value)) = from.and_then(|line| line.split_once(':')) else { return Ok(None) };
+        for mailbox in address::parse(value).mailboxes {
+            if !self.accounts.may_send_as(&user, &mailbox.address())? {
+                return Ok(Some(reject(550, "5.7.1", &format!("{user} may not write as {}", mailbox.address()))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Begins what a POP3 session asks.
+    pub(in crate::server) fn mailbox(&self) -> MailboxAccess {
+        MailboxAccess { mail: self.clone(), open: None }
+    }
+}
+
+/// One POP3 session's hold on a mailbox; free again when dropped.
+#[derive(Debug)]
+pub(in crate::server) struct MailboxAccess {
+    mail: Mail,
+    open: Option<(Locked, Vec<Stored>)>,
+}
+
+impl MailboxAccess {
+    /// Answers a question of a POP3 session.
+    pub(in crate::server) fn answer(&mut self, question: pop3::Question) -> pop3::Answer {
+        let store = Arc::clone(self.mail.accounts.store());
+        let answered = match question {
+            pop3::Question::Open(credentials) => self.open(&credentials),
+            pop3::Question::Retrieve(uid) => {
+                self.mailbox(&uid).and_then(|(mailbox, uid)| store.message(&mailbox, uid)).map(pop3::Answer::Message)
+            }
+            pop3::Question::Delete(uids) => {
+                let numbers: Vec<i64> = uids.iter().filter_map(|uid| number(uid)).collect();
+                let gone = match &self.open {
+                    Some((locked, _)) => store.delete(locked.mailbox(), &numbers),
+                    None => Ok(()),
+                };
+                self.open = None;
+                gone.map(|()| pop3::Answer::Deleted)
+            }
+        };
+        answered.unwrap_or_else(|error| pop3::Answer::Rejected("SYS/TEMP", error.to_string()))
+    }
+
+    fn open(&mut self, credentials: &pop3::Credentials) -> Result<pop3::Answer, Error> {
+        let Some(user) = self.mail.accounts.authenticate(&credentials.user, &credentials.password)? else {
+            return Ok(pop3::Answer::Rejected("AUTH", "name or password is wrong".to_owned()));
+        };
+        let Some(locked) = self.mail.locks.lock(&user) else {
+            return Ok(pop3::Answer::Rejected("IN-USE", "another session has the mailbox".to_owned()));
+        };
+        let messages = self.mail.accounts.store().messages(&user)?;
+        let listing = messages.iter().map(|m| pop3::Listing { uid: format!("m{}", m.uid), size: m.size }).collect();
+        self.open = Some((locked, messages));
+        Ok(pop3::Answer::Opened(listing))
+    }
+
+    fn mailbox(&self, uid: &str) -> Result<(String, i64), Error> {
+        let missing = || Error::NotFound(format!("message {uid}"));
+        let (locked, messages) = self.open.as_ref().ok_or_else(missing)?;
+        let number = number(uid).filter(|number| messages.iter().any(|m| m.uid == *number)).ok_or_else(missing)?;
+        Ok((locked.mailbox().to_owned(), number))
+    }
+}
+
+fn number(uid: &str) -> Option<i64> {
+    uid.strip_prefix('m')?.parse().ok()
+}
+
+fn has_name(line: &[u8], name: &[u8]) -> bool {
+    line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+}
+
+fn reject(code: u16, enhanced: &'static str, text: &str) -> smtp::Answer {
+    smtp::Answer::Reject(code, enhanced, text.to_owned())
+}
+
+/// What the peer may try again; the reason is for our log, not for him.
+fn temporary(error: &Error) -> smtp::Answer {
+    match error {
+        Error::Full(_) => reject(452, "4.3.1", "the disk is full – try again later"),
+        _ => reject(451, "4.3.0", "the server failed – try again later"),
+    }
+}
