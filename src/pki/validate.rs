@@ -26,6 +26,8 @@ pub(in crate::pki) struct Inputs<'a> {
     pub(in crate::pki) at: Timestamp,
     pub(in crate::pki) crls: &'a [Crl],
     pub(in crate::pki) revocation: Revocation,
+    /// Certificates that may belong to an authority's other keys.
+    pub(in crate::pki) pool: &'a [Certificate],
 }
 
 /// What a validation found.
@@ -48,7 +50,8 @@ pub(in crate::pki) fn validate(path: &[Certificate], inputs: &Inputs<'_>) -> Fin
     }
     let mut issuer = anchor;
     for (at, certificate) in below.iter().enumerate().rev() {
-        state.basic_certificate_processing(certificate, issuer, at);
+        let above = path.get(at.saturating_add(2));
+        state.basic_certificate_processing(certificate, issuer, above, at);
         if at > 0 {
             state.prepare_for_next(certificate, path.get(1..=at).unwrap_or_default());
         }
@@ -93,10 +96,16 @@ impl State<'_> {
     }
 
     /// 6.1.3: signature (done by the builder), validity, revocation, names, constraints.
-    fn basic_certificate_processing(&mut self, certificate: &Certificate, issuer: &Certificate, at: usize) {
+    fn basic_certificate_processing(
+        &mut self,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        above: Option<&Certificate>,
+        at: usize,
+    ) {
         self.basic_validity(certificate);
         self.basic_signature_strength(certificate);
-        self.basic_revocation(certificate, issuer);
+        self.basic_revocation(certificate, issuer, above);
         if !certificate.issuer().matches(issuer.subject()) {
             self.error(ReasonCode::SignatureInvalid, format!("certificate of {certificate} names another issuer than {issuer}"));
         }
@@ -126,11 +135,11 @@ impl State<'_> {
         }
     }
 
-    fn basic_revocation(&mut self, certificate: &Certificate, issuer: &Certificate) {
+    fn basic_revocation(&mut self, certificate: &Certificate, issuer: &Certificate, above: Option<&Certificate>) {
         if self.inputs.revocation == Revocation::Off {
             return;
         }
-        match revocation_of(certificate, issuer, self.inputs) {
+        match revocation_of(certificate, issuer, above, self.inputs) {
             Found::Good => {}
             Found::Revoked { date, reason } => {
                 self.revocation = RevocationStatus::Revoked;
@@ -278,15 +287,12 @@ enum Found {
     Unknown,
 }
 
-/// Asks the lists at hand. A list counts when its issuer signed it, may sign lists, and it is current (RFC 5280 6.3).
-fn revocation_of(certificate: &Certificate, issuer: &Certificate, inputs: &Inputs<'_>) -> Found {
-    let Ok(key) = issuer.public_key() else { return Found::Unknown };
-    if issuer.key_usage().is_some_and(|usage| !usage.allows(Usage::CrlSign)) {
-        return Found::Unknown;
-    }
+/// Asks the lists at hand. A list counts when a key of the issuer signed it, and it is current (RFC 5280 6.3).
+fn revocation_of(certificate: &Certificate, issuer: &Certificate, above: Option<&Certificate>, inputs: &Inputs<'_>) -> Found {
+    let keys = list_keys(issuer, above, inputs);
     let mut answer = Found::Unknown;
     for crl in inputs.crls {
-        if !crl.issuer().matches(certificate.issuer()) || crl.verify_signature(&key).is_err() {
+        if !crl.issuer().matches(certificate.issuer()) || !keys.iter().any(|key| crl.verify_signature(key).is_ok()) {
             continue;
         }
         // a revocation stays true when its list is old
@@ -301,4 +307,29 @@ fn revocation_of(certificate: &Certificate, issuer: &Certificate, inputs: &Input
         }
     }
     answer
+}
+
+/// The keys that may sign an issuer's lists: his own, and those of certificates of the same name that he or the authority above him
+/// vouches for, as when keys change (RFC 5280 6.3.3 (f)).
+fn list_keys(issuer: &Certificate, above: Option<&Certificate>, inputs: &Inputs<'_>) -> Vec<PublicKey> {
+    let may_sign = |c: &Certificate| c.key_usage().is_none_or(|usage| usage.allows(Usage::CrlSign));
+    let vouchers: Vec<PublicKey> = [Some(issuer), above].into_iter().flatten().filter_map(|c| c.public_key().ok()).collect();
+    let is_other_key = |c: &&Certificate| {
+        c.subject().matches(issuer.subject())
+            && *c != issuer
+            && may_sign(c)
+            && c.is_valid_at(inputs.at)
+            && vouchers.iter().any(|key| c.verify_signature(key).is_ok())
+            && !is_listed(c, &vouchers, inputs)
+    };
+    // where an authority vouches for its own next key, the certificate above has its older key
+    let older = above.filter(|c| c.subject().matches(issuer.subject()) && may_sign(c)).and_then(|c| c.public_key().ok());
+    let own = may_sign(issuer).then(|| issuer.public_key().ok()).flatten();
+    own.into_iter().chain(older).chain(inputs.pool.iter().filter(is_other_key).filter_map(|c| c.public_key().ok())).collect()
+}
+
+/// Whether a list that one of these keys signed names the certificate.
+fn is_listed(certificate: &Certificate, keys: &[PublicKey], inputs: &Inputs<'_>) -> bool {
+    let of_issuer = |crl: &&Crl| crl.issuer().matches(certificate.issuer()) && crl.lookup(certificate.serial()).is_some();
+    inputs.crls.iter().filter(of_issuer).any(|crl| keys.iter().any(|key| crl.verify_signature(key).is_ok()))
 }
