@@ -49,9 +49,9 @@ fn pkits_paths_are_judged_as_the_standard_says() {
         let expected = test["should_validate"].as_bool().expect("an outcome");
         let Some(leaf) = certificate(&test["target"]) else {
             if expected {
-                wrong.push(format!("{id}: the certificate cannot be read"))
+                wrong.push(format!("{id}: the certificate cannot be read"));
             } else {
-                good += 1
+                good += 1;
             }
             continue;
         };
