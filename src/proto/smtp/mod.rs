@@ -1,5 +1,6 @@
 //! SMTP and submission as a server (RFC 5321, 6409).
 
+pub mod client;
 mod command;
 mod data;
 mod path;
