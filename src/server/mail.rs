@@ -111,7 +111,7 @@ impl Mail {
         );
         kept.extend_from_slice(trace.as_bytes());
         kept.extend_from_slice(message);
-        self.accounts.store().deliver(Delivery { message: kept, mailboxes, at: now })?;
+        self.accounts.store().deliver(Delivery { message: kept, mailboxes, sender, elsewhere: Vec::new(), at: now })?;
         Ok(smtp::Answer::Accept)
     }
 

@@ -57,11 +57,56 @@ pub struct Delivery {
     pub message: Vec<u8>,
     /// The mailboxes that get it.
     pub mailboxes: Vec<String>,
+    /// The sender, for what goes on to other servers; empty for bounces.
+    pub sender: String,
+    /// The addresses elsewhere that get it.
+    pub elsewhere: Vec<String>,
     /// When it came.
     pub at: Timestamp,
 }
 
-/// Accounts and mailboxes. Addresses are lower case.
+/// A message in the queue, with the recipients whose time has come.
+#[derive(Debug, Clone)]
+pub struct Queued {
+    /// Its number.
+    pub id: i64,
+    /// The sender; empty for bounces.
+    pub sender: String,
+    /// When it came.
+    pub created: Timestamp,
+    /// The message.
+    pub message: Vec<u8>,
+    /// The recipients that are due, and how often each was tried.
+    pub recipients: Vec<(String, u32)>,
+}
+
+/// One line of the queue, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The message's number.
+    pub id: i64,
+    /// The sender.
+    pub sender: String,
+    /// The recipient.
+    pub recipient: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried next.
+    pub next: Timestamp,
+    /// Why it was not taken last time.
+    pub error: String,
+}
+
+/// What is done with a recipient of the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// It leaves the queue: delivered, or given up.
+    Gone,
+    /// It is tried again then; this is why it was not taken.
+    Later(Timestamp, String),
+}
+
+/// Accounts, mailboxes and the queue. Addresses are lower case.
 pub trait Store: Send + Sync + 'static {
     /// Adds a domain of ours.
     fn add_domain(&self, domain: &str) -> Result<(), Error>;
@@ -87,7 +132,7 @@ pub trait Store: Send + Sync + 'static {
     fn aliases(&self) -> Result<Vec<(String, String)>, Error>;
     /// The targets of an alias.
     fn targets(&self, alias: &str) -> Result<Vec<String>, Error>;
-    /// Keeps a message in mailboxes; on disk when this returns.
+    /// Keeps a message in mailboxes and in the queue, all in one; on disk when this returns.
     fn deliver(&self, delivery: Delivery) -> Result<(), Error>;
     /// The messages of a mailbox, oldest first.
     fn messages(&self, mailbox: &str) -> Result<Vec<Stored>, Error>;
@@ -95,4 +140,12 @@ pub trait Store: Send + Sync + 'static {
     fn message(&self, mailbox: &str, uid: i64) -> Result<Vec<u8>, Error>;
     /// Deletes messages.
     fn delete(&self, mailbox: &str, uids: &[i64]) -> Result<(), Error>;
+    /// The messages with recipients whose time has come, oldest first, so many at most.
+    fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Queued>, Error>;
+    /// Settles recipients of one message; the message goes with its last recipient.
+    fn settle(&self, id: i64, settled: Vec<(String, Settled)>) -> Result<(), Error>;
+    /// Everything that waits.
+    fn waiting(&self) -> Result<Vec<Waiting>, Error>;
+    /// Makes everything due now.
+    fn retry_all(&self, now: Timestamp) -> Result<(), Error>;
 }

@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::server::store::blobs::Blobs;
-use crate::server::store::{Delivery, Error, Store, Stored};
+use crate::server::store::{Delivery, Error, Queued, Settled, Store, Stored, Waiting};
+use crate::time::Timestamp;
 
 /// Messages up to this size stand in the database, larger ones in files: a file costs two syncs, and large rows slow the database.
 const INLINE: usize = 16 << 10;
@@ -45,6 +46,13 @@ const MIGRATIONS: &[&str] = &["
         mailbox TEXT NOT NULL, uid INTEGER NOT NULL, body INTEGER NOT NULL REFERENCES bodies(id), received_at INTEGER NOT NULL,
         PRIMARY KEY (mailbox, uid)) STRICT;
     CREATE INDEX messages_by_body ON messages (body);
+", "
+    CREATE TABLE queue (id INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, body INTEGER NOT NULL REFERENCES bodies(id), created_at INTEGER NOT NULL) STRICT;
+    CREATE INDEX queue_by_body ON queue (body);
+    CREATE TABLE queue_recipients (
+        id INTEGER NOT NULL REFERENCES queue(id), address TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL,
+        error TEXT NOT NULL DEFAULT '', PRIMARY KEY (id, address)) STRICT;
+    CREATE INDEX queue_recipients_by_time ON queue_recipients (next_at);
 "];
 
 impl SqliteStore {
@@ -266,7 +274,7 @@ impl Store for SqliteStore {
     }
 
     fn deliver(&self, delivery: Delivery) -> Result<(), Error> {
-        let Delivery { message, mailboxes, at } = delivery;
+        let Delivery { message, mailboxes, sender, elsewhere, at } = delivery;
         let size = i64::try_from(message.len()).unwrap_or(i64::MAX);
         let file = if message.len() > INLINE { Some(self.new_file(&message)?) } else { None };
         let name = file.clone();
@@ -286,6 +294,15 @@ impl Store for SqliteStore {
                 c.prepare_cached("INSERT INTO messages VALUES (?1, ?2, ?3, ?4)")
                     .and_then(|mut s| s.execute(params![mailbox, uid, body, at.unix()]))
                     .map_err(from_sqlite)?;
+            }
+            if !elsewhere.is_empty() {
+                let insert = "INSERT INTO queue (sender, body, created_at) VALUES (?1, ?2, ?3)";
+                c.execute(insert, params![sender, body, at.unix()]).map_err(from_sqlite)?;
+                let id = c.last_insert_rowid();
+                for address in &elsewhere {
+                    let insert = "INSERT OR IGNORE INTO queue_recipients (id, address, next_at) VALUES (?1, ?2, ?3)";
+                    c.execute(insert, params![id, address, at.unix()]).map_err(from_sqlite)?;
+                }
             }
             Ok(())
         });
@@ -331,6 +348,67 @@ impl Store for SqliteStore {
         files.iter().for_each(|file| self.blobs.remove(file));
         Ok(())
     }
+
+    fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Queued>, Error> {
+        type Row = (i64, String, i64, Option<Vec<u8>>, Option<String>);
+        let query = "SELECT q.id, q.sender, q.created_at, b.inline, b.file FROM queue q JOIN bodies b ON b.id = q.body
+                     WHERE q.id IN (SELECT DISTINCT id FROM queue_recipients WHERE next_at <= ?1 ORDER BY next_at LIMIT ?2) ORDER BY q.id";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows: Vec<Row> = self.read(|c| {
+            let row = |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?));
+            c.prepare_cached(query)?.query_map(params![now.unix(), limit], row)?.collect()
+        })?;
+        let mut found = Vec::new();
+        for (id, sender, created, inline, file) in rows {
+            let message = match (inline, file) {
+                (Some(inline), _) => inline,
+                (None, Some(file)) => self.blobs.read(&file)?,
+                (None, None) => continue,
+            };
+            let query = "SELECT address, attempts FROM queue_recipients WHERE id = ?1 AND next_at <= ?2 ORDER BY address";
+            let recipients = self.read(|c| {
+                let row = |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?));
+                c.prepare_cached(query)?.query_map(params![id, now.unix()], row)?.collect()
+            })?;
+            found.push(Queued { id, sender, created: Timestamp::from_unix(created), message, recipients });
+        }
+        Ok(found)
+    }
+
+    fn settle(&self, id: i64, settled: Vec<(String, Settled)>) -> Result<(), Error> {
+        let files = self.write(move |c| {
+            for (address, settled) in &settled {
+                match settled {
+                    Settled::Gone => c.execute("DELETE FROM queue_recipients WHERE id = ?1 AND address = ?2", params![id, address]),
+                    Settled::Later(next, error) => c.execute(
+                        "UPDATE queue_recipients SET attempts = attempts + 1, next_at = ?3, error = ?4 WHERE id = ?1 AND address = ?2",
+                        params![id, address, next.unix(), error],
+                    ),
+                }
+                .map_err(from_sqlite)?;
+            }
+            let query = "DELETE FROM queue WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM queue_recipients WHERE queue_recipients.id = ?1)";
+            c.execute(query, [id]).map_err(from_sqlite)?;
+            drop_bodies(c)
+        })?;
+        files.iter().for_each(|file| self.blobs.remove(file));
+        Ok(())
+    }
+
+    fn waiting(&self) -> Result<Vec<Waiting>, Error> {
+        let query =
+            "SELECT q.id, q.sender, r.address, r.attempts, r.next_at, r.error FROM queue q JOIN queue_recipients r ON r.id = q.id
+                     ORDER BY q.id, r.address";
+        let row = |r: &rusqlite::Row<'_>| {
+            let next = Timestamp::from_unix(r.get(4)?);
+            Ok(Waiting { id: r.get(0)?, sender: r.get(1)?, recipient: r.get(2)?, attempts: r.get(3)?, next, error: r.get(5)? })
+        };
+        self.read(|c| c.prepare_cached(query)?.query_map([], row)?.collect())
+    }
+
+    fn retry_all(&self, now: Timestamp) -> Result<(), Error> {
+        self.write(move |c| c.execute("UPDATE queue_recipients SET next_at = ?1", [now.unix()]).map(|_| ()).map_err(from_sqlite))
+    }
 }
 
 impl SqliteStore {
@@ -346,7 +424,8 @@ impl SqliteStore {
 
 /// Drops bodies that no mailbox holds; gives the files to remove once that is committed.
 fn drop_bodies(connection: &Connection) -> Result<Vec<String>, Error> {
-    const ORPHAN: &str = "NOT EXISTS (SELECT 1 FROM messages WHERE messages.body = bodies.id)";
+    const ORPHAN: &str = "NOT EXISTS (SELECT 1 FROM messages WHERE messages.body = bodies.id)
+                         AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.body = bodies.id)";
     let query = format!("DELETE FROM bodies WHERE {ORPHAN} RETURNING file");
     let mut statement = connection.prepare_cached(&query).map_err(from_sqlite)?;
     let rows = statement.query_map([], |row| row.get::<_, Option<String>>(0)).map_err(from_sqlite)?;

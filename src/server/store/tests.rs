@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::server::store::{Delivery, Error, SqliteStore, Store};
+use crate::server::store::{Delivery, Error, Settled, SqliteStore, Store};
 use crate::time::Timestamp;
 
 fn store() -> (tempfile::TempDir, SqliteStore) {
@@ -14,7 +14,13 @@ fn store() -> (tempfile::TempDir, SqliteStore) {
 
 fn delivery(message: &[u8], mailboxes: &[&str]) -> Delivery {
     let mailboxes = mailboxes.iter().map(|m| (*m).to_owned()).collect();
-    Delivery { message: message.to_vec(), mailboxes, at: Timestamp::from_unix(1) }
+    Delivery {
+        message: message.to_vec(),
+        mailboxes,
+        sender: "x@b.example".to_owned(),
+        elsewhere: Vec::new(),
+        at: Timestamp::from_unix(1),
+    }
 }
 
 #[test]
@@ -78,6 +84,26 @@ fn accounts_are_added_once_and_missed_when_removed() {
     store.add_alias("info@a.example", "jane@a.example").expect("new");
     assert_eq!(store.targets("info@a.example").expect("read"), ["jane@a.example"]);
     assert_eq!(store.password_hash("jane@a.example").expect("read").as_deref(), Some("hash"));
+}
+
+#[test]
+fn the_queue_gives_what_is_due_and_forgets_a_message_with_its_last_recipient() {
+    let (folder, store) = store();
+    let elsewhere = vec!["p@c.example".to_owned(), "q@d.example".to_owned()];
+    store.deliver(Delivery { elsewhere, ..delivery(&vec![b'x'; 100_000], &["jane@a.example"]) }).expect("kept");
+    let at = Timestamp::from_unix(10);
+    let due = store.due(at, 10).expect("read");
+    let [one] = due.as_slice() else { panic!("one message is due") };
+    assert_eq!((one.message.len(), one.recipients.len(), one.sender.as_str()), (100_000, 2, "x@b.example"));
+    let later = Settled::Later(Timestamp::from_unix(100), "450 busy".to_owned());
+    store.settle(one.id, vec![("p@c.example".to_owned(), Settled::Gone), ("q@d.example".to_owned(), later)]).expect("settled");
+    assert!(store.due(Timestamp::from_unix(99), 10).expect("read").is_empty());
+    let waiting = store.waiting().expect("read");
+    assert_eq!(waiting.first().map(|w| (w.attempts, w.error.as_str())), Some((1, "450 busy")));
+    store.delete("jane@a.example", &[1]).expect("deleted");
+    assert_eq!(walk(&folder.path().join("messages")), 1);
+    store.settle(one.id, vec![("q@d.example".to_owned(), Settled::Gone)]).expect("settled");
+    assert_eq!((store.waiting().expect("read").len(), walk(&folder.path().join("messages"))), (0, 0));
 }
 
 fn walk(folder: &std::path::Path) -> usize {
