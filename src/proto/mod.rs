@@ -6,10 +6,13 @@
 //!
 //! RFCs: 5321 (SMTP), 6409 (submission), 2920, 1870, 6152, 6531, 2034, 3207, 4954 (extensions); 1939, 2449, 2595, 5034 (POP3).
 
+mod dialogue;
 pub mod line;
 pub mod pop3;
 mod sasl;
 pub mod smtp;
+
+pub use dialogue::{Party, Spoken};
 
 /// What a session wants next. The driver does it and asks again.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
-//! POP3 as a server (RFC 1939, 2449, 2595, 5034).
+//! POP3, as a server and as a client (RFC 1939, 2449, 2595, 5034).
 
+pub mod client;
 mod command;
 mod session;
 

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{Line, Lines};
 use crate::proto::pop3::command::Command;
 use crate::proto::sasl::{self, Credentials};
@@ -98,6 +99,7 @@ pub struct Session {
     out: VecDeque<Step<Question>>,
     state: State,
     errors: usize,
+    dialogue: Dialogue,
 }
 
 /// RFC 2449 4 has 255 bytes; base64 passwords add to it.
@@ -107,13 +109,20 @@ impl Session {
     /// Begins; the greeting is the first step.
     pub fn new(config: Config) -> Self {
         let greeting = format!("+OK {} POP3 ready\r\n", config.hostname);
-        let out = VecDeque::from([Step::Send(greeting.into_bytes())]);
-        Self { config, lines: Lines::default(), out, state: State::Authorization { user: None }, errors: 0 }
+        let (state, dialogue) = (State::Authorization { user: None }, Dialogue::default());
+        let mut session = Self { config, lines: Lines::default(), out: VecDeque::new(), state, errors: 0, dialogue };
+        session.send(greeting);
+        session
     }
 
     /// Takes bytes from the peer.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.lines.receive(bytes);
+    }
+
+    /// What was said since the last time, with secrets masked.
+    pub fn spoken(&mut self) -> Vec<Spoken> {
+        self.dialogue.take()
     }
 
     /// What to do next.
@@ -157,6 +166,7 @@ impl Session {
             (Pending::Retrieve(mailbox, lines), Answer::Message(message)) => {
                 self.state = State::Transaction(mailbox);
                 self.ok("the message follows");
+                self.dialogue.message(Party::Server, message.len());
                 self.out.push_back(Step::Send(stuffed(&message, lines)));
             }
             (Pending::Retrieve(mailbox, _), Answer::Rejected(code, text)) => {
@@ -173,6 +183,7 @@ impl Session {
     /// TLS has begun: what was said before is forgotten (RFC 2595 4).
     pub fn tls_started(&mut self) {
         self.config.tls = Tls::Active;
+        self.dialogue.line(Party::Client, TLS_BEGAN);
         self.state = State::Authorization { user: None };
     }
 
@@ -184,12 +195,14 @@ impl Session {
 
     fn line(&mut self, line: &[u8]) {
         if let State::Sasl = self.state {
+            self.dialogue.line(Party::Client, MASK);
             self.state = State::Authorization { user: None };
             if line == b"*" {
                 return self.mistake("cancelled");
             }
             return self.open(sasl::plain(line));
         }
+        dialogue::command(&mut self.dialogue, &String::from_utf8_lossy(line));
         match (Command::parse(line), &self.state) {
             (Err(why), _) => self.mistake(why),
             (Ok(Command::Capa), _) => self.capa(),
@@ -368,6 +381,7 @@ impl Session {
     }
 
     fn send(&mut self, text: String) {
+        self.dialogue.lines(Party::Server, text.as_bytes());
         self.out.push_back(Step::Send(text.into_bytes()));
     }
 }

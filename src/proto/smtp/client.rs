@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::proto::dialogue::{self, Dialogue, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{Line, Lines};
 use crate::proto::sasl::Credentials;
 
@@ -10,6 +11,8 @@ use crate::proto::sasl::Credentials;
 pub enum TlsWish {
     /// It is active already.
     Active,
+    /// Not even where it is offered.
+    Without,
     /// Where the server offers it.
     Opportunistic,
     /// Or nothing is sent.
@@ -81,6 +84,7 @@ pub struct Client {
     offers: Vec<String>,
     out: VecDeque<ClientStep>,
     state: State,
+    dialogue: Dialogue,
 }
 
 /// RFC 5321 4.5.3.1.5 has 512 bytes of reply line; servers write longer ones.
@@ -102,12 +106,18 @@ impl Client {
             offers: Vec::new(),
             out: VecDeque::new(),
             state: State::Greeting,
+            dialogue: Dialogue::default(),
         }
     }
 
     /// Takes bytes from the server.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.lines.receive(bytes);
+    }
+
+    /// What was said since the last time, with secrets masked.
+    pub fn spoken(&mut self) -> Vec<Spoken> {
+        self.dialogue.take()
     }
 
     /// What to do next.
@@ -132,6 +142,7 @@ impl Client {
     /// TLS has begun: the greeting of the connection counts no more (RFC 3207 4.2).
     pub fn tls_started(&mut self) {
         self.tls = TlsWish::Active;
+        self.dialogue.line(Party::Client, TLS_BEGAN);
         self.say(&format!("EHLO {}", self.helo), State::Ehlo);
     }
 
@@ -141,6 +152,7 @@ impl Client {
     }
 
     fn line(&mut self, line: &str) {
+        self.dialogue.line(Party::Server, line);
         self.reply.push(line.to_owned());
         if self.reply.len() > REPLY_LINES {
             return self.fail(&Outcome::Temporary("the server's reply is endless".to_owned()));
@@ -184,15 +196,15 @@ impl Client {
                 self.rcpt(at.saturating_add(1));
             }
             (State::Data, 354) => {
+                self.dialogue.message(Party::Client, self.outgoing.message.len());
                 self.out.push_back(ClientStep::Send(stuffed(&self.outgoing.message)));
                 self.state = State::Body;
             }
             (State::Body, 250..=299) => {
                 self.settle(&Outcome::Delivered(text));
-                self.out.push_back(ClientStep::Send(b"QUIT\r\n".to_vec()));
-                self.state = State::Done;
+                self.say("QUIT", State::Done);
             }
-            _ => self.fail(&refused()),
+            _ => self.leave(&refused()),
         }
     }
 
@@ -242,7 +254,7 @@ impl Client {
                 let line = format!("RCPT TO:<{recipient}>");
                 self.say(&line, State::Rcpt(at));
             }
-            None if self.outcomes.iter().all(Option::is_some) => self.fail(&Outcome::Temporary(String::new())),
+            None if self.outcomes.iter().all(Option::is_some) => self.leave(&Outcome::Temporary(String::new())),
             None => self.say("DATA", State::Data),
         }
     }
@@ -250,6 +262,7 @@ impl Client {
     fn say(&mut self, line: &str, next: State) {
         // an address with a line end in it would be a command of its own
         let line: String = line.chars().filter(|c| !c.is_control()).collect();
+        dialogue::command(&mut self.dialogue, &line);
         self.out.push_back(ClientStep::Send(format!("{line}\r\n").into_bytes()));
         self.state = next;
     }
@@ -257,6 +270,12 @@ impl Client {
     /// Gives every recipient that has no outcome this one.
     fn settle(&mut self, outcome: &Outcome) {
         self.outcomes.iter_mut().filter(|known| known.is_none()).for_each(|known| *known = Some(outcome.clone()));
+    }
+
+    /// Ends a conversation that the server still follows.
+    fn leave(&mut self, outcome: &Outcome) {
+        self.settle(outcome);
+        self.say("QUIT", State::Done);
     }
 
     fn fail(&mut self, outcome: &Outcome) {

@@ -1,4 +1,4 @@
-//! SMTP and submission as a server (RFC 5321, 6409).
+//! SMTP and submission, as a server and as a client (RFC 5321, 6409).
 
 pub mod client;
 mod command;

@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 
+use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{Line, Lines};
 use crate::proto::sasl::{self, Credentials};
 use crate::proto::smtp::command::{Command, Wrong};
@@ -133,6 +134,7 @@ pub struct Session {
     helo: String,
     user: Option<String>,
     errors: usize,
+    dialogue: Dialogue,
 }
 
 /// A command line with its parameters. RFC 5321 has 512 bytes, extensions and base64 passwords add to it.
@@ -142,14 +144,20 @@ impl Session {
     /// Begins; the greeting is the first step.
     pub fn new(config: Config) -> Self {
         let greeting = format!("220 {} ESMTP ready\r\n", config.hostname);
-        let out = VecDeque::from([Step::Send(greeting.into_bytes())]);
-        let (lines, state) = (Lines::default(), State::Greeted);
-        Self { config, lines, out, state, helo: String::new(), user: None, errors: 0 }
+        let (lines, state, dialogue) = (Lines::default(), State::Greeted, Dialogue::default());
+        let mut session = Self { config, lines, out: VecDeque::new(), state, helo: String::new(), user: None, errors: 0, dialogue };
+        session.send(greeting);
+        session
     }
 
     /// Takes bytes from the peer.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.lines.receive(bytes);
+    }
+
+    /// What was said since the last time, with secrets masked.
+    pub fn spoken(&mut self) -> Vec<Spoken> {
+        self.dialogue.take()
     }
 
     /// What to do next.
@@ -212,6 +220,7 @@ impl Session {
     /// TLS has begun: what was said before is forgotten (RFC 3207 4.2).
     pub fn tls_started(&mut self) {
         self.config.tls = Tls::Active;
+        self.dialogue.line(Party::Client, TLS_BEGAN);
         self.state = State::Greeted;
         self.helo.clear();
         self.user = None;
@@ -234,7 +243,10 @@ impl Session {
         self.lines.put_back(rest);
         let State::Data(envelope, _) = std::mem::replace(&mut self.state, State::Ready) else { return false };
         match ended {
-            Ended::Whole(message) => self.ask(Pending::Message, Question::Message(envelope, message)),
+            Ended::Whole(message) => {
+                self.dialogue.message(Party::Client, message.len());
+                self.ask(Pending::Message, Question::Message(envelope, message));
+            }
             Ended::TooLarge => {
                 let text = format!("the message is over {} bytes", self.config.max_size);
                 self.reply(552, "5.3.4", &text);
@@ -248,9 +260,11 @@ impl Session {
 
     fn line(&mut self, line: &[u8]) {
         if let State::Auth(_) = self.state {
+            self.dialogue.line(Party::Client, MASK);
             self.auth_line(line);
             return;
         }
+        dialogue::command(&mut self.dialogue, &String::from_utf8_lossy(line));
         match Command::parse(line) {
             Ok(command) => self.command(command),
             Err(Wrong::Unknown) => self.mistake(500, "5.5.1", "no such command – HELP lists them"),
@@ -443,6 +457,7 @@ impl Session {
     }
 
     fn send(&mut self, text: String) {
+        self.dialogue.lines(Party::Server, text.as_bytes());
         self.out.push_back(Step::Send(text.into_bytes()));
     }
 }

@@ -1,0 +1,89 @@
+//! What was said in a conversation, fit to be shown to people who learn or debug: passwords are masked, messages are told by their size.
+
+/// Who said it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Party {
+    /// The one that connected.
+    Client,
+    /// The one that answers.
+    Server,
+}
+
+/// One line of a conversation, without its line end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spoken {
+    /// Who said it.
+    pub by: Party,
+    /// What: printable, with secrets masked.
+    pub text: String,
+}
+
+/// Collects the lines of one conversation until somebody takes them.
+#[derive(Debug, Default)]
+pub(in crate::proto) struct Dialogue(Vec<Spoken>);
+
+/// Where a secret stood.
+pub(in crate::proto) const MASK: &str = "(secret)";
+/// Stands between what was said in the clear and what was said under TLS.
+pub(in crate::proto) const TLS_BEGAN: &str = "(TLS begins; all before is forgotten)";
+/// Lines that are kept where nobody takes them.
+const LINES: usize = 1000;
+
+impl Dialogue {
+    /// Whole lines that went out or came in.
+    pub(in crate::proto) fn lines(&mut self, by: Party, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        text.lines().for_each(|line| self.line(by, line));
+    }
+
+    /// One line.
+    pub(in crate::proto) fn line(&mut self, by: Party, line: &str) {
+        if self.0.len() < LINES {
+            let text = line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+            self.0.push(Spoken { by, text });
+        }
+    }
+
+    /// A message in place of its lines.
+    pub(in crate::proto) fn message(&mut self, by: Party, size: usize) {
+        self.line(by, &format!("(a message of {size} bytes)"));
+    }
+
+    /// A command whose words after the first `shown` are secret.
+    pub(in crate::proto) fn masked(&mut self, by: Party, line: &str, shown: usize) {
+        let words: Vec<&str> = line.splitn(shown.saturating_add(1), ' ').collect();
+        let is_whole = words.len() <= shown;
+        let told: Vec<&str> = words.into_iter().take(shown).chain((!is_whole).then_some(MASK)).collect();
+        self.line(by, &told.join(" "));
+    }
+
+    /// Everything since the last time.
+    pub(in crate::proto) fn take(&mut self) -> Vec<Spoken> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+/// Shows a command line; the passwords of AUTH and PASS are masked.
+pub(in crate::proto) fn command(dialogue: &mut Dialogue, line: &str) {
+    let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
+    match verb.as_str() {
+        "AUTH" => dialogue.masked(Party::Client, line, 2),
+        "PASS" | "APOP" => dialogue.masked(Party::Client, line, 1),
+        _ => dialogue.line(Party::Client, line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_never_shown() {
+        let mut dialogue = Dialogue::default();
+        for line in ["AUTH PLAIN AGphbmUAc2VjcmV0", "auth login amFuZQ==", "AUTH PLAIN", "PASS my secret", "PASS", "USER jane"] {
+            command(&mut dialogue, line);
+        }
+        let shown: Vec<String> = dialogue.take().into_iter().map(|spoken| spoken.text).collect();
+        assert_eq!(shown, ["AUTH PLAIN (secret)", "auth login (secret)", "AUTH PLAIN", "PASS (secret)", "PASS", "USER jane"]);
+    }
+}

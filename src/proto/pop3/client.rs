@@ -1,0 +1,440 @@
+//! POP3 as a client: fetches the messages of one mailbox, one at a time.
+
+use std::collections::VecDeque;
+
+use crate::proto::dialogue::{self, Dialogue, Party, Spoken, TLS_BEGAN};
+use crate::proto::line::{Line, Lines};
+use crate::proto::sasl::Credentials;
+
+/// What a client wants next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ClientStep {
+    /// These bytes go to the server.
+    Send(Vec<u8>),
+    /// TLS begins now, as the client; say so with `tls_started`.
+    StartTls,
+    /// Nothing to do until the server says more.
+    Wait,
+    /// The messages of the mailbox, by their unique names; say with `choose` which are wanted.
+    Choose(Vec<String>),
+    /// A message with its unique name; say with `received` whether the server shall delete it.
+    Message(String, Vec<u8>),
+    /// It is over; an error says why it did not go on.
+    Done(Result<(), Error>),
+}
+
+/// Why the messages were not fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The server said no: its reply.
+    Refused(String),
+    /// The name or the password is wrong: the server's reply.
+    Credentials(String),
+    /// The server offers no TLS, and a password goes out under TLS only.
+    NoTls,
+    /// The reply is none that POP3 knows.
+    Malformed(String),
+    /// A message is over the bound.
+    TooLarge(u64),
+    /// The connection is gone.
+    Disconnected(String),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(reply) => write!(f, "the server refused – {reply}"),
+            Self::Credentials(reply) => write!(f, "the server does not take the name and the password – {reply}"),
+            Self::NoTls => f.write_str("the server offers no TLS, and a password is sent under TLS only"),
+            Self::Malformed(what) => write!(f, "the server's reply cannot be read – {what}"),
+            Self::TooLarge(bound) => write!(f, "a message is over {bound} bytes"),
+            Self::Disconnected(why) => write!(f, "the connection ended – {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What becomes of a message on the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// It stays.
+    Keep,
+    /// It goes, once the session ends well.
+    Delete,
+}
+
+/// Which reply is expected.
+#[derive(Debug)]
+enum State {
+    Greeting,
+    Capabilities(Vec<String>),
+    Stls,
+    StartingTls,
+    User,
+    Pass,
+    Sasl,
+    /// The unique names: the status line, then a line each.
+    Uidl(Vec<(usize, String)>, Listing),
+    Choosing(Vec<(usize, String)>),
+    /// A message: the status line, then its lines.
+    Retr(usize, String, Listing, Vec<u8>),
+    Deciding(usize),
+    Dele,
+    Quit,
+    Done(Result<(), Error>),
+}
+
+/// Where a reply of several lines is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    Status,
+    Lines,
+}
+
+/// A client session.
+#[derive(Debug)]
+pub struct Client {
+    credentials: Credentials,
+    is_secure: bool,
+    has_plain: bool,
+    max_message: u64,
+    lines: Lines,
+    out: VecDeque<ClientStep>,
+    wanted: VecDeque<(usize, String)>,
+    state: State,
+    dialogue: Dialogue,
+}
+
+/// RFC 2449 4 has 512 bytes; servers write longer ones.
+const LINE: usize = 4096;
+
+impl Client {
+    /// Begins; the server speaks first. `is_secure` says that the connection is under TLS already.
+    pub fn new(credentials: Credentials, is_secure: Secure, max_message: u64) -> Self {
+        Self {
+            credentials,
+            is_secure: is_secure == Secure::Already,
+            has_plain: false,
+            max_message,
+            lines: Lines::default(),
+            out: VecDeque::new(),
+            wanted: VecDeque::new(),
+            state: State::Greeting,
+            dialogue: Dialogue::default(),
+        }
+    }
+
+    /// Takes bytes from the server.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        self.lines.receive(bytes);
+    }
+
+    /// What was said since the last time, with secrets masked.
+    pub fn spoken(&mut self) -> Vec<Spoken> {
+        self.dialogue.take()
+    }
+
+    /// What to do next.
+    pub fn step(&mut self) -> ClientStep {
+        loop {
+            if let Some(step) = self.out.pop_front() {
+                return step;
+            }
+            match &self.state {
+                State::StartingTls | State::Choosing(_) | State::Deciding(_) => return ClientStep::Wait,
+                State::Done(ended) => return ClientStep::Done(ended.clone()),
+                _ => {}
+            }
+            if let State::Retr(_, _, Listing::Lines, _) = self.state {
+                if !self.body() {
+                    return ClientStep::Wait;
+                }
+                continue;
+            }
+            match self.lines.next(LINE) {
+                Line::Incomplete => return ClientStep::Wait,
+                Line::Whole(line) => self.line(&line),
+                Line::Malformed | Line::TooLong => self.end(Err(Error::Malformed("a line has no proper end".to_owned()))),
+            }
+        }
+    }
+
+    /// TLS has begun: what the server said before counts no more (RFC 2595 4).
+    pub fn tls_started(&mut self) {
+        self.is_secure = true;
+        self.dialogue.line(Party::Client, TLS_BEGAN);
+        self.say("CAPA", State::Capabilities(Vec::new()));
+    }
+
+    /// Which of the messages are wanted.
+    pub fn choose(&mut self, uids: &[String]) {
+        let State::Choosing(all) = std::mem::replace(&mut self.state, State::Quit) else { return };
+        self.wanted = all.into_iter().filter(|(_, uid)| uids.contains(uid)).collect();
+        self.next_message();
+    }
+
+    /// The message is safe here.
+    pub fn received(&mut self, afterwards: Afterwards) {
+        let State::Deciding(number) = self.state else { return };
+        match afterwards {
+            Afterwards::Keep => self.next_message(),
+            Afterwards::Delete => self.say(&format!("DELE {number}"), State::Dele),
+        }
+    }
+
+    /// The connection is gone.
+    pub fn disconnected(&mut self, why: &str) {
+        if !matches!(self.state, State::Done(_)) {
+            self.state = State::Done(Err(Error::Disconnected(why.to_owned())));
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        let is_end = line == b".";
+        match &mut self.state {
+            State::Uidl(found, Listing::Lines) => {
+                self.dialogue.lines(Party::Server, line);
+                if is_end {
+                    let found = std::mem::take(found);
+                    self.out.push_back(ClientStep::Choose(found.iter().map(|(_, uid)| uid.clone()).collect()));
+                    self.state = State::Choosing(found);
+                    return;
+                }
+                let text = String::from_utf8_lossy(line);
+                let pair = text.split_once(' ').and_then(|(number, uid)| Some((number.parse().ok()?, uid.trim().to_owned())));
+                match pair {
+                    Some(pair) => found.push(pair),
+                    None => self.end(Err(Error::Malformed(text.into_owned()))),
+                }
+            }
+            State::Capabilities(offers) if !offers.is_empty() => {
+                self.dialogue.lines(Party::Server, line);
+                if is_end {
+                    let offers = std::mem::take(offers);
+                    self.after_capabilities(&offers);
+                } else {
+                    offers.push(String::from_utf8_lossy(line).to_ascii_uppercase());
+                }
+            }
+            _ => {
+                self.dialogue.lines(Party::Server, line);
+                let text = String::from_utf8_lossy(line).into_owned();
+                self.status(&text);
+            }
+        }
+    }
+
+    /// Takes what came of a message; `false` where more must come. Stored mail may hold a CR or an LF alone: only CRLF.CRLF ends it.
+    fn body(&mut self) -> bool {
+        let bytes = self.lines.take();
+        let State::Retr(number, uid, _, stuffed) = &mut self.state else { return false };
+        if bytes.is_empty() {
+            return false;
+        }
+        let seen = stuffed.len().saturating_sub(4);
+        stuffed.extend_from_slice(&bytes);
+        let end = if stuffed.starts_with(b".\r\n") {
+            Some(0)
+        } else {
+            memchr::memmem::find(stuffed.get(seen..).unwrap_or_default(), b"\r\n.\r\n").map(|at| at.saturating_add(seen).saturating_add(2))
+        };
+        let Some(end) = end else {
+            let is_over = u64::try_from(stuffed.len()).unwrap_or(u64::MAX) > self.max_message;
+            if is_over {
+                let bound = self.max_message;
+                self.end(Err(Error::TooLarge(bound)));
+            }
+            return is_over;
+        };
+        let (number, uid, mut stuffed) = (*number, std::mem::take(uid), std::mem::take(stuffed));
+        let rest = stuffed.split_off(end);
+        self.lines.put_back(rest.get(3..).unwrap_or_default().to_vec());
+        let message = unstuffed(&stuffed);
+        self.dialogue.message(Party::Server, message.len());
+        self.state = State::Deciding(number);
+        self.out.push_back(ClientStep::Message(uid, message));
+        true
+    }
+
+    /// A line that says yes or no.
+    fn status(&mut self, text: &str) {
+        let is_good = text.starts_with("+OK");
+        if !is_good && !text.starts_with("-ERR") {
+            return self.end(Err(Error::Malformed(text.to_owned())));
+        }
+        match (std::mem::replace(&mut self.state, State::Quit), is_good) {
+            (State::Greeting, true) => self.say("CAPA", State::Capabilities(Vec::new())),
+            (State::Capabilities(_), true) => self.state = State::Capabilities(vec![text.to_owned()]),
+            // a server without CAPA may know STLS all the same; under TLS, USER is left
+            (State::Capabilities(_), false) => self.after_capabilities(&["STLS".to_owned()]),
+            (State::Stls, true) if self.lines.is_empty() => {
+                self.state = State::StartingTls;
+                self.out.push_back(ClientStep::StartTls);
+            }
+            // bytes before TLS would pass for bytes under it
+            (State::Stls, _) => self.end(Err(Error::NoTls)),
+            (State::User, true) => {
+                let line = [b"PASS ", self.credentials.password.expose().as_slice()].concat();
+                self.say(&String::from_utf8_lossy(&line), State::Pass);
+            }
+            (State::Pass | State::Sasl, true) => self.say("UIDL", State::Uidl(Vec::new(), Listing::Status)),
+            (State::User | State::Pass | State::Sasl, false) => self.end(Err(Error::Credentials(text.to_owned()))),
+            (State::Uidl(found, _), true) => self.state = State::Uidl(found, Listing::Lines),
+            (State::Retr(number, uid, _, message), true) => self.state = State::Retr(number, uid, Listing::Lines, message),
+            (State::Dele, true) => self.next_message(),
+            (State::Quit, true) => self.end(Ok(())),
+            (_, _) => self.end(Err(Error::Refused(text.to_owned()))),
+        }
+    }
+
+    fn after_capabilities(&mut self, offers: &[String]) {
+        let offers_word = |wanted: &str| offers.iter().any(|offer| offer.split(' ').next() == Some(wanted));
+        self.has_plain = offers.iter().any(|offer| offer.starts_with("SASL ") && offer.split(' ').any(|word| word == "PLAIN"));
+        match self.is_secure {
+            false if offers_word("STLS") => self.say("STLS", State::Stls),
+            false => self.end(Err(Error::NoTls)),
+            true if self.has_plain => {
+                let (user, password) = (self.credentials.user.as_bytes(), self.credentials.password.expose());
+                let encoded = base64_simd::STANDARD.encode_to_string([b"\0", user, b"\0", password].concat());
+                self.say(&format!("AUTH PLAIN {encoded}"), State::Sasl);
+            }
+            true => self.say(&format!("USER {}", self.credentials.user), State::User),
+        }
+    }
+
+    fn next_message(&mut self) {
+        match self.wanted.pop_front() {
+            Some((number, uid)) => {
+                self.say(&format!("RETR {number}"), State::Retr(number, uid, Listing::Status, Vec::new()));
+            }
+            None => self.say("QUIT", State::Quit),
+        }
+    }
+
+    fn say(&mut self, line: &str, next: State) {
+        // a name with a line end in it would be a command of its own
+        let line: String = line.chars().filter(|c| !c.is_control()).collect();
+        dialogue::command(&mut self.dialogue, &line);
+        self.out.push_back(ClientStep::Send(format!("{line}\r\n").into_bytes()));
+        self.state = next;
+    }
+
+    fn end(&mut self, how: Result<(), Error>) {
+        self.state = State::Done(how);
+    }
+}
+
+/// The message without the dots that were doubled (RFC 1939 3).
+fn unstuffed(stuffed: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(stuffed.len());
+    let mut rest = stuffed.strip_prefix(b".").unwrap_or(stuffed);
+    while let Some(at) = memchr::memmem::find(rest, b"\r\n.") {
+        let (line, more) = rest.split_at(at.saturating_add(2));
+        out.extend_from_slice(line);
+        rest = more.strip_prefix(b".").unwrap_or(more);
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// Whether a connection is under TLS when a session begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secure {
+    /// It is.
+    Already,
+    /// It is not: STLS comes first.
+    NotYet,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::pop3::{Answer, Config, Listing as Listed, Question, Session};
+    use crate::proto::{Step, Tls};
+    use crate::secret::Secret;
+
+    /// Lets a client and our server talk, every byte on its own; gives the messages, what was deleted, and how it ended.
+    fn talk(mut client: Client, mut server: Session) -> (Vec<Vec<u8>>, Vec<String>, Result<(), Error>) {
+        let (mut messages, mut gone) = (Vec::new(), Vec::new());
+        loop {
+            loop {
+                match server.step() {
+                    Step::Send(bytes) => bytes.iter().for_each(|byte| client.receive(&[*byte])),
+                    Step::Ask(Question::Open(credentials)) if credentials.password.expose() == b"secret" => {
+                        let listed = |uid: &str| Listed { uid: uid.to_owned(), size: 10 };
+                        server.answer(Answer::Opened(vec![listed("a"), listed("b")]));
+                    }
+                    Step::Ask(Question::Open(_)) => server.answer(Answer::Rejected("AUTH", "no".to_owned())),
+                    Step::Ask(Question::Retrieve(uid)) => {
+                        server.answer(Answer::Message(format!("Subject: {uid}\r\n\r\n.dot\na\rb\r\n..\r\n").into_bytes()));
+                    }
+                    Step::Ask(Question::Delete(uids)) => {
+                        gone = uids;
+                        server.answer(Answer::Deleted);
+                    }
+                    Step::StartTls | Step::Wait | Step::Close => break,
+                }
+            }
+            match client.step() {
+                ClientStep::Send(bytes) => bytes.iter().for_each(|byte| server.receive(&[*byte])),
+                ClientStep::StartTls => {
+                    server.tls_started();
+                    client.tls_started();
+                }
+                ClientStep::Choose(uids) => client.choose(&uids),
+                ClientStep::Message(uid, message) => {
+                    messages.push(message);
+                    client.received(if uid == "a" { Afterwards::Delete } else { Afterwards::Keep });
+                }
+                ClientStep::Wait => client.disconnected("nothing more is said"),
+                ClientStep::Done(ended) => return (messages, gone, ended),
+            }
+        }
+    }
+
+    fn client(password: &[u8]) -> Client {
+        let credentials = Credentials { user: "jane".to_owned(), password: Secret::new(password.to_vec()) };
+        Client::new(credentials, Secure::NotYet, 1 << 20)
+    }
+
+    #[test]
+    fn messages_come_as_they_were_and_go_only_where_that_is_said() {
+        let (messages, gone, ended) = talk(client(b"secret"), Session::new(Config::new("b.example", Tls::Offered)));
+        assert_eq!(messages, [b"Subject: a\r\n\r\n.dot\na\rb\r\n..\r\n", b"Subject: b\r\n\r\n.dot\na\rb\r\n..\r\n"]);
+        assert_eq!((gone, ended), (vec!["a".to_owned()], Ok(())));
+    }
+
+    #[test]
+    fn a_wrong_password_is_told_and_none_is_sent_without_tls() {
+        let (_, _, ended) = talk(client(b"wrong"), Session::new(Config::new("b.example", Tls::Offered)));
+        assert!(matches!(ended, Err(Error::Credentials(_))), "{ended:?}");
+        let (_, _, ended) = talk(client(b"secret"), Session::new(Config::new("b.example", Tls::Unavailable)));
+        assert_eq!(ended, Err(Error::NoTls));
+    }
+
+    #[test]
+    fn a_server_that_speaks_before_tls_is_left() {
+        let mut client = client(b"secret");
+        client.receive(b"+OK ready\r\n+OK\r\nSTLS\r\n.\r\n+OK go\r\n+OK injected\r\n");
+        let ended = loop {
+            if let ClientStep::Done(ended) = client.step() {
+                break ended;
+            }
+        };
+        assert_eq!(ended, Err(Error::NoTls));
+    }
+
+    #[test]
+    fn the_dialogue_shows_no_password_and_no_mail() {
+        let mut client = client(b"secret");
+        client.receive(b"+OK ready\r\n+OK\r\n.\r\n");
+        let _ = client.step();
+        client.is_secure = true;
+        client.receive(b"+OK\r\n+OK\r\n+OK\r\n1 a\r\n.\r\n");
+        while !matches!(client.step(), ClientStep::Choose(_) | ClientStep::Done(_)) {}
+        let shown: Vec<String> = client.spoken().into_iter().map(|spoken| spoken.text).collect();
+        assert!(!shown.iter().any(|line| line.contains("secret") && !line.contains("(secret)")), "{shown:?}");
+    }
+}
