@@ -11,6 +11,7 @@ pub mod compose;
 mod content_type;
 mod entity;
 pub mod header;
+pub mod submission;
 mod text;
 pub mod transfer;
 pub mod view;

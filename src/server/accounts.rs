@@ -19,8 +19,13 @@ pub struct Accounts {
 /// Where an address leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
-    /// These mailboxes of ours.
-    Mailboxes(Vec<String>),
+    /// Our domain: these mailboxes here, and these addresses elsewhere that aliases lead to.
+    Ours {
+        /// Users of ours.
+        mailboxes: Vec<String>,
+        /// Addresses at other domains.
+        elsewhere: Vec<String>,
+    },
     /// Our domain, and nobody there.
     Unknown,
     /// Another domain.
@@ -73,13 +78,20 @@ impl Accounts {
         if !self.is_ours(&address)? {
             return Ok(Destination::Elsewhere);
         }
-        let mut found = Vec::new();
-        self.expand(&address, DEPTH, &mut found)?;
-        Ok(if found.is_empty() { Destination::Unknown } else { Destination::Mailboxes(found) })
+        let (mut mailboxes, mut elsewhere) = (Vec::new(), Vec::new());
+        self.expand(&address, DEPTH, &mut mailboxes, &mut elsewhere)?;
+        let is_unknown = mailboxes.is_empty() && elsewhere.is_empty();
+        Ok(if is_unknown { Destination::Unknown } else { Destination::Ours { mailboxes, elsewhere } })
     }
 
-    fn expand(&self, address: &str, depth: usize, found: &mut Vec<String>) -> Result<(), Error> {
+    fn expand(&self, address: &str, depth: usize, found: &mut Vec<String>, elsewhere: &mut Vec<String>) -> Result<(), Error> {
         let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
+        if !self.is_ours(address)? {
+            if !elsewhere.iter().any(|known| known == address) {
+                elsewhere.push(address.to_owned());
+            }
+            return Ok(());
+        }
         let plain =
             address.split_once('@').and_then(|(local, domain)| local.split_once('+').map(|(base, _)| format!("{base}@{domain}")));
         for candidate in [Some(address.to_owned()), plain].into_iter().flatten() {
@@ -91,7 +103,7 @@ impl Accounts {
             }
             let targets = self.store.targets(&candidate)?;
             if !targets.is_empty() {
-                return targets.iter().try_for_each(|target| self.expand(target, depth, found));
+                return targets.iter().try_for_each(|target| self.expand(target, depth, found, elsewhere));
             }
         }
         Ok(())
@@ -100,7 +112,7 @@ impl Accounts {
     /// Whether a user may send as this address: his own, or an alias that leads to him.
     pub fn may_send_as(&self, user: &str, address: &str) -> Result<bool, Error> {
         match self.destination(address)? {
-            Destination::Mailboxes(mailboxes) => Ok(mailboxes.iter().any(|mailbox| mailbox == user)),
+            Destination::Ours { mailboxes, .. } => Ok(mailboxes.iter().any(|mailbox| mailbox == user)),
             _ => Ok(false),
         }
     }
@@ -166,17 +178,22 @@ mod tests {
         for (alias, target) in [
             ("info@a.example", "all@a.example"),
             ("all@a.example", "jane@a.example"),
+            ("away@a.example", "jane@b.example"),
+            ("away@a.example", "jane@a.example"),
             ("x@a.example", "y@a.example"),
             ("y@a.example", "x@a.example"),
         ] {
             accounts.store().add_alias(alias, target).expect("new");
         }
-        let jane = Destination::Mailboxes(vec!["jane@a.example".to_owned()]);
+        let jane = Destination::Ours { mailboxes: vec!["jane@a.example".to_owned()], elsewhere: Vec::new() };
         for address in ["jane@a.example", "JANE+lists@a.example", "info@a.example"] {
             assert_eq!(accounts.destination(address).expect("read"), jane, "{address}");
         }
         assert_eq!(accounts.destination("x@a.example").expect("read"), Destination::Unknown);
         assert_eq!(accounts.destination("jane@b.example").expect("read"), Destination::Elsewhere);
+        let both =
+            Destination::Ours { mailboxes: vec!["jane@a.example".to_owned()], elsewhere: vec!["jane@b.example".to_owned()] };
+        assert_eq!(accounts.destination("away@a.example").expect("read"), both);
         assert!(accounts.may_send_as("jane@a.example", "info@a.example").expect("read"));
         assert!(!accounts.may_send_as("jane@a.example", "joe@a.example").expect("read"));
     }

@@ -23,6 +23,57 @@ pub struct Config {
     pub listeners: Vec<(Service, SocketAddr)>,
     /// Bytes of a message.
     pub max_message: u64,
+    /// How mail for others goes out.
+    pub delivery: Delivery,
+}
+
+/// How mail for others goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Domains with a server of their own, in lower case; `*` is for all others.
+    pub routes: Vec<(String, Hop)>,
+    /// The name server for MX look-ups; the system's where there is none.
+    pub resolver: Option<SocketAddr>,
+    /// The port of servers found by MX look-up.
+    pub port: u16,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { routes: Vec::new(), resolver: None, port: 25 }
+    }
+}
+
+/// Another server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hop {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl Hop {
+    /// Reads `host:port`, or a host alone (port 25).
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Some(Self { host: address.ip().to_string(), port: address.port() });
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)?),
+            None => (text, 25),
+        };
+        is_host(host).then(|| Self { host: host.to_owned(), port })
+    }
+}
+
+impl Delivery {
+    /// The server that the configuration names for a domain.
+    pub fn route(&self, domain: &str) -> Option<&Hop> {
+        let domain = domain.to_lowercase();
+        let named = |wanted: &str| self.routes.iter().find(|(known, _)| known == wanted).map(|(_, hop)| hop);
+        named(&domain).or_else(|| named("*"))
+    }
 }
 
 /// Something wrong in the file.
@@ -43,7 +94,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-const KEYS: &[&str] = &["hostname", "data", "tls", "listen", "limits"];
+const KEYS: &[&str] = &["hostname", "data", "tls", "listen", "limits", "routes", "delivery"];
 
 impl Config {
     /// Reads a configuration; paths in it are relative to `folder`. The error holds every mistake.
@@ -87,9 +138,10 @@ impl Config {
                 None => {}
             }
         }
+        let delivery = reader.delivery(root);
         match (reader.mistakes.is_empty(), data, certificate, key) {
             (true, Some(data), Some(certificate), Some(key)) => {
-                Ok(Self { hostname, data, certificate, key, listeners, max_message })
+                Ok(Self { hostname, data, certificate, key, listeners, max_message, delivery })
             }
             _ => {
                 reader.mistakes.sort_by_key(|mistake| mistake.line);
@@ -98,8 +150,13 @@ impl Config {
         }
     }
 
-    /// A configuration with comments, for a new server.
-    pub fn template(hostname: &str, port_offset: u16) -> String {
+    /// A configuration with comments, for a new server with these routes (a domain and `host:port` each).
+    pub fn template(hostname: &str, port_offset: u16, routes: &[(String, String)]) -> String {
+        let quoted = |text: &str| toml_edit::Value::from(text).to_string().trim().to_owned();
+        let routes: String = match routes {
+            [] => "# \"b.example\" = \"mail.b.example:25\"\n".to_owned(),
+            some => some.iter().map(|(domain, to)| format!("{} = {}\n", quoted(domain), quoted(to))).collect(),
+        };
         let listeners: String = Service::ALL
             .iter()
             .map(|(_, name, port)| format!("{name:<12} = \"127.0.0.1:{}\"\n", port.saturating_add(port_offset)))
@@ -112,7 +169,11 @@ impl Config {
              [tls]\ncertificate = \"tls/certificate.pem\"\nkey = \"tls/key.pem\"\n\n\
              # What is served where. The usual ports are 25, 587, 465, 110 and 995; they need rights, and loopback is for trying.\n\
              [listen]\n{listeners}\n\
-             [limits]\nmessage_bytes = 52428800\n"
+             [limits]\nmessage_bytes = 52428800\n\n\
+             # Mail for these domains goes to these servers; \"*\" is for all others. Without a route the MX records of the domain tell.\n\
+             [routes]\n{routes}\n\
+             # How servers are found: the name server (the system's where it is left out), and the port of those found.\n\
+             [delivery]\n# resolver = \"127.0.0.1:53\"\n# port = 25\n"
         )
     }
 }
@@ -189,6 +250,51 @@ impl Reader<'_> {
         }
     }
 
+    fn delivery(&mut self, root: &Table) -> Delivery {
+        let mut found = Delivery::default();
+        if root.contains_key("routes")
+            && let Some(routes) = self.table(root, "routes")
+        {
+            for (domain, _) in routes {
+                let Some(text) = self.string(routes, "routes.", domain) else { continue };
+                match Hop::parse(&text) {
+                    _ if domain != "*" && !is_host(domain) => {
+                        self.wrong(routes, domain, format!("routes: {domain} is not a domain"));
+                    }
+                    None => self.wrong(
+                        routes,
+                        domain,
+                        format!("routes.{domain} = \"{text}\" is not a server, as \"mail.b.example:25\""),
+                    ),
+                    Some(hop) => found.routes.push((domain.to_lowercase(), hop)),
+                }
+            }
+        }
+        if root.contains_key("delivery")
+            && let Some(delivery) = self.table(root, "delivery")
+        {
+            self.known(delivery, "delivery.", &["resolver", "port"]);
+            if delivery.contains_key("resolver")
+                && let Some(text) = self.string(delivery, "delivery.", "resolver")
+            {
+                match text.parse() {
+                    Ok(address) => found.resolver = Some(address),
+                    Err(_) => self.wrong(
+                        delivery,
+                        "resolver",
+                        format!("delivery.resolver = \"{text}\" is not an address with a port, as \"127.0.0.1:53\""),
+                    ),
+                }
+            }
+            match delivery.get("port").map(|item| item.as_integer().and_then(|port| u16::try_from(port).ok())) {
+                Some(Some(port)) if port != 0 => found.port = port,
+                Some(_) => self.wrong(delivery, "port", "delivery.port is a number from 1 to 65535".to_owned()),
+                None => {}
+            }
+        }
+        found
+    }
+
     fn listeners(&mut self, listen: &Table) -> Vec<(Service, SocketAddr)> {
         self.known(listen, "listen.", &Service::ALL.map(|(_, name, _)| name));
         let mut found: Vec<(Service, SocketAddr)> = Vec::new();
@@ -260,13 +366,31 @@ mod tests {
     }
 
     #[test]
+    fn routes_name_a_server_each() {
+        let good = |text: &str| Hop::parse(text).map(|hop| (hop.host, hop.port));
+        assert_eq!(good("mail.b.example"), Some(("mail.b.example".to_owned(), 25)));
+        assert_eq!(good("[::1]:2525"), Some(("::1".to_owned(), 2525)));
+        for bad in ["", "b:", "b:0", "b:x", "b example:25", ":25"] {
+            assert_eq!(good(bad), None, "{bad}");
+        }
+        let text = "[routes]\n\"b.example\" = \"b:x\"\n[delivery]\nport = 0\nresolver = \"dns\"\n";
+        let told: Vec<String> = Config::parse(text, Path::new("/")).expect_err("many").iter().map(ToString::to_string).collect();
+        for wanted in ["line 2: routes.b.example", "line 4: delivery.port", "line 5: delivery.resolver"] {
+            assert!(told.iter().any(|line| line.starts_with(wanted)), "{wanted} in {told:#?}");
+        }
+    }
+
+    #[test]
     fn the_template_is_a_good_configuration() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("tls")).expect("made");
         for name in ["certificate.pem", "key.pem"] {
             std::fs::write(folder.path().join("tls").join(name), "x").expect("written");
         }
-        let config = Config::parse(&Config::template("mail.a.example", 1000), folder.path()).expect("no mistake");
+        let routes = [("B.example".to_owned(), "127.0.0.1:4525".to_owned())];
+        let config = Config::parse(&Config::template("mail.a.example", 1000, &routes), folder.path()).expect("no mistake");
+        let hop = Hop { host: "127.0.0.1".to_owned(), port: 4525 };
+        assert_eq!((config.delivery.route("b.EXAMPLE"), config.delivery.route("c.example")), (Some(&hop), None));
         assert_eq!(config.listeners.len(), 5);
         assert_eq!(config.listeners.first().map(|(_, address)| address.port()), Some(3525));
     }

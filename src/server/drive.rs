@@ -10,8 +10,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::proto::{Step, pop3, smtp};
+use crate::proto::{Spoken, Step, pop3, smtp};
 use crate::server::mail::{Mail, MailboxAccess};
+use crate::server::trace;
 use crate::time::Timestamp;
 
 /// RFC 5321 4.5.3.2.7: five minutes for the next command; RFC 1939 3: ten.
@@ -31,6 +32,8 @@ pub(in crate::server) trait Conversation: Send + 'static {
     fn tls_started(&mut self);
     /// The server stops.
     fn shut_down(&mut self, text: &str);
+    /// What was said since the last time, and the user who is known by now.
+    fn spoken(&mut self) -> (Vec<Spoken>, Option<String>);
 }
 
 /// A step whose question stays with the conversation.
@@ -88,6 +91,9 @@ impl Conversation for Smtp {
     fn shut_down(&mut self, text: &str) {
         self.session.shut_down(text);
     }
+    fn spoken(&mut self) -> (Vec<Spoken>, Option<String>) {
+        (self.session.spoken(), self.session.user().map(str::to_owned))
+    }
 }
 
 impl Conversation for Pop3 {
@@ -108,6 +114,9 @@ impl Conversation for Pop3 {
     fn shut_down(&mut self, text: &str) {
         self.session.shut_down(text);
     }
+    fn spoken(&mut self) -> (Vec<Spoken>, Option<String>) {
+        (self.session.spoken(), self.access.user().map(str::to_owned))
+    }
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -119,6 +128,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
     tls: Option<Arc<rustls::ServerConfig>>,
     starts_with_tls: bool,
     mut conversation: C,
+    mut trace: trace::Conversation,
     mut stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let acceptor = tls.map(TlsAcceptor::from);
@@ -129,7 +139,10 @@ pub(in crate::server) async fn drive<C: Conversation>(
     }
     let mut buffer = vec![0; 16 << 10];
     loop {
-        match conversation.next() {
+        let next = conversation.next();
+        let (spoken, user) = conversation.spoken();
+        trace.say(now(), user.as_deref(), spoken);
+        match next {
             Next::Send(bytes) => match (&mut secure, &mut plain) {
                 (Some(stream), _) => timeout(IDLE, stream.write_all(&bytes)).await??,
                 (None, Some(stream)) => timeout(IDLE, stream.write_all(&bytes)).await??,

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::proto::{Tls, pop3, smtp};
 use crate::server::drive::{Pop3, Smtp, drive};
 use crate::server::mail::Mail;
+use crate::server::trace::Tracer;
 
 /// What a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,11 @@ pub enum Service {
 }
 
 impl Service {
+    /// Its key in the configuration.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(service, _, _)| *service == self).map_or("", |(_, name, _)| name)
+    }
+
     /// Every service, with its key in the configuration and its port there by default.
     pub const ALL: [(Self, &'static str, u16); 5] = [
         (Self::Smtp, "smtp", 2525),
@@ -75,16 +81,18 @@ pub(in crate::server) async fn bind(address: SocketAddr) -> Result<TcpListener, 
     })
 }
 
+/// What the connections of a server share.
+#[derive(Debug, Clone)]
+pub(in crate::server) struct Shared {
+    pub(in crate::server) hostname: String,
+    pub(in crate::server) max_message: u64,
+    pub(in crate::server) mail: Mail,
+    pub(in crate::server) tls: Arc<rustls::ServerConfig>,
+    pub(in crate::server) tracer: Tracer,
+}
+
 /// Accepts connections until the server stops, then waits for those that are open.
-pub(in crate::server) async fn accept(
-    listener: TcpListener,
-    service: Service,
-    hostname: String,
-    max_size: u64,
-    mail: Mail,
-    tls: Arc<rustls::ServerConfig>,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(in crate::server) async fn accept(listener: TcpListener, service: Service, shared: Shared, mut stop: watch::Receiver<bool>) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let mut open = JoinSet::new();
     loop {
@@ -100,22 +108,22 @@ pub(in crate::server) async fn accept(
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let (tls, stop, mail) = (Some(Arc::clone(&tls)), stop.clone(), mail.clone());
-        let state = if service.starts_with_tls() { Tls::Active } else { Tls::Offered };
-        let hostname = hostname.clone();
+        let (shared, stop) = (shared.clone(), stop.clone());
         open.spawn(async move {
-            let starts = service.starts_with_tls();
+            let Shared { hostname, max_message, mail, tls, tracer } = shared;
+            let (trace, tls, starts) = (tracer.begin(service.name(), peer), Some(tls), service.starts_with_tls());
+            let state = if starts { Tls::Active } else { Tls::Offered };
             // how a connection ends is the peer's affair
             let _ = match service {
                 Service::Pop3 | Service::Pop3s => {
                     let session = pop3::Session::new(pop3::Config::new(&hostname, state));
-                    drive(stream, tls, starts, Pop3 { session, access: mail.mailbox(), asked: None }, stop).await
+                    drive(stream, tls, starts, Pop3 { session, access: mail.mailbox(), asked: None }, trace, stop).await
                 }
                 Service::Smtp | Service::Submission | Service::Submissions => {
                     let role = if service == Service::Smtp { smtp::Role::Relay } else { smtp::Role::Submission };
-                    let config = smtp::Config { max_size, ..smtp::Config::new(&hostname, role, state) };
+                    let config = smtp::Config { max_size: max_message, ..smtp::Config::new(&hostname, role, state) };
                     let session = smtp::Session::new(config);
-                    drive(stream, tls, starts, Smtp { session, mail, peer: peer.ip(), asked: None }, stop).await
+                    drive(stream, tls, starts, Smtp { session, mail, peer: peer.ip(), asked: None }, trace, stop).await
                 }
             };
             drop(permit);

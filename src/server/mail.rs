@@ -1,7 +1,10 @@
 //! What the sessions ask, answered: who may log in, who may write to whom, and messages put where they belong.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+use tokio::sync::Notify;
 
 use crate::mime::{address, compose};
 use crate::proto::pop3;
@@ -17,6 +20,8 @@ pub(in crate::server) struct Mail {
     hostname: String,
     accounts: Accounts,
     locks: Locks,
+    /// Told when the queue has something new.
+    queue: Arc<Notify>,
 }
 
 /// Received fields before a message goes round in circles (RFC 5321 6.3).
@@ -24,8 +29,8 @@ const MAX_HOPS: usize = 50;
 
 impl Mail {
     /// The service of this host.
-    pub(in crate::server) fn new(hostname: &str, accounts: Accounts) -> Self {
-        Self { hostname: hostname.to_owned(), accounts, locks: Locks::default() }
+    pub(in crate::server) fn new(hostname: &str, accounts: Accounts, queue: Arc<Notify>) -> Self {
+        Self { hostname: hostname.to_owned(), accounts, locks: Locks::default(), queue }
     }
 
     /// Answers a question of an SMTP session.
@@ -56,14 +61,12 @@ impl Mail {
         }
     }
 
-    /// Never an open relay: mail for others is taken from nobody here until it can be passed on.
+    /// Never an open relay: mail for others is taken from our users alone.
     fn recipient(&self, envelope: &Envelope, recipient: &Recipient) -> Result<smtp::Answer, Error> {
         match self.accounts.destination(&self.full(recipient))? {
-            Destination::Mailboxes(_) => Ok(smtp::Answer::Accept),
+            Destination::Ours { .. } => Ok(smtp::Answer::Accept),
             Destination::Unknown => Ok(reject(550, "5.1.1", &format!("no such user – {}", recipient.0))),
-            Destination::Elsewhere if envelope.user.is_some() => {
-                Ok(reject(550, "5.7.1", &format!("{} is elsewhere, and this server passes nothing on", recipient.0)))
-            }
+            Destination::Elsewhere if envelope.user.is_some() => Ok(smtp::Answer::Accept),
             Destination::Elsewhere => Ok(reject(550, "5.7.1", "no mail is relayed here")),
         }
     }
@@ -83,12 +86,20 @@ impl Mail {
         if let Some(refused) = self.author(envelope, header)? {
             return Ok(refused);
         }
-        let mut mailboxes = Vec::new();
+        let (mut mailboxes, mut elsewhere) = (BTreeSet::new(), BTreeSet::new());
         for recipient in &envelope.recipients {
-            if let Destination::Mailboxes(found) = self.accounts.destination(&self.full(&Recipient(recipient.clone())))? {
-                let new: Vec<String> = found.into_iter().filter(|mailbox| !mailboxes.contains(mailbox)).collect();
-                mailboxes.extend(new);
+            match self.accounts.destination(&self.full(&Recipient(recipient.clone())))? {
+                Destination::Ours { mailboxes: ours, elsewhere: others } => {
+                    mailboxes.extend(ours);
+                    elsewhere.extend(others);
+                }
+                Destination::Elsewhere if envelope.user.is_some() => drop(elsewhere.insert(recipient.clone())),
+                // gone since RCPT: somebody removed the user, and the others still get it
+                Destination::Elsewhere | Destination::Unknown => {}
             }
+        }
+        if mailboxes.is_empty() && elsewhere.is_empty() {
+            return Ok(reject(550, "5.1.1", "no recipient is left"));
         }
         let sender = match &envelope.sender {
             Path::Null => String::new(),
@@ -103,15 +114,21 @@ impl Mail {
             (false, false, _) => "ESMTP",
         };
         let mut kept = Vec::with_capacity(message.len().saturating_add(512));
-        let trace = format!(
-            "Return-Path: <{sender}>\r\nReceived: from {} ([{peer}])\r\n by {} with {protocol};\r\n {}\r\n",
+        let received = format!(
+            "Received: from {} ([{peer}])\r\n by {} with {protocol};\r\n {}\r\n",
             envelope.helo,
             self.hostname,
             compose::date(now)
         );
-        kept.extend_from_slice(trace.as_bytes());
+        kept.extend_from_slice(received.as_bytes());
         kept.extend_from_slice(message);
-        self.accounts.store().deliver(Delivery { message: kept, mailboxes, sender, elsewhere: Vec::new(), at: now })?;
+        let final_fields = format!("Return-Path: <{sender}>\r\n").into_bytes();
+        let (mailboxes, elsewhere) = (mailboxes.into_iter().collect(), elsewhere.into_iter().collect::<Vec<_>>());
+        let is_for_others = !elsewhere.is_empty();
+        self.accounts.store().deliver(Delivery { message: kept, final_fields, mailboxes, sender, elsewhere, at: now })?;
+        if is_for_others {
+            self.queue.notify_one();
+        }
         Ok(smtp::Answer::Accept)
     }
 
@@ -163,6 +180,11 @@ impl MailboxAccess {
             }
         };
         answered.unwrap_or_else(|error| pop3::Answer::Rejected("SYS/TEMP", error.to_string()))
+    }
+
+    /// The user whose mailbox is open.
+    pub(in crate::server) fn user(&self) -> Option<&str> {
+        self.open.as_ref().map(|(locked, _)| locked.mailbox())
     }
 
     fn open(&mut self, credentials: &pop3::Credentials) -> Result<pop3::Answer, Error> {

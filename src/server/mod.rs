@@ -1,34 +1,45 @@
-//! The mail server: SMTP, submission and POP3 for the users of its domains.
+//! The mail server: SMTP, submission and POP3 for the users of its domains, and delivery to other servers.
 //!
-//! Uses: proto, smime, ca, keys, pki, mime; sockets in `listen` and `drive` only.
-//! Holds always: `250` after DATA means that the message is on disk; a password is never taken without TLS; nobody relays.
+//! Uses: proto, smime, ca, keys, pki, mime; sockets in `listen`, `drive`, `outbound` and `admin` only.
+//! Holds always: `250` after DATA means that the message is on disk; a password is never taken without TLS; mail for others is
+//! taken from users alone.
 
 pub mod accounts;
+pub mod admin;
 pub mod config;
 mod drive;
 mod listen;
 mod locks;
 mod mail;
+mod outbound;
+mod queue;
 pub mod store;
+pub mod trace;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 pub use config::Config;
 pub use listen::Service;
 
 use crate::server::accounts::Accounts;
+use crate::server::admin::Admin;
+use crate::server::listen::Shared;
 use crate::server::mail::Mail;
+use crate::server::outbound::Outbound;
+use crate::server::queue::Queue;
 use crate::server::store::SqliteStore;
+use crate::server::trace::Tracer;
 
 /// A server that runs.
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<(Service, SocketAddr)>,
+    tracer: Tracer,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -41,7 +52,11 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let store = SqliteStore::open(&config.data).map_err(|error| error.to_string())?;
     let accounts = Accounts::new(Arc::new(store)).map_err(|error| error.to_string())?;
     let tls = listen::tls(&config.certificate, &config.key)?;
-    let mail = Mail::new(&config.hostname, accounts);
+    let (tracer, wake) = (Tracer::default(), Arc::new(Notify::new()));
+    let outbound = Outbound::new(&config.hostname, &config.delivery, tracer.clone())?;
+    let queue = Queue::new(&config.hostname, accounts.clone(), outbound, tracer.clone(), Arc::clone(&wake));
+    let admin = Admin::bind(&config.data, accounts.clone(), tracer.clone(), Arc::clone(&wake))?;
+    let mail = Mail::new(&config.hostname, accounts, wake);
     let (stop, stopping) = watch::channel(false);
     let mut bound = Vec::new();
     let mut wrong = Vec::new();
@@ -54,13 +69,16 @@ pub async fn start(config: Config) -> Result<Running, String> {
     if !wrong.is_empty() {
         return Err(wrong.join("\n"));
     }
-    let mut running = Running { addresses: Vec::new(), stop, tasks: JoinSet::new() };
+    let mut running = Running { addresses: Vec::new(), tracer: tracer.clone(), stop, tasks: JoinSet::new() };
+    let max_message = config.max_message;
+    let shared = Shared { hostname: config.hostname, max_message, mail, tls, tracer };
     for (service, listener) in bound {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         running.addresses.push((service, address));
-        let (hostname, mail, tls, stopping) = (config.hostname.clone(), mail.clone(), Arc::clone(&tls), stopping.clone());
-        running.tasks.spawn(listen::accept(listener, service, hostname, config.max_message, mail, tls, stopping));
+        running.tasks.spawn(listen::accept(listener, service, shared.clone(), stopping.clone()));
     }
+    running.tasks.spawn(queue.run(stopping.clone()));
+    running.tasks.spawn(admin.run(running.addresses.clone(), stopping));
     Ok(running)
 }
 
@@ -68,6 +86,11 @@ impl Running {
     /// The addresses that are served, with their real ports.
     pub fn addresses(&self) -> &[(Service, SocketAddr)] {
         &self.addresses
+    }
+
+    /// What is said, and what the server does.
+    pub fn tracer(&self) -> &Tracer {
+        &self.tracer
     }
 
     /// Stops: no new connections, open ones are told, and what was acknowledged is on disk already.

@@ -238,7 +238,8 @@ impl Client {
         let end = if stuffed.starts_with(b".\r\n") {
             Some(0)
         } else {
-            memchr::memmem::find(stuffed.get(seen..).unwrap_or_default(), b"\r\n.\r\n").map(|at| at.saturating_add(seen).saturating_add(2))
+            memchr::memmem::find(stuffed.get(seen..).unwrap_or_default(), b"\r\n.\r\n")
+                .map(|at| at.saturating_add(seen).saturating_add(2))
         };
         let Some(end) = end else {
             let is_over = u64::try_from(stuffed.len()).unwrap_or(u64::MAX) > self.max_message;

@@ -128,7 +128,7 @@ impl Client {
             }
             match self.state {
                 State::StartingTls => return ClientStep::Wait,
-                State::Done => return ClientStep::Done(self.take_outcomes()),
+                State::Done => return ClientStep::Done(self.outcomes()),
                 _ => {}
             }
             match self.lines.next(LINE) {
@@ -285,14 +285,13 @@ impl Client {
         }
     }
 
-    fn take_outcomes(&mut self) -> Vec<(String, Outcome)> {
-        let outcomes = std::mem::take(&mut self.outcomes);
+    fn outcomes(&self) -> Vec<(String, Outcome)> {
         let missing = || Outcome::Temporary("the session ended".to_owned());
         self.outgoing
             .recipients
             .iter()
             .cloned()
-            .zip(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)))
+            .zip(self.outcomes.iter().map(|outcome| outcome.clone().unwrap_or_else(missing)))
             .collect()
     }
 }

@@ -145,7 +145,8 @@ impl Session {
     pub fn new(config: Config) -> Self {
         let greeting = format!("220 {} ESMTP ready\r\n", config.hostname);
         let (lines, state, dialogue) = (Lines::default(), State::Greeted, Dialogue::default());
-        let mut session = Self { config, lines, out: VecDeque::new(), state, helo: String::new(), user: None, errors: 0, dialogue };
+        let mut session =
+            Self { config, lines, out: VecDeque::new(), state, helo: String::new(), user: None, errors: 0, dialogue };
         session.send(greeting);
         session
     }

@@ -53,8 +53,10 @@ pub struct Stored {
 /// A message that was accepted, and where it goes: all of it at once, or not at all.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// The message as it is kept.
+    /// The message as it goes on.
     pub message: Vec<u8>,
+    /// Fields that stand before it in mailboxes (Return-Path, RFC 5321 4.4).
+    pub final_fields: Vec<u8>,
     /// The mailboxes that get it.
     pub mailboxes: Vec<String>,
     /// The sender, for what goes on to other servers; empty for bounces.
@@ -74,13 +76,11 @@ pub struct Queued {
     pub sender: String,
     /// When it came.
     pub created: Timestamp,
-    /// The message.
-    pub message: Vec<u8>,
     /// The recipients that are due, and how often each was tried.
     pub recipients: Vec<(String, u32)>,
 }
 
-/// One line of the queue, for people.
+/// One recipient of the queue, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     /// The message's number.
@@ -146,6 +146,10 @@ pub trait Store: Send + Sync + 'static {
     fn settle(&self, id: i64, settled: Vec<(String, Settled)>) -> Result<(), Error>;
     /// Everything that waits.
     fn waiting(&self) -> Result<Vec<Waiting>, Error>;
-    /// Makes everything due now.
-    fn retry_all(&self, now: Timestamp) -> Result<(), Error>;
+    /// A message of the queue.
+    fn queued(&self, id: i64) -> Result<Vec<u8>, Error>;
+    /// Makes one message of the queue due now, or all of them.
+    fn retry(&self, id: Option<i64>, now: Timestamp) -> Result<(), Error>;
+    /// Takes a message out of the queue; nobody is told.
+    fn drop_queued(&self, id: i64) -> Result<(), Error>;
 }

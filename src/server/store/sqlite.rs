@@ -274,40 +274,29 @@ impl Store for SqliteStore {
     }
 
     fn deliver(&self, delivery: Delivery) -> Result<(), Error> {
-        let Delivery { message, mailboxes, sender, elsewhere, at } = delivery;
-        let size = i64::try_from(message.len()).unwrap_or(i64::MAX);
-        let file = if message.len() > INLINE { Some(self.new_file(&message)?) } else { None };
-        let name = file.clone();
-        let done = self.write(move |c| {
-            let inline = if name.is_none() { Some(&message) } else { None };
-            c.prepare_cached("INSERT INTO bodies (size, inline, file) VALUES (?1, ?2, ?3)")
-                .and_then(|mut s| s.execute(params![size, inline, name]))
-                .map_err(from_sqlite)?;
-            let body = c.last_insert_rowid();
-            for mailbox in &mailboxes {
-                let next = "UPDATE users SET next_uid = next_uid + 1 WHERE address = ?1 RETURNING next_uid - 1";
-                let uid: Option<i64> = c
-                    .prepare_cached(next)
-                    .and_then(|mut s| s.query_row([mailbox], |row| row.get(0)).optional())
-                    .map_err(from_sqlite)?;
-                let uid = uid.ok_or_else(|| Error::NotFound(format!("the user {mailbox}")))?;
-                c.prepare_cached("INSERT INTO messages VALUES (?1, ?2, ?3, ?4)")
-                    .and_then(|mut s| s.execute(params![mailbox, uid, body, at.unix()]))
-                    .map_err(from_sqlite)?;
+        let Delivery { message, final_fields, mailboxes, sender, elsewhere, at } = delivery;
+        let kept = if mailboxes.is_empty() { None } else { Some(self.body([final_fields, message.clone()].concat())?) };
+        let queued = match if elsewhere.is_empty() { Ok(None) } else { self.body(message).map(Some) } {
+            Ok(queued) => queued,
+            Err(error) => {
+                kept.iter().for_each(|body| self.forget(body));
+                return Err(error);
             }
-            if !elsewhere.is_empty() {
-                let insert = "INSERT INTO queue (sender, body, created_at) VALUES (?1, ?2, ?3)";
-                c.execute(insert, params![sender, body, at.unix()]).map_err(from_sqlite)?;
-                let id = c.last_insert_rowid();
-                for address in &elsewhere {
-                    let insert = "INSERT OR IGNORE INTO queue_recipients (id, address, next_at) VALUES (?1, ?2, ?3)";
-                    c.execute(insert, params![id, address, at.unix()]).map_err(from_sqlite)?;
-                }
+        };
+        let names: Vec<Body> = kept.iter().chain(&queued).map(Body::without_bytes).collect();
+        let done = self.write(move |c| {
+            if let Some(body) = kept {
+                let body = insert_body(c, &body)?;
+                mailboxes.iter().try_for_each(|mailbox| insert_message(c, mailbox, body, at))?;
+            }
+            if let Some(body) = queued {
+                let body = insert_body(c, &body)?;
+                insert_queued(c, &sender, body, &elsewhere, at)?;
             }
             Ok(())
         });
-        if let (Err(_), Some(file)) = (&done, &file) {
-            self.blobs.remove(file);
+        if done.is_err() {
+            names.iter().for_each(|body| self.forget(body));
         }
         done
     }
@@ -323,14 +312,7 @@ impl Store for SqliteStore {
 
     fn message(&self, mailbox: &str, uid: i64) -> Result<Vec<u8>, Error> {
         let query = "SELECT b.inline, b.file FROM messages m JOIN bodies b ON b.id = m.body WHERE m.mailbox = ?1 AND m.uid = ?2";
-        let found: Option<(Option<Vec<u8>>, Option<String>)> = self.read(|c| {
-            c.prepare_cached(query)?.query_row(params![mailbox, uid], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-        })?;
-        match found {
-            Some((Some(inline), _)) => Ok(inline),
-            Some((None, Some(file))) => self.blobs.read(&file),
-            _ => Err(Error::NotFound(format!("message {uid} of {mailbox}"))),
-        }
+        self.read_body(query, params![mailbox, uid], &format!("message {uid} of {mailbox}"))
     }
 
     fn delete(&self, mailbox: &str, uids: &[i64]) -> Result<(), Error> {
@@ -350,29 +332,28 @@ impl Store for SqliteStore {
     }
 
     fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Queued>, Error> {
-        type Row = (i64, String, i64, Option<Vec<u8>>, Option<String>);
-        let query = "SELECT q.id, q.sender, q.created_at, b.inline, b.file FROM queue q JOIN bodies b ON b.id = q.body
-                     WHERE q.id IN (SELECT DISTINCT id FROM queue_recipients WHERE next_at <= ?1 ORDER BY next_at LIMIT ?2) ORDER BY q.id";
+        let query = "SELECT id, sender, created_at FROM queue
+                     WHERE id IN (SELECT DISTINCT id FROM queue_recipients WHERE next_at <= ?1 ORDER BY next_at LIMIT ?2) ORDER BY id";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows: Vec<Row> = self.read(|c| {
-            let row = |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?));
+        let rows: Vec<(i64, String, i64)> = self.read(|c| {
+            let row = |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?, r.get(2)?));
             c.prepare_cached(query)?.query_map(params![now.unix(), limit], row)?.collect()
         })?;
         let mut found = Vec::new();
-        for (id, sender, created, inline, file) in rows {
-            let message = match (inline, file) {
-                (Some(inline), _) => inline,
-                (None, Some(file)) => self.blobs.read(&file)?,
-                (None, None) => continue,
-            };
+        for (id, sender, created) in rows {
             let query = "SELECT address, attempts FROM queue_recipients WHERE id = ?1 AND next_at <= ?2 ORDER BY address";
             let recipients = self.read(|c| {
                 let row = |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?));
                 c.prepare_cached(query)?.query_map(params![id, now.unix()], row)?.collect()
             })?;
-            found.push(Queued { id, sender, created: Timestamp::from_unix(created), message, recipients });
+            found.push(Queued { id, sender, created: Timestamp::from_unix(created), recipients });
         }
         Ok(found)
+    }
+
+    fn queued(&self, id: i64) -> Result<Vec<u8>, Error> {
+        let query = "SELECT b.inline, b.file FROM queue q JOIN bodies b ON b.id = q.body WHERE q.id = ?1";
+        self.read_body(query, params![id], &format!("message {id} of the queue"))
     }
 
     fn settle(&self, id: i64, settled: Vec<(String, Settled)>) -> Result<(), Error> {
@@ -406,19 +387,107 @@ impl Store for SqliteStore {
         self.read(|c| c.prepare_cached(query)?.query_map([], row)?.collect())
     }
 
-    fn retry_all(&self, now: Timestamp) -> Result<(), Error> {
-        self.write(move |c| c.execute("UPDATE queue_recipients SET next_at = ?1", [now.unix()]).map(|_| ()).map_err(from_sqlite))
+    fn retry(&self, id: Option<i64>, now: Timestamp) -> Result<(), Error> {
+        self.write(move |c| {
+            let rows = match id {
+                None => {
+                    return c.execute("UPDATE queue_recipients SET next_at = ?1", [now.unix()]).map(|_| ()).map_err(from_sqlite);
+                }
+                Some(id) => c.execute("UPDATE queue_recipients SET next_at = ?1 WHERE id = ?2", [now.unix(), id]),
+            };
+            changed(rows.map_err(from_sqlite)?, &format!("message {} of the queue", id.unwrap_or_default()))
+        })
+    }
+
+    fn drop_queued(&self, id: i64) -> Result<(), Error> {
+        let files = self.write(move |c| {
+            c.execute("DELETE FROM queue_recipients WHERE id = ?1", [id]).map_err(from_sqlite)?;
+            let rows = c.execute("DELETE FROM queue WHERE id = ?1", [id]).map_err(from_sqlite)?;
+            changed(rows, &format!("message {id} of the queue"))?;
+            drop_bodies(c)
+        })?;
+        files.iter().for_each(|file| self.blobs.remove(file));
+        Ok(())
     }
 }
 
+/// A message on its way into the database: in its row, or in a file.
+#[derive(Debug)]
+enum Body {
+    Inline(Vec<u8>),
+    File { name: String, size: usize },
+}
+
+impl Body {
+    /// What is to be removed where the rest fails.
+    fn without_bytes(&self) -> Self {
+        match self {
+            Self::Inline(_) => Self::Inline(Vec::new()),
+            Self::File { name, size } => Self::File { name: name.clone(), size: *size },
+        }
+    }
+}
+
+fn insert_body(connection: &Connection, body: &Body) -> Result<i64, Error> {
+    let (size, inline, file) = match body {
+        Body::Inline(bytes) => (bytes.len(), Some(bytes), None),
+        Body::File { name, size } => (*size, None, Some(name)),
+    };
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    let mut insert =
+        connection.prepare_cached("INSERT INTO bodies (size, inline, file) VALUES (?1, ?2, ?3)").map_err(from_sqlite)?;
+    insert.execute(params![size, inline, file]).map_err(from_sqlite)?;
+    Ok(connection.last_insert_rowid())
+}
+
+fn insert_message(connection: &Connection, mailbox: &str, body: i64, at: Timestamp) -> Result<(), Error> {
+    let next = "UPDATE users SET next_uid = next_uid + 1 WHERE address = ?1 RETURNING next_uid - 1";
+    let uid: Option<i64> = connection
+        .prepare_cached(next)
+        .and_then(|mut s| s.query_row([mailbox], |row| row.get(0)).optional())
+        .map_err(from_sqlite)?;
+    let uid = uid.ok_or_else(|| Error::NotFound(format!("the user {mailbox}")))?;
+    let mut insert = connection.prepare_cached("INSERT INTO messages VALUES (?1, ?2, ?3, ?4)").map_err(from_sqlite)?;
+    insert.execute(params![mailbox, uid, body, at.unix()]).map(|_| ()).map_err(from_sqlite)
+}
+
+fn insert_queued(connection: &Connection, sender: &str, body: i64, elsewhere: &[String], at: Timestamp) -> Result<(), Error> {
+    let insert = "INSERT INTO queue (sender, body, created_at) VALUES (?1, ?2, ?3)";
+    connection.execute(insert, params![sender, body, at.unix()]).map_err(from_sqlite)?;
+    let id = connection.last_insert_rowid();
+    let insert = "INSERT OR IGNORE INTO queue_recipients (id, address, next_at) VALUES (?1, ?2, ?3)";
+    elsewhere
+        .iter()
+        .try_for_each(|address| connection.execute(insert, params![id, address, at.unix()]).map(|_| ()).map_err(from_sqlite))
+}
+
 impl SqliteStore {
-    /// Writes a message to a file of its own; a name is never shared, so that a file belongs to one row.
-    fn new_file(&self, message: &[u8]) -> Result<String, Error> {
+    /// A large message goes to a file of its own; a name is never shared, so that a file belongs to one row.
+    fn body(&self, message: Vec<u8>) -> Result<Body, Error> {
+        if message.len() <= INLINE {
+            return Ok(Body::Inline(message));
+        }
         let mut random = [0; 16];
         crate::keys::files::random_name(&mut random);
         let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.blobs.write(&name, message)?;
-        Ok(name)
+        self.blobs.write(&name, &message)?;
+        Ok(Body::File { name, size: message.len() })
+    }
+
+    fn forget(&self, body: &Body) {
+        if let Body::File { name, .. } = body {
+            self.blobs.remove(name);
+        }
+    }
+
+    fn read_body(&self, query: &str, parameters: impl rusqlite::Params, what: &str) -> Result<Vec<u8>, Error> {
+        let found: Option<(Option<Vec<u8>>, Option<String>)> =
+            self.read(|c| c.prepare_cached(query)?.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?))).optional())?;
+        match found {
+            Some((Some(inline), _)) => Ok(inline),
+            Some((None, Some(file))) => self.blobs.read(&file),
+            _ => Err(Error::NotFound(what.to_owned())),
+        }
     }
 }
 

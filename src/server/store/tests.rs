@@ -16,6 +16,7 @@ fn delivery(message: &[u8], mailboxes: &[&str]) -> Delivery {
     let mailboxes = mailboxes.iter().map(|m| (*m).to_owned()).collect();
     Delivery {
         message: message.to_vec(),
+        final_fields: Vec::new(),
         mailboxes,
         sender: "x@b.example".to_owned(),
         elsewhere: Vec::new(),
@@ -87,6 +88,16 @@ fn accounts_are_added_once_and_missed_when_removed() {
 }
 
 #[test]
+fn the_fields_of_final_delivery_stand_in_mailboxes_only() {
+    let (_folder, store) = store();
+    let elsewhere = vec!["p@c.example".to_owned()];
+    let final_fields = b"Return-Path: <x@b.example>\r\n".to_vec();
+    store.deliver(Delivery { elsewhere, final_fields, ..delivery(b"body", &["jane@a.example"]) }).expect("kept");
+    assert_eq!(store.message("jane@a.example", 1).expect("read"), b"Return-Path: <x@b.example>\r\nbody");
+    assert_eq!(store.queued(1).expect("read"), b"body");
+}
+
+#[test]
 fn the_queue_gives_what_is_due_and_forgets_a_message_with_its_last_recipient() {
     let (folder, store) = store();
     let elsewhere = vec!["p@c.example".to_owned(), "q@d.example".to_owned()];
@@ -94,7 +105,8 @@ fn the_queue_gives_what_is_due_and_forgets_a_message_with_its_last_recipient() {
     let at = Timestamp::from_unix(10);
     let due = store.due(at, 10).expect("read");
     let [one] = due.as_slice() else { panic!("one message is due") };
-    assert_eq!((one.message.len(), one.recipients.len(), one.sender.as_str()), (100_000, 2, "x@b.example"));
+    assert_eq!((one.recipients.len(), one.sender.as_str()), (2, "x@b.example"));
+    assert_eq!(store.queued(one.id).expect("read").len(), 100_000);
     let later = Settled::Later(Timestamp::from_unix(100), "450 busy".to_owned());
     store.settle(one.id, vec![("p@c.example".to_owned(), Settled::Gone), ("q@d.example".to_owned(), later)]).expect("settled");
     assert!(store.due(Timestamp::from_unix(99), 10).expect("read").is_empty());
@@ -102,6 +114,9 @@ fn the_queue_gives_what_is_due_and_forgets_a_message_with_its_last_recipient() {
     assert_eq!(waiting.first().map(|w| (w.attempts, w.error.as_str())), Some((1, "450 busy")));
     store.delete("jane@a.example", &[1]).expect("deleted");
     assert_eq!(walk(&folder.path().join("messages")), 1);
+    store.retry(Some(one.id), at).expect("it is there");
+    assert_eq!(store.due(at, 10).expect("read").len(), 1);
+    assert!(matches!(store.drop_queued(one.id + 1), Err(Error::NotFound(_))));
     store.settle(one.id, vec![("q@d.example".to_owned(), Settled::Gone)]).expect("settled");
     assert_eq!((store.waiting().expect("read").len(), walk(&folder.path().join("messages"))), (0, 0));
 }

@@ -1,4 +1,10 @@
-//! `sealpost up`, `serve`, `domain`, `user`, `alias`: the mail server of a home.
+//! `sealpost serve`, `domain`, `user`, `alias`: the mail server of a home.
+
+mod client;
+mod fetch;
+mod monitor;
+mod send;
+mod up;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,17 +12,14 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use sealpost::asn1::pem;
-use sealpost::ca::{ServerProfile, store::Store as CaStore};
-use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::crypto::random::Random;
-use sealpost::keys::files;
+use sealpost::proto::smtp::Credentials;
 use sealpost::secret::Secret;
 use sealpost::server::accounts::Accounts;
+use sealpost::server::config::Hop;
 use sealpost::server::store::{Error as StoreError, SqliteStore};
-use sealpost::server::{self, Config};
+use sealpost::server::{self, Config, Service};
 
-use crate::cli::ca::open_store;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, on_file};
 use crate::cli::{output, report};
@@ -25,7 +28,7 @@ use crate::cli::{output, report};
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServiceVerb {
     /// Set up a mail server in the home: CA, TLS, domains, users, configuration
-    Up(UpArgs),
+    Up(up::UpArgs),
     /// Run the mail server
     Serve(ServeArgs),
     /// The domains of the server
@@ -43,24 +46,19 @@ pub(crate) enum ServiceVerb {
         #[command(subcommand)]
         verb: AliasVerb,
     },
-}
-
-/// Set up a mail server in the home
-#[derive(Debug, Args)]
-#[command(before_help = "\
-Examples:
-  sealpost up --domain a.example --user jane --user joe       passwords are made and printed once
-  sealpost up --domain a.example --user jane --passphrase-file pw")]
-pub(crate) struct UpArgs {
-    /// A domain of ours
-    #[arg(long = "domain", value_name = "DOMAIN", default_value = "localhost")]
-    domains: Vec<String>,
-    /// A user of the first domain
-    #[arg(long = "user", value_name = "LOCAL")]
-    users: Vec<String>,
-    /// Add N to every port
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    port_offset: u16,
+    /// The mail that waits for other servers
+    Queue {
+        #[command(subcommand)]
+        verb: monitor::QueueVerb,
+    },
+    /// The state of the running server
+    Status,
+    /// Show what is said on every connection of the running server, with secrets masked
+    Trace(monitor::TraceArgs),
+    /// Hand a message to a mail server
+    Send(send::SendArgs),
+    /// Fetch the messages of a mailbox by POP3
+    Fetch(fetch::FetchArgs),
 }
 
 /// Run the mail server
@@ -139,68 +137,17 @@ pub(crate) enum AliasVerb {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, verb: ServiceVerb) -> Result<Exit, Failure> {
     match verb {
-        ServiceVerb::Up(args) => up(context, &args),
+        ServiceVerb::Up(args) => up::run(context, &args),
         ServiceVerb::Serve(args) => serve(context, &args),
         ServiceVerb::Domain { verb } => domain(context, verb),
         ServiceVerb::User { verb } => user(context, verb),
         ServiceVerb::Alias { verb } => alias(context, verb),
+        ServiceVerb::Queue { verb } => monitor::queue(context, &verb),
+        ServiceVerb::Status => monitor::status(context),
+        ServiceVerb::Trace(args) => monitor::trace(context, &args),
+        ServiceVerb::Send(args) => send::run(context, &args),
+        ServiceVerb::Fetch(args) => fetch::run(context, &args),
     }
-}
-
-fn up(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
-    let home = context.open_home()?;
-    let config = context.home_path().join("sealpost.toml");
-    if config.exists() {
-        return Err(Failure::usage(format!("{} is there already – this home has a server", config.display()))
-            .hint("run it with `sealpost serve`, or choose another home with --home DIR"));
-    }
-    let first = args.domains.first().cloned().unwrap_or_default();
-    let hostname = if first == "localhost" { first.clone() } else { format!("mail.{first}") };
-    if !CaStore::exists(&home.ca_folder()) {
-        let no_domains: &[String] = &[];
-        let domains = if first == "localhost" { no_domains } else { &args.domains };
-        let passphrase = context.passphrase.given()?.into_iter().next();
-        let created = CaStore::create(
-            &home.ca_folder(),
-            (&first, domains),
-            KeyAlgorithm::P256,
-            passphrase.as_ref(),
-            context.now,
-            &mut context.random(),
-        );
-        let store = created.map_err(Failure::refused)?;
-        home.add_trust(store.authority().root()).map_err(Failure::io)?;
-        home.add_intermediate(store.authority().issuing()).map_err(Failure::io)?;
-        eprintln!("made: a certificate authority ({})", report::safe(&store.authority().root().to_string()));
-    }
-    let store = open_store(context)?;
-    let mut hosts = vec![hostname.clone(), "localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    hosts.dedup();
-    let profile = ServerProfile { hosts, days: 397 };
-    let identity =
-        store.new_server(&profile, KeyAlgorithm::P256, context.now, &mut context.random()).map_err(Failure::refused)?;
-    let tls = context.home_path().join("tls");
-    files::make_folder(&tls).map_err(Failure::io)?;
-    let chain = [identity.certificate(), store.authority().servers()].map(|c| pem::encode("CERTIFICATE", c.der())).concat();
-    files::write(&tls.join("certificate.pem"), chain.as_bytes()).map_err(Failure::io)?;
-    files::write(&tls.join("key.pem"), pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8().expose()).as_bytes())
-        .map_err(Failure::io)?;
-    eprintln!("made: a TLS certificate for {hostname}");
-    let accounts = accounts_in(&context.home_path().join("mail"))?;
-    for domain in &args.domains {
-        exists_is_fine(accounts.store().add_domain(&domain.to_lowercase()))?;
-    }
-    for user in &args.users {
-        let address = if user.contains('@') { user.clone() } else { format!("{user}@{first}") };
-        add_user(context, &accounts, &address)?;
-    }
-    files::write(&config, Config::template(&hostname, args.port_offset).as_bytes()).map_err(Failure::io)?;
-    eprintln!("made: {} – run it with `sealpost serve`", config.display());
-    if context.json {
-        context
-            .print_json(&json!({ "schema": "sealpost.up/1", "hostname": hostname, "config": config.display().to_string() }))?;
-    }
-    Ok(Exit::Good)
 }
 
 fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
@@ -214,12 +161,24 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
     runtime.block_on(async {
         let running = server::start(config).await.map_err(Failure::io)?;
         for (service, address) in running.addresses() {
-            output::stdout(format!("{service:?} on {address}\n").as_bytes())?;
+            output::stdout(format!("{} on {address}\n", service.name()).as_bytes())?;
         }
         output::stdout(b"ready\n")?;
+        let mut events = running.tracer().listen();
+        let log = tokio::spawn(async move {
+            use tokio::sync::broadcast::error::RecvError;
+            loop {
+                match events.recv().await {
+                    Ok(event) if event.service == "note" => eprintln!("{}  {}", event.at, report::safe(&event.text)),
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => break,
+                }
+            }
+        });
         wait_for_signal().await;
         eprintln!("stopping");
         running.stop().await;
+        log.abort();
         Ok(Exit::Good)
     })
 }
@@ -249,27 +208,47 @@ fn read_config(context: &Context, file: Option<&Path>) -> Result<Config, Failure
     })
 }
 
-fn accounts_in(data: &Path) -> Result<Accounts, Failure> {
+/// Where the home's server is reached for a service.
+pub(crate) fn own(context: &Context, service: Service) -> Result<Hop, Failure> {
+    let config = read_config(context, None)?;
+    let address = config.listeners.iter().find(|(known, _)| *known == service).map(|(_, address)| *address);
+    let address = address.ok_or_else(|| Failure::usage(format!("the server of this home does not serve {}", service.name())))?;
+    // the certificate of `up` is good for the name, and for the loopback addresses
+    let host = if address.ip().is_loopback() { "localhost".to_owned() } else { config.hostname };
+    Ok(Hop { host, port: address.port() })
+}
+
+/// Where the home's server keeps its data.
+pub(crate) fn data(context: &Context) -> Result<PathBuf, Failure> {
+    Ok(read_config(context, None)?.data)
+}
+
+/// A user with the password of the options or a prompt.
+pub(crate) fn credentials(context: &Context, user: Option<&str>) -> Result<Option<Credentials>, Failure> {
+    let Some(user) = user else { return Ok(None) };
+    let what = format!("the mailbox {user}");
+    let password = context.passphrase.to_unlock(&what)?.ok_or_else(|| {
+        Failure::usage(format!("no password for {what} was given"))
+            .hint("give it with --passphrase-file FILE or --passphrase-fd N")
+    })?;
+    Ok(Some(Credentials { user: user.to_owned(), password }))
+}
+
+pub(crate) fn accounts_in(data: &Path) -> Result<Accounts, Failure> {
     let store = SqliteStore::open(data).map_err(from_store)?;
     Accounts::new(Arc::new(store)).map_err(from_store)
 }
 
 /// The accounts of the home's server.
-fn accounts(context: &Context) -> Result<Accounts, Failure> {
+pub(crate) fn accounts(context: &Context) -> Result<Accounts, Failure> {
     accounts_in(&read_config(context, None)?.data)
 }
 
-fn from_store(error: StoreError) -> Failure {
+/// What an error of the store means for the command line.
+pub(crate) fn from_store(error: StoreError) -> Failure {
     match error {
         StoreError::NotFound(_) | StoreError::Exists(_) => Failure::usage(error),
         other => Failure::io(other),
-    }
-}
-
-fn exists_is_fine(result: Result<(), StoreError>) -> Result<(), Failure> {
-    match result {
-        Err(StoreError::Exists(_)) => Ok(()),
-        other => other.map_err(from_store),
     }
 }
 
@@ -286,7 +265,7 @@ fn domain(context: &Context, verb: DomainVerb) -> Result<Exit, Failure> {
 fn user(context: &Context, verb: UserVerb) -> Result<Exit, Failure> {
     let accounts = accounts(context)?;
     match verb {
-        UserVerb::Add { address } => add_user(context, &accounts, &address)?,
+        UserVerb::Add { address } => drop(add_user(context, &accounts, &address)?),
         UserVerb::Passwd { address } => {
             let password = password(context, &address)?;
             accounts.set_password(&address, &password).map_err(from_store)?;
@@ -318,11 +297,12 @@ fn alias(context: &Context, verb: AliasVerb) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-fn add_user(context: &Context, accounts: &Accounts, address: &str) -> Result<(), Failure> {
+/// Adds a user; gives his password.
+pub(crate) fn add_user(context: &Context, accounts: &Accounts, address: &str) -> Result<Secret<Vec<u8>>, Failure> {
     let password = password(context, address)?;
     accounts.add_user(address, &password).map_err(from_store)?;
     eprintln!("user: {}", report::safe(address));
-    Ok(())
+    Ok(password)
 }
 
 /// The password of the options or of a prompt; else one is made and printed, this once.

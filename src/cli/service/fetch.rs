@@ -1,0 +1,166 @@
+//! `sealpost fetch`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::json;
+
+use sealpost::proto::pop3::Credentials;
+use sealpost::proto::pop3::client::{Afterwards, Client, ClientStep, Error, Secure};
+use sealpost::server::Service;
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure, on_file};
+use crate::cli::service::client::{self, ClientArgs, Server, TlsStart};
+use crate::cli::{output, service};
+
+/// Fetch the messages of a mailbox by POP3
+#[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
+  sealpost fetch --user joe@a.example -o inbox                         from the home's own server
+  sealpost fetch --from mail.a.example:110 --user joe@a.example -o inbox --delete --passphrase-file pw
+  sealpost fetch --user joe@a.example -o inbox --wait 30               until something is there, 30 seconds at most")]
+pub(crate) struct FetchArgs {
+    /// The server (default: the POP3 service of this home)
+    #[arg(long, value_name = "HOST:PORT")]
+    from: Option<String>,
+    /// Write each message to a file of its own in DIR (made if need be); those that are there already are not fetched again
+    #[arg(short = 'o', long = "output", value_name = "DIR", default_value = ".")]
+    output: PathBuf,
+    /// Delete what was fetched from the server, once it is on disk here
+    #[arg(long)]
+    delete: bool,
+    /// Ask again until there is a new message, this many seconds at most
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Exit, Failure> {
+    let hop = match &args.from {
+        Some(from) => client::hop("--from", from, 110)?,
+        None => service::own(context, Service::Pop3).map_err(|failure| failure.hint("name the server with --from HOST:PORT"))?,
+    };
+    if args.client.tls == TlsStart::None {
+        return Err(Failure::usage("a mailbox is opened with a password, and a password is sent under TLS only"));
+    }
+    let credentials = service::credentials(context, args.client.user.as_deref())?
+        .ok_or_else(|| Failure::usage("whose mailbox?").hint("name the user with --user USER"))?;
+    std::fs::create_dir_all(&args.output).map_err(on_file("make", &args.output))?;
+    let afterwards = if args.delete { Afterwards::Delete } else { Afterwards::Keep };
+    let server = Server::new(context, hop, &args.client)?;
+    let begin = Instant::now();
+    let files = loop {
+        let mut folder = Folder { path: &args.output, afterwards, files: Vec::new() };
+        fetch(&server, &credentials, context.limits.message_bytes, &mut folder)?;
+        if !folder.files.is_empty() || begin.elapsed() >= Duration::from_secs(args.wait) {
+            break folder.files;
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    };
+    if context.json {
+        let messages: Vec<_> =
+            files.iter().map(|(uid, path)| json!({ "uid": uid, "file": path.display().to_string() })).collect();
+        context.print_json(&json!({ "schema": "sealpost.fetch/1", "messages": messages }))?;
+    } else {
+        files.iter().try_for_each(|(_, path)| output::stdout(format!("{}\n", path.display()).as_bytes()))?;
+    }
+    eprintln!("{} new messages of {}", files.len(), credentials.user);
+    Ok(Exit::Good)
+}
+
+/// Where fetched messages go.
+pub(crate) trait Inbox {
+    /// Whether a message is wanted.
+    fn wants(&self, uid: &str) -> bool;
+    /// Has the message on disk when this returns; says what becomes of it on the server.
+    fn keep(&mut self, uid: String, message: &[u8]) -> Result<Afterwards, Failure>;
+}
+
+/// A folder with a file for each message.
+struct Folder<'a> {
+    path: &'a Path,
+    afterwards: Afterwards,
+    files: Vec<(String, PathBuf)>,
+}
+
+impl Inbox for Folder<'_> {
+    fn wants(&self, uid: &str) -> bool {
+        !self.path.join(file_name(uid)).exists()
+    }
+
+    fn keep(&mut self, uid: String, message: &[u8]) -> Result<Afterwards, Failure> {
+        let path = self.path.join(file_name(&uid));
+        output::write_file(&path, message, false)?;
+        self.files.push((uid, path));
+        Ok(self.afterwards)
+    }
+}
+
+/// Fetches the messages that the inbox wants.
+pub(crate) fn fetch(server: &Server, credentials: &Credentials, max_message: u64, inbox: &mut dyn Inbox) -> Result<(), Failure> {
+    let (mut connection, is_secure) = server.connect()?;
+    let secure = if is_secure { Secure::Already } else { Secure::NotYet };
+    let mut client = Client::new(credentials.clone(), secure, max_message);
+    loop {
+        connection.show(&client.spoken());
+        let went = match client.step() {
+            ClientStep::Send(bytes) => connection.send(&bytes),
+            ClientStep::StartTls => {
+                connection.start_tls()?;
+                client.tls_started();
+                Ok(())
+            }
+            ClientStep::Wait => connection.receive().map(|bytes| client.receive(&bytes)),
+            ClientStep::Choose(uids) => {
+                let wanted: Vec<String> = uids.into_iter().filter(|uid| inbox.wants(uid)).collect();
+                client.choose(&wanted);
+                Ok(())
+            }
+            ClientStep::Message(uid, message) => {
+                client.received(inbox.keep(uid, &message)?);
+                Ok(())
+            }
+            ClientStep::Done(ended) => {
+                return ended.map_err(|error| match error {
+                    Error::TooLarge(_) => Failure::refused(format!("limit reached: message bytes – {error}")),
+                    other => Failure::io(other),
+                });
+            }
+        };
+        if let Err(why) = went {
+            client.disconnected(&why);
+        }
+    }
+}
+
+/// A message's name on the server as a file name: letters, digits, `-`, `_` and `.` inside; everything else as `=` and hex.
+fn file_name(uid: &str) -> PathBuf {
+    let mut name = String::new();
+    for byte in uid.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(char::from(byte)),
+            b'.' if !name.is_empty() => name.push('.'),
+            other => name.push_str(&format!("={other:02x}")),
+        }
+    }
+    Path::new(&name).with_file_name(format!("{name}.eml"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_a_server_leaves_the_folder() {
+        for (uid, name) in
+            [("m1", "m1.eml"), ("../x", "=2e.=2fx.eml"), ("/etc", "=2fetc.eml"), (".a", "=2ea.eml"), ("a.b", "a.b.eml")]
+        {
+            assert_eq!(file_name(uid), Path::new(name), "{uid}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `sealpost send`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use sealpost::crypto::random::Random;
+use sealpost::mime::submission::Submission;
+use sealpost::proto::smtp::Credentials;
+use sealpost::proto::smtp::client::{Client, ClientStep, Outcome, Outgoing, TlsWish};
+use sealpost::server::Service;
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::input::Source;
+use crate::cli::service::client::{self, ClientArgs, Server, TlsStart};
+use crate::cli::{report, service};
+
+/// Hand a message to a mail server
+#[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
+  sealpost send sealed.eml --user jane@a.example                       to the home's own server, by submission
+  sealpost send sealed.eml --via mail.a.example:587 --user jane@a.example --passphrase-file pw
+  sealpost send letter.eml --via mail.b.example:25 --dialogue          without a login, and show what is said")]
+pub(crate) struct SendArgs {
+    /// The message (default: standard input)
+    #[arg(value_name = "MSG")]
+    message: Option<PathBuf>,
+    /// The server (default: the submission service of this home)
+    #[arg(long, value_name = "HOST:PORT")]
+    via: Option<String>,
+    /// Send to this address (default: those of To, Cc and Bcc)
+    #[arg(long = "to", value_name = "ADDR")]
+    to: Vec<String>,
+    /// The envelope's sender, where bounces go (default: that of Sender or From)
+    #[arg(long, value_name = "ADDR")]
+    from: Option<String>,
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
+    let message = Source(args.message.clone()).read(&context.limits)?;
+    let hop = match &args.via {
+        Some(via) => client::hop("--via", via, 587)?,
+        None => service::own(context, Service::Submission)
+            .map_err(|failure| failure.hint("say where to send it with --via HOST:PORT"))?,
+    };
+    let mut unique = [0; 16];
+    context.random().fill(&mut unique);
+    let unique: String = unique.iter().map(|byte| format!("{byte:02x}")).collect();
+    let submission = Submission::of(&message, context.now, &format!("{unique}@sealpost"), &context.limits);
+    let submission = submission.map_err(|e| Failure::refused(format!("the message cannot be sent – {e}")))?;
+    let sender =
+        args.from.clone().or(submission.sender).ok_or_else(|| {
+            Failure::usage("the message has no From field").hint("add one, or name the sender with --from ADDR")
+        })?;
+    let recipients = if args.to.is_empty() { submission.recipients } else { args.to.clone() };
+    if recipients.is_empty() {
+        return Err(Failure::usage("the message names no recipient").hint("add a To field, or name them with --to ADDR"));
+    }
+    let credentials = service::credentials(context, args.client.user.as_deref())?;
+    let outgoing = Outgoing { sender, recipients, message: submission.message };
+    let outcomes = send(&Server::new(context, hop, &args.client)?, credentials, outgoing)?;
+    let mut exit = Exit::Good;
+    for (address, outcome) in &outcomes {
+        let (what, reply) = words(outcome);
+        if what != "accepted" {
+            exit = Exit::Io;
+        }
+        eprintln!("{}: {what} – {}", report::safe(address), report::safe(reply));
+    }
+    if context.json {
+        let recipients: Vec<_> = outcomes
+            .iter()
+            .map(|(address, outcome)| json!({ "address": address, "status": words(outcome).0, "reply": words(outcome).1 }))
+            .collect();
+        context.print_json(&json!({ "schema": "sealpost.send/1", "exit": exit.code(), "recipients": recipients }))?;
+    }
+    Ok(exit)
+}
+
+fn words(outcome: &Outcome) -> (&'static str, &str) {
+    match outcome {
+        Outcome::Delivered(reply) => ("accepted", reply),
+        Outcome::Temporary(reply) => ("not now", reply),
+        Outcome::Permanent(reply) => ("refused", reply),
+    }
+}
+
+/// Hands a message to a server; each recipient with what became of it.
+pub(crate) fn send(
+    server: &Server,
+    credentials: Option<Credentials>,
+    outgoing: Outgoing,
+) -> Result<Vec<(String, Outcome)>, Failure> {
+    let (mut connection, is_secure) = server.connect()?;
+    let wish = match server.tls {
+        _ if is_secure => TlsWish::Active,
+        TlsStart::None => TlsWish::Without,
+        _ => TlsWish::Required,
+    };
+    let helo = outgoing.sender.rsplit_once('@').map_or("localhost", |(_, domain)| domain).to_owned();
+    let mut client = Client::new(&helo, wish, credentials, outgoing);
+    loop {
+        connection.show(&client.spoken());
+        let went = match client.step() {
+            ClientStep::Send(bytes) => connection.send(&bytes),
+            ClientStep::StartTls => {
+                connection.start_tls()?;
+                client.tls_started();
+                Ok(())
+            }
+            ClientStep::Wait => connection.receive().map(|bytes| client.receive(&bytes)),
+            ClientStep::Done(outcomes) => return Ok(outcomes),
+        };
+        if let Err(why) = went {
+            client.disconnected(&why);
+        }
+    }
+}
