@@ -37,7 +37,7 @@ enum Verb {
         /// The organisation
         #[arg(long)]
         name: String,
-        /// Vouch for mail of this domain (and those given with more --domain) only
+        /// Vouch for mail of this domain (and those given with more --domain) only; gpgsm reads no certificates below such a CA
         #[arg(long = "domain", value_name = "DOMAIN")]
         domains: Vec<String>,
         /// The kind of the CAs' keys

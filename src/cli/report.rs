@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use sealpost::smime::{
-    EncryptedLayer, Finding, Form, Layer, Outcome, Severity, SignatureStatus, SignedLayer, SignerVerdict, Verdict,
+    EncryptedKind, EncryptedLayer, Finding, Form, Layer, Outcome, Severity, SignatureStatus, SignedLayer, SignerVerdict, Verdict,
 };
 
 use crate::cli::failure::Exit;
@@ -134,7 +134,13 @@ fn print_signed(signed: &SignedLayer) {
 }
 
 fn print_encrypted(encrypted: &EncryptedLayer) {
-    let proof = if encrypted.authenticated { "its tag fits" } else { "no tag" };
+    let is_read = encrypted.recipients.iter().any(|recipient| recipient.used);
+    let proof = match (encrypted.kind, encrypted.authenticated) {
+        (_, true) => "its tag fits",
+        (_, false) if !is_read => "not decrypted",
+        (EncryptedKind::AuthEnveloped, false) => "its tag does not fit",
+        (EncryptedKind::Enveloped, false) => "without a tag",
+    };
     eprintln!("encrypted with {} ({proof})", if encrypted.cipher.is_empty() { "an unknown cipher" } else { &encrypted.cipher });
     for recipient in &encrypted.recipients {
         let who = if recipient.addresses.is_empty() { recipient.id.clone() } else { recipient.addresses.join(", ") };

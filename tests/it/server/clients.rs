@@ -1,0 +1,165 @@
+//! Clients of others drive the server.
+
+use std::fs;
+
+use super::Served;
+use crate::support;
+
+#[test]
+fn curl_sends_and_fetches_under_every_form_of_tls() {
+    if !support::peer("curl") {
+        return;
+    }
+    let served = Served::new();
+    let root = served.path("root.pem");
+    let letter = served.path("letter");
+    fs::write(&letter, "From: jane@a.example\r\nTo: joe@a.example\r\nSubject: hi\r\n\r\n.dot\r\n").expect("written");
+    let curl = |args: &[&str]| support::run("curl", &[&["-sS", "--cacert", &root], args].concat(), b"");
+    let send = ["--mail-from", "jane@a.example", "--mail-rcpt", "joe@a.example", "-u", "jane@a.example:secret", "-T", &letter];
+    for (url, more) in [
+        (format!("smtp://localhost:{}", served.port("submission")), "--ssl-reqd"),
+        (format!("smtps://localhost:{}", served.port("submissions")), "-s"),
+    ] {
+        let (code, _, talk) = curl(&[&[url.as_str(), more], &send[..]].concat());
+        assert_eq!(code, 0, "{url}: {talk}");
+    }
+    for (url, more) in [
+        (format!("pop3://localhost:{}/1", served.port("pop3")), "--ssl-reqd"),
+        (format!("pop3s://localhost:{}/2", served.port("pop3s")), "-s"),
+    ] {
+        let (code, message, talk) = curl(&[&url, more, "-u", "joe@a.example:secret"]);
+        assert_eq!(code, 0, "{url}: {talk}");
+        let message = String::from_utf8(message).expect("ASCII");
+        assert!(
+            message.starts_with("Return-Path: <jane@a.example>\r\nReceived: ") && message.ends_with("\r\n\r\n.dot\r\n"),
+            "{message}"
+        );
+    }
+    let url = format!("pop3s://localhost:{}/", served.port("pop3s"));
+    assert_ne!(curl(&[&url, "-u", "joe@a.example:wrong"]).0, 0);
+    let plain = format!("smtp://localhost:{}", served.port("submission"));
+    assert_ne!(curl(&[&[plain.as_str()], &send[..]].concat()).0, 0, "a password without TLS");
+}
+
+#[test]
+fn nobody_relays_and_nobody_writes_as_another() {
+    if !support::peer("swaks") {
+        return;
+    }
+    let served = Served::new();
+    let swaks = |port: u16, args: &str| {
+        let server = format!("localhost:{port}");
+        let all: Vec<&str> = ["--server", &server].into_iter().chain(args.split_whitespace()).collect();
+        support::run("swaks", &all, b"").0
+    };
+    let (relay, submission) = (served.port("smtp"), served.port("submission"));
+    assert_eq!(swaks(relay, "--from x@b.example --to joe@a.example"), 0);
+    assert_ne!(swaks(relay, "--from x@b.example --to y@c.example"), 0);
+    assert_ne!(swaks(relay, "--from x@b.example --to nobody@a.example"), 0);
+    for mechanism in ["PLAIN", "LOGIN"] {
+        let login = format!("--tls --auth {mechanism} --auth-user jane@a.example --auth-password secret");
+        assert_eq!(swaks(submission, &format!("{login} --from jane@a.example --to joe@a.example")), 0, "{mechanism}");
+        assert_ne!(swaks(submission, &format!("{login} --from joe@a.example --to joe@a.example")), 0);
+        assert_ne!(swaks(submission, &format!("{login} --from jane@a.example --h-From joe@a.example --to joe@a.example")), 0);
+    }
+    assert_ne!(swaks(submission, "--tls --from jane@a.example --to joe@a.example"), 0);
+    assert_eq!(served.mailbox("joe@a.example"), 3);
+}
+
+#[test]
+fn openssl_sees_a_clean_handshake() {
+    if !support::peer("openssl") {
+        return;
+    }
+    let served = Served::new();
+    for (protocol, service) in [("smtp", "smtp"), ("smtp", "submission"), ("pop3", "pop3")] {
+        for version in ["-tls1_2", "-tls1_3"] {
+            let (address, root) = (format!("localhost:{}", served.port(service)), served.path("root.pem"));
+            let args =
+                ["s_client", "-starttls", protocol, "-connect", &address, "-CAfile", &root, "-verify_return_error", version];
+            let (code, out, talk) = support::run("openssl", &args, b"QUIT\r\n");
+            assert_eq!(code, 0, "{service} {version}: {talk}");
+            assert!(String::from_utf8_lossy(&out).contains("Verify return code: 0 (ok)"), "{service} {version}");
+        }
+    }
+}
+
+#[test]
+fn python_fetches_deletes_and_finds_the_rest() {
+    if !support::peer("python3") {
+        return;
+    }
+    let served = Served::new();
+    let script = format!(
+        "import poplib, smtplib, ssl\n\
+         c = ssl.create_default_context(cafile='{root}')\n\
+         for n in range(3):\n    s = smtplib.SMTP('localhost', {submission}); s.starttls(context=c); s.login('jane@a.example', 'secret')\n    \
+         s.sendmail('jane@a.example', ['joe@a.example'], 'From: jane@a.example\\n\\nmessage %d\\n' % n); s.quit()\n\
+         p = poplib.POP3('localhost', {pop3}); p.stls(context=c); p.user('joe@a.example'); p.pass_('secret')\n\
+         assert p.stat()[0] == 3\nfirst = p.uidl()[1]\np.dele(2); p.quit()\n\
+         p = poplib.POP3_SSL('localhost', {pop3s}, context=c); p.user('joe@a.example'); p.pass_('secret')\n\
+         left = p.uidl()[1]\nassert [u.split()[1] for u in left] == [first[0].split()[1], first[2].split()[1]], left\n\
+         assert p.top(1, 0)[1][-1] == b'' and p.retr(2)[1][-1] == b'message 2'\np.rset(); p.quit()\n",
+        root = served.path("root.pem"),
+        submission = served.port("submission"),
+        pop3 = served.port("pop3"),
+        pop3s = served.port("pop3s"),
+    );
+    let (code, _, talk) = support::run("python3", &["-c", &script], b"");
+    assert_eq!(code, 0, "{talk}");
+}
+
+#[test]
+fn msmtp_sends_and_mpop_and_fetchmail_fetch() {
+    if !["msmtp", "mpop", "fetchmail"].into_iter().all(support::peer) {
+        return;
+    }
+    let served = Served::new();
+    let (root, submission, pop3s) = (served.path("root.pem"), served.port("submission").to_string(), served.port("pop3s"));
+    let letter = b"From: jane@a.example\nTo: joe@a.example\nSubject: by msmtp\n\n.dot\nend\n";
+    for _ in 0..2 {
+        let server = ["--file=/dev/null", "--host=localhost", "--port", &submission, "--from=jane@a.example"];
+        let login = ["--auth=plain", "--user=jane@a.example", "--passwordeval=echo secret"];
+        let tls = ["--tls=on", "--tls-starttls=on", "--tls-trust-file", &root];
+        let (code, _, talk) = support::run("msmtp", &[&server[..], &login, &tls, &["joe@a.example"]].concat(), letter);
+        assert_eq!(code, 0, "{talk}");
+    }
+    let mbox = served.path("mpop.mbox");
+    fs::write(&mbox, "").expect("written");
+    let config = format!(
+        "account default\nhost localhost\nport {}\nuser joe@a.example\npasswordeval echo secret\ntls on\ntls_starttls on\n\
+         tls_trust_file {root}\ndelivery mbox {mbox}\nuidls_file {}\nkeep on\n",
+        served.port("pop3"),
+        served.path("uidls")
+    );
+    let file = served.path("mpoprc");
+    fs::write(&file, config).expect("written");
+    private(&file);
+    let (code, _, talk) = support::run("mpop", &["--file", &file], b"");
+    assert_eq!(code, 0, "{talk}");
+    let fetched = fs::read_to_string(&mbox).expect("a mailbox");
+    assert_eq!(fetched.matches("\n.dot\nend\n").count(), 2, "{fetched}");
+    // fetchmail fetches under TLS from the start, and deletes
+    let (file, out) = (served.path("fetchmailrc"), served.path("fetchmail.out"));
+    let config = format!(
+        "poll localhost protocol pop3 service {pop3s} uidl\n  user \"joe@a.example\" password \"secret\" ssl sslcertck \
+         sslcertfile {root} nokeep mda \"cat >> {out}\"\n"
+    );
+    fs::write(&file, config).expect("written");
+    private(&file);
+    let home = served.path("");
+    let run = std::process::Command::new("fetchmail")
+        .args(["-f", &file, "--nodetach", "--nosyslog", "--idfile", &served.path("ids"), "--pidfile", &served.path("pid")])
+        .env("HOME", &home)
+        .env("FETCHMAILHOME", &home)
+        .output()
+        .expect("fetchmail starts");
+    assert!(run.status.success(), "{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert_eq!(fs::read_to_string(&out).expect("mail").matches("Subject: by msmtp").count(), 2);
+    assert_eq!(served.mailbox("joe@a.example"), 0);
+}
+
+fn private(file: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).expect("it is ours");
+}

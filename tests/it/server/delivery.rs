@@ -1,0 +1,251 @@
+//! Mail for others: to the next server, later, or back to the sender.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::process::{Command, Stdio};
+
+use super::Served;
+use crate::support;
+
+/// jane@a.example, whose mail for these domains goes to these ports.
+fn sender(routes: &[(&str, u16)]) -> Served {
+    let lines: String = routes.iter().map(|(domain, port)| format!("\"{domain}\" = \"127.0.0.1:{port}\"\n")).collect();
+    Served::of("a.example", &["jane"], |text| text.replace("[routes]\n", &format!("[routes]\n{lines}")))
+}
+
+fn letter(to: &str) -> String {
+    format!("From: jane@a.example\nTo: {to}\nSubject: hi\n\nA letter.\n.dot\n")
+}
+
+/// Waits until a command of the program says this; gives all that it said.
+fn until(served: &Served, args: &[&str], wanted: impl Fn(&str) -> bool) -> String {
+    let begin = std::time::Instant::now();
+    loop {
+        let (out, _) = served.run(args);
+        if wanted(&out) {
+            return out;
+        }
+        assert!(begin.elapsed().as_secs() < 60, "it says {out}");
+    }
+}
+
+#[test]
+fn mail_goes_on_under_tls_and_what_is_refused_comes_back() {
+    let b = Served::of("b.example", &["cherry"], str::to_owned);
+    let a = sender(&[("b.example", b.port("smtp"))]);
+    a.send("jane@a.example", &letter("cherry@b.example, nobody@b.example"));
+    let arrived = b.fetch("cherry@b.example");
+    let [letter] = arrived.as_slice() else { panic!("{arrived:?}") };
+    assert!(
+        letter.starts_with(
+            "Return-Path: <jane@a.example>\r\nReceived: from mail.a.example ([127.0.0.1])\r\n by mail.b.example with ESMTPS;"
+        ),
+        "{letter}"
+    );
+    assert!(letter.ends_with("\r\n\r\nA letter.\r\n.dot\r\n"), "{letter}");
+    assert_eq!(letter.matches("Return-Path:").count(), 1);
+    let came_back = a.fetch("jane@a.example");
+    let [bounce] = came_back.as_slice() else { panic!("{came_back:?}") };
+    assert!(bounce.starts_with("Return-Path: <>\r\n"), "{bounce}");
+    if support::peer("python3") {
+        let script = "import email, sys\nm = email.message_from_bytes(sys.stdin.buffer.read())\n\
+                      assert m.get_content_type() == 'multipart/report', m.get_content_type()\n\
+                      assert m.get_param('report-type') == 'delivery-status' and not m.defects\n\
+                      text, status, header = m.get_payload()\n\
+                      whole, one = status.get_payload()\n\
+                      assert whole['Reporting-MTA'] == 'dns; mail.a.example'\n\
+                      print(one['Final-Recipient'], one['Action'], one['Status'], header.get_payload())\n";
+        let (code, out, talk) = support::run("python3", &["-c", script], bounce.as_bytes());
+        assert_eq!(code, 0, "{talk}");
+        let out = String::from_utf8_lossy(&out);
+        assert!(out.starts_with("rfc822; nobody@b.example failed 5.1.1") && out.contains("Subject: hi"), "{out}");
+    }
+    assert_eq!(a.run(&["queue", "list"]).0, "");
+}
+
+/// A server of the test's own: says these lines, one for each that it hears, and gives what it heard.
+fn scripted(listener: &TcpListener, replies: &[&str]) -> Vec<String> {
+    let (stream, _) = listener.accept().expect("a connection");
+    let mut stream = BufReader::new(stream);
+    let mut heard = Vec::new();
+    for reply in replies {
+        stream.get_mut().write_all(reply.as_bytes()).expect("taken");
+        let mut line = String::new();
+        if stream.read_line(&mut line).unwrap_or(0) == 0 {
+            break;
+        }
+        heard.push(line);
+    }
+    heard
+}
+
+#[test]
+fn a_server_that_is_busy_is_asked_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let a = sender(&[("b.example", listener.local_addr().expect("bound").port())]);
+    a.send("jane@a.example", &letter("cherry@b.example"));
+    scripted(&listener, &["220 b\r\n", "250 b\r\n", "250 ok\r\n", "450 4.2.0 come back later\r\n", "221 bye\r\n"]);
+    let list = until(&a, &["queue", "list"], |out| out.contains("come back later"));
+    assert!(list.contains("<jane@a.example> to <cherry@b.example>  tried 1 times"), "{list}");
+    let json: serde_json::Value = serde_json::from_str(&a.run(&["queue", "list", "--json"]).0).expect("JSON");
+    assert_eq!(
+        (json["queue"][0]["attempts"].as_i64(), json["queue"][0]["recipient"].as_str()),
+        (Some(1), Some("cherry@b.example"))
+    );
+    assert!(a.run(&["queue", "show", "1"]).0.ends_with("\r\n\r\nA letter.\r\n.dot\r\n"));
+    a.run(&["queue", "retry", "1"]);
+    let heard = scripted(&listener, &["220 b\r\n", "250 b\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n"]);
+    assert_eq!(heard.get(3).map(String::as_str), Some("DATA\r\n"), "{heard:?}");
+    // the connection broke before the message was taken: it waits again
+    until(&a, &["queue", "list"], |out| out.contains("tried 2 times"));
+    a.run(&["queue", "drop", "1"]);
+    assert_eq!(a.run(&["queue", "list"]).0, "");
+}
+
+#[test]
+fn a_server_whose_tls_is_broken_gets_its_mail_without() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let a = sender(&[("b.example", listener.local_addr().expect("bound").port())]);
+    a.send("jane@a.example", &letter("cherry@b.example"));
+    // the handshake begins, and what answers it is none
+    let (stream, _) = listener.accept().expect("a connection");
+    let mut stream = BufReader::new(stream);
+    for reply in ["220 b\r\n", "250-b\r\n250 STARTTLS\r\n"] {
+        stream.get_mut().write_all(reply.as_bytes()).expect("taken");
+        stream.read_line(&mut String::new()).expect("a command");
+    }
+    stream.get_mut().write_all(b"220 go\r\n").expect("taken");
+    stream.read_exact(&mut [0; 5]).expect("a handshake");
+    stream.get_mut().write_all(b"this is no handshake\r\n").expect("taken");
+    drop(stream);
+    let again = ["220 b\r\n", "250-b\r\n250 STARTTLS\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n"];
+    let heard = scripted(&listener, &again);
+    let verbs: Vec<&str> = heard.iter().filter_map(|line| line.split([' ', '\r']).next()).collect();
+    assert_eq!(verbs.get(..4), Some(&["EHLO", "MAIL", "RCPT", "DATA"][..]), "{heard:?}");
+}
+
+/// Answers MX and A for a few names of one domain, on a port of its own.
+struct Dns(UdpSocket);
+
+impl Dns {
+    fn new() -> Self {
+        Self(UdpSocket::bind("127.0.0.1:0").expect("a port"))
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("bound")
+    }
+
+    /// Answers until the test ends.
+    fn run(self) {
+        std::thread::spawn(move || {
+            let mut buffer = [0; 512];
+            while let Ok((size, peer)) = self.0.recv_from(&mut buffer) {
+                let answer = Self::answer(&buffer[..size]);
+                self.0.send_to(&answer, peer).expect("sent");
+            }
+        });
+    }
+
+    fn answer(query: &[u8]) -> Vec<u8> {
+        let mut at = 12;
+        let mut name = String::new();
+        while query[at] != 0 {
+            let end = at + 1 + usize::from(query[at]);
+            name.push_str(&String::from_utf8_lossy(&query[at + 1..end]).to_lowercase());
+            name.push('.');
+            at = end;
+        }
+        let kind = query[at + 2];
+        let question = &query[12..at + 5];
+        let record: Option<Vec<u8>> = match (kind, name.as_str()) {
+            // MX 20 in.c.example, written in full
+            (15, "c.example.") => Some(b"\x00\x14\x02in\x01c\x07example\x00".to_vec()),
+            // RFC 7505: no mail here
+            (15, "null.example.") => Some(b"\x00\x00\x00".to_vec()),
+            (1, "in.c.example.") => Some(vec![127, 0, 0, 1]),
+            _ => None,
+        };
+        let exists = ["c.example.", "in.c.example.", "null.example."].contains(&name.as_str());
+        let mut out = query[..2].to_vec();
+        out.extend([0x81, if exists { 0x80 } else { 0x83 }, 0, 1, 0, u8::from(record.is_some()), 0, 0, 0, 0]);
+        out.extend_from_slice(question);
+        if let Some(data) = record {
+            out.extend([0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 60, 0, u8::try_from(data.len()).expect("short")]);
+            out.extend(data);
+        }
+        out
+    }
+}
+
+#[test]
+fn servers_are_found_by_mx_and_domains_without_mail_bounce_at_once() {
+    let c = Served::of("c.example", &["dora"], str::to_owned);
+    let dns = Dns::new();
+    let (resolver, port) = (dns.address(), c.port("smtp"));
+    dns.run();
+    let a = Served::of("a.example", &["jane"], |text| {
+        let found = format!("[delivery]\nresolver = \"{resolver}\"\nport = {port}\n");
+        text.split("[delivery]").next().unwrap_or_default().to_owned() + &found
+    });
+    a.send("jane@a.example", &letter("dora@c.example, x@null.example, y@missing.example"));
+    assert_eq!(c.fetch("dora@c.example").len(), 1);
+    let bounces = a.fetch("jane@a.example").concat();
+    assert!(bounces.contains("null.example takes no mail (null MX)"), "{bounces}");
+    assert!(bounces.contains("the domain missing.example does not exist"), "{bounces}");
+}
+
+#[test]
+fn trace_shows_what_is_said_without_passwords_and_status_what_runs() {
+    let a = Served::new();
+    let mut trace = Command::new(env!("CARGO_BIN_EXE_sealpost"))
+        .args(["--home", &a.path("home"), "trace"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut lines = BufReader::new(trace.stdout.take().expect("piped")).lines();
+    // knock until the trace listens
+    let (knocked, knocking) = std::sync::mpsc::channel::<()>();
+    let port = a.port("smtp");
+    let knocker = std::thread::spawn(move || {
+        while knocking.try_recv().is_err() {
+            let mut greeting = [0; 3];
+            let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("connects");
+            stream.read_exact(&mut greeting).expect("greets");
+        }
+    });
+    lines.next().expect("a line").expect("text");
+    knocked.send(()).expect("it knocks");
+    knocker.join().expect("it ends");
+    a.send("jane@a.example", &letter("joe@a.example"));
+    let mut shown = String::new();
+    for line in lines.by_ref() {
+        let line = line.expect("text");
+        shown.push_str(&line);
+        shown.push('\n');
+        if line.ends_with("C: QUIT") {
+            break;
+        }
+    }
+    trace.kill().expect("killed");
+    trace.wait().expect("gone");
+    for wanted in ["C: EHLO a.example", "C: AUTH PLAIN (secret)", "C: MAIL FROM:<jane@a.example>", "a message of", "S: 250 2.0.0"]
+    {
+        assert!(shown.contains(wanted), "{wanted} in {shown}");
+    }
+    // base64 of NUL jane@a.example NUL secret
+    assert!(!shown.contains("AGphbmVAYS5leGFtcGxlAHNlY3JldA") && !shown.contains("A letter."), "{shown}");
+    let status: serde_json::Value = serde_json::from_str(&a.run(&["status", "--json"]).0).expect("JSON");
+    assert_eq!(status["pid"].as_u64(), Some(u64::from(a.child.id())));
+    assert_eq!(status["smtp"].as_str(), Some(format!("127.0.0.1:{}", a.port("smtp")).as_str()));
+}
+
+#[test]
+fn an_alias_leads_to_other_servers_too() {
+    let b = Served::of("b.example", &["cherry"], str::to_owned);
+    let a = sender(&[("b.example", b.port("smtp"))]);
+    a.run(&["alias", "add", "all@a.example", "cherry@b.example"]);
+    a.run(&["alias", "add", "all@a.example", "jane@a.example"]);
+    a.send("jane@a.example", &letter("all@a.example"));
+    assert_eq!((a.fetch("jane@a.example").len(), b.fetch("cherry@b.example").len()), (1, 1));
+}
