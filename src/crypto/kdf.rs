@@ -3,6 +3,7 @@
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::digest::{self, Digest};
 use crate::crypto::mac::Hmac;
+use crate::crypto::provider;
 use crate::secret::Secret;
 
 /// The key derivation of ANSI X9.63 (SEC 1 3.6.1).
@@ -26,6 +27,9 @@ pub fn pbkdf2(digest: DigestAlgorithm, password: &[u8], salt: &[u8], iterations:
     let rounds = u32::try_from(iterations).unwrap_or(u32::MAX);
     let mut key = Secret::new(vec![0; len]);
     let out = key.expose_mut().as_mut_slice();
+    if provider::pbkdf2(digest, password, salt, rounds, out) {
+        return key;
+    }
     match digest {
         DigestAlgorithm::Sha1 => ::pbkdf2::pbkdf2_hmac::<sha1::Sha1>(password, salt, rounds, out),
         DigestAlgorithm::Sha224 => ::pbkdf2::pbkdf2_hmac::<sha2::Sha224>(password, salt, rounds, out),
@@ -115,4 +119,18 @@ pub fn pkcs12(
     }
     key.expose_mut().truncate(len);
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fast_pbkdf2_gives_what_the_plain_one_gives() {
+        for digest in [DigestAlgorithm::Sha1, DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512] {
+            let mut plain = vec![0; 100];
+            pbkdf2_plain(digest, b"password", b"salt", 100, &mut plain);
+            assert_eq!(*pbkdf2(digest, b"password", b"salt", 100, 100).expose(), plain, "{digest:?}");
+        }
+    }
 }

@@ -13,6 +13,10 @@ pub(in crate::crypto) fn generate_rsa(_bits: usize) -> Option<Secret<Vec<u8>>> {
     None
 }
 
+pub(in crate::crypto) fn pbkdf2(_digest: DigestAlgorithm, _password: &[u8], _salt: &[u8], _rounds: u32, _out: &mut [u8]) -> bool {
+    false
+}
+
 pub(in crate::crypto) fn sign(key: &PrivateKey, _algorithm: SignatureAlgorithm, _input: Input<'_>) -> Option<Vec<u8>> {
     let FastKey(()) = key.fast();
     None

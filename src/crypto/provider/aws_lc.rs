@@ -67,6 +67,24 @@ pub(in crate::crypto) fn generate_rsa(bits: usize) -> Option<Secret<Vec<u8>>> {
     pair.as_der().ok().map(|der| Secret::new(der.as_ref().to_vec()))
 }
 
+/// PBKDF2-HMAC; says whether it was done.
+pub(in crate::crypto) fn pbkdf2(digest: DigestAlgorithm, password: &[u8], salt: &[u8], rounds: u32, out: &mut [u8]) -> bool {
+    let algorithm = match digest {
+        D::Sha1 => aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA1,
+        D::Sha256 => aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA256,
+        D::Sha384 => aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA384,
+        D::Sha512 => aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA512,
+        _ => return false,
+    };
+    let Some(rounds) = std::num::NonZeroU32::new(rounds) else { return false };
+    // it refuses to give nothing
+    if out.is_empty() {
+        return false;
+    }
+    aws_lc_rs::pbkdf2::derive(algorithm, rounds, salt, password, out);
+    true
+}
+
 /// Signs; RSA with SHA-2 (PSS with a salt as long as the digest), P-256 with SHA-256, P-384 with SHA-384.
 pub(in crate::crypto) fn sign(key: &PrivateKey, algorithm: SignatureAlgorithm, input: Input<'_>) -> Option<Vec<u8>> {
     match (key.algorithm(), algorithm) {

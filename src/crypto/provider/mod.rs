@@ -16,7 +16,7 @@ use crate::crypto::signature::{self, Input};
 use crate::crypto::{Error, agreement, transport};
 use crate::secret::Secret;
 
-pub(in crate::crypto) use aws_lc::{FastKey, decrypt_oaep, decrypt_pkcs1, generate_rsa};
+pub(in crate::crypto) use aws_lc::{FastKey, decrypt_oaep, decrypt_pkcs1, generate_rsa, pbkdf2};
 
 /// Who does the arithmetic. The answers are the same; only the time differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
