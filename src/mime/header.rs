@@ -81,13 +81,16 @@ pub(in crate::mime) fn section(source: &[u8], range: Range<usize>, limits: &Limi
             return Ok(section);
         }
         let content_end = next.saturating_sub(line_break_len(line));
+        // some programs take a lone CR for a line end, and see other fields
+        section.has_junk |= source.get(at..content_end).is_some_and(|content| content.contains(&b'\r'));
         match (line.first(), field_name(line)) {
             (Some(b' ' | b'\t'), _) => match section.fields.last_mut() {
-                Some(last) => {
+                // a fold belongs to the line before it; behind junk it is junk
+                Some(last) if last.range.end == at => {
                     last.range.end = next;
                     last.value.end = content_end;
                 }
-                None => section.has_junk = true,
+                _ => section.has_junk = true,
             },
             (_, Some(name)) => {
                 budget.spend(1u64)?;
@@ -129,5 +132,26 @@ fn line_break_len(line: &[u8]) -> usize {
         [.., b'\r', b'\n'] => 2,
         [.., b'\n'] => 1,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn junk_and_its_folds_are_no_part_of_a_field() {
+        let source = b"To: a@a.example\r\n__\r\n <b@b.example>\r\nSubject: x\r\n y\r\n\r\nbody";
+        let section = section(source, 0..source.len(), &Limits::default()).expect("small");
+        let values: Vec<String> = section.fields.iter().map(|field| field.unfolded(source)).collect();
+        assert_eq!(values, ["a@a.example", "x y"]);
+        assert!(section.has_junk);
+    }
+
+    #[test]
+    fn a_lone_carriage_return_is_said() {
+        let source = b"Subject: x\rContent-Type: text/html\r\n\r\n";
+        let section = section(source, 0..source.len(), &Limits::default()).expect("small");
+        assert!(section.fields.len() == 1 && section.has_junk);
     }
 }
