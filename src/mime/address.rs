@@ -43,21 +43,35 @@ pub fn parse(value: &str) -> AddressList {
     let mut list = AddressList::default();
     let mut tokens = Vec::new();
     let mut depth_group = false;
+    // angle brackets that are open; counted on the way, since a value may be a megabyte of colons
+    let mut angles = 0_i64;
     for token in tokenize(value, &mut list.has_junk) {
         match token {
-            Token::Special(',') => finish(&mut tokens, &mut list),
+            Token::Special(',') => {
+                finish(&mut tokens, &mut list);
+                angles = 0;
+            }
             Token::Special(';') => {
                 finish(&mut tokens, &mut list);
+                angles = 0;
                 list.has_junk |= !depth_group;
                 depth_group = false;
             }
-            Token::Special(':') if !in_angle(&tokens) => {
+            Token::Special(':') if angles <= 0 => {
                 // the name of a group begins; a second one inside is nothing
                 list.has_junk |= depth_group || tokens.iter().any(|t| matches!(t, Token::Special(_)));
                 depth_group = true;
                 tokens.clear();
+                angles = 0;
             }
-            other => tokens.push(other),
+            other => {
+                match other {
+                    Token::Special('<') => angles = angles.saturating_add(1),
+                    Token::Special('>') => angles = angles.saturating_sub(1),
+                    _ => {}
+                }
+                tokens.push(other);
+            }
         }
     }
     finish(&mut tokens, &mut list);
@@ -134,11 +148,6 @@ fn skip_comment(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> bool {
         }
     }
     false
-}
-
-fn in_angle(tokens: &[Token]) -> bool {
-    let count = |c: char| tokens.iter().filter(|t| **t == Token::Special(c)).count();
-    count('<') > count('>')
 }
 
 fn finish(tokens: &mut Vec<Token>, list: &mut AddressList) {
@@ -248,5 +257,11 @@ mod tests {
             assert_eq!(addresses(value).0, expected, "{value:?}");
         }
         assert!(addresses("ceo@a.example\0").1);
+    }
+
+    #[test]
+    fn a_megabyte_of_colons_is_read_in_no_time() {
+        let (found, junk) = addresses(&format!("<{}", ":".repeat(1 << 20)));
+        assert!(found.is_empty() && junk);
     }
 }

@@ -38,6 +38,7 @@ pub(in crate::mime) fn decode_words(value: &str) -> String {
 
 /// `=?charset?B|Q?text?=` at the start; its text and its length.
 fn encoded_word(text: &str) -> Option<(String, usize)> {
+    let text = text.get(..text.floor_char_boundary(WORD_BYTES)).unwrap_or(text);
     let inner = text.strip_prefix("=?")?;
     let (charset, rest) = inner.split_once('?')?;
     let (encoding, rest) = rest.split_once('?')?;
@@ -81,4 +82,25 @@ fn quoted(encoded: &str) -> Vec<u8> {
         }
     }
     out
+}
+
+/// 4 KiB: RFC 2047 2 allows 75 bytes, and some programs put a whole subject into one word; without a bound each `=?` that begins a word
+/// would be read to the end of the value.
+const WORD_BYTES: usize = 4 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_decoded_and_what_is_none_stays() {
+        assert_eq!(decode_words("a =?utf-8?B?5L2g?= =?utf-8?q?=E5=A5=BD_!?= b"), "a \u{4f60}\u{597d} ! b");
+        assert_eq!(decode_words("=?utf-8?x?a?= =?utf-8?q?a b?= =?"), "=?utf-8?x?a?= =?utf-8?q?a b?= =?");
+    }
+
+    #[test]
+    fn half_a_megabyte_of_words_that_never_end_is_read_in_no_time() {
+        let value = "=?a?b?x".repeat(75_000);
+        assert_eq!(decode_words(&value), value);
+    }
 }
