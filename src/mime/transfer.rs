@@ -122,8 +122,9 @@ pub fn decode_quoted_printable(text: &[u8]) -> Vec<u8> {
             [content @ .., b'\n'] => (content, b"\n".as_slice()),
             content => (content, b"".as_slice()),
         };
-        // blanks at the end of a line were added on the way
-        let content = content.trim_ascii_end();
+        // blanks at the end of a line were added on the way; other control characters were not
+        let blanks = content.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let content = content.get(..content.len().saturating_sub(blanks)).unwrap_or_default();
         let (content, is_soft) = match content.strip_suffix(b"=") {
             Some(rest) => (rest, true),
             None => (content, false),
@@ -200,6 +201,11 @@ mod tests {
             assert!(line.len() <= 76 && !line.starts_with(b"From ") && !line.starts_with(b".") && !line.ends_with(b" "));
             assert!(line.is_ascii());
         }
+    }
+
+    #[test]
+    fn only_blanks_are_dropped_at_the_end_of_a_quoted_printable_line() {
+        assert_eq!(decode_quoted_printable(b"a= \t\r\nb \t\r\nc\x0c\r\nd\r"), b"ab\r\nc\x0c\r\nd\r");
     }
 
     #[test]
