@@ -13,6 +13,10 @@ pub enum Defect {
     SeveralContentTypes,
     /// A Content-Type that cannot be read.
     BadContentType,
+    /// Two Content-Transfer-Encoding fields; the first counts.
+    SeveralTransferEncodings,
+    /// A transfer encoding that is not known; the body is taken as it is.
+    UnknownTransferEncoding,
     /// Two From fields.
     SeveralFrom,
     /// A multipart without boundary.
@@ -31,6 +35,8 @@ impl Defect {
         match self {
             Self::SeveralContentTypes => "has more than one Content-Type",
             Self::BadContentType => "has a Content-Type that cannot be read",
+            Self::SeveralTransferEncodings => "has more than one Content-Transfer-Encoding",
+            Self::UnknownTransferEncoding => "has a Content-Transfer-Encoding that is not known",
             Self::SeveralFrom => "has more than one From",
             Self::NoBoundary => "is a multipart without boundary",
             Self::NoParts => "is a multipart whose boundary never comes",
@@ -103,7 +109,14 @@ impl Reader<'_> {
             }
             None => default.clone(),
         };
-        let transfer = of("content-transfer-encoding").first().map(|field| TransferEncoding::parse(&field.unfolded(self.source)));
+        let transfers = of("content-transfer-encoding");
+        if transfers.len() > 1 {
+            defects.push(Defect::SeveralTransferEncodings);
+        }
+        let transfer = transfers.first().map(|field| TransferEncoding::parse(&field.unfolded(self.source)));
+        if transfer == Some(TransferEncoding::Other) {
+            defects.push(Defect::UnknownTransferEncoding);
+        }
         let body = section.end..range.end;
         let mut entity = Entity {
             preamble: body.start..body.start,
