@@ -133,8 +133,7 @@ impl<'a> Cursor<'a> {
     pub fn oid(&mut self) -> Result<Oid, Error> {
         let offset = self.offset;
         let element = self.expect(Tag::OID)?;
-        Oid::from_bytes(element.content)
-            .map_err(|_| Error::Malformed { offset, what: "an object identifier that cannot be read" })
+        Oid::from_bytes(element.content).ok_or(Error::Malformed { offset, what: "an object identifier that cannot be read" })
     }
 
     /// The content of an INTEGER: two's complement, the most significant byte first.
@@ -254,10 +253,13 @@ impl<'a> Element<'a> {
         Ok((last_unused, Cow::Owned(joined)))
     }
 
-    /// The text of a character string type.
+    /// The text of a character string type, or of a context tag that stands for one.
     pub fn text(&self) -> Result<String, Error> {
-        let bytes = self.bytes()?;
         let malformed = |what| Error::Malformed { offset: self.offset, what };
+        if self.tag.class == Class::Universal && !matches!(self.tag.number, 12 | 18..=22 | 25..=30) {
+            return Err(malformed("a value that is no text"));
+        }
+        let bytes = self.bytes()?;
         match (self.tag.class, self.tag.number) {
             (Class::Universal, 30) => {
                 let (pairs, rest) = bytes.as_chunks::<2>();

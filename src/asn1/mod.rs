@@ -7,6 +7,7 @@ mod cursor;
 pub mod encode;
 mod error;
 mod header;
+mod identifier;
 pub mod oid;
 pub mod pem;
 pub mod reader;
@@ -15,7 +16,7 @@ mod tag;
 mod tests;
 pub mod writer;
 
-pub use const_oid::ObjectIdentifier as Oid;
 pub use cursor::{Cursor, Element};
 pub use error::Error;
+pub use identifier::Oid;
 pub use tag::{Class, Tag};

@@ -11,7 +11,7 @@ macro_rules! table {
     ($($constant:ident = $dotted:literal, $name:literal;)*) => {
         $(
             #[doc = concat!("`", $dotted, "`: ", $name, ".")]
-            pub const $constant: Oid = Oid::new_unwrap($dotted);
+            pub const $constant: Oid = Oid::new($dotted);
         )*
         const TABLE: &[(Oid, &str)] = &[$(($constant, $name)),*];
     };
