@@ -1,5 +1,6 @@
 //! The integration tests, one binary.
 
+mod asn1;
 mod ca;
 mod cli;
 mod cms;
