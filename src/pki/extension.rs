@@ -1,5 +1,7 @@
 //! Certificate extensions (RFC 5280 4.2).
 
+use std::collections::HashSet;
+
 use crate::asn1::{Cursor, Oid, Tag};
 use crate::pki::Error;
 
@@ -18,7 +20,7 @@ impl Extension {
     /// Reads `Extensions ::= SEQUENCE OF Extension`.
     pub(in crate::pki) fn list(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, Error> {
         let mut list = cursor.sequence()?;
-        let mut found: Vec<Self> = Vec::new();
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
         while !list.is_empty() {
             let mut fields = list.sequence()?;
             let oid = fields.oid()?;
@@ -26,7 +28,7 @@ impl Extension {
             let value = fields.octet_string()?.into_owned();
             fields.finish()?;
             // RFC 5280 4.2: a certificate must not include more than one instance of an extension
-            if found.iter().any(|known| known.oid == oid) {
+            if !seen.insert(oid) {
                 return Err(Error::Malformed("an extension that stands twice"));
             }
             found.push(Self { oid, critical, value });
