@@ -40,6 +40,8 @@ pub struct Limits {
     pub path_length: usize,
     /// Signature checks in one path building. 200: Go's limit of 100 after CVE-2018-16875 refuses some bridges.
     pub path_signature_checks: usize,
+    /// Comparisons of a name with a name constraint in one path. 250 000: the bound of Go and webpki; real paths need some hundreds.
+    pub name_checks: usize,
     /// Rounds of PBKDF2 or PKCS#12 KDF in a key file. 10 000 000: some seconds.
     pub kdf_iterations: u64,
     /// Bytes that decompression may give.
@@ -64,6 +66,7 @@ impl Default for Limits {
             attribute_bytes: 1 << 20,
             path_length: 16,
             path_signature_checks: 200,
+            name_checks: 250_000,
             kdf_iterations: 10_000_000,
             decompressed_bytes: 1 << 30,
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::limits::LimitReached;
 use crate::{asn1, crypto};
 
 /// Why a certificate or a revocation list could not be read or checked.
@@ -16,6 +17,8 @@ pub enum Error {
     Malformed(&'static str),
     /// The PEM text cannot be read.
     Pem(asn1::pem::Error),
+    /// A bound was reached.
+    Limit(LimitReached),
 }
 
 impl fmt::Display for Error {
@@ -25,6 +28,7 @@ impl fmt::Display for Error {
             Self::Crypto(error) => error.fmt(f),
             Self::Malformed(what) => f.write_str(what),
             Self::Pem(error) => error.fmt(f),
+            Self::Limit(limit) => limit.fmt(f),
         }
     }
 }
@@ -46,5 +50,11 @@ impl From<crypto::Error> for Error {
 impl From<asn1::pem::Error> for Error {
     fn from(error: asn1::pem::Error) -> Self {
         Self::Pem(error)
+    }
+}
+
+impl From<LimitReached> for Error {
+    fn from(limit: LimitReached) -> Self {
+        Self::Limit(limit)
     }
 }

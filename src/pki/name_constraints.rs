@@ -1,6 +1,7 @@
 //! Name constraints (RFC 5280 4.2.1.10): which names an authority may vouch for.
 
 use crate::asn1::{Cursor, Tag, oid};
+use crate::limits::Budget;
 use crate::pki::certificate::{GeneralName, general_names};
 use crate::pki::{Certificate, Error};
 
@@ -19,21 +20,28 @@ impl NameConstraints {
         let permitted = subtrees(fields.optional(Tag::context_constructed(0))?)?;
         let excluded = subtrees(fields.optional(Tag::context_constructed(1))?)?;
         fields.finish()?;
+        if permitted.is_empty() && excluded.is_empty() {
+            return Err(Error::Malformed("name constraints that name nothing"));
+        }
         Ok(Some(Self { permitted, excluded }))
     }
 
-    /// The first name of the certificate that these constraints forbid.
-    pub(in crate::pki) fn forbids(&self, certificate: &Certificate) -> Result<Option<String>, Error> {
-        for name in names_of(certificate)? {
-            if self.excluded.iter().any(|base| same_form(base, &name) && inside(base, &name)) {
-                return Ok(Some(text(&name)));
-            }
-            let mut of_form = self.permitted.iter().filter(|base| same_form(base, &name)).peekable();
-            if of_form.peek().is_some() && !of_form.any(|base| inside(base, &name)) {
-                return Ok(Some(text(&name)));
-            }
-        }
-        Ok(None)
+    /// The first name of the certificate that these constraints forbid; each comparison is spent from `checks`.
+    pub(in crate::pki) fn forbids(&self, certificate: &Certificate, checks: &mut Budget) -> Result<Option<String>, Error> {
+        let names = names_of(certificate)?;
+        checks.spend(names.len().saturating_mul(self.permitted.len().saturating_add(self.excluded.len())))?;
+        Ok(names.iter().find(|name| self.forbids_name(name)).map(text))
+    }
+
+    fn forbids_name(&self, name: &GeneralName) -> bool {
+        let excluded = || self.excluded.iter().filter(|base| same_form(base, name));
+        let permitted = || self.permitted.iter().filter(|base| same_form(base, name));
+        // 6.1.4 (g): a name that cannot be held against a constraint of its form is refused
+        let is_beyond_us =
+            |base: &GeneralName| !is_comparable(name) || matches!(base, GeneralName::Other | GeneralName::SmtpUtf8(_));
+        excluded().chain(permitted()).any(is_beyond_us)
+            || excluded().any(|base| inside(base, name) || is_below_wildcard(base, name))
+            || permitted().next().is_some() && !permitted().any(|base| inside(base, name))
     }
 }
 
@@ -44,9 +52,12 @@ fn subtrees(field: Option<crate::asn1::Element<'_>>) -> Result<Vec<GeneralName>,
     while !list.is_empty() {
         let mut subtree = list.sequence()?;
         let base = GeneralName::from_element(&subtree.any()?)?;
-        // minimum and maximum are not used (RFC 5280); a form that is not known cannot be held, so the certificate is refused
-        if base == GeneralName::Other || !subtree.is_empty() {
-            return Err(Error::Malformed("a name constraint of a form that is not known"));
+        // RFC 5280 4.2.1.10: minimum and maximum are not used
+        if !subtree.is_empty() {
+            return Err(Error::Malformed("a name constraint with a minimum or a maximum"));
+        }
+        if matches!(&base, GeneralName::Rfc822(base) if base.matches('@').count() > 1) {
+            return Err(Error::Malformed("a name constraint that is no address, host or domain"));
         }
         found.push(base);
     }
@@ -66,7 +77,7 @@ fn names_of(certificate: &Certificate) -> Result<Vec<GeneralName>, Error> {
     Ok(names)
 }
 
-/// Constraints on rfc822Name bind SmtpUTF8Mailbox, too (RFC 9598 6).
+/// Constraints on rfc822Name bind SmtpUTF8Mailbox, too (RFC 9598 6); those of forms that are not known here bind all such names.
 fn same_form(base: &GeneralName, name: &GeneralName) -> bool {
     matches!(
         (base, name),
@@ -75,7 +86,29 @@ fn same_form(base: &GeneralName, name: &GeneralName) -> bool {
             | (GeneralName::Uri(_), GeneralName::Uri(_))
             | (GeneralName::Ip(_), GeneralName::Ip(_))
             | (GeneralName::Directory(_), GeneralName::Directory(_))
+            | (GeneralName::Other | GeneralName::SmtpUtf8(_), GeneralName::Other | GeneralName::SmtpUtf8(_))
     )
+}
+
+/// Whether a name is well-formed enough to say where it belongs.
+fn is_comparable(name: &GeneralName) -> bool {
+    match name {
+        GeneralName::Rfc822(address) | GeneralName::SmtpUtf8(address) => address.rsplit_once('@').is_some_and(|(local, host)| {
+            !local.is_empty() && !host.is_empty() && !host.starts_with('.') && (local.starts_with('"') || !local.contains('@'))
+        }),
+        GeneralName::Dns(host) => !host.is_empty() && !host.starts_with('.'),
+        GeneralName::Uri(uri) => uri_host(uri).is_some(),
+        GeneralName::Ip(bytes) => matches!(bytes.len(), 4 | 16),
+        GeneralName::Directory(_) => true,
+        GeneralName::Other => false,
+    }
+}
+
+/// Whether a wildcard stands for a name that is excluded: `*.a.example` for `b.a.example`.
+fn is_below_wildcard(base: &GeneralName, name: &GeneralName) -> bool {
+    let (GeneralName::Dns(base), GeneralName::Dns(name)) = (base, name) else { return false };
+    let (Some(domain), Some((_, parent))) = (name.strip_prefix("*."), base.split_once('.')) else { return false };
+    domain.eq_ignore_ascii_case(parent)
 }
 
 fn inside(base: &GeneralName, name: &GeneralName) -> bool {
@@ -93,7 +126,8 @@ fn inside(base: &GeneralName, name: &GeneralName) -> bool {
 fn mail_inside(base: &str, address: &str) -> bool {
     let Some((local, host)) = address.rsplit_once('@') else { return false };
     match base.rsplit_once('@') {
-        Some((base_local, base_host)) => local == base_local && host.eq_ignore_ascii_case(base_host),
+        // as addresses are compared everywhere here: else an excluded mailbox would pass in capitals
+        Some((base_local, base_host)) => local.eq_ignore_ascii_case(base_local) && host.eq_ignore_ascii_case(base_host),
         None => host_inside(base, host),
     }
 }
@@ -146,9 +180,35 @@ mod tests {
         assert!(!mail_inside(".a.example", "jane@a.example"));
         assert!(mail_inside("jane@a.example", "jane@a.example"));
         assert!(!mail_inside("jane@a.example", "joe@a.example"));
+        assert!(mail_inside("jane@a.example", "JANE@a.example"));
         assert!(dns_inside("a.example", "mail.a.example") && !dns_inside("a.example", "xa.example"));
         assert!(
             ip_inside(&[10, 0, 0, 0, 255, 0, 0, 0], &[10, 1, 2, 3]) && !ip_inside(&[10, 0, 0, 0, 255, 0, 0, 0], &[11, 1, 2, 3])
         );
+    }
+
+    #[test]
+    fn names_that_cannot_be_compared_are_forbidden_where_their_form_is_bound() {
+        let mail = |base: &str| GeneralName::Rfc822(base.to_owned());
+        let dns = |base: &str| GeneralName::Dns(base.to_owned());
+        let excluding = |base: GeneralName| NameConstraints { permitted: Vec::new(), excluded: vec![base] };
+        for (base, name) in [
+            (mail("a.example"), mail("no address")),
+            (mail("a.example"), mail("x@y@b.example")),
+            (mail("jane@a.example"), mail("JANE@a.example")),
+            (dns("b.a.example"), dns("*.a.example")),
+            (dns("a.example"), dns(".b.example")),
+            (GeneralName::Other, GeneralName::Other),
+            (GeneralName::Other, GeneralName::SmtpUtf8("j@b.example".to_owned())),
+        ] {
+            assert!(excluding(base.clone()).forbids_name(&name), "{base:?} {name:?}");
+        }
+        for (base, name) in [
+            (mail("a.example"), dns("*.a.example")),
+            (dns("b.c.a.example"), dns("*.a.example")),
+            (GeneralName::Other, mail("jane@a.example")),
+        ] {
+            assert!(!excluding(base.clone()).forbids_name(&name), "{base:?} {name:?}");
+        }
     }
 }

@@ -115,8 +115,8 @@ impl Search<'_> {
     /// A path that reached an anchor; true when it is trusted.
     fn complete(&mut self, path: &[Certificate]) -> bool {
         let question = self.question;
-        let Judgement { purpose, at, crls, revocation, pool, .. } = *question;
-        let inputs = Inputs { purpose, at, crls, revocation, pool };
+        let Judgement { purpose, at, crls, revocation, pool, limits, .. } = *question;
+        let inputs = Inputs { purpose, at, crls, revocation, pool, limits };
         let findings = validate(path, &inputs);
         let verdict = ChainVerdict::new(path.to_vec(), findings.revocation, findings.reasons);
         let better = self.best.as_ref().is_none_or(|best| verdict.status < best.status);

@@ -3,8 +3,9 @@
 use crate::asn1::{Oid, oid};
 use crate::crypto::algorithm::{KeyAlgorithm, SignatureAlgorithm, Strength};
 use crate::crypto::key::PublicKey;
+use crate::limits::{Budget, Limits};
 use crate::pki::name_constraints::NameConstraints;
-use crate::pki::{Certificate, Crl, Reason, ReasonCode, Revocation, RevocationStatus, Usage};
+use crate::pki::{Certificate, Crl, Error, Reason, ReasonCode, Revocation, RevocationStatus, Usage};
 use crate::time::Timestamp;
 
 /// What the first certificate of a path shall be good for.
@@ -28,6 +29,7 @@ pub(in crate::pki) struct Inputs<'a> {
     pub(in crate::pki) revocation: Revocation,
     /// Certificates that may belong to an authority's other keys.
     pub(in crate::pki) pool: &'a [Certificate],
+    pub(in crate::pki) limits: &'a Limits,
 }
 
 /// What a validation found.
@@ -38,7 +40,13 @@ pub(in crate::pki) struct Findings {
 
 /// Validates a path whose last certificate is the trust anchor and whose signatures were checked while it was built.
 pub(in crate::pki) fn validate(path: &[Certificate], inputs: &Inputs<'_>) -> Findings {
-    let mut state = State { inputs, reasons: Vec::new(), revocation: initial_revocation(inputs), constraints: Vec::new() };
+    let mut state = State {
+        inputs,
+        reasons: Vec::new(),
+        revocation: initial_revocation(inputs),
+        constraints: Vec::new(),
+        name_checks: Budget::new("name checks", inputs.limits.name_checks),
+    };
     let Some((anchor, below)) = path.split_last() else {
         return Findings { reasons: state.reasons, revocation: state.revocation };
     };
@@ -72,6 +80,7 @@ struct State<'a> {
     reasons: Vec<Reason>,
     revocation: RevocationStatus,
     constraints: Vec<(String, NameConstraints)>,
+    name_checks: Budget,
 }
 
 /// Extensions whose meaning this room knows, or that only policies use (those are processed later: accepting them as unconstrained
@@ -163,13 +172,17 @@ impl State<'_> {
     fn basic_name_constraints(&mut self, certificate: &Certificate) {
         let mut found = Vec::new();
         for (by, constraints) in &self.constraints {
-            match constraints.forbids(certificate) {
-                Ok(Some(name)) => found.push(format!("{name} of {certificate} is outside of what {by} may vouch for")),
-                Ok(None) => {}
-                Err(error) => found.push(format!("the names of {certificate} cannot be read – {error}")),
-            }
+            let (code, text) = match constraints.forbids(certificate, &mut self.name_checks) {
+                Ok(None) => continue,
+                Ok(Some(name)) => {
+                    (ReasonCode::NameConstraints, format!("{name} of {certificate} is outside of what {by} may vouch for"))
+                }
+                Err(Error::Limit(limit)) => (ReasonCode::Limit, limit.to_string()),
+                Err(error) => (ReasonCode::NameConstraints, format!("the names of {certificate} cannot be read – {error}")),
+            };
+            found.push((code, text));
         }
-        found.into_iter().for_each(|text| self.error(ReasonCode::NameConstraints, text));
+        found.into_iter().for_each(|(code, text)| self.error(code, text));
     }
 
     fn unknown_critical_extensions(&mut self, certificate: &Certificate) {
@@ -182,7 +195,7 @@ impl State<'_> {
         }
     }
 
-    /// 6.1.4: what a certificate must be to sign the next one; `below` are the certificates under it, the leaf left out.
+    /// 6.1.4: what a certificate must be to sign the next one; `up_to` are those between the leaf and it, and it itself.
     fn prepare_for_next(&mut self, certificate: &Certificate, up_to: &[Certificate]) {
         self.take_constraints(certificate);
         match certificate.basic_constraints() {
