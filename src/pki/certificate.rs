@@ -168,6 +168,17 @@ impl Certificate {
         self.0.extensions.iter().find(|extension| extension.oid == *oid)
     }
 
+    /// The extensions that say what it is for, and cannot be read.
+    pub fn unreadable_extensions(&self) -> impl Iterator<Item = &Extension> {
+        self.0.extensions.iter().filter(|extension| match extension.oid {
+            oid::KEY_USAGE => self.key_usage().is_none(),
+            oid::EXTENDED_KEY_USAGE => self.extended_key_usage().is_none(),
+            oid::BASIC_CONSTRAINTS => self.basic_constraints().is_none(),
+            oid::SUBJECT_ALT_NAME => general_names(&extension.value).is_err(),
+            _ => false,
+        })
+    }
+
     /// The key usage, where it is given and can be read.
     pub fn key_usage(&self) -> Option<KeyUsage> {
         self.extension(&oid::KEY_USAGE).and_then(|e| KeyUsage::from_value(&e.value).ok())
@@ -203,17 +214,13 @@ impl Certificate {
         id.bytes().ok().map(std::borrow::Cow::into_owned)
     }
 
-    /// The mail addresses that it speaks for: those of subjectAltName, else those of the subject (RFC 8550 3).
+    /// The mail addresses that it speaks for: those of subjectAltName, else those of the subject (RFC 8550 3). None where a
+    /// subjectAltName stands that cannot be read.
     pub fn addresses(&self) -> Vec<String> {
-        let alternative = self.alternative_addresses();
+        let Some(extension) = self.extension(&oid::SUBJECT_ALT_NAME) else { return self.0.subject.email_addresses() };
+        let Ok(names) = general_names(&extension.value) else { return Vec::new() };
+        let alternative: Vec<String> = names.into_iter().filter_map(GeneralName::into_address).collect();
         if alternative.is_empty() { self.0.subject.email_addresses() } else { alternative }
-    }
-
-    fn alternative_addresses(&self) -> Vec<String> {
-        let Some(extension) = self.extension(&oid::SUBJECT_ALT_NAME) else { return Vec::new() };
-        general_names(&extension.value)
-            .map(|names| names.into_iter().filter_map(GeneralName::into_address).collect())
-            .unwrap_or_default()
     }
 
     /// The DNS names of subjectAltName.
@@ -292,7 +299,12 @@ impl GeneralName {
     /// Reads one GeneralName (RFC 5280 4.2.1.6).
     pub(in crate::pki) fn from_element(element: &crate::asn1::Element<'_>) -> Result<Self, Error> {
         let text = || -> Result<String, Error> { Ok(String::from_utf8_lossy(&element.bytes()?).into_owned()) };
-        if element.tag.class != Class::Context {
+        let has_form = match element.tag.number {
+            0 | 3 | 4 | 5 => element.tag.constructed,
+            7 | 8 => !element.tag.constructed,
+            number => number < 9,
+        };
+        if element.tag.class != Class::Context || !has_form {
             return Err(Error::Malformed("a general name that cannot be read"));
         }
         Ok(match element.tag.number {
@@ -310,6 +322,7 @@ impl GeneralName {
             4 => Self::Directory(Name::from_der(element.cursor()?.any()?.raw)?),
             6 => Self::Uri(text()?),
             7 => Self::Ip(element.content.to_vec()),
+            // x400Address, ediPartyName, registeredID
             _ => Self::Other,
         })
     }

@@ -53,8 +53,7 @@ pub(in crate::pki) fn validate(path: &[Certificate], inputs: &Inputs<'_>) -> Fin
     // 6.1.2: the anchor is trusted as it is; its constraints and its end bind, too, since we hold the whole certificate
     state.basic_validity(anchor);
     if !below.is_empty() {
-        state.take_constraints(anchor);
-        state.anchor_extended_key_usage(anchor);
+        state.anchor_may_vouch(anchor, path);
     }
     let mut issuer = anchor;
     for (at, certificate) in below.iter().enumerate().rev() {
@@ -113,6 +112,7 @@ impl State<'_> {
         at: usize,
     ) {
         self.basic_validity(certificate);
+        self.unreadable_extensions(certificate);
         self.basic_signature_strength(certificate);
         self.basic_revocation(certificate, issuer, above);
         if !certificate.issuer().matches(issuer.subject()) {
@@ -185,6 +185,17 @@ impl State<'_> {
         found.into_iter().for_each(|(code, text)| self.error(code, text));
     }
 
+    /// An extension that says what a certificate is for, and cannot be read, must not count as one that is not there.
+    fn unreadable_extensions(&mut self, certificate: &Certificate) {
+        for extension in certificate.unreadable_extensions() {
+            let name = oid::name(&extension.oid).unwrap_or_default();
+            self.error(
+                ReasonCode::Malformed,
+                format!("certificate of {certificate} has an extension {name} that cannot be read"),
+            );
+        }
+    }
+
     fn unknown_critical_extensions(&mut self, certificate: &Certificate) {
         for extension in certificate.extensions() {
             if extension.critical && !KNOWN.contains(&extension.oid) {
@@ -198,6 +209,10 @@ impl State<'_> {
     /// 6.1.4: what a certificate must be to sign the next one; `up_to` are those between the leaf and it, and it itself.
     fn prepare_for_next(&mut self, certificate: &Certificate, up_to: &[Certificate]) {
         self.take_constraints(certificate);
+        // RFC 5280 4.1.2.6: an authority has a name; without one, whoever has none would be below it
+        if certificate.subject().is_empty() {
+            self.error(ReasonCode::Malformed, format!("certificate of {certificate} is an authority's and has no name"));
+        }
         match certificate.basic_constraints() {
             Some(constraints) if constraints.is_ca => self.path_length(certificate, constraints.path_len, up_to),
             _ => self.error(ReasonCode::BasicConstraints, format!("certificate of {certificate} is not an authority's")),
@@ -231,12 +246,16 @@ impl State<'_> {
         }
     }
 
-    fn anchor_extended_key_usage(&mut self, anchor: &Certificate) {
-        self.extended_key_usage(anchor);
-        if let Some(constraints) = anchor.basic_constraints()
-            && !constraints.is_ca
-        {
-            self.error(ReasonCode::BasicConstraints, format!("certificate of {anchor} is not an authority's"));
+    /// What an anchor must be to vouch for others; a person's certificate that is trusted vouches for itself alone. Only
+    /// certificates of versions before 3, which cannot say what they are, are taken for an authority's.
+    fn anchor_may_vouch(&mut self, anchor: &Certificate, path: &[Certificate]) {
+        self.unreadable_extensions(anchor);
+        self.unknown_critical_extensions(anchor);
+        if anchor.version() >= 2 || anchor.basic_constraints().is_some() {
+            self.prepare_for_next(anchor, path.get(1..).unwrap_or_default());
+        } else {
+            self.take_constraints(anchor);
+            self.key_strength(anchor);
         }
     }
 
