@@ -1,4 +1,9 @@
-//! Path validation against PKITS (NIST), with Revocation::Hard: a certificate is good only where a list says so.
+//! Path validation against the suites of others.
+//!
+//! Here PKITS (NIST), with Revocation::Hard: a certificate is good only where a list says so.
+
+mod bettertls;
+mod limbo;
 
 use std::fs;
 
