@@ -89,9 +89,11 @@ impl Bench {
         vec![
             Work {
                 name: "sign",
-                ours: words(format!("sign --home {home} --cert {alice} --key {alice_key} {message} -o {signed} --force")),
+                ours: words(format!(
+                    "sign --home {home} --cert {alice} --key {alice_key} --chain {issuing} {message} -o {signed} --force"
+                )),
                 theirs: words(format!(
-                    "cms -sign -binary -md sha256 -signer {alice} -inkey {alice_key} -in {message} -out {out}"
+                    "cms -sign -binary -md sha256 -signer {alice} -inkey {alice_key} -certfile {issuing} -in {message} -out {out}"
                 )),
             },
             Work {
@@ -106,7 +108,7 @@ impl Bench {
                 ours: words(format!(
                     "verify --home {home} --trust {root} --intermediates {issuing} {at} {signed} -o {out} --force"
                 )),
-                theirs: words(format!("cms -verify {time} -CAfile {root} -certfile {issuing} -in {signed} -out {out}")),
+                theirs: words(format!("cms -verify {time} -CAfile {root} -in {signed} -out {out}")),
             },
             Work {
                 name: "decrypt",
