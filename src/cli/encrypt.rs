@@ -38,9 +38,8 @@ pub(crate) fn run(context: &Context, args: &EncryptArgs) -> Result<Exit, Failure
     let certificates = args.recipients.certificates(context, &message, None)?;
     let encrypt = Encrypt::new(&certificates).cipher(args.recipients.cipher()?).transport(args.recipients.transport());
     let progress = Progress::start("encrypting", message.len());
-    let sealed = encrypt.run(&message, &mut context.random()).map_err(from_smime)?;
+    args.output.write_by(|sink| encrypt.write(&message, &mut context.random(), sink).map_err(from_smime))?;
     drop(progress);
     eprintln!("{}", encrypt.reason());
-    args.output.write(&sealed)?;
     Ok(Exit::Good)
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tempfile::NamedTempFile;
 
 use crate::cli::failure::{Failure, on_file, reason};
 
@@ -32,6 +33,22 @@ impl Output {
         }
     }
 
+    /// Writes a result as it comes into being; where that fails, nothing stays. Standard output gets it whole.
+    pub(crate) fn write_by(&self, make: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -> Result<(), Failure> {
+        match self.path() {
+            Some(path) if !is_special(path) => {
+                let mut beside = beside(path)?;
+                make(&mut beside)?;
+                keep(beside, path, self.force)
+            }
+            _ => {
+                let mut bytes = Vec::new();
+                make(&mut bytes)?;
+                self.write(&bytes)
+            }
+        }
+    }
+
     /// Writes the whole result.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         match self.path() {
@@ -47,13 +64,25 @@ impl Output {
 
 /// Writes a file beside its name with mode 0600, then renames it; a failure leaves nothing.
 pub(crate) fn write_file(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
-    // a device or a pipe (`-o /dev/null`) cannot be renamed over
-    if std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
+    if is_special(path) {
         return std::fs::write(path, bytes).map_err(on_file("write", path));
     }
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut beside = tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder).map_err(on_file("write", path))?;
+    let mut beside = beside(path)?;
     beside.write_all(bytes).and_then(|()| beside.flush()).map_err(on_file("write", path))?;
+    keep(beside, path, force)
+}
+
+/// A device or a pipe (`-o /dev/null`) cannot be renamed over.
+fn is_special(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir())
+}
+
+fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder).map_err(on_file("write", path))
+}
+
+fn keep(beside: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
     if force {
         beside.persist(path).map_err(|e| on_file("write", path)(e.error))?;
         return Ok(());

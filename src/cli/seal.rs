@@ -42,8 +42,7 @@ pub(crate) fn run(context: &Context, args: &SealArgs) -> Result<Exit, Failure> {
     eprintln!("{}", encrypt.reason());
     let seal = Seal::new(args.signer.signing(&identity)?, encrypt);
     let progress = Progress::start("sealing", message.len());
-    let sealed = seal.run(&message, context.now, &mut context.random()).map_err(from_smime)?;
+    args.output.write_by(|sink| seal.write(&message, context.now, &mut context.random(), sink).map_err(from_smime))?;
     drop(progress);
-    args.output.write(&sealed)?;
     Ok(Exit::Good)
 }

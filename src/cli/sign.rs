@@ -9,7 +9,7 @@ use sealpost::keys::Identity;
 use sealpost::smime::{Form, HeaderProtection, Sign};
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Exit, Failure};
+use crate::cli::failure::{Exit, Failure, reason};
 use crate::cli::input::Source;
 use crate::cli::keyring::{self, OwnKeyArgs};
 use crate::cli::output::Output;
@@ -91,9 +91,9 @@ pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
     let message = Source(args.message.clone()).read(&context.limits)?;
     let identity = args.signer.identity(context, &message)?;
     let progress = Progress::start("signing", message.len());
-    let signed = args.signer.signing(&identity)?.run(&message, context.now, &mut context.random()).map_err(from_smime)?;
+    let signing = args.signer.signing(&identity)?;
+    args.output.write_by(|sink| signing.write(&message, context.now, &mut context.random(), sink).map_err(from_smime))?;
     drop(progress);
-    args.output.write(&signed)?;
     Ok(Exit::Good)
 }
 
@@ -101,6 +101,7 @@ pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
 pub(crate) fn from_smime(error: sealpost::smime::Error) -> Failure {
     use sealpost::smime::Error;
     match error {
+        Error::Write(error) => Failure::io(format!("the result cannot be written – {}", reason(&error))),
         Error::NoRecipients => Failure::usage(error).hint("name them with --to ADDR or --to-cert FILE"),
         other => Failure::refused(other),
     }

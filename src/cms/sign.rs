@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use crate::asn1::{Tag, encode, oid, writer::Writer};
 use crate::cms::{Attribute, Capabilities, Error};
 use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, SignatureAlgorithm};
-use crate::crypto::digest::{self, Digest};
+use crate::crypto::digest::Digest;
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
 use crate::crypto::signature::{self, Input};
@@ -93,8 +93,18 @@ impl<'a> SignedBuilder<'a> {
     }
 
     /// Signs content that stands elsewhere; the structure is DER.
-    pub fn detached(&self, content: &[u8], random: &mut dyn Random) -> Result<Vec<u8>, Error> {
-        let hashed: Vec<_> = self.digests().into_iter().map(|algorithm| (algorithm, digest::of(algorithm, content))).collect();
+    pub fn detached(&self, content: &mut dyn Read, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+        let mut hashes: Vec<Digest> = self.digests().into_iter().map(Digest::new).collect();
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let read = fill(content, &mut buffer)?;
+            let piece = buffer.get(..read).unwrap_or_default();
+            if piece.is_empty() {
+                break;
+            }
+            hashes.iter_mut().for_each(|hash| hash.update(piece));
+        }
+        let hashed: Vec<_> = hashes.into_iter().map(|hash| (hash.algorithm(), hash.finish())).collect();
         let signed = encode::sequence(&[
             encode::integer_u64(self.version()),
             self.digest_set(),

@@ -30,20 +30,26 @@ pub fn is_crlf(bytes: &[u8]) -> bool {
 /// Whether relays leave these bytes alone: ASCII, lines of at most 998 bytes that end in CRLF, no blanks at their ends, none that
 /// begins with `From `.
 pub fn is_safe(bytes: &[u8]) -> bool {
-    if !bytes.is_ascii() || bytes.contains(&0) {
+    if !bytes.is_ascii() || memchr::memchr(0, bytes).is_some() {
         return false;
     }
-    bytes.split_inclusive(|byte| *byte == b'\n').all(|line| {
-        let content = match line {
-            [content @ .., b'\r', b'\n'] => content,
-            [.., b'\n'] => return false,
-            content => content,
-        };
-        content.len() <= 998
-            && !content.contains(&b'\r')
-            && !matches!(content.last(), Some(b' ' | b'\t'))
-            && !content.starts_with(b"From ")
-    })
+    let mut rest = bytes;
+    let mut ends: usize = 0;
+    while let Some(at) = memchr::memchr(b'\n', rest) {
+        let (line, after) = rest.split_at(at);
+        let Some(content) = line.strip_suffix(b"\r") else { return false };
+        if !is_safe_line(content) {
+            return false;
+        }
+        ends = ends.saturating_add(1);
+        rest = after.get(1..).unwrap_or_default();
+    }
+    // each line has its CR: one more stands alone
+    is_safe_line(rest) && memchr::memchr_iter(b'\r', bytes).count() == ends
+}
+
+fn is_safe_line(content: &[u8]) -> bool {
+    content.len() <= 998 && !matches!(content.last(), Some(b' ' | b'\t')) && !content.starts_with(b"From ")
 }
 
 /// An entity in a form that survives relays: parts that are not safe are encoded anew, parts that are stay byte for byte.

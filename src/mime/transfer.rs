@@ -1,5 +1,7 @@
 //! Content transfer encodings (RFC 2045 6).
 
+use std::io::{self, Write};
+
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransferEncoding {
@@ -98,19 +100,87 @@ fn decode_sloppy(clean: &[u8]) -> Vec<u8> {
 
 /// Encodes base64 in lines of 76 characters that end in CRLF (RFC 2045 6.8).
 pub fn encode_base64(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len().div_ceil(57).saturating_mul(78));
-    let mut line = [0_u8; 76];
-    let mut chunks = bytes.chunks_exact(57);
+    let mut out = Vec::with_capacity(bytes.len().div_ceil(LINE_BYTES).saturating_mul(LINE));
+    let mut chunks = bytes.chunks_exact(LINE_BYTES);
+    let mut line = [0; LINE];
     for chunk in &mut chunks {
-        let encoded = base64_simd::STANDARD.encode(chunk, base64_simd::Out::from_slice(&mut line));
-        out.extend_from_slice(encoded);
-        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(encode_line(chunk, &mut line));
     }
     if !chunks.remainder().is_empty() {
-        out.extend_from_slice(base64_simd::STANDARD.encode_to_string(chunks.remainder()).as_bytes());
-        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(encode_line(chunks.remainder(), &mut line));
     }
     out
+}
+
+/// Bytes that one line of base64 carries, and characters of the line with its CRLF.
+const LINE_BYTES: usize = 57;
+const LINE: usize = 78;
+/// Lines that are written at once.
+const LINES: usize = 1024;
+
+/// Encodes at most [`LINE_BYTES`] bytes as a line with its CRLF.
+fn encode_line<'a>(bytes: &[u8], line: &'a mut [u8; LINE]) -> &'a [u8] {
+    let len = base64_simd::STANDARD.encode(bytes, base64_simd::Out::from_slice(line.as_mut_slice())).len();
+    line.iter_mut().skip(len).zip(b"\r\n").for_each(|(to, from)| *to = *from);
+    line.get(..len.saturating_add(2)).unwrap_or_default()
+}
+
+/// Encodes base64 as it goes by, in the lines of [`encode_base64`]; [`Base64Lines::finish`] writes the last one.
+#[derive(Debug)]
+pub struct Base64Lines<W> {
+    sink: W,
+    /// Bytes of a line that is not full.
+    rest: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl<W: Write> Base64Lines<W> {
+    /// Writes to this sink.
+    pub fn new(sink: W) -> Self {
+        Self { sink, rest: Vec::with_capacity(LINE_BYTES), out: Vec::with_capacity(LINES.saturating_mul(LINE)) }
+    }
+
+    /// Writes what is left.
+    pub fn finish(mut self) -> io::Result<()> {
+        if !self.rest.is_empty() {
+            self.out.extend_from_slice(encode_line(&self.rest, &mut [0; LINE]));
+        }
+        self.sink.write_all(&self.out)?;
+        self.sink.flush()
+    }
+}
+
+impl<W: Write> Write for Base64Lines<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut left = bytes;
+        let mut line = [0; LINE];
+        if !self.rest.is_empty() {
+            let (head, tail) = left.split_at(left.len().min(LINE_BYTES.saturating_sub(self.rest.len())));
+            self.rest.extend_from_slice(head);
+            left = tail;
+            if self.rest.len() < LINE_BYTES {
+                return Ok(bytes.len());
+            }
+            self.out.extend_from_slice(encode_line(&self.rest, &mut line));
+            self.rest.clear();
+        }
+        let mut chunks = left.chunks_exact(LINE_BYTES);
+        for chunk in &mut chunks {
+            self.out.extend_from_slice(encode_line(chunk, &mut line));
+            if self.out.len() >= LINES.saturating_mul(LINE) {
+                self.sink.write_all(&self.out)?;
+                self.out.clear();
+            }
+        }
+        self.rest.extend_from_slice(chunks.remainder());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.write_all(&self.out)?;
+        self.out.clear();
+        self.sink.flush()
+    }
 }
 
 /// Decodes quoted-printable; what is not valid stands as it is (RFC 2045 6.7).

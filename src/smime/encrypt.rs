@@ -1,14 +1,16 @@
 //! `encrypt`: a message in, an encrypted message out.
 
+use std::io::{Read, Write};
+
 use crate::cms::{EnvelopedBuilder, To};
 use crate::crypto::random::Random;
 use crate::limits::Limits;
-use crate::mime::canonical;
 use crate::pki::Certificate;
 use crate::smime::Error;
 use crate::smime::choice::{Chosen, CipherChoice, TransportChoice, choose};
 use crate::smime::headers::{Confidentiality, HeaderProtection};
-use crate::smime::sign::{assemble, message_parts, pkcs7_mime};
+use crate::smime::sign::{Payload, Pkcs7Mime, grown, message_parts};
+use crate::smime::verdict::Form;
 
 /// An encryption: to whom, and how.
 #[derive(Debug, Clone)]
@@ -46,14 +48,28 @@ impl<'a> Encrypt<'a> {
 
     /// Encrypts a message; its Subject is hidden (RFC 9788).
     pub fn run(&self, message: &[u8], random: &mut dyn Random) -> Result<Vec<u8>, Error> {
-        let parts = message_parts(message, &self.limits)?;
-        let payload = parts.payload(Confidentiality::Cipher, HeaderProtection::On);
-        let entity = self.entity(&canonical::to_crlf(&payload), random)?;
-        Ok(assemble(&parts.outer(Confidentiality::Cipher, HeaderProtection::On), &entity))
+        let mut out = Vec::with_capacity(grown(message.len(), Form::Opaque));
+        self.write(message, random, &mut out)?;
+        Ok(out)
     }
 
-    /// The encrypted MIME entity of an entity.
-    pub(in crate::smime) fn entity(&self, payload: &[u8], random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+    /// Encrypts a message, and writes the result as it comes into being; nothing of it is good where this fails.
+    pub fn write(&self, message: &[u8], random: &mut dyn Random, sink: &mut dyn Write) -> Result<(), Error> {
+        let parts = message_parts(message, &self.limits)?;
+        let head = parts.head(Confidentiality::Cipher, HeaderProtection::On);
+        for (_, raw) in parts.outer(Confidentiality::Cipher, HeaderProtection::On) {
+            sink.write_all(&raw)?;
+        }
+        self.entity(&mut Payload::canonical(&head, parts.body).reader(), random, sink)
+    }
+
+    /// Writes the encrypted MIME entity of an entity.
+    pub(in crate::smime) fn entity(
+        &self,
+        payload: &mut dyn Read,
+        random: &mut dyn Random,
+        sink: &mut dyn Write,
+    ) -> Result<(), Error> {
         if self.recipients.is_empty() {
             return Err(Error::NoRecipients);
         }
@@ -63,10 +79,10 @@ impl<'a> Encrypt<'a> {
             check_recipient(certificate)?;
             builder = builder.recipient(To { certificate, transport: chosen.transport.clone() });
         }
-        let mut cms = Vec::with_capacity(payload.len().saturating_add(8192));
-        builder.encrypt(&mut &*payload, &mut cms, random)?;
         let smime_type = if chosen.cipher.is_authenticated() { "authEnveloped-data" } else { "enveloped-data" };
-        Ok(pkcs7_mime(smime_type, "smime.p7m", &cms))
+        let mut lines = Pkcs7Mime::begin(smime_type, sink)?;
+        builder.encrypt(payload, &mut lines, random)?;
+        Ok(lines.finish()?)
     }
 
     fn chosen(&self) -> Chosen {

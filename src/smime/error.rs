@@ -27,6 +27,8 @@ pub enum Error {
     },
     /// The chosen algorithm does not go with the signer's key.
     Algorithm(String),
+    /// The result could not be written.
+    Write(std::io::Error),
 }
 
 impl fmt::Display for Error {
@@ -39,6 +41,7 @@ impl fmt::Display for Error {
             Self::Crypto(e) => write!(f, "the cryptography failed – {e}"),
             Self::Recipient { subject, reason } => write!(f, "cannot encrypt to {subject} – {reason}"),
             Self::Algorithm(what) => f.write_str(what),
+            Self::Write(e) => write!(f, "the result cannot be written – {e}"),
         }
     }
 }
@@ -53,7 +56,17 @@ impl From<crate::mime::Error> for Error {
 
 impl From<crate::cms::Error> for Error {
     fn from(error: crate::cms::Error) -> Self {
-        Self::Cms(error)
+        match error {
+            // what is read lies in memory: only writing can fail
+            crate::cms::Error::Io(error) => Self::Write(error),
+            other => Self::Cms(other),
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::Write(error)
     }
 }
 

@@ -23,18 +23,18 @@ pub(in crate::smime) enum Confidentiality {
 }
 
 /// A message taken apart: the fields about its structure, the others, and the body.
-pub(in crate::smime) struct Parts {
+pub(in crate::smime) struct Parts<'a> {
     /// Content-* fields, each with its line break.
     pub(in crate::smime) structure: Vec<u8>,
     /// The other fields that go along: name in lower case, and the field as written.
     pub(in crate::smime) others: Vec<(String, Vec<u8>)>,
     /// The body.
-    pub(in crate::smime) body: Vec<u8>,
+    pub(in crate::smime) body: &'a [u8],
 }
 
-impl Parts {
+impl<'a> Parts<'a> {
     /// Takes a message apart. Bcc and the traces of earlier relays stay behind.
-    pub(in crate::smime) fn of(entity: &Entity, source: &[u8]) -> Self {
+    pub(in crate::smime) fn of(entity: &Entity, source: &'a [u8]) -> Self {
         let (mut structure, mut others) = (Vec::new(), Vec::new());
         for field in entity.fields() {
             let raw = with_line_break(field, source);
@@ -47,7 +47,7 @@ impl Parts {
                 others.push((field.name.clone(), raw));
             }
         }
-        Self { structure, others, body: entity.body(source).to_vec() }
+        Self { structure, others, body: entity.body(source) }
     }
 
     /// The fields that stand outside.
@@ -68,9 +68,9 @@ impl Parts {
         self.others.iter().filter_map(visible).collect()
     }
 
-    /// The entity that gets signed or encrypted: structure, protected fields, body.
-    pub(in crate::smime) fn payload(&self, confidentiality: Confidentiality, protection: HeaderProtection) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.body.len().saturating_add(2048));
+    /// The header section of the entity that gets signed or encrypted: protected fields, structure, and the empty line; the body follows.
+    pub(in crate::smime) fn head(&self, confidentiality: Confidentiality, protection: HeaderProtection) -> Vec<u8> {
+        let mut out = Vec::with_capacity(2048);
         if protection == HeaderProtection::Off {
             out.extend_from_slice(&self.structure);
         } else {
@@ -88,7 +88,6 @@ impl Parts {
             out.extend_from_slice(&with_parameter(&self.structure, hp));
         }
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(&self.body);
         out
     }
 }

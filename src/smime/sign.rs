@@ -1,5 +1,8 @@
 //! `sign`: a message in, a signed message out.
 
+use std::borrow::Cow;
+use std::io::{Read, Write};
+
 use crate::cms::{Padding, SignedBuilder, SignerOptions};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::random::Random;
@@ -65,18 +68,37 @@ impl<'a> Sign<'a> {
 
     /// Signs a message; `now` is the time that the signature claims.
     pub fn run(&self, message: &[u8], now: Timestamp, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+        let mut out = Vec::with_capacity(grown(message.len(), self.form));
+        self.write(message, now, random, &mut out)?;
+        Ok(out)
+    }
+
+    /// Signs a message, and writes the result as it comes into being; nothing of it is good where this fails.
+    pub fn write(&self, message: &[u8], now: Timestamp, random: &mut dyn Random, sink: &mut dyn Write) -> Result<(), Error> {
         let parts = message_parts(message, &self.limits)?;
-        let payload = canonical::to_safe(&parts.payload(Confidentiality::Clear, self.protection), &self.limits)?;
-        let entity = self.entity(&payload, now, random)?;
-        Ok(assemble(&parts.outer(Confidentiality::Clear, self.protection), &entity))
+        let head = parts.head(Confidentiality::Clear, self.protection);
+        for (_, raw) in parts.outer(Confidentiality::Clear, self.protection) {
+            sink.write_all(&raw)?;
+        }
+        self.entity(&Payload::safe(&head, parts.body, &self.limits)?, now, random, sink)
+    }
+
+    pub(in crate::smime) fn signed_form(&self) -> Form {
+        self.form
     }
 
     pub(in crate::smime) fn protection(&self) -> HeaderProtection {
         self.protection
     }
 
-    /// The signed MIME entity of a payload that is canonical and safe.
-    pub(in crate::smime) fn entity(&self, payload: &[u8], now: Timestamp, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+    /// Writes the signed MIME entity of a payload that is canonical and safe.
+    pub(in crate::smime) fn entity(
+        &self,
+        payload: &Payload<'_>,
+        now: Timestamp,
+        random: &mut dyn Random,
+        sink: &mut dyn Write,
+    ) -> Result<(), Error> {
         let key = self.identity.private_key();
         let mut options = SignerOptions::for_key(key, self.digest, self.padding)?;
         options.signing_time = Some(now);
@@ -90,20 +112,60 @@ impl<'a> Sign<'a> {
         }
         match self.form {
             Form::Clear => {
-                let signature = builder.detached(payload, random)?;
-                Ok(clear_signed(payload, &signature, micalg, random))
+                let signature = builder.detached(&mut payload.reader(), random)?;
+                clear_signed(payload, &signature, micalg, random, sink)
             }
             Form::Opaque => {
-                let mut cms = Vec::with_capacity(payload.len().saturating_add(8192));
-                builder.opaque(&mut &*payload, &mut cms, random)?;
-                Ok(pkcs7_mime("signed-data", "smime.p7m", &cms))
+                let mut lines = Pkcs7Mime::begin("signed-data", sink)?;
+                builder.opaque(&mut payload.reader(), &mut lines, random)?;
+                Ok(lines.finish()?)
             }
         }
     }
 }
 
+/// What gets signed or encrypted: a header section and a body, so that a large body need not be copied behind its header.
+pub(in crate::smime) struct Payload<'a> {
+    head: Cow<'a, [u8]>,
+    body: Cow<'a, [u8]>,
+}
+
+impl<'a> Payload<'a> {
+    /// With CRLF line ends, and else as it is.
+    pub(in crate::smime) fn canonical(head: &'a [u8], body: &'a [u8]) -> Self {
+        Self { head: canonical::to_crlf(head), body: canonical::to_crlf(body) }
+    }
+
+    /// In the form that survives relays.
+    pub(in crate::smime) fn safe(head: &'a [u8], body: &'a [u8], limits: &Limits) -> Result<Self, Error> {
+        // the header section ends in CRLF: what holds for both holds for the whole
+        if canonical::is_safe(head) && canonical::is_safe(body) {
+            return Ok(Self { head: Cow::Borrowed(head), body: Cow::Borrowed(body) });
+        }
+        let whole = canonical::to_safe(&[head, body].concat(), limits)?;
+        Ok(Self { head: Cow::Owned(whole), body: Cow::Borrowed(&[]) })
+    }
+
+    pub(in crate::smime) fn reader(&self) -> impl Read {
+        self.head.as_ref().chain(self.body.as_ref())
+    }
+
+    pub(in crate::smime) fn len(&self) -> usize {
+        self.head.len().saturating_add(self.body.len())
+    }
+}
+
+/// Room for a result: base64 takes four bytes for three, and two more for each line.
+pub(in crate::smime) fn grown(len: usize, form: Form) -> usize {
+    let content = match form {
+        Form::Clear => len,
+        Form::Opaque => len.saturating_add(len / 2).saturating_sub(len / 8),
+    };
+    content.saturating_add(16 << 10)
+}
+
 /// Takes a message apart; what has no header section at all is the text of a message.
-pub(in crate::smime) fn message_parts(message: &[u8], limits: &Limits) -> Result<Parts, Error> {
+pub(in crate::smime) fn message_parts<'a>(message: &'a [u8], limits: &Limits) -> Result<Parts<'a>, Error> {
     let entity = mime::parse(message, limits)?;
     let mut parts = Parts::of(&entity, message);
     if entity.fields().is_empty() {
@@ -115,46 +177,58 @@ pub(in crate::smime) fn message_parts(message: &[u8], limits: &Limits) -> Result
 }
 
 /// `multipart/signed` (RFC 8551 3.5.3).
-fn clear_signed(payload: &[u8], signature: &[u8], micalg: &str, random: &mut dyn Random) -> Vec<u8> {
+fn clear_signed(
+    payload: &Payload<'_>,
+    signature: &[u8],
+    micalg: &str,
+    random: &mut dyn Random,
+    sink: &mut dyn Write,
+) -> Result<(), Error> {
     let boundary = boundary(random);
-    let encoded = transfer::encode_base64(signature);
-    let mut out = Vec::with_capacity(payload.len().saturating_add(encoded.len()).saturating_add(1024));
-    let head = format!(
+    write!(
+        sink,
         "MIME-Version: 1.0\r\nContent-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n micalg={micalg};\r\n \
          boundary=\"{boundary}\"\r\n\r\nThis is a signed message (S/MIME).\r\n\r\n--{boundary}\r\n"
-    );
-    out.extend_from_slice(head.as_bytes());
-    out.extend_from_slice(payload);
-    let middle = format!(
+    )?;
+    sink.write_all(&payload.head)?;
+    sink.write_all(&payload.body)?;
+    write!(
+        sink,
         "\r\n--{boundary}\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\nContent-Transfer-Encoding: base64\r\n\
          Content-Disposition: attachment; filename=\"smime.p7s\"\r\nContent-Description: S/MIME signature\r\n\r\n"
-    );
-    out.extend_from_slice(middle.as_bytes());
-    out.extend_from_slice(&encoded);
-    out.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-    out
+    )?;
+    sink.write_all(&transfer::encode_base64(signature))?;
+    write!(sink, "\r\n--{boundary}--\r\n")?;
+    Ok(())
 }
 
-/// `application/pkcs7-mime` (RFC 8551 3.2).
-pub(in crate::smime) fn pkcs7_mime(smime_type: &str, name: &str, cms: &[u8]) -> Vec<u8> {
-    let encoded = transfer::encode_base64(cms);
-    let mut out = Vec::with_capacity(encoded.len().saturating_add(512));
-    let head = format!(
-        "MIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; smime-type={smime_type}; name=\"{name}\"\r\n\
-         Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"{name}\"\r\n\
-         Content-Description: S/MIME message\r\n\r\n"
-    );
-    out.extend_from_slice(head.as_bytes());
-    out.extend_from_slice(&encoded);
-    out
+/// `application/pkcs7-mime` (RFC 8551 3.2), written as its content goes by.
+pub(in crate::smime) struct Pkcs7Mime<'a>(transfer::Base64Lines<&'a mut dyn Write>);
+
+impl<'a> Pkcs7Mime<'a> {
+    pub(in crate::smime) fn begin(smime_type: &str, sink: &'a mut dyn Write) -> std::io::Result<Self> {
+        write!(
+            sink,
+            "MIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; smime-type={smime_type}; name=\"smime.p7m\"\r\n\
+             Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7m\"\r\n\
+             Content-Description: S/MIME message\r\n\r\n"
+        )?;
+        Ok(Self(transfer::Base64Lines::new(sink)))
+    }
+
+    pub(in crate::smime) fn finish(self) -> std::io::Result<()> {
+        self.0.finish()
+    }
 }
 
-/// Outer header fields before an entity that begins with its own.
-pub(in crate::smime) fn assemble(outer: &[(String, Vec<u8>)], entity: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(entity.len().saturating_add(2048));
-    outer.iter().for_each(|(_, raw)| out.extend_from_slice(raw));
-    out.extend_from_slice(entity);
-    out
+impl Write for Pkcs7Mime<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// A boundary that no content holds by chance: 128 random bits, and `=_`, which neither base64 nor quoted-printable writes.

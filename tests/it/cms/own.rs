@@ -40,7 +40,7 @@ pub(super) fn opaque(builder: &SignedBuilder<'_>, mut content: &[u8]) -> Vec<u8>
 }
 
 pub(super) fn detached(builder: &SignedBuilder<'_>, content: &[u8]) -> Vec<u8> {
-    builder.detached(content, &mut Seeded::new(b"sign")).unwrap()
+    builder.detached(&mut &*content, &mut Seeded::new(b"sign")).unwrap()
 }
 
 pub(super) fn encrypted(cipher: ContentCipher, transport: &KeyTransport, to: &[&Person], mut content: &[u8]) -> Vec<u8> {
