@@ -112,8 +112,10 @@ impl<'a> Sign<'a> {
         }
         match self.form {
             Form::Clear => {
-                let signature = builder.detached(&mut payload.reader(), random)?;
-                clear_signed(payload, &signature, micalg, random, sink)
+                let boundary = boundary(random);
+                clear_signed_begin(&boundary, micalg, sink)?;
+                let signature = builder.detached(&mut Tee { source: payload.reader(), sink: &mut *sink }, random)?;
+                Ok(clear_signed_end(&boundary, &signature, sink)?)
             }
             Form::Opaque => {
                 let mut lines = Pkcs7Mime::begin("signed-data", sink)?;
@@ -176,30 +178,38 @@ pub(in crate::smime) fn message_parts<'a>(message: &'a [u8], limits: &Limits) ->
     Ok(parts)
 }
 
-/// `multipart/signed` (RFC 8551 3.5.3).
-fn clear_signed(
-    payload: &Payload<'_>,
-    signature: &[u8],
-    micalg: &str,
-    random: &mut dyn Random,
-    sink: &mut dyn Write,
-) -> Result<(), Error> {
-    let boundary = boundary(random);
+/// Reads, and writes what was read: content is hashed and goes out while it is in the processor's cache.
+struct Tee<'a, R> {
+    source: R,
+    sink: &'a mut dyn Write,
+}
+
+impl<R: Read> Read for Tee<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        self.sink.write_all(buffer.get(..read).unwrap_or_default())?;
+        Ok(read)
+    }
+}
+
+/// `multipart/signed` (RFC 8551 3.5.3), up to the content.
+fn clear_signed_begin(boundary: &str, micalg: &str, sink: &mut dyn Write) -> std::io::Result<()> {
     write!(
         sink,
         "MIME-Version: 1.0\r\nContent-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n micalg={micalg};\r\n \
          boundary=\"{boundary}\"\r\n\r\nThis is a signed message (S/MIME).\r\n\r\n--{boundary}\r\n"
-    )?;
-    sink.write_all(&payload.head)?;
-    sink.write_all(&payload.body)?;
+    )
+}
+
+/// What follows the content.
+fn clear_signed_end(boundary: &str, signature: &[u8], sink: &mut dyn Write) -> std::io::Result<()> {
     write!(
         sink,
         "\r\n--{boundary}\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\nContent-Transfer-Encoding: base64\r\n\
          Content-Disposition: attachment; filename=\"smime.p7s\"\r\nContent-Description: S/MIME signature\r\n\r\n"
     )?;
     sink.write_all(&transfer::encode_base64(signature))?;
-    write!(sink, "\r\n--{boundary}--\r\n")?;
-    Ok(())
+    write!(sink, "\r\n--{boundary}--\r\n")
 }
 
 /// `application/pkcs7-mime` (RFC 8551 3.2), written as its content goes by.
