@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
 use crate::cli::output::Output;
-use crate::cli::progress::Progress;
+use crate::cli::progress::{Progress, encoded};
 use crate::cli::recipients::RecipientArgs;
 use crate::cli::sign::from_smime;
 
@@ -37,8 +37,8 @@ pub(crate) fn run(context: &Context, args: &EncryptArgs) -> Result<Exit, Failure
     let message = Source(args.message.clone()).read(&context.limits)?;
     let certificates = args.recipients.certificates(context, &message, None)?;
     let encrypt = Encrypt::new(&certificates).cipher(args.recipients.cipher()?).transport(args.recipients.transport());
-    let progress = Progress::start("encrypting", message.len());
-    args.output.write_by(|sink| encrypt.write(&message, &mut context.random(), sink).map_err(from_smime))?;
+    let progress = Progress::bar("encrypting", encoded(message.len()));
+    args.output.write_by(|sink| encrypt.write(&message, &mut context.random(), &mut progress.sink(sink)).map_err(from_smime))?;
     drop(progress);
     eprintln!("{}", encrypt.reason());
     Ok(Exit::Good)

@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use sealpost::limits::Limits;
 
 use crate::cli::failure::{Failure, on_file, reason};
+use crate::cli::progress::Progress;
+
+/// Bytes that are read between two looks at the progress.
+const PIECE: u64 = 4 << 20;
 
 /// A file argument; absent and `-` are standard input.
 #[derive(Debug, Clone, Default)]
@@ -27,10 +31,17 @@ impl Source {
         let read = match self.path() {
             Some(path) => {
                 let file = std::fs::File::open(path).map_err(on_file("read", path))?;
-                if let Ok(size) = file.metadata().map(|m| m.len()) {
-                    bytes.reserve(usize::try_from(size.min(bound)).unwrap_or(0).saturating_add(1));
+                let size = file.metadata().map_or(0, |m| usize::try_from(m.len().min(bound)).unwrap_or(0));
+                bytes.reserve(size.saturating_add(1));
+                let mut left = file.take(bound.saturating_add(1));
+                let progress = Progress::bar("reading", size);
+                loop {
+                    match (&mut left).take(PIECE).read_to_end(&mut bytes) {
+                        Ok(0) => break Ok(bytes.len()),
+                        Ok(read) => progress.advance(read),
+                        Err(error) => break Err(error),
+                    }
                 }
-                file.take(bound.saturating_add(1)).read_to_end(&mut bytes)
             }
             None => std::io::stdin().lock().take(bound.saturating_add(1)).read_to_end(&mut bytes),
         };

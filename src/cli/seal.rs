@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
 use crate::cli::output::Output;
-use crate::cli::progress::Progress;
+use crate::cli::progress::{Progress, encoded};
 use crate::cli::recipients::RecipientArgs;
 use crate::cli::sign::{SignerArgs, from_smime};
 
@@ -41,8 +41,10 @@ pub(crate) fn run(context: &Context, args: &SealArgs) -> Result<Exit, Failure> {
     let encrypt = Encrypt::new(&certificates).cipher(args.recipients.cipher()?).transport(args.recipients.transport());
     eprintln!("{}", encrypt.reason());
     let seal = Seal::new(args.signer.signing(&identity)?, encrypt);
-    let progress = Progress::start("sealing", message.len());
-    args.output.write_by(|sink| seal.write(&message, context.now, &mut context.random(), sink).map_err(from_smime))?;
+    let progress = Progress::bar("sealing", encoded(message.len()));
+    args.output.write_by(|sink| {
+        seal.write(&message, context.now, &mut context.random(), &mut progress.sink(sink)).map_err(from_smime)
+    })?;
     drop(progress);
     Ok(Exit::Good)
 }

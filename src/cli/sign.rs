@@ -90,9 +90,11 @@ pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
     args.output.check()?;
     let message = Source(args.message.clone()).read(&context.limits)?;
     let identity = args.signer.identity(context, &message)?;
-    let progress = Progress::start("signing", message.len());
+    let progress = Progress::bar("signing", message.len());
     let signing = args.signer.signing(&identity)?;
-    args.output.write_by(|sink| signing.write(&message, context.now, &mut context.random(), sink).map_err(from_smime))?;
+    args.output.write_by(|sink| {
+        signing.write(&message, context.now, &mut context.random(), &mut progress.sink(sink)).map_err(from_smime)
+    })?;
     drop(progress);
     Ok(Exit::Good)
 }

@@ -37,7 +37,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<Exit, Failure>
     args.output.check()?;
     let message = Source(args.message.clone()).read(&context.limits)?;
     let materials = args.read.materials_without_keys(context)?;
-    let progress = Progress::start("verifying", message.len());
+    let progress = Progress::spinner("verifying", message.len());
     let opened = match &args.signature {
         Some(path) => materials.open(context).verify_detached(&message, &input::file(path, &context.limits)?),
         None => materials.open(context).verify(&message),

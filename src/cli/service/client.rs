@@ -16,6 +16,7 @@ use sealpost::server::config::Hop;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::progress::Progress;
 use crate::cli::{input, report};
 
 /// How to reach a server.
@@ -120,6 +121,8 @@ enum Stream {
     Secure(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
+/// Bytes that are sent between two looks at the progress.
+const PIECE: usize = 256 << 10;
 const CONNECT: Duration = Duration::from_secs(20);
 /// For a reply; servers that scan a message take their time.
 const REPLY: Duration = Duration::from_secs(300);
@@ -179,12 +182,17 @@ impl Connection {
 
     /// Sends bytes.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let sent = match &mut self.stream {
-            Some(Stream::Plain(stream)) => stream.write_all(bytes).and_then(|()| stream.flush()),
-            Some(Stream::Secure(stream)) => stream.write_all(bytes).and_then(|()| stream.flush()),
-            None => return Err("the connection is gone".to_owned()),
-        };
-        sent.map_err(|error| error.to_string())
+        let progress = Progress::bar("sending", bytes.len());
+        for piece in bytes.chunks(PIECE) {
+            let sent = match &mut self.stream {
+                Some(Stream::Plain(stream)) => stream.write_all(piece).and_then(|()| stream.flush()),
+                Some(Stream::Secure(stream)) => stream.write_all(piece).and_then(|()| stream.flush()),
+                None => return Err("the connection is gone".to_owned()),
+            };
+            sent.map_err(|error| error.to_string())?;
+            progress.advance(piece.len());
+        }
+        Ok(())
     }
 
     /// Waits for bytes; an error where the connection ends.
