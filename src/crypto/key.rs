@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pkcs8::EncodePrivateKey;
 use rsa::traits::PublicKeyParts;
 
-use crate::asn1::{Cursor, Tag, encode, oid, pem};
+use crate::asn1::{Cursor, Oid, Tag, encode, oid, pem};
 use crate::crypto::Error;
 use crate::crypto::algorithm::{AlgorithmIdentifier, KeyAlgorithm};
 use crate::crypto::pbe;
@@ -124,11 +124,8 @@ impl PrivateKey {
                 let algorithm = AlgorithmIdentifier::from_cursor(&mut fields)?;
                 let encrypted = fields.octet_string()?;
                 let passphrase = passphrase.ok_or(Error::PassphraseNeeded)?;
-                let plain = pbe::decrypt(&algorithm, passphrase, &encrypted, limits)?;
-                Self::from_pkcs8(plain.expose()).map_err(|error| match error {
-                    Error::Asn1(_) => Error::WrongPassphrase,
-                    other => other,
-                })
+                let plain = pbe::decrypt_sequence(&algorithm, passphrase, &encrypted, limits)?;
+                Self::from_pkcs8(plain.expose())
             }
             Some(Tag::INTEGER) => {
                 fields.integer()?;
@@ -295,7 +292,7 @@ fn ec_private(sec1: &[u8], curve: Option<&[u8]>) -> Result<PrivateKind, Error> {
     fields.integer()?;
     let scalar = fields.octet_string()?;
     let curve = match curve {
-        Some(bytes) => Cursor::new(bytes).oid()?,
+        Some(bytes) => named_curve(bytes)?,
         None => fields.explicit(0)?.ok_or(unreadable("EC"))?.oid()?,
     };
     // some writers drop leading zeros
@@ -314,8 +311,17 @@ fn ec_private(sec1: &[u8], curve: Option<&[u8]>) -> Result<PrivateKind, Error> {
     }
 }
 
+/// RFC 5480 2.1.1: a curve is named. One that is spelled out may differ from the one that it looks like (CVE-2020-0601).
+fn named_curve(parameters: &[u8]) -> Result<Oid, Error> {
+    let mut fields = Cursor::new(parameters);
+    if fields.peek() == Some(Tag::SEQUENCE) {
+        return Err(Error::Unsupported { what: "curve", name: "explicit parameters".to_owned() });
+    }
+    Ok(fields.oid()?)
+}
+
 fn ec_public(point: &[u8], curve: Option<&[u8]>) -> Result<PublicKind, Error> {
-    let curve = Cursor::new(curve.ok_or(unreadable("EC"))?).oid()?;
+    let curve = named_curve(curve.ok_or(unreadable("EC"))?)?;
     match curve {
         oid::P256 => p256::PublicKey::from_sec1_bytes(point).map(PublicKind::P256).map_err(|_| unreadable("EC")),
         oid::P384 => p384::PublicKey::from_sec1_bytes(point).map(PublicKind::P384).map_err(|_| unreadable("EC")),

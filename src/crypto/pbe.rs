@@ -38,10 +38,42 @@ pub fn encrypt(
 /// RFC 8018 appendix B.2.3: PBES1 has 64 effective bits.
 const RC2_64: ContentCipher = ContentCipher::Rc2Cbc { effective_bits: 64 };
 
+/// Decrypts one SEQUENCE, which is what key files encrypt; what decrypts to anything else is [`Error::WrongPassphrase`],
+/// since the padding of a wrong one fits once in 256 times.
+pub fn decrypt_sequence(
+    algorithm: &AlgorithmIdentifier,
+    passphrase: &Secret<Vec<u8>>,
+    encrypted: &[u8],
+    limits: &Limits,
+) -> Result<Secret<Vec<u8>>, Error> {
+    for bmp in bmp_forms(passphrase) {
+        match decrypt_as(algorithm, (passphrase, &bmp), encrypted, limits) {
+            Ok(plain) if is_sequence(plain.expose()) => return Ok(plain),
+            Ok(_) | Err(Error::WrongPassphrase) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::WrongPassphrase)
+}
+
 /// Decrypts by any scheme that key files use. A wrong passphrase is [`Error::WrongPassphrase`] as far as the padding tells.
 pub fn decrypt(
     algorithm: &AlgorithmIdentifier,
     passphrase: &Secret<Vec<u8>>,
+    encrypted: &[u8],
+    limits: &Limits,
+) -> Result<Secret<Vec<u8>>, Error> {
+    decrypt_as(algorithm, (passphrase, &bmp_passphrase(passphrase)), encrypted, limits)
+}
+
+fn is_sequence(plain: &[u8]) -> bool {
+    let mut outer = Cursor::new(plain);
+    outer.sequence().is_ok() && outer.finish().is_ok()
+}
+
+fn decrypt_as(
+    algorithm: &AlgorithmIdentifier,
+    (passphrase, bmp): (&Secret<Vec<u8>>, &Secret<Vec<u8>>),
     encrypted: &[u8],
     limits: &Limits,
 ) -> Result<Secret<Vec<u8>>, Error> {
@@ -53,15 +85,15 @@ pub fn decrypt(
         oid::PBE_SHA1_DES => pbes1(parameters, passphrase, DigestAlgorithm::Sha1, ContentCipher::DesCbc, limits)?,
         oid::PBE_MD5_RC2 => pbes1(parameters, passphrase, DigestAlgorithm::Md5, RC2_64, limits)?,
         oid::PBE_SHA1_RC2 => pbes1(parameters, passphrase, DigestAlgorithm::Sha1, RC2_64, limits)?,
-        oid::PKCS12_DES_EDE3 => pkcs12(parameters, passphrase, ContentCipher::DesEde3Cbc, 24, limits)?,
+        oid::PKCS12_DES_EDE3 => pkcs12(parameters, bmp, ContentCipher::DesEde3Cbc, 24, limits)?,
         oid::PKCS12_DES_EDE2 => {
-            let (cipher, key) = pkcs12(parameters, passphrase, ContentCipher::DesEde3Cbc, 16, limits)?;
+            let (cipher, key) = pkcs12(parameters, bmp, ContentCipher::DesEde3Cbc, 16, limits)?;
             let mut three = key.expose().clone();
             three.extend_from_within(..8);
             (cipher, Secret::new(three))
         }
-        oid::PKCS12_RC2_128 => pkcs12(parameters, passphrase, ContentCipher::Rc2Cbc { effective_bits: 128 }, 16, limits)?,
-        oid::PKCS12_RC2_40 => pkcs12(parameters, passphrase, ContentCipher::Rc2Cbc { effective_bits: 40 }, 5, limits)?,
+        oid::PKCS12_RC2_128 => pkcs12(parameters, bmp, ContentCipher::Rc2Cbc { effective_bits: 128 }, 16, limits)?,
+        oid::PKCS12_RC2_40 => pkcs12(parameters, bmp, ContentCipher::Rc2Cbc { effective_bits: 40 }, 5, limits)?,
         _ => return Err(unsupported()),
     };
     let mut plain = Secret::new(Vec::with_capacity(encrypted.len()));
@@ -75,6 +107,15 @@ pub fn decrypt(
 pub fn bmp_passphrase(passphrase: &Secret<Vec<u8>>) -> Secret<Vec<u8>> {
     let text = Secret::new(String::from_utf8_lossy(passphrase.expose()).into_owned());
     Secret::new(text.expose().encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect())
+}
+
+/// The forms that programs give a passphrase: an empty one is two zero bytes for some and nothing for others.
+pub fn bmp_forms(passphrase: &Secret<Vec<u8>>) -> Vec<Secret<Vec<u8>>> {
+    let mut forms = vec![bmp_passphrase(passphrase)];
+    if passphrase.expose().is_empty() {
+        forms.push(Secret::new(Vec::new()));
+    }
+    forms
 }
 
 /// The digest of an HMAC identifier.
@@ -148,7 +189,7 @@ fn pbes1(
 /// `pkcs-12PbeParams ::= SEQUENCE { salt OCTET STRING, iterations INTEGER }`
 fn pkcs12(
     parameters: &[u8],
-    passphrase: &Secret<Vec<u8>>,
+    password: &Secret<Vec<u8>>,
     cipher: ContentCipher,
     key_len: usize,
     limits: &Limits,
@@ -158,7 +199,6 @@ fn pkcs12(
     let salt = fields.octet_string()?;
     let iterations = bounded(fields.small_unsigned()?, limits)?;
     fields.finish()?;
-    let password = bmp_passphrase(passphrase);
     let derive = |purpose, len| kdf::pkcs12(DigestAlgorithm::Sha1, password.expose(), &salt, purpose, iterations, len);
     let iv = derive(Pkcs12Purpose::Iv, 8).expose().clone();
     Ok((CipherParameters { cipher, iv, tag_len: 0 }, derive(Pkcs12Purpose::Key, key_len)))

@@ -33,27 +33,28 @@ pub fn read(bytes: &[u8], passphrase: Option<&Secret<Vec<u8>>>, limits: &Limits)
     let safe = data_of(fields.sequence()?)?;
     let empty = Secret::new(Vec::new());
     let mac_data = if fields.is_empty() { None } else { Some(fields.sequence()?) };
-    let passphrase = match (passphrase, &mac_data) {
-        (Some(passphrase), _) => passphrase,
-        // a file with an empty passphrase opens without asking
-        (None, Some(data)) if check_mac(data.clone(), &safe, &empty, limits).is_ok() => &empty,
-        (None, Some(_)) => return Err(Error::PassphraseNeeded),
-        (None, None) => &empty,
-    };
-    if let Some(data) = mac_data {
-        check_mac(data, &safe, passphrase, limits)?;
+    // a file with an empty passphrase opens without asking
+    let result = check_mac(mac_data, &safe, passphrase.unwrap_or(&empty), limits)
+        .and_then(|()| content(&safe, passphrase.unwrap_or(&empty), limits));
+    match result {
+        Err(Error::WrongPassphrase) if passphrase.is_none() => Err(Error::PassphraseNeeded),
+        other => other,
     }
+}
+
+/// `AuthenticatedSafe ::= SEQUENCE OF ContentInfo`
+fn content(safe: &[u8], passphrase: &Secret<Vec<u8>>, limits: &Limits) -> Result<Content, Error> {
     let mut content = Content::default();
-    let mut safes = Cursor::with_limits(&safe, limits).sequence()?;
+    let mut safes = Cursor::with_limits(safe, limits).sequence()?;
     while !safes.is_empty() {
         let mut info = safes.sequence()?;
         let kind = info.oid()?;
         let mut inner = info.explicit(0)?.ok_or_else(|| malformed("a safe without content"))?;
         match kind {
-            oid::ID_DATA => bags(&inner.octet_string()?, passphrase, limits, &mut content)?,
+            oid::ID_DATA => bags(Cursor::with_limits(&inner.octet_string()?, limits), passphrase, limits, &mut content)?,
             oid::ID_ENCRYPTED_DATA => {
                 let plain = encrypted_data(inner.sequence()?, passphrase, limits)?;
-                bags(plain.expose(), passphrase, limits, &mut content)?;
+                bags(Cursor::with_limits(plain.expose(), limits), passphrase, limits, &mut content)?;
             }
             other => return Err(malformed(&format!("a safe of the type {other} is not read"))),
         }
@@ -119,7 +120,10 @@ fn data_of(mut info: Cursor<'_>) -> Result<Vec<u8>, Error> {
 }
 
 /// `MacData ::= SEQUENCE { mac DigestInfo, macSalt OCTET STRING, iterations INTEGER DEFAULT 1 }`
-fn check_mac(mut fields: Cursor<'_>, safe: &[u8], passphrase: &Secret<Vec<u8>>, limits: &Limits) -> Result<(), Error> {
+///
+/// A file without it is told a wrong passphrase by what it decrypts to.
+fn check_mac(fields: Option<Cursor<'_>>, safe: &[u8], passphrase: &Secret<Vec<u8>>, limits: &Limits) -> Result<(), Error> {
+    let Some(mut fields) = fields else { return Ok(()) };
     let mut info = fields.sequence()?;
     let algorithm = AlgorithmIdentifier::from_cursor(&mut info)?;
     let expected = info.octet_string()?;
@@ -132,12 +136,7 @@ fn check_mac(mut fields: Cursor<'_>, safe: &[u8], passphrase: &Secret<Vec<u8>>, 
         return check_pbmac1(&algorithm, &expected, safe, passphrase, limits);
     }
     let digest = DigestAlgorithm::from_identifier(&algorithm)?;
-    // an empty passphrase is two zero bytes for some programs and nothing for others
-    let mut forms = vec![pbe::bmp_passphrase(passphrase)];
-    if passphrase.expose().is_empty() {
-        forms.push(Secret::new(Vec::new()));
-    }
-    let fits = forms.iter().any(|password| {
+    let fits = pbe::bmp_forms(passphrase).iter().any(|password| {
         let key = kdf::pkcs12(digest, password.expose(), &salt, Pkcs12Purpose::Mac, iterations, digest.output_len());
         mac::equal(&mac::hmac(digest, key.expose(), safe), &expected)
     });
@@ -167,12 +166,14 @@ fn encrypted_data(mut fields: Cursor<'_>, passphrase: &Secret<Vec<u8>>, limits: 
     info.oid()?;
     let algorithm = AlgorithmIdentifier::from_cursor(&mut info)?;
     let encrypted: Cow<'_, [u8]> = info.expect(Tag::context(0))?.bytes()?;
-    Ok(pbe::decrypt(&algorithm, passphrase, &encrypted, limits)?)
+    Ok(pbe::decrypt_sequence(&algorithm, passphrase, &encrypted, limits)?)
 }
 
 /// `SafeContents ::= SEQUENCE OF SafeBag { bagId, bagValue [0] EXPLICIT, bagAttributes OPTIONAL }`
-fn bags(bytes: &[u8], passphrase: &Secret<Vec<u8>>, limits: &Limits, content: &mut Content) -> Result<(), Error> {
-    let mut list = Cursor::with_limits(bytes, limits).sequence()?;
+///
+/// Bags may hold bags; the cursor bounds how deep.
+fn bags(mut safe: Cursor<'_>, passphrase: &Secret<Vec<u8>>, limits: &Limits, content: &mut Content) -> Result<(), Error> {
+    let mut list = safe.sequence()?;
     while !list.is_empty() {
         let mut bag = list.sequence()?;
         let kind = bag.oid()?;
@@ -182,7 +183,7 @@ fn bags(bytes: &[u8], passphrase: &Secret<Vec<u8>>, limits: &Limits, content: &m
             oid::SHROUDED_KEY_BAG => {
                 let mut fields = value.sequence()?;
                 let algorithm = AlgorithmIdentifier::from_cursor(&mut fields)?;
-                let plain = pbe::decrypt(&algorithm, passphrase, &fields.octet_string()?, limits)?;
+                let plain = pbe::decrypt_sequence(&algorithm, passphrase, &fields.octet_string()?, limits)?;
                 content.keys.push(PrivateKey::from_pkcs8(plain.expose())?);
             }
             oid::CERT_BAG => {
@@ -193,7 +194,7 @@ fn bags(bytes: &[u8], passphrase: &Secret<Vec<u8>>, limits: &Limits, content: &m
                     content.certificates.extend(Certificate::from_der(&inner.octet_string()?).ok());
                 }
             }
-            oid::SAFE_CONTENTS_BAG => bags(value.any()?.raw, passphrase, limits, content)?,
+            oid::SAFE_CONTENTS_BAG => bags(value, passphrase, limits, content)?,
             _ => {}
         }
     }
