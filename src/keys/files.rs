@@ -17,7 +17,7 @@ pub fn make_folder(path: &Path) -> Result<(), Error> {
 
 /// Writes a file beside its name, syncs it, renames it. The file is 0600.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut beside = tempfile::Builder::new().prefix(".new-").tempfile_in(folder).map_err(on(path))?;
     beside.write_all(bytes).map_err(on(path))?;
     beside.as_file().sync_all().map_err(on(path))?;
@@ -25,15 +25,17 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     sync_folder(folder)
 }
 
-/// Appends a line to a file and syncs it; the file is 0600.
+/// Appends a line to a file and syncs it, whole or not at all; the file is 0600.
 pub fn append(path: &Path, line: &str) -> Result<(), Error> {
     let mut options = fs::OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(on(path))?;
-    file.write_all(format!("{line}\n").as_bytes()).map_err(on(path))?;
-    file.sync_all().map_err(on(path))
+    let before = file.metadata().map_err(on(path))?.len();
+    let written = file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_all());
+    // half a line would stand before the next one
+    written.or_else(|error| file.set_len(before).and(Err(error))).map_err(on(path))
 }
 
 /// Reads a file.
@@ -44,7 +46,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
 /// Removes a file, and tells the disk.
 pub fn remove(path: &Path) -> Result<(), Error> {
     fs::remove_file(path).map_err(on(path))?;
-    sync_folder(path.parent().unwrap_or(Path::new(".")))
+    sync_folder(folder_of(path))
 }
 
 /// The entries of a folder in order; none where there is no folder. Files that are being written are passed over.
@@ -79,6 +81,11 @@ pub fn lock(folder: &Path) -> Result<Lock, Error> {
     let file = options.open(&path).map_err(on(&path))?;
     file.lock().map_err(on(&path))?;
     Ok(Lock(file))
+}
+
+/// The folder of a file; the working folder where a bare name is given.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn sync_folder(folder: &Path) -> Result<(), Error> {
