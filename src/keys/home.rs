@@ -18,7 +18,7 @@ use crate::asn1::pem;
 use crate::crypto;
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
-use crate::keys::{Error, Identity, files};
+use crate::keys::{Error, Identity, files, identity};
 use crate::limits::Limits;
 use crate::pki::{self, Certificate, Crl, email};
 use crate::secret::Secret;
@@ -71,12 +71,9 @@ impl Home {
     pub fn identities(&self) -> Result<Vec<Stored>, Error> {
         let mut found = Vec::new();
         for folder in files::list(&self.0.join("identities"))? {
-            let certificates = pki::load::certificates(&files::read(&folder.join("cert.pem"))?)?;
-            let Some(certificate) = certificates.into_iter().next() else { continue };
-            let chain = match files::read(&folder.join("chain.pem")) {
-                Ok(bytes) => pki::load::certificates(&bytes)?,
-                Err(_) => Vec::new(),
-            };
+            // a folder without its certificate is one whose writing did not end
+            let Some(certificate) = certificates_in(&folder.join("cert.pem"))?.into_iter().next() else { continue };
+            let chain = certificates_in(&folder.join("chain.pem"))?;
             let key = files::read(&folder.join("key.pem"))?;
             let locked = String::from_utf8_lossy(&key).contains(ENCRYPTED);
             let retired = folder.join("retired").exists();
@@ -85,11 +82,11 @@ impl Home {
         Ok(found)
     }
 
-    /// The identity to sign with for an address: the newest that is not retired.
+    /// The identity to sign with for an address: the newest that is not retired. One that only decrypts comes last.
     pub fn find(&self, address: &str) -> Result<Option<Stored>, Error> {
         let speaks = |stored: &Stored| email::find(&stored.certificate.addresses(), address);
         let found = self.identities()?.into_iter().filter(|stored| !stored.retired && speaks(stored));
-        Ok(found.max_by_key(|stored| stored.certificate.not_before()))
+        Ok(found.max_by_key(|stored| (identity::may_sign(&stored.certificate), stored.certificate.not_before())))
     }
 
     /// Whether the key of an address is locked; `None` where there is none.
@@ -255,6 +252,16 @@ impl Stored {
             other => other?,
         };
         Identity::new(key, self.certificate.clone(), self.chain.clone())
+    }
+}
+
+/// The certificates of a file; none where there is no file or nothing in it.
+fn certificates_in(path: &Path) -> Result<Vec<Certificate>, Error> {
+    match files::read(path) {
+        Ok(bytes) if bytes.is_empty() => Ok(Vec::new()),
+        Ok(bytes) => Ok(pki::load::certificates(&bytes)?),
+        Err(Error::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 

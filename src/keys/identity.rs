@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::crypto::key::PrivateKey;
 use crate::keys::Error;
-use crate::pki::Certificate;
+use crate::pki::{Certificate, KeyUsage, Usage};
 
 /// A private key and the certificate that belongs to it; there is no other way to pair them.
 #[derive(Clone)]
@@ -44,6 +44,12 @@ impl Identity {
     pub fn addresses(&self) -> Vec<String> {
         self.certificate.addresses()
     }
+}
+
+/// Whether the certificate lets its key sign mail.
+pub(in crate::keys) fn may_sign(certificate: &Certificate) -> bool {
+    let allows = |usage: KeyUsage| usage.allows(Usage::DigitalSignature) || usage.allows(Usage::NonRepudiation);
+    certificate.key_usage().is_none_or(allows) && certificate.public_key().is_ok_and(|key| key.algorithm().signs())
 }
 
 impl fmt::Debug for Identity {
