@@ -88,24 +88,27 @@ fn new(context: &Context, address: &str, name: Option<String>, algorithm: &str) 
     let store = open_store(context)?;
     let profile = MailProfile { addresses: vec![address.to_owned()], name, uses: Uses::Dual, days: 825 };
     let identity = store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
-    keep(context, &identity)
+    keep(context, &[identity])
 }
 
-/// Puts an identity into the home, under a passphrase where one is given or asked.
-pub(crate) fn keep(context: &Context, identity: &sealpost::keys::Identity) -> Result<Exit, Failure> {
+/// Puts the identities of one person into the home, under a passphrase where one is given or asked.
+pub(crate) fn keep(context: &Context, identities: &[sealpost::keys::Identity]) -> Result<Exit, Failure> {
     let home = context.open_home()?;
-    let who = identity.addresses().join(", ");
+    let who = report::safe(&identities.first().map(|identity| identity.addresses().join(", ")).unwrap_or_default());
     let passphrase = context.passphrase.to_protect(&format!("the key of {who}"), 0)?;
     if passphrase.is_none() {
         eprintln!("note: the key of {who} lies in the home without a passphrase; only the files' owner can read it");
     }
-    home.add_identity(identity, passphrase.as_ref(), &mut context.random()).map_err(Failure::io)?;
-    for certificate in identity.chain().iter().filter(|certificate| !certificate.is_self_issued()) {
-        home.add_intermediate(certificate).map_err(Failure::io)?;
+    for identity in identities {
+        home.add_identity(identity, passphrase.as_ref(), &mut context.random()).map_err(Failure::io)?;
+        for certificate in identity.chain().iter().filter(|certificate| !certificate.is_self_issued()) {
+            home.add_intermediate(certificate).map_err(Failure::io)?;
+        }
+        eprintln!("identity: {}", report::safe(&identity.addresses().join(", ")));
     }
-    eprintln!("identity: {}", report::safe(&who));
     if context.json {
-        context.print_json(&json!({ "schema": "sealpost.id/1", "identities": [certificate_json(identity.certificate())] }))?;
+        let certificates: Vec<_> = identities.iter().map(|identity| certificate_json(identity.certificate())).collect();
+        context.print_json(&json!({ "schema": "sealpost.id/1", "identities": certificates }))?;
     }
     Ok(Exit::Good)
 }
@@ -150,8 +153,8 @@ fn show(context: &Context, address: &str) -> Result<Exit, Failure> {
 
 fn import(context: &Context, file: &std::path::Path) -> Result<Exit, Failure> {
     let bytes = input::file(file, &context.limits)?;
-    let identity = keyring::read_identity(context, &file.display().to_string(), &bytes)?;
-    keep(context, &identity)
+    let identities = keyring::read_identities(context, &file.display().to_string(), &bytes)?;
+    keep(context, &identities)
 }
 
 fn export(context: &Context, address: &str, form: &str, output: &Output) -> Result<Exit, Failure> {

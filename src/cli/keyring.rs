@@ -32,12 +32,17 @@ pub(crate) struct OwnKeyArgs {
 }
 
 impl OwnKeyArgs {
-    /// The identity of `--p12`, or of `--cert` and `--key`.
+    /// The identity to sign with of `--p12`, or of `--cert` and `--key`.
     pub(crate) fn identity(&self, context: &Context) -> Result<Option<Identity>, Failure> {
+        Ok(self.identities(context)?.into_iter().next())
+    }
+
+    /// Every identity of `--p12`, or the one of `--cert` and `--key`.
+    fn identities(&self, context: &Context) -> Result<Vec<Identity>, Failure> {
         if let Some(path) = &self.p12 {
-            return self.pkcs12(context, path).map(Some);
+            return read_identities(context, &path.display().to_string(), &input::file(path, &context.limits)?);
         }
-        let Some(cert) = &self.cert else { return Ok(None) };
+        let Some(cert) = &self.cert else { return Ok(Vec::new()) };
         let key = self.private_key(context)?.ok_or_else(|| Failure::usage("--cert needs --key"))?;
         let mut certificates = certificates(context, cert)?.into_iter();
         let own = certificates.next().ok_or_else(|| Failure::refused(format!("{} holds no certificate", cert.display())))?;
@@ -47,7 +52,7 @@ impl OwnKeyArgs {
         }
         let identity = Identity::new(key, own, chain)
             .map_err(|e| Failure::usage(format!("{} does not go with the key – {e}", cert.display())))?;
-        Ok(Some(identity))
+        Ok(vec![identity])
     }
 
     /// The private key of `--key`.
@@ -56,11 +61,6 @@ impl OwnKeyArgs {
         let bytes = input::file(path, &context.limits)?;
         let name = path.display().to_string();
         read_key(context, &name, &bytes).map(Some)
-    }
-
-    fn pkcs12(&self, context: &Context, path: &std::path::Path) -> Result<Identity, Failure> {
-        let bytes = input::file(path, &context.limits)?;
-        read_identity(context, &path.display().to_string(), &bytes)
     }
 }
 
@@ -80,17 +80,17 @@ fn read_key(context: &Context, name: &str, bytes: &[u8]) -> Result<PrivateKey, F
     }
 }
 
-/// Reads an identity from a PKCS#12 file or a PEM bundle; asks for the passphrase where it is locked.
-pub(crate) fn read_identity(context: &Context, name: &str, bytes: &[u8]) -> Result<Identity, Failure> {
+/// Reads the identities of a PKCS#12 file or a PEM bundle; asks for the passphrase where it is locked.
+pub(crate) fn read_identities(context: &Context, name: &str, bytes: &[u8]) -> Result<Vec<Identity>, Failure> {
     use sealpost::keys::Error;
     let unreadable = |e: Error| match e {
         Error::WrongPassphrase => Failure::usage(format!("the passphrase of {name} is wrong")),
         other => Failure::refused(format!("{name} holds no identity that can be read – {other}")),
     };
-    match keys::load::identity(bytes, None, &context.limits) {
-        Err(Error::PassphraseNeeded | Error::WrongPassphrase) => {
+    match keys::load::identities(bytes, None, &context.limits) {
+        Err(Error::PassphraseNeeded) => {
             let passphrase = unlocking(context, name)?;
-            keys::load::identity(bytes, Some(&passphrase), &context.limits).map_err(unreadable)
+            keys::load::identities(bytes, Some(&passphrase), &context.limits).map_err(unreadable)
         }
         other => other.map_err(unreadable),
     }
@@ -226,8 +226,8 @@ impl ReadArgs {
         if let Some(path) = &self.kek {
             materials.kek = Some(read_kek(&input::file(path, &context.limits)?));
         }
-        if let Some(identity) = self.own.identity(context)? {
-            materials.identities.push(identity);
+        materials.identities = self.own.identities(context)?;
+        if !materials.identities.is_empty() {
             return Ok(materials);
         }
         if let Some(key) = self.own.private_key(context)? {
