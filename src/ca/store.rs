@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::asn1::pem;
-use crate::ca::{Authority, Error, MailProfile, RevocationReason, Revoked, ServerProfile};
+use crate::ca::{Authority, Error, MailProfile, RevocationReason, Revoked, ServerProfile, revoke};
 use crate::crypto::algorithm::{DigestAlgorithm, KeyAlgorithm};
 use crate::crypto::digest;
 use crate::crypto::key::{PrivateKey, PublicKey};
@@ -162,13 +162,22 @@ impl Store {
         Ok(found.certificate)
     }
 
-    /// Signs the current revocation list.
+    /// Signs the current revocation list of the CA for mail.
     pub fn crl(&self, at: Timestamp, days: i64, random: &mut dyn Random) -> Result<Crl, Error> {
+        self.sign_list(self.authority.issuing_identity(), (at, at.plus_days(days)), random)
+    }
+
+    /// Signs the current revocation list of the CA for TLS servers.
+    pub fn server_crl(&self, at: Timestamp, days: i64, random: &mut dyn Random) -> Result<Crl, Error> {
+        self.sign_list(self.authority.servers_identity(), (at, at.plus_days(days)), random)
+    }
+
+    fn sign_list(&self, issuer: &Identity, dates: (Timestamp, Timestamp), random: &mut dyn Random) -> Result<Crl, Error> {
         let number = u64::try_from(ledger(&self.folder)?.len()).unwrap_or(u64::MAX);
-        let is_ours = |issued: &Issued| issued.certificate.issuer().matches(self.authority.issuing().subject());
-        let revoked: Vec<Revoked> = self.issued()?.into_iter().filter(is_ours).filter_map(|issued| issued.revoked).collect();
-        let crl = self.authority.crl(&revoked, number, at, days, random)?;
-        self.log(at, "crl", &number.to_string(), &revoked.len().to_string())?;
+        let is_its_own = |issued: &Issued| issued.certificate.issuer().matches(issuer.certificate().subject());
+        let revoked: Vec<Revoked> = self.issued()?.into_iter().filter(is_its_own).filter_map(|issued| issued.revoked).collect();
+        let crl = revoke::sign_list(issuer.certificate(), issuer.private_key(), &revoked, number, dates, random)?;
+        self.log(dates.0, "crl", &number.to_string(), &revoked.len().to_string())?;
         Ok(crl)
     }
 

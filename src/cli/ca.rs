@@ -98,7 +98,7 @@ enum Verb {
         #[arg(long, default_value = "unspecified", value_parser = clap::builder::PossibleValuesParser::new(RevocationReason::names()))]
         reason: String,
     },
-    /// Sign the current revocation list
+    /// Sign the current revocation lists: of the CA for mail, then of the one for TLS servers
     Crl {
         #[command(flatten)]
         output: Output,
@@ -143,9 +143,14 @@ pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
         }
         Verb::Crl { output } => {
             output.check()?;
-            let crl = open_store(context)?.crl(context.now, 7, &mut context.random()).map_err(Failure::refused)?;
-            context.open_home()?.write_crl("issuing", crl.der()).map_err(Failure::io)?;
-            output.write(pem::encode("X509 CRL", crl.der()).as_bytes())?;
+            let store = open_store(context)?;
+            let mail = store.crl(context.now, 7, &mut context.random()).map_err(Failure::refused)?;
+            let servers = store.server_crl(context.now, 7, &mut context.random()).map_err(Failure::refused)?;
+            let home = context.open_home()?;
+            home.write_crl("issuing", mail.der()).map_err(Failure::io)?;
+            home.write_crl("servers", servers.der()).map_err(Failure::io)?;
+            let lists: String = [mail, servers].iter().map(|crl| pem::encode("X509 CRL", crl.der())).collect();
+            output.write(lists.as_bytes())?;
             Ok(Exit::Good)
         }
         Verb::Log => log(context),
@@ -220,7 +225,7 @@ fn issue_key(
     match p12 {
         Some(path) => output::write_file(path, &id::pkcs12_of(context, &identity)?, output.force)?,
         // without a place for the key, it goes into the home
-        None => drop(id::keep(context, &identity)?),
+        None => drop(id::keep(context, std::slice::from_ref(&identity))?),
     }
     if !output.is_stdout() || p12.is_none() && !context.json {
         output.write(chain_pem(&[identity.certificate(), store.authority().issuing()]).as_bytes())?;
