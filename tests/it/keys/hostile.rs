@@ -1,0 +1,66 @@
+//! PKCS#12 files that want to exhaust the reader.
+
+use sealpost::asn1::{encode, oid};
+use sealpost::crypto::random::Seeded;
+use sealpost::keys::pkcs12;
+use sealpost::limits::Limits;
+
+use super::{person, secret};
+
+/// A file without a mac and without a passphrase that holds these safe contents.
+fn file(safe_contents: &[u8]) -> Vec<u8> {
+    let info =
+        |content: &[u8]| encode::sequence(&[encode::oid(&oid::ID_DATA), encode::explicit(0, &encode::octet_string(content))]);
+    encode::sequence(&[encode::integer_u64(3), info(&encode::sequence(&[info(safe_contents)]))])
+}
+
+#[test]
+fn refuses_bags_in_bags_without_end() {
+    let mut bags = encode::sequence(&[[0_u8; 0]]);
+    for _ in 0..3_000 {
+        let bag = encode::sequence(&[encode::oid(&oid::SAFE_CONTENTS_BAG), encode::explicit(0, &bags)]);
+        bags = encode::sequence(&[bag]);
+    }
+    let error = pkcs12::read(&file(&bags), None, &Limits::default()).expect_err("too deep").to_string();
+    assert!(error.contains("ber depth"), "{error}");
+}
+
+#[test]
+fn reads_a_few_bags_in_bags() {
+    let key = encode::explicit(0, person("carol").private_key().to_pkcs8().expose());
+    let mut bags = encode::sequence(&[encode::sequence(&[encode::oid(&oid::KEY_BAG), key])]);
+    for _ in 0..5 {
+        let bag = encode::sequence(&[encode::oid(&oid::SAFE_CONTENTS_BAG), encode::explicit(0, &bags)]);
+        bags = encode::sequence(&[bag]);
+    }
+    let content = pkcs12::read(&file(&bags), None, &Limits::default()).expect("read");
+    assert_eq!(content.keys.len(), 1);
+}
+
+#[test]
+fn refuses_more_rounds_than_the_bound() {
+    let file = pkcs12::write(&person("carol"), &secret("secret"), "carol", &mut Seeded::new(b"rounds")).expect("written");
+    for bound in [9_999, 599_999] {
+        let mut limits = Limits::default();
+        limits.kdf_iterations = bound;
+        let error = pkcs12::read(&file, Some(&secret("secret")), &limits).expect_err("too many").to_string();
+        assert_eq!(error, format!("limit reached: kdf iterations – at most {bound}"));
+    }
+}
+
+#[test]
+fn refuses_a_file_cut_anywhere_and_survives_a_change_anywhere() {
+    let identity = person("carol");
+    let file = file(&encode::sequence(&[encode::sequence(&[
+        encode::oid(&oid::KEY_BAG),
+        encode::explicit(0, identity.private_key().to_pkcs8().expose()),
+    ])]));
+    assert!(pkcs12::read(&file, None, &Limits::default()).is_ok_and(|content| content.keys.len() == 1));
+    for at in 0..file.len() {
+        let cut = pkcs12::read(&file[..at], None, &Limits::default());
+        assert!(cut.is_err(), "cut at {at}");
+        let mut changed = file.clone();
+        changed[at] ^= 0x20;
+        let _ = pkcs12::read(&changed, None, &Limits::default());
+    }
+}

@@ -1,0 +1,114 @@
+//! PKCS#12 files that others made, with the passphrase that they state: how many are read, and how many identities they hold.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use sealpost::keys::{self, Error, pkcs12};
+use sealpost::limits::Limits;
+
+use super::secret;
+use crate::support;
+
+/// Folder, files that are read, identities in them. What falls short are three DSA keys, which no part of
+/// this program uses, and one EC key whose curve is spelled out instead of named.
+const FOLDERS: &[(&str, usize, usize)] = &[
+    ("pyca-pkcs7-pkcs12", 31, 18),
+    ("thunderbird-smime", 7, 7),
+    ("pkits", 6, 6),
+    ("mimekit-smime", 10, 10),
+    ("rfc9216-keys", 4, 8),
+    ("outlook-thunderbird-samples", 2, 2),
+    ("covert-content-attacks", 1, 1),
+];
+
+#[test]
+fn every_pkcs12_with_a_stated_passphrase_is_read() {
+    let mut short = Vec::new();
+    for (folder, least_read, least_identities) in FOLDERS {
+        let Some(path) = support::vectors(folder) else { continue };
+        let (mut read, mut identities, files) = (0, 0, stated(&path));
+        for (file, passphrase) in &files {
+            let bytes = fs::read(path.join(file)).expect("the file is there");
+            match pkcs12::read(&bytes, Some(&secret(passphrase)), &Limits::default()) {
+                Ok(_) => read += 1,
+                Err(error) => {
+                    assert!(error.to_string().starts_with("unsupported "), "{folder}/{file}: {error}");
+                    eprintln!("  {folder}/{file}: {error}");
+                    continue;
+                }
+            }
+            // `Identity` pairs a key with its own certificate only
+            let found = keys::load::identities(&bytes, Some(&secret(passphrase)), &Limits::default());
+            identities += found.as_ref().map_or(0, Vec::len);
+        }
+        eprintln!("{folder}: {read} of {} read, {identities} identities", files.len());
+        if read < *least_read || identities < *least_identities {
+            short.push(format!("{folder}: {read} read, {identities} identities"));
+        }
+    }
+    assert!(short.is_empty(), "{short:?}");
+}
+
+#[test]
+fn a_wrong_passphrase_opens_none_that_is_locked() {
+    let (mut refused, mut open) = (0, Vec::new());
+    for (folder, ..) in FOLDERS {
+        let Some(path) = support::vectors(folder) else { return };
+        for (file, passphrase) in stated(&path) {
+            let bytes = fs::read(path.join(&file)).expect("the file is there");
+            match pkcs12::read(&bytes, Some(&secret("another passphrase")), &Limits::default()) {
+                Err(Error::WrongPassphrase) => refused += 1,
+                other => open.push(format!("{folder}/{file} ({passphrase:?}): {other:?}")),
+            }
+            let unasked = pkcs12::read(&bytes, None, &Limits::default());
+            let needed = matches!(unasked, Err(Error::PassphraseNeeded));
+            assert_eq!(needed, !passphrase.is_empty(), "{folder}/{file}: {unasked:?}");
+        }
+    }
+    eprintln!("{refused} refuse a wrong passphrase");
+    assert!(open.is_empty(), "{open:#?}");
+    assert!(refused >= 65, "only {refused}");
+}
+
+#[test]
+fn a_signing_and_an_encryption_key_in_one_file_are_both_found_the_signing_one_first() {
+    let Some(path) = support::vectors("rfc9216-keys") else { return };
+    for (file, passphrase) in stated(&path) {
+        let bytes = fs::read(path.join(&file)).expect("the file is there");
+        let found = keys::load::identities(&bytes, Some(&secret(&passphrase)), &Limits::default()).expect("read");
+        let signs = |at: usize| {
+            let usage = found[at].certificate().key_usage().expect("a key usage");
+            usage.allows(sealpost::pki::Usage::DigitalSignature)
+        };
+        assert_eq!((found.len(), signs(0), signs(1)), (2, true, false), "{file}");
+        for (one, other) in [(0, 1), (1, 0)] {
+            assert!(!found[one].chain().contains(found[other].certificate()), "{file}: each has its own chain");
+            assert_eq!(found[one].addresses(), [format!("{passphrase}@smime.example")]);
+        }
+    }
+}
+
+/// Each PKCS#12 file of a folder with its passphrase, as its index states them: with the entry, with the keys, or one for all.
+fn stated(folder: &Path) -> BTreeMap<String, String> {
+    let index: Value = serde_json::from_slice(&fs::read(folder.join("index.json")).expect("an index")).expect("JSON");
+    let lists = ["entries", "keys"].map(|name| index[name].as_array().cloned().unwrap_or_default());
+    let mut found = BTreeMap::new();
+    for item in lists.concat() {
+        let file = item["file"].as_str().unwrap_or_default();
+        if let Some(passphrase) = item["password"].as_str()
+            && (file.ends_with(".p12") || file.ends_with(".pfx"))
+        {
+            found.insert(file.to_owned(), passphrase.to_owned());
+        }
+    }
+    if let Some(passphrase) = index["p12_password"].as_str() {
+        for entry in fs::read_dir(folder.join("pkcs12")).expect("a folder") {
+            let name = entry.expect("an entry").file_name();
+            found.insert(format!("pkcs12/{}", name.to_string_lossy()), passphrase.to_owned());
+        }
+    }
+    found
+}
