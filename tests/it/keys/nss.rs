@@ -43,7 +43,7 @@ fn pk12util_takes_and_gives_back_the_same_key_and_certificate() {
 }
 
 #[test]
-fn reads_every_cipher_that_pk12util_writes() {
+fn reads_what_pk12util_writes_with_ciphers_old_and_new() {
     if !["certutil", "pk12util"].into_iter().all(support::peer) {
         return;
     }
@@ -51,25 +51,22 @@ fn reads_every_cipher_that_pk12util_writes() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let database = format!("sql:{}", folder.path().display());
     run("certutil", &["-N", "-d", &database, "--empty-password"]);
-    for who in PEOPLE {
-        let file = pkcs12::write(&person(who), &secret("secret"), who, &mut OsRandom).expect("written");
-        std::fs::write(path("ours"), file).expect("written");
-        run("pk12util", &["-i", &path("ours"), "-d", &database, "-W", "secret"]);
-        for cipher in [
-            "AES-128-CBC",
-            "AES-192-CBC",
-            "AES-256-CBC",
-            "PKCS #12 V2 PBE With SHA-1 And 3KEY Triple DES-CBC",
-            "PKCS #12 V2 PBE With SHA-1 And 128 Bit RC2 CBC",
-            "PKCS #12 V2 PBE With SHA-1 And 40 Bit RC2 CBC",
-        ] {
-            for passphrase in ["пароль 密码", ""] {
-                let out = path("theirs");
-                run("pk12util", &["-o", &out, "-n", who, "-d", &database, "-W", passphrase, "-c", cipher, "-C", cipher]);
-                let read = load(&std::fs::read(&out).expect("written"), passphrase);
-                let read = read.unwrap_or_else(|error| panic!("{who} {cipher} {passphrase:?}: {error}"));
-                assert!(same(&read, &person(who)), "{who} {cipher} {passphrase:?}");
-            }
-        }
+    let carol = person("carol");
+    std::fs::write(path("ours"), pkcs12::write(&carol, &secret("secret"), "carol", &mut OsRandom).expect("written"))
+        .expect("written");
+    run("pk12util", &["-i", &path("ours"), "-d", &database, "-W", "secret"]);
+    // each has 600 000 rounds
+    for (cipher, passphrase) in [
+        ("AES-128-CBC", "пароль 密码"),
+        ("AES-256-CBC", ""),
+        ("PKCS #12 V2 PBE With SHA-1 And 3KEY Triple DES-CBC", "пароль 密码"),
+        ("PKCS #12 V2 PBE With SHA-1 And 3KEY Triple DES-CBC", ""),
+        ("PKCS #12 V2 PBE With SHA-1 And 128 Bit RC2 CBC", "пароль 密码"),
+    ] {
+        let out = path("theirs");
+        run("pk12util", &["-o", &out, "-n", "carol", "-d", &database, "-W", passphrase, "-c", cipher, "-C", cipher]);
+        let read = load(&std::fs::read(&out).expect("written"), passphrase);
+        let read = read.unwrap_or_else(|error| panic!("{cipher} {passphrase:?}: {error}"));
+        assert!(same(&read, &carol), "{cipher} {passphrase:?}");
     }
 }

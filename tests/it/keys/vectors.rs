@@ -91,6 +91,23 @@ fn a_signing_and_an_encryption_key_in_one_file_are_both_found_the_signing_one_fi
     }
 }
 
+#[test]
+fn the_program_imports_both_keys_of_one_file() {
+    let Some(vectors) = support::vectors("rfc9216-keys") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (home, passphrase) = (folder.path().join("home"), folder.path().join("passphrase"));
+    fs::write(&passphrase, "alice\n").expect("written");
+    let sealpost = |verb: &[&str]| {
+        let options = ["--batch", "--home", &home.display().to_string(), "--passphrase-file", &passphrase.display().to_string()];
+        let (code, out, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &[&options, verb].concat(), b"");
+        assert_eq!(code, 0, "{talk}");
+        String::from_utf8(out).expect("text")
+    };
+    sealpost(&["id", "import", &vectors.join("pkcs-12-object-for-alice.p12").display().to_string()]);
+    let listed = sealpost(&["id", "list"]);
+    assert_eq!(listed.matches("alice@smime.example").count(), 2, "{listed}");
+}
+
 /// Each PKCS#12 file of a folder with its passphrase, as its index states them: with the entry, with the keys, or one for all.
 fn stated(folder: &Path) -> BTreeMap<String, String> {
     let index: Value = serde_json::from_slice(&fs::read(folder.join("index.json")).expect("an index")).expect("JSON");
