@@ -172,6 +172,20 @@ impl Store {
         self.sign_list(self.authority.servers_identity(), (at, at.plus_days(days)), random)
     }
 
+    /// Signs the current revocation list of the root; its key is opened for that alone.
+    pub fn root_crl(
+        &self,
+        passphrase: Option<&Secret<Vec<u8>>>,
+        at: Timestamp,
+        days: i64,
+        random: &mut dyn Random,
+    ) -> Result<Crl, Error> {
+        let bytes = Secret::new(files::read(&self.folder.join("root.key"))?);
+        let key = PrivateKey::from_any(bytes.expose(), passphrase, &Limits::default()).map_err(KeysError::from)?;
+        let root = Identity::new(key, self.authority.root().clone(), Vec::new())?;
+        self.sign_list(&root, (at, at.plus_days(days)), random)
+    }
+
     fn sign_list(&self, issuer: &Identity, dates: (Timestamp, Timestamp), random: &mut dyn Random) -> Result<Crl, Error> {
         let number = u64::try_from(ledger(&self.folder)?.len()).unwrap_or(u64::MAX);
         let is_its_own = |issued: &Issued| issued.certificate.issuer().matches(issuer.certificate().subject());

@@ -14,6 +14,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::keyring::{certificate_json, unlocking};
 use crate::cli::output::{self, Output};
+use crate::cli::passphrase::Passphrase;
 use crate::cli::{id, input, report};
 
 /// A small certificate authority
@@ -98,7 +99,7 @@ enum Verb {
         #[arg(long, default_value = "unspecified", value_parser = clap::builder::PossibleValuesParser::new(RevocationReason::names()))]
         reason: String,
     },
-    /// Sign the current revocation lists: of the CA for mail, then of the one for TLS servers
+    /// Sign the current revocation lists: of the CA for mail, of the one for TLS servers, and of the root
     Crl {
         #[command(flatten)]
         output: Output,
@@ -143,14 +144,21 @@ pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
         }
         Verb::Crl { output } => {
             output.check()?;
-            let store = open_store(context)?;
-            let mail = store.crl(context.now, 7, &mut context.random()).map_err(Failure::refused)?;
-            let servers = store.server_crl(context.now, 7, &mut context.random()).map_err(Failure::refused)?;
+            let (store, passphrase) = open_store_and_passphrase(context)?;
+            let random = &mut context.random();
+            let lists = [
+                ("issuing", store.crl(context.now, LIST_DAYS, random)),
+                ("servers", store.server_crl(context.now, LIST_DAYS, random)),
+                ("root", store.root_crl(passphrase.as_ref(), context.now, ROOT_LIST_DAYS, random)),
+            ];
             let home = context.open_home()?;
-            home.write_crl("issuing", mail.der()).map_err(Failure::io)?;
-            home.write_crl("servers", servers.der()).map_err(Failure::io)?;
-            let lists: String = [mail, servers].iter().map(|crl| pem::encode("X509 CRL", crl.der())).collect();
-            output.write(lists.as_bytes())?;
+            let mut text = String::new();
+            for (name, list) in lists {
+                let list = list.map_err(Failure::refused)?;
+                home.write_crl(name, list.der()).map_err(Failure::io)?;
+                text.push_str(&pem::encode("X509 CRL", list.der()));
+            }
+            output.write(text.as_bytes())?;
             Ok(Exit::Good)
         }
         Verb::Log => log(context),
@@ -160,6 +168,15 @@ pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
 
 /// Opens the home's authority; asks for its passphrase where it is locked.
 pub(crate) fn open_store(context: &Context) -> Result<Store, Failure> {
+    open_store_and_passphrase(context).map(|(store, _)| store)
+}
+
+/// Days until the next list of the mail CA and the server CA: a week, as most CAs.
+const LIST_DAYS: i64 = 7;
+/// Days until the next list of the root, whose key is seldom used: CA/B Forum S/MIME BR 4.9.7 allows twelve months.
+const ROOT_LIST_DAYS: i64 = 365;
+
+fn open_store_and_passphrase(context: &Context) -> Result<(Store, Option<Passphrase>), Failure> {
     let folder = context.home_path().join("ca");
     if !Store::exists(&folder) {
         return Err(Failure::usage(format!("the home {} has no CA", context.home_path().display()))
@@ -167,11 +184,12 @@ pub(crate) fn open_store(context: &Context) -> Result<Store, Failure> {
     }
     let locked = Store::is_locked(&folder).map_err(Failure::io)?;
     let passphrase = if locked { Some(unlocking(context, "the CA")?) } else { None };
-    Store::open(&folder, passphrase.as_ref()).map_err(|error| match error {
+    let store = Store::open(&folder, passphrase.as_ref()).map_err(|error| match error {
         ca::Error::Keys(sealpost::keys::Error::WrongPassphrase) => Failure::usage("the passphrase of the CA is wrong"),
         ca::Error::Keys(error @ sealpost::keys::Error::Io { .. }) => Failure::io(error),
         other => Failure::refused(other),
-    })
+    })?;
+    Ok((store, passphrase))
 }
 
 fn init(context: &Context, name: &str, domains: &[String], algorithm: &str) -> Result<Exit, Failure> {

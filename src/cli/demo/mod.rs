@@ -84,6 +84,7 @@ fn certificates(stage: &mut Stage) -> Result<(), Failure> {
         stage.good(person, &format!("id import {person}.p12 --passphrase-file passphrase"))?;
         stage.good(person, "trust add root.pem")?;
     }
+    stage.good("authority", "ca crl -o lists.pem --passphrase-file passphrase")?;
     stage.good("jane", "contact add cherry.pem")
 }
 
@@ -113,7 +114,7 @@ fn sealed(stage: &mut Stage) -> Result<(), Failure> {
 
 fn opened(stage: &mut Stage) -> Result<(), Failure> {
     stage.chapter("Opened by Cherry, who is told who signed it")?;
-    stage.good("cherry", "open received.eml -o opened.eml --passphrase-file passphrase")?;
+    stage.good("cherry", "open received.eml -o opened.eml --crl lists.pem --revocation hard --passphrase-file passphrase")?;
     stage.show("opened.eml")
 }
 
@@ -131,7 +132,7 @@ fn refused(stage: &mut Stage) -> Result<(), Failure> {
     let files = "--p12 mallory.p12 --for modern -o mallory.pem --passphrase-file passphrase";
     stage.good("authority", &format!("ca issue mallory@b.example --name mallory --algorithm p256 {files}"))?;
     stage.good("mallory", "sign letter.eml --p12 mallory.p12 -o spoofed.eml --passphrase-file passphrase")?;
-    stage.step("cherry", "verify spoofed.eml", Exit::FromMismatch)?;
+    stage.step("cherry", "verify spoofed.eml --crl lists.pem", Exit::FromMismatch)?;
     stage.say("a letter signed with a certificate of an authority that nobody knows:")?;
     stage.good("stranger", "ca init --name Stranger --algorithm p256 --batch")?;
     stage.good("stranger", "id new jane@a.example --algorithm p256 --batch")?;

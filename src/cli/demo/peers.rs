@@ -52,7 +52,7 @@ fn openssl(stage: &Stage) -> Result<(), Failure> {
         stage,
         &format!("openssl cms -encrypt -aes-256-cbc -stream -in signed-by-openssl.eml {from} -out by-openssl.p7m cherry.pem"),
     )?;
-    stage.good("cherry", "open by-openssl.p7m -o from-openssl.eml --passphrase-file passphrase")
+    stage.good("cherry", "open by-openssl.p7m -o from-openssl.eml --crl lists.pem --passphrase-file passphrase")
 }
 
 /// gpgsm verifies what we sign.

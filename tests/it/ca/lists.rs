@@ -40,6 +40,25 @@ fn openssl_refuses_the_revoked_mail_certificate_and_no_other() {
 }
 
 #[test]
+fn openssl_and_we_find_a_list_for_every_certificate_of_the_path() {
+    if !support::peer("openssl") {
+        return;
+    }
+    for authority in AUTHORITIES {
+        let bench = Bench::new(authority);
+        let certificate = bench.issue("good@a.example", &key(KeyAlgorithm::P256), Uses::Dual);
+        let leaf = bench.write("leaf", &certificate);
+        let crl = bench.store.crl(at(), 7, &mut OsRandom).expect("signed");
+        let root = bench.store.root_crl(None, at(), 365, &mut OsRandom).expect("signed");
+        let text = [crl, root].iter().map(|crl| pem::encode("X509 CRL", crl.der())).collect::<String>();
+        let lists = bench.write_bytes("lists", text.as_bytes());
+        let all = ["-untrusted", &bench.path("issuing"), "-purpose", "smimesign", "-crl_check_all", "-CRLfile", &lists];
+        let (code, words) = bench.verify(&leaf, &all);
+        assert_eq!(code, 0, "{authority}: {words}");
+    }
+}
+
+#[test]
 fn openssl_refuses_the_revoked_server_certificate() {
     if !support::peer("openssl") {
         return;
