@@ -1,9 +1,12 @@
 //! New messages: text, HTML, attachments, any charset of names (through `mail-builder`).
 
+use encoding_rs::Encoding;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::{Address, EmailAddress};
+use mail_builder::headers::content_type::ContentType;
+use mail_builder::mime::MimePart;
 
-use crate::mime::address;
+use crate::mime::{address, canonical};
 use crate::time::Timestamp;
 
 /// Collects what a message shall hold, then writes it.
@@ -27,6 +30,7 @@ pub struct Composer {
     subject: String,
     text: Option<String>,
     html: Option<String>,
+    charset: &'static Encoding,
     attachments: Vec<(String, String, Vec<u8>)>,
 }
 
@@ -42,6 +46,7 @@ impl Composer {
             subject: String::new(),
             text: None,
             html: None,
+            charset: encoding_rs::UTF_8,
             attachments: Vec::new(),
         }
     }
@@ -81,6 +86,15 @@ impl Composer {
         self
     }
 
+    /// Writes text and HTML in this charset, as `gb18030` or `iso-8859-1`, for readers that know no UTF-8. A name that is not known
+    /// changes nothing, and text that the charset cannot hold goes out as UTF-8.
+    #[must_use]
+    pub fn charset(mut self, name: &str) -> Self {
+        let known = Encoding::for_label_no_replacement(name.as_bytes());
+        self.charset = known.map_or(self.charset, Encoding::output_encoding);
+        self
+    }
+
     /// Adds an attachment with its file name and content type.
     #[must_use]
     pub fn attach(mut self, name: &str, content_type: &str, bytes: Vec<u8>) -> Self {
@@ -101,17 +115,27 @@ impl Composer {
         if !self.cc.is_empty() {
             builder = builder.cc(addresses(&self.cc));
         }
-        if let Some(text) = self.text {
-            builder = builder.text_body(text);
-        }
-        if let Some(html) = self.html {
-            builder = builder.html_body(html);
-        }
+        builder.text_body = self.text.map(|text| part("text/plain", text, self.charset));
+        builder.html_body = self.html.map(|html| part("text/html", html, self.charset));
         for (name, content_type, bytes) in self.attachments {
             builder = builder.attachment(content_type, name, bytes);
         }
         builder.write_to_vec().unwrap_or_default()
     }
+}
+
+/// A text part in a charset.
+fn part(kind: &'static str, text: String, charset: &'static Encoding) -> MimePart<'static> {
+    let typed = |charset: &'static Encoding| ContentType::new(kind).attribute("charset", charset.name().to_ascii_lowercase());
+    if charset == encoding_rs::UTF_8 {
+        return MimePart::new(typed(charset), text);
+    }
+    let canonical = String::from_utf8_lossy(&canonical::to_crlf(text.as_bytes())).into_owned();
+    let (bytes, used, has_unmapped) = charset.encode(&canonical);
+    if has_unmapped {
+        return MimePart::new(typed(encoding_rs::UTF_8), text);
+    }
+    MimePart::new(typed(used), bytes.into_owned())
 }
 
 fn addresses(values: &[String]) -> Address<'static> {

@@ -45,6 +45,7 @@ def message(text):
         "to": [[a.display_name, a.addr_spec] for a in root["to"].addresses],
         "date": root["date"].datetime.timestamp(),
         "defects": [str(defect) for part in root.walk() for defect in part.defects],
+        "texts": [leaf.get_content() for leaf in leaves if leaf.get_content_maintype() == "text"],
         "leaves": [
             [leaf.get_content_type(), leaf.get_filename(), leaf.get_content_charset(), leaf.get_payload(decode=True).hex()]
             for leaf in leaves

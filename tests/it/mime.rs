@@ -248,6 +248,35 @@ fn composed_messages_are_what_python_shows() {
 }
 
 #[test]
+fn composed_text_is_in_the_charset_that_was_asked_where_it_can_hold_the_text() {
+    if !support::peer("python3") {
+        return;
+    }
+    let text = "Grüße, 你好\r\n";
+    let composer = || Composer::new("jane@a.example", Timestamp::from_unix(0), "1@a.example").to("joe@b.example");
+    for (asked, written) in [
+        ("gb18030", "gb18030"),
+        ("gbk", "utf-8"),
+        ("big5", "utf-8"),
+        ("iso-8859-1", "utf-8"),
+        ("utf-16", "utf-8"),
+        ("no such", "utf-8"),
+    ] {
+        let message = composer().text(text).html(text).charset(asked).build();
+        assert!(message.is_ascii());
+        let seen = python("message", &json!(hex(&message)));
+        assert_eq!(seen["leaves"].as_array().expect("leaves").iter().map(|leaf| &leaf[2]).collect::<Vec<_>>(), [written; 2]);
+        for shown in seen["texts"].as_array().expect("texts") {
+            assert_eq!(shown.as_str().map(|shown| shown.trim_end()), Some(text.trim_end()), "{asked}");
+        }
+        assert_eq!(mime::view::view(&message).text.trim_end(), text.trim_end());
+    }
+    let latin = composer().text("Grüße\n").charset("iso-8859-15").build();
+    let seen = python("message", &json!(hex(&latin)));
+    assert_eq!(seen["leaves"][0][2].as_str(), Some("iso-8859-15"), "{seen}");
+}
+
+#[test]
 fn base64_and_quoted_printable_are_what_python_reads_and_writes() {
     if !support::peer("python3") {
         return;

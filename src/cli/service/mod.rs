@@ -265,10 +265,14 @@ fn domain(context: &Context, verb: DomainVerb) -> Result<Exit, Failure> {
 fn user(context: &Context, verb: UserVerb) -> Result<Exit, Failure> {
     let accounts = accounts(context)?;
     match verb {
-        UserVerb::Add { address } => drop(add_user(context, &accounts, &address)?),
+        UserVerb::Add { address } => {
+            let password = add_user(context, &accounts, &address)?;
+            told(context, "add", &address, &password)?;
+        }
         UserVerb::Passwd { address } => {
             let password = password(context, &address)?;
-            accounts.set_password(&address, &password).map_err(from_store)?;
+            accounts.set_password(&address, &password.secret).map_err(from_store)?;
+            told(context, "passwd", &address, &password)?;
         }
         UserVerb::Remove { address } => accounts.store().remove_user(&address.to_lowercase()).map_err(from_store)?,
         UserVerb::List => return list(context, "user", &accounts.store().users().map_err(from_store)?),
@@ -297,26 +301,52 @@ fn alias(context: &Context, verb: AliasVerb) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
+/// A user's new password.
+pub(crate) struct NewPassword {
+    pub(crate) secret: Secret<Vec<u8>>,
+    /// Whether it was made here, so that nobody knows it yet.
+    is_made: bool,
+}
+
+impl NewPassword {
+    /// For the JSON result: the password where it was made here, this once.
+    pub(crate) fn to_json(&self, address: &str) -> serde_json::Value {
+        let told = self.is_made.then(|| String::from_utf8_lossy(self.secret.expose()));
+        json!({ "address": address, "password": told })
+    }
+}
+
 /// Adds a user; gives his password.
-pub(crate) fn add_user(context: &Context, accounts: &Accounts, address: &str) -> Result<Secret<Vec<u8>>, Failure> {
+pub(crate) fn add_user(context: &Context, accounts: &Accounts, address: &str) -> Result<NewPassword, Failure> {
     let password = password(context, address)?;
-    accounts.add_user(address, &password).map_err(from_store)?;
+    accounts.add_user(address, &password.secret).map_err(from_store)?;
     eprintln!("user: {}", report::safe(address));
     Ok(password)
 }
 
-/// The password of the options or of a prompt; else one is made and printed, this once.
-fn password(context: &Context, address: &str) -> Result<Secret<Vec<u8>>, Failure> {
-    if let Some(password) = context.passphrase.to_protect(&format!("the mailbox {address}"), 0)? {
-        return Ok(password);
+/// The JSON result of a command about one user.
+fn told(context: &Context, verb: &str, address: &str, password: &NewPassword) -> Result<(), Failure> {
+    if !context.json {
+        return Ok(());
+    }
+    let users = [password.to_json(&address.to_lowercase())];
+    context.print_json(&json!({ "schema": format!("sealpost.user.{verb}/1"), "users": users }))
+}
+
+/// The password of the options or of a prompt; else one is made and told, this once.
+fn password(context: &Context, address: &str) -> Result<NewPassword, Failure> {
+    if let Some(secret) = context.passphrase.to_protect(&format!("the mailbox {address}"), 0)? {
+        return Ok(NewPassword { secret, is_made: false });
     }
     const LETTERS: &[u8] = b"abcdefghijkmnopqrstuvwxyz23456789";
     let mut bytes = [0; 20];
     context.random().fill(&mut bytes);
     let letters = bytes.iter().filter_map(|byte| LETTERS.get(usize::from(*byte) % LETTERS.len()).copied());
-    let password = Secret::new(letters.collect::<Vec<u8>>());
-    output::stdout(format!("{address} {}\n", String::from_utf8_lossy(password.expose())).as_bytes())?;
-    Ok(password)
+    let secret = Secret::new(letters.collect::<Vec<u8>>());
+    if !context.json {
+        output::stdout(format!("{address} {}\n", String::from_utf8_lossy(secret.expose())).as_bytes())?;
+    }
+    Ok(NewPassword { secret, is_made: true })
 }
 
 fn list(context: &Context, kind: &str, lines: &[String]) -> Result<Exit, Failure> {

@@ -74,15 +74,16 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
             Err(error) => return Err(service::from_store(error)),
         }
     }
-    let mut first_user = None;
+    let (mut first_user, mut users) = (None, Vec::new());
     for user in &args.users {
         let address = if user.contains('@') { user.to_lowercase() } else { format!("{}@{first}", user.to_lowercase()) };
         let password = service::add_user(context, &accounts, &address)?;
         let profile = MailProfile { addresses: vec![address.clone()], name: None, uses: Uses::Dual, days: 825 };
         let identity = store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
-        home.add_identity(&identity, Some(&password), &mut context.random()).map_err(Failure::io)?;
+        home.add_identity(&identity, Some(&password.secret), &mut context.random()).map_err(Failure::io)?;
         eprintln!("made: a key and a mail certificate of {}", report::safe(&address));
-        first_user.get_or_insert(Credentials { user: address, password });
+        users.push(password.to_json(&address));
+        first_user.get_or_insert(Credentials { user: address, password: password.secret });
     }
     drop(accounts);
     let text = Config::template(&hostname, args.port_offset, &routes);
@@ -103,7 +104,10 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
     eprintln!("made: {} – run it with `sealpost serve`", path.display());
     if context.json {
         let config = path.display().to_string();
-        context.print_json(&json!({ "schema": "sealpost.up/1", "hostname": hostname, "config": config, "tested": tested }))?;
+        let result = json!({
+            "schema": "sealpost.up/1", "hostname": hostname, "config": config, "users": users, "tested": tested,
+        });
+        context.print_json(&result)?;
     }
     Ok(Exit::Good)
 }
