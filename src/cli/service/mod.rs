@@ -213,8 +213,8 @@ pub(crate) fn own(context: &Context, service: Service) -> Result<Hop, Failure> {
     let config = read_config(context, None)?;
     let address = config.listeners.iter().find(|(known, _)| *known == service).map(|(_, address)| *address);
     let address = address.ok_or_else(|| Failure::usage(format!("the server of this home does not serve {}", service.name())))?;
-    // the certificate of `up` is good for the name, and for the loopback addresses
-    let host = if address.ip().is_loopback() { "localhost".to_owned() } else { config.hostname };
+    // the certificate of `up` is good for the name, and for this machine under its usual one
+    let host = if address.ip().is_loopback() || address.ip().is_unspecified() { "localhost".to_owned() } else { config.hostname };
     Ok(Hop { host, port: address.port() })
 }
 
@@ -266,7 +266,9 @@ fn user(context: &Context, verb: UserVerb) -> Result<Exit, Failure> {
     let accounts = accounts(context)?;
     match verb {
         UserVerb::Add { address } => {
-            let password = add_user(context, &accounts, &address)?;
+            let password = password(context, &address)?;
+            accounts.add_user(&address, &password.secret).map_err(from_store)?;
+            eprintln!("user: {}", report::safe(&address));
             told(context, "add", &address, &password)?;
         }
         UserVerb::Passwd { address } => {
@@ -309,6 +311,14 @@ pub(crate) struct NewPassword {
 }
 
 impl NewPassword {
+    /// Tells a password that was made here, this once; in the JSON result instead, where one is wanted.
+    pub(crate) fn tell(&self, context: &Context, address: &str) -> Result<(), Failure> {
+        if context.json || !self.is_made {
+            return Ok(());
+        }
+        output::stdout(format!("{} {}\n", report::safe(address), String::from_utf8_lossy(self.secret.expose())).as_bytes())
+    }
+
     /// For the JSON result: the password where it was made here, this once.
     pub(crate) fn to_json(&self, address: &str) -> serde_json::Value {
         let told = self.is_made.then(|| String::from_utf8_lossy(self.secret.expose()));
@@ -316,25 +326,17 @@ impl NewPassword {
     }
 }
 
-/// Adds a user; gives his password.
-pub(crate) fn add_user(context: &Context, accounts: &Accounts, address: &str) -> Result<NewPassword, Failure> {
-    let password = password(context, address)?;
-    accounts.add_user(address, &password.secret).map_err(from_store)?;
-    eprintln!("user: {}", report::safe(address));
-    Ok(password)
-}
-
-/// The JSON result of a command about one user.
+/// The result of a command about one user.
 fn told(context: &Context, verb: &str, address: &str, password: &NewPassword) -> Result<(), Failure> {
     if !context.json {
-        return Ok(());
+        return password.tell(context, address);
     }
     let users = [password.to_json(&address.to_lowercase())];
     context.print_json(&json!({ "schema": format!("sealpost.user.{verb}/1"), "users": users }))
 }
 
-/// The password of the options or of a prompt; else one is made and told, this once.
-fn password(context: &Context, address: &str) -> Result<NewPassword, Failure> {
+/// The password of the options or of a prompt; else one is made.
+pub(crate) fn password(context: &Context, address: &str) -> Result<NewPassword, Failure> {
     if let Some(secret) = context.passphrase.to_protect(&format!("the mailbox {address}"), 0)? {
         return Ok(NewPassword { secret, is_made: false });
     }
@@ -343,9 +345,6 @@ fn password(context: &Context, address: &str) -> Result<NewPassword, Failure> {
     context.random().fill(&mut bytes);
     let letters = bytes.iter().filter_map(|byte| LETTERS.get(usize::from(*byte) % LETTERS.len()).copied());
     let secret = Secret::new(letters.collect::<Vec<u8>>());
-    if !context.json {
-        output::stdout(format!("{address} {}\n", String::from_utf8_lossy(secret.expose())).as_bytes())?;
-    }
     Ok(NewPassword { secret, is_made: true })
 }
 

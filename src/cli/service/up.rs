@@ -77,7 +77,15 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
     let (mut first_user, mut users) = (None, Vec::new());
     for user in &args.users {
         let address = if user.contains('@') { user.to_lowercase() } else { format!("{}@{first}", user.to_lowercase()) };
-        let password = service::add_user(context, &accounts, &address)?;
+        let password = service::password(context, &address)?;
+        match accounts.add_user(&address, &password.secret) {
+            // from an attempt that did not get to its end: nobody has used the server yet
+            Err(StoreError::Exists(_)) => accounts.set_password(&address, &password.secret),
+            other => other,
+        }
+        .map_err(service::from_store)?;
+        password.tell(context, &address)?;
+        eprintln!("user: {}", report::safe(&address));
         let profile = MailProfile { addresses: vec![address.clone()], name: None, uses: Uses::Dual, days: 825 };
         let identity = store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
         home.add_identity(&identity, Some(&password.secret), &mut context.random()).map_err(Failure::io)?;
