@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::TcpListener;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::proto::{Tls, pop3, smtp};
 use crate::server::drive::{Pop3, Smtp, drive};
 use crate::server::mail::Mail;
+use crate::server::peers::Peers;
 use crate::server::trace::Tracer;
 
 /// What a listener serves.
@@ -89,6 +91,7 @@ pub(in crate::server) struct Shared {
     pub(in crate::server) mail: Mail,
     pub(in crate::server) tls: Arc<rustls::ServerConfig>,
     pub(in crate::server) tracer: Tracer,
+    pub(in crate::server) peers: Peers,
 }
 
 /// Accepts connections until the server stops, then waits for those that are open.
@@ -110,7 +113,8 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
         let _ = stream.set_nodelay(true);
         let (shared, stop) = (shared.clone(), stop.clone());
         open.spawn(async move {
-            let Shared { hostname, max_message, mail, tls, tracer } = shared;
+            let Shared { hostname, max_message, mail, tls, tracer, peers } = shared;
+            let Some(counted) = peers.count(peer.ip()) else { return refuse(stream, service).await };
             let (trace, tls, starts) = (tracer.begin(service.name(), peer), Some(tls), service.starts_with_tls());
             let state = if starts { Tls::Active } else { Tls::Offered };
             // how a connection ends is the peer's affair
@@ -126,8 +130,23 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
                     drive(stream, tls, starts, Smtp { session, mail, peer: peer.ip(), asked: None }, trace, stop).await
                 }
             };
-            drop(permit);
+            drop((permit, counted));
         });
     }
     while open.join_next().await.is_some() {}
+}
+
+/// Tells a peer that has too many connections; who expects TLS at once hears nothing.
+async fn refuse(mut stream: TcpStream, service: Service) {
+    let text: &[u8] = match service {
+        Service::Smtp | Service::Submission => b"421 4.7.0 too many connections from your address\r\n",
+        Service::Pop3 => b"-ERR [SYS/TEMP] too many connections from your address\r\n",
+        Service::Submissions | Service::Pop3s => b"",
+    };
+    let told = async {
+        stream.write_all(text).await?;
+        stream.shutdown().await
+    };
+    // he may be gone, or not listen
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), told).await;
 }

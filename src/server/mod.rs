@@ -12,6 +12,7 @@ mod listen;
 mod locks;
 mod mail;
 mod outbound;
+mod peers;
 mod queue;
 pub mod store;
 pub mod trace;
@@ -31,6 +32,7 @@ use crate::server::admin::Admin;
 use crate::server::listen::Shared;
 use crate::server::mail::Mail;
 use crate::server::outbound::Outbound;
+use crate::server::peers::Peers;
 use crate::server::queue::Queue;
 use crate::server::store::SqliteStore;
 use crate::server::trace::Tracer;
@@ -71,7 +73,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     }
     let mut running = Running { addresses: Vec::new(), tracer: tracer.clone(), stop, tasks: JoinSet::new() };
     let max_message = config.max_message;
-    let shared = Shared { hostname: config.hostname, max_message, mail, tls, tracer };
+    let shared = Shared { hostname: config.hostname, max_message, mail, tls, tracer, peers: Peers::default() };
     for (service, listener) in bound {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         running.addresses.push((service, address));

@@ -107,6 +107,21 @@ fn files(folder: &std::path::Path) -> usize {
 }
 
 #[test]
+fn one_address_does_not_take_the_place_of_all() {
+    let served = Served::new();
+    let connect = || BufReader::new(TcpStream::connect(("127.0.0.1", served.port("smtp"))).expect("connects"));
+    let mut open: Vec<_> = (0..100).map(|_| connect()).collect();
+    open.iter_mut().for_each(|stream| assert!(say(stream, "").expect("greets").starts_with("220")));
+    let refused = say(&mut connect(), "").expect("told");
+    assert!(refused.starts_with("421 4.7.0 too many connections"), "{refused}");
+    drop(open);
+    let begin = std::time::Instant::now();
+    while !say(&mut connect(), "").is_some_and(|greeting| greeting.starts_with("220")) {
+        assert!(begin.elapsed().as_secs() < 30, "places are free again");
+    }
+}
+
+#[test]
 fn a_port_in_use_and_a_second_server_are_told() {
     let served = Served::new();
     let config = served.folder.path().join("home/sealpost.toml");
