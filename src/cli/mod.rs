@@ -78,7 +78,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
     }
 }
 
-/// Secure mail: sign, encrypt, open; certificates.
+/// Secure mail: sign, encrypt, open; certificates; a mail server.
 #[derive(Debug, Parser)]
 #[command(name = "sealpost", version, about, before_help = EXAMPLES, max_term_width = 100)]
 struct Arguments {
@@ -132,4 +132,5 @@ Examples:
   sealpost id new jane@a.example                  a key and a certificate from it
   sealpost seal letter.eml -o sealed.eml          sign, and encrypt to the recipients of the message
   sealpost open sealed.eml                        decrypt, verify, and say who signed
+  sealpost up --domain a.example --user jane      set up a mail server here; `sealpost serve` runs it
 ";

@@ -63,13 +63,21 @@ impl Dialogue {
     }
 }
 
-/// Shows a command line; the passwords of AUTH and PASS are masked.
+/// The commands of SMTP and POP3.
+const VERBS: &[&str] = &[
+    "EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "STARTTLS", "VRFY", "EXPN", "HELP", "USER", "CAPA", "STLS",
+    "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE",
+];
+
+/// Shows a command line; the passwords of AUTH and PASS are masked. What is no command is not shown at all: it may be a password
+/// whose AUTH was refused.
 pub(in crate::proto) fn command(dialogue: &mut Dialogue, line: &str) {
     let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
     match verb.as_str() {
         "AUTH" => dialogue.masked(Party::Client, line, 2),
         "PASS" | "APOP" => dialogue.masked(Party::Client, line, 1),
-        _ => dialogue.line(Party::Client, line),
+        verb if VERBS.contains(&verb) => dialogue.line(Party::Client, line),
+        _ => dialogue.line(Party::Client, &format!("({} bytes that are no command)", line.len())),
     }
 }
 
@@ -80,10 +88,29 @@ mod tests {
     #[test]
     fn passwords_are_never_shown() {
         let mut dialogue = Dialogue::default();
-        for line in ["AUTH PLAIN AGphbmUAc2VjcmV0", "auth login amFuZQ==", "AUTH PLAIN", "PASS my secret", "PASS", "USER jane"] {
+        for line in [
+            "AUTH PLAIN AGphbmUAc2VjcmV0",
+            "auth login amFuZQ==",
+            "AUTH PLAIN",
+            "PASS my secret",
+            "PASS",
+            "USER jane",
+            "c2VjcmV0",
+        ] {
             command(&mut dialogue, line);
         }
         let shown: Vec<String> = dialogue.take().into_iter().map(|spoken| spoken.text).collect();
-        assert_eq!(shown, ["AUTH PLAIN (secret)", "auth login (secret)", "AUTH PLAIN", "PASS (secret)", "PASS", "USER jane"]);
+        assert_eq!(
+            shown,
+            [
+                "AUTH PLAIN (secret)",
+                "auth login (secret)",
+                "AUTH PLAIN",
+                "PASS (secret)",
+                "PASS",
+                "USER jane",
+                "(8 bytes that are no command)"
+            ]
+        );
     }
 }
