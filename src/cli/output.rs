@@ -28,7 +28,7 @@ impl Output {
     /// Refuses early what `write` would refuse at the end.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match self.path() {
-            Some(path) if !self.force && path.exists() => Err(exists(path)),
+            Some(path) if !self.force && path.exists() && !is_special(path) => Err(exists(path)),
             _ => Ok(()),
         }
     }

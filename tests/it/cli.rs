@@ -322,6 +322,32 @@ fn bad_input_gets_a_clear_error_and_leaves_nothing() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_full_disk_is_told_and_nothing_half_written_stays() {
+    let bench = Bench::new();
+    let message = bench.signed_by("alice", "");
+    let (code, _, talk) = bench.verify(&message, "-o /dev/full");
+    assert_eq!(code, 9, "{talk}");
+    assert!(talk.contains("the disk is full"), "{talk}");
+    assert_eq!(bench.verify(&message, "-o /dev/null").0, 0, "a device needs no --force");
+    // a file that may not grow over half a MiB, for a message of one
+    let letter = [b"From: alice@example.com\r\n\r\n".as_slice(), &b"a line of text\r\n".repeat(70_000)].concat();
+    let letter = bench.write("large", &letter);
+    let folder = bench.path("small");
+    fs::create_dir(&folder).expect("made");
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 512; exec {} sign --home {} --cert {} --key {} {letter} -o {folder}/out",
+        env!("CARGO_BIN_EXE_sealpost"),
+        bench.path("home"),
+        cert("alice"),
+        key("alice")
+    );
+    let (code, _, talk) = support::run("sh", &["-c", &line], b"");
+    assert_eq!(code, 9, "{talk}");
+    assert_eq!(fs::read_dir(&folder).expect("there").count(), 0, "{talk}");
+}
+
+#[test]
 fn openssl_and_we_read_each_other() {
     if !support::peer("openssl") {
         return;
