@@ -89,6 +89,8 @@ table! {
     SHA3_512_WITH_RSA = "2.16.840.1.101.3.4.3.16", "sha3-512WithRSAEncryption";
     DSA = "1.2.840.10040.4.1", "dsa";
     SHA1_WITH_DSA = "1.2.840.10040.4.3", "sha1WithDSA";
+    SHA224_WITH_DSA = "2.16.840.1.101.3.4.3.1", "sha224WithDSA";
+    SHA256_WITH_DSA = "2.16.840.1.101.3.4.3.2", "sha256WithDSA";
     // elliptic curves (RFC 5480, 5753, 8410)
     EC_PUBLIC_KEY = "1.2.840.10045.2.1", "ecPublicKey";
     P256 = "1.2.840.10045.3.1.7", "p256";

@@ -67,6 +67,7 @@ impl PrivateKey {
                 p521::SecretKey::from_slice(&bytes)
             })),
             KeyAlgorithm::Ed25519 => PrivateKind::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed(&mut source))),
+            KeyAlgorithm::Dsa(_) => return Err(Error::Unsupported { what: "key", name: "DSA, which is read only".to_owned() }),
             KeyAlgorithm::X25519 => PrivateKind::X25519(x25519_dalek::StaticSecret::from(seed(&mut source))),
         };
         let pkcs8 = encode_kind(&kind).map_err(failed)?;
@@ -194,6 +195,7 @@ pub(in crate::crypto) enum PublicKind {
     P521(p521::PublicKey),
     Ed25519(ed25519_dalek::VerifyingKey),
     X25519([u8; 32]),
+    Dsa(Box<dsa::VerifyingKey>),
 }
 
 impl fmt::Debug for PublicKey {
@@ -229,6 +231,7 @@ impl PublicKey {
                 let point = <[u8; 32]>::try_from(bits.as_ref()).map_err(|_| unreadable("Ed25519"))?;
                 PublicKind::Ed25519(ed25519_dalek::VerifyingKey::from_bytes(&point).map_err(|_| unreadable("Ed25519"))?)
             }
+            oid::DSA => dsa_public(&bits, algorithm.real_parameters())?,
             oid::X25519 => PublicKind::X25519(<[u8; 32]>::try_from(bits.as_ref()).map_err(|_| unreadable("X25519"))?),
             _ => return Err(Error::Unsupported { what: "public key", name: algorithm.name() }),
         };
@@ -239,6 +242,9 @@ impl PublicKey {
             PublicKind::P521(_) => KeyAlgorithm::P521,
             PublicKind::Ed25519(_) => KeyAlgorithm::Ed25519,
             PublicKind::X25519(_) => KeyAlgorithm::X25519,
+            PublicKind::Dsa(key) => {
+                KeyAlgorithm::Dsa(usize::try_from(key.components().p().as_ref().bits_precision()).unwrap_or(0))
+            }
         };
         Ok(Self { algorithm, spki: bytes.to_vec(), bits: bits.into_owned(), kind })
     }
@@ -330,6 +336,35 @@ fn ec_public(point: &[u8], curve: Option<&[u8]>) -> Result<PublicKind, Error> {
             Err(Error::Unsupported { what: "curve", name: oid::name(&other).map_or_else(|| other.to_string(), str::to_owned) })
         }
     }
+}
+
+/// `Dss-Parms ::= SEQUENCE { p, q, g }` and the INTEGER y (RFC 3279 2.3.2), of the sizes of FIPS 186-4 alone: others have no purpose, and
+/// large ones cost time. Parameters that are inherited from the issuer are not looked up.
+fn dsa_public(bits: &[u8], parameters: Option<&[u8]>) -> Result<PublicKind, Error> {
+    let inherited = || Error::Unsupported { what: "DSA key", name: "with the parameters of its issuer".to_owned() };
+    let mut outer = Cursor::new(parameters.ok_or_else(inherited)?);
+    let mut fields = outer.sequence()?;
+    let strip = |bytes: &[u8]| -> Vec<u8> { bytes.iter().copied().skip_while(|byte| *byte == 0).collect() };
+    let (p, q, g) = (strip(fields.integer()?), strip(fields.integer()?), strip(fields.integer()?));
+    fields.finish()?;
+    let y = strip(Cursor::new(bits).integer()?);
+    // the crate's arithmetic is modulo an odd number, of numbers as wide as it and below it
+    let padded = |bytes: &[u8]| -> Option<Vec<u8>> {
+        let mut wide = vec![0; p.len().checked_sub(bytes.len())?];
+        wide.extend_from_slice(bytes);
+        (wide < p).then_some(wide)
+    };
+    let is_odd = p.last().is_some_and(|last| last % 2 == 1);
+    let (true, 128..=384, 20..=32, Some(g), Some(y)) = (is_odd, p.len(), q.len(), padded(&g), padded(&y)) else {
+        return Err(unreadable("DSA"));
+    };
+    let number = |bytes: &[u8]| {
+        let precision = u32::try_from(bytes.len().saturating_mul(8)).unwrap_or(u32::MAX);
+        dsa::BoxedUint::from_be_slice(bytes, precision).map_err(|_| unreadable("DSA"))
+    };
+    let components = dsa::Components::from_components(number(&p)?, number(&q)?, number(&g)?).map_err(|_| unreadable("DSA"))?;
+    let key = dsa::VerifyingKey::from_components(components, number(&y)?).map_err(|_| unreadable("DSA"))?;
+    Ok(PublicKind::Dsa(Box::new(key)))
 }
 
 /// RSA of 512 to 8 192 bits: smaller ones appear in old test messages and are judged weak by `pki`, larger ones cost too much.

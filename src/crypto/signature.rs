@@ -123,6 +123,10 @@ pub(in crate::crypto) fn verify_in_rust(
             let hashed = widened(input.hashed(digest)?, 33);
             p521::ecdsa::VerifyingKey::from(key).verify_prehash(&hashed, &signature).map_err(|_| Error::SignatureInvalid)
         }
+        (PublicKind::Dsa(key), SignatureAlgorithm::Dsa(digest)) => {
+            let signature = dsa::Signature::try_from(signature).map_err(|_| Error::SignatureInvalid)?;
+            key.verify_prehash(&input.hashed(digest)?, &signature).map_err(|_| Error::SignatureInvalid)
+        }
         (PublicKind::Ed25519(key), SignatureAlgorithm::Ed25519) => {
             let Input::Message(message) = input else { return Err(no_prehash()) };
             let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| Error::SignatureInvalid)?;

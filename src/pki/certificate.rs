@@ -42,9 +42,6 @@ impl Certificate {
         let outer_algorithm = AlgorithmIdentifier::from_cursor(&mut whole)?;
         let (unused, signature) = whole.bit_string()?;
         whole.finish()?;
-        if unused != 0 {
-            return Err(Error::Malformed("a certificate signature that is not whole bytes"));
-        }
         let mut fields = tbs.cursor()?;
         let version = match fields.explicit(0)? {
             Some(mut version) => version.small_unsigned()?,
@@ -82,7 +79,8 @@ impl Certificate {
             subject,
             spki,
             extensions,
-            signature: signature.into_owned(),
+            // what is no whole number of bytes is no signature, and fits nothing; the rest can be read all the same
+            signature: if unused == 0 { signature.into_owned() } else { Vec::new() },
         })))
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use sealpost::crypto::random::Random;
 use sealpost::proto::smtp::Credentials;
@@ -159,6 +160,8 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::io(format!("the server cannot start – {error}")))?;
     runtime.block_on(async {
+        // before anybody is told that the server is ready: from then on a signal may come
+        let mut signals = Signals::new().map_err(|error| Failure::io(format!("the server cannot start – {error}")))?;
         let running = server::start(config).await.map_err(Failure::io)?;
         for (service, address) in running.addresses() {
             output::stdout(format!("{} on {address}\n", service.name()).as_bytes())?;
@@ -175,7 +178,7 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
                 }
             }
         });
-        wait_for_signal().await;
+        signals.wait().await;
         eprintln!("stopping");
         running.stop().await;
         log.abort();
@@ -183,15 +186,22 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
     })
 }
 
-async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Ctrl-C, or the signal by which service managers stop a program; heard from when this is made.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

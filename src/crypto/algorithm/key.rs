@@ -17,6 +17,8 @@ pub enum KeyAlgorithm {
     Ed25519,
     /// X25519: key agreement only.
     X25519,
+    /// DSA with a modulus of so many bits: old signatures are checked, and none are made.
+    Dsa(usize),
 }
 
 impl KeyAlgorithm {
@@ -49,7 +51,7 @@ impl KeyAlgorithm {
 
     /// Whether keys of this kind carry or agree on keys.
     pub fn encrypts(self) -> bool {
-        self != Self::Ed25519
+        !matches!(self, Self::Ed25519 | Self::Dsa(_))
     }
 
     /// Whether it is RSA.
@@ -67,6 +69,7 @@ impl fmt::Display for KeyAlgorithm {
             Self::P521 => f.write_str("p521"),
             Self::Ed25519 => f.write_str("ed25519"),
             Self::X25519 => f.write_str("x25519"),
+            Self::Dsa(bits) => write!(f, "dsa-{bits}"),
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum SignatureAlgorithm {
     Ecdsa(DigestAlgorithm),
     /// Ed25519 (RFC 8419).
     Ed25519,
+    /// DSA (RFC 3370 3.1, RFC 5758 3.1): checked, never made.
+    Dsa(DigestAlgorithm),
 }
 
 use DigestAlgorithm as D;
@@ -51,6 +53,8 @@ const ECDSA: &[(D, Oid)] = &[
     (D::Sha3_512, oid::ECDSA_SHA3_512),
 ];
 
+const DSA: &[(D, Oid)] = &[(D::Sha1, oid::SHA1_WITH_DSA), (D::Sha224, oid::SHA224_WITH_DSA), (D::Sha256, oid::SHA256_WITH_DSA)];
+
 impl SignatureAlgorithm {
     /// The algorithm of an identifier. In a SignerInfo the identifier may name the key's kind only; then the digest comes from
     /// `digest` (RFC 3370 3.2, RFC 5753 2.1.1 as real programs write it).
@@ -62,7 +66,11 @@ impl SignatureAlgorithm {
         if let Some((digest, _)) = ECDSA.iter().find(|row| row.1 == *oid) {
             return Ok(Self::Ecdsa(*digest));
         }
+        if let Some((digest, _)) = DSA.iter().find(|row| row.1 == *oid) {
+            return Ok(Self::Dsa(*digest));
+        }
         match (*oid, digest) {
+            (oid::DSA, Some(digest)) => Ok(Self::Dsa(digest)),
             (oid::RSA_PSS, _) => pss_from_parameters(identifier.real_parameters()),
             (oid::ED25519, _) => Ok(Self::Ed25519),
             (oid::RSA_ENCRYPTION, Some(digest)) => Ok(Self::RsaPkcs1(digest)),
@@ -78,6 +86,7 @@ impl SignatureAlgorithm {
             KeyAlgorithm::P256 | KeyAlgorithm::P384 | KeyAlgorithm::P521 => Ok(Self::Ecdsa(digest)),
             KeyAlgorithm::Ed25519 => Ok(Self::Ed25519),
             KeyAlgorithm::X25519 => Err(Error::KeyMismatch { what: "an X25519 key cannot sign" }),
+            KeyAlgorithm::Dsa(_) => Err(Error::Unsupported { what: "signing", name: "with DSA".to_owned() }),
         }
     }
 
@@ -93,6 +102,7 @@ impl SignatureAlgorithm {
             Self::RsaPkcs1(digest) => AlgorithmIdentifier::with_null(of(RSA, digest).unwrap_or(oid::SHA256_WITH_RSA)),
             Self::Ecdsa(digest) => AlgorithmIdentifier::bare(of(ECDSA, digest).unwrap_or(oid::ECDSA_SHA256)),
             Self::Ed25519 => AlgorithmIdentifier::bare(oid::ED25519),
+            Self::Dsa(digest) => AlgorithmIdentifier::bare(of(DSA, digest).unwrap_or(oid::SHA256_WITH_DSA)),
             Self::RsaPss { digest, mgf_digest, salt_len } => {
                 let mgf = AlgorithmIdentifier::with(oid::MGF1, mgf_digest.identifier_with_null().to_der());
                 let parameters = encode::sequence(&[
@@ -112,20 +122,25 @@ impl SignatureAlgorithm {
             Self::RsaPss { digest, .. } => format!("rsa-pss-{}", digest.name()),
             Self::Ecdsa(digest) => format!("ecdsa-{}", digest.name()),
             Self::Ed25519 => "ed25519".to_owned(),
+            Self::Dsa(digest) => format!("dsa-{}", digest.name()),
         }
     }
 
     /// The digest of the message; Ed25519 uses SHA-512 in CMS (RFC 8419 2.3).
     pub fn digest(&self) -> DigestAlgorithm {
         match self {
-            Self::RsaPkcs1(digest) | Self::RsaPss { digest, .. } | Self::Ecdsa(digest) => *digest,
+            Self::RsaPkcs1(digest) | Self::RsaPss { digest, .. } | Self::Ecdsa(digest) | Self::Dsa(digest) => *digest,
             Self::Ed25519 => DigestAlgorithm::Sha512,
         }
     }
 
     /// How far it may be relied on.
     pub fn strength(&self) -> Strength {
-        self.digest().strength()
+        match self {
+            // FIPS 186-5 took it out: nobody makes such signatures any more
+            Self::Dsa(_) => Strength::Weak,
+            _ => self.digest().strength(),
+        }
     }
 }
 
