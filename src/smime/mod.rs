@@ -14,6 +14,7 @@ mod headers;
 mod inspect;
 mod layer;
 mod open;
+mod peel;
 mod policy;
 mod released;
 mod seal;

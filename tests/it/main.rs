@@ -4,6 +4,7 @@ mod asn1;
 mod ca;
 mod cli;
 mod cms;
+mod crates;
 mod crypto;
 mod fuzz;
 mod keys;

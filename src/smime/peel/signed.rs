@@ -1,0 +1,191 @@
+//! A signed layer: its signers, their certificates, and whether they are the authors.
+
+use crate::cms::{SignatureCheck, SignedData, Signer};
+use crate::crypto::algorithm::Strength;
+use crate::mime::{self, Entity};
+use crate::pki::{self, Certificate, ChainStatus, Crl, Judgement, Purpose, Reason, ReasonCode, RevocationStatus, Weight};
+use crate::smime::finding::{Code, Finding};
+use crate::smime::headers;
+use crate::smime::peel::{State, Work};
+use crate::smime::sender::Author;
+use crate::smime::verdict::{Coverage, Form, Layer, SignatureStatus, SignedLayer, SignerVerdict};
+
+impl Work<'_, '_> {
+    /// Judges the signers of a layer; all must be good.
+    pub(in crate::smime::peel) fn signed(&mut self, data: SignedData, content: Vec<u8>, form: Form) -> State {
+        for oddity in &data.oddities {
+            self.add(Finding::warning(Code::NonConforming, oddity.clone()));
+        }
+        if data.signers.is_empty() {
+            self.error(Code::NotSigned, "the message has the form of a signed one and nobody signed it");
+            return State::Failed;
+        }
+        let mut data = data;
+        data.supply_digests(&content);
+        let signers: Vec<SignerVerdict> = data.signers.iter().map(|signer| self.judge_signer(signer, &data)).collect();
+        let mut covers = Coverage::Body;
+        if let Ok(payload) = mime::parse(&content, &self.open.limits) {
+            if headers::is_protected(&payload) {
+                covers = Coverage::BodyAndHeaders;
+            }
+            self.check_author(&payload, &content, &signers);
+        }
+        self.verdict.layers.push(Layer::Signed(SignedLayer { form, covers, signers }));
+        self.is_signed_inside = true;
+        self.content = content;
+        self.next()
+    }
+
+    /// The certificates that a signer may mean.
+    pub(in crate::smime::peel) fn certificates_of(&self, signer: &Signer, data: &SignedData) -> Vec<Certificate> {
+        let known = data.certificates.iter().chain(self.open.known).chain(&self.open.trust.intermediates);
+        let mut found: Vec<Certificate> = Vec::new();
+        for certificate in known.filter(|certificate| signer.id.names(certificate)) {
+            if !found.contains(certificate) {
+                found.push(certificate.clone());
+            }
+        }
+        found
+    }
+
+    fn judge_signer(&mut self, signer: &Signer, data: &SignedData) -> SignerVerdict {
+        let mut verdict = SignerVerdict {
+            certificate: None,
+            addresses: Vec::new(),
+            subject: signer.id.to_string(),
+            algorithm: signer.algorithm_name(),
+            signature: SignatureStatus::Invalid,
+            chain: ChainStatus::Untrusted,
+            path: Vec::new(),
+            revocation: RevocationStatus::Unknown,
+            claimed_time: signer.signing_time(),
+            from_match: None,
+            finding: None,
+        };
+        let candidates = self.certificates_of(signer, data);
+        let Some(first) = candidates.first() else {
+            let text = format!("the signer's certificate is not at hand – {}", signer.id);
+            self.add(Finding::error(Code::SignerCertificateMissing, text).fix("--intermediates FILE"));
+            verdict.finding = Some(Code::SignerCertificateMissing);
+            return verdict;
+        };
+        let checks: Vec<SignatureCheck> = candidates.iter().map(|certificate| signer.verify(certificate, data)).collect();
+        let valid = checks.iter().position(|check| matches!(check, SignatureCheck::Valid(_)));
+        let at = valid.unwrap_or(0);
+        let certificate = candidates.get(at).unwrap_or(first).clone();
+        verdict.addresses = certificate.addresses();
+        verdict.subject = certificate.to_string();
+        self.judge_chain(&certificate, data, &mut verdict, valid.is_some());
+        match checks.into_iter().nth(at) {
+            Some(SignatureCheck::Valid(oddities)) => {
+                verdict.signature = SignatureStatus::Valid;
+                oddities.into_iter().for_each(|text| self.add(Finding::warning(Code::NonConforming, text)));
+                self.judge_strength(signer, &mut verdict);
+            }
+            Some(SignatureCheck::ContentChanged) => {
+                self.error(Code::ContentChanged, format!("the content was changed after {certificate} signed it"));
+                verdict.finding = Some(Code::ContentChanged);
+            }
+            Some(SignatureCheck::Invalid(why)) => {
+                self.error(Code::SignatureInvalid, format!("the signature of {certificate} is bad – {why}"));
+                verdict.finding = Some(Code::SignatureInvalid);
+            }
+            None => {}
+        }
+        verdict.from_match = self.author.includes(&verdict.addresses);
+        verdict.certificate = Some(certificate);
+        verdict
+    }
+
+    fn judge_strength(&mut self, signer: &Signer, verdict: &mut SignerVerdict) {
+        let (Some(algorithm), Some(strength)) = (signer.algorithm(), signer.strength()) else { return };
+        match strength {
+            Strength::Good => {}
+            Strength::Weak => {
+                self.error(Code::WeakAlgorithm, format!("the signature uses {}, which is too weak to rely on", algorithm.name()));
+                verdict.finding.get_or_insert(Code::WeakAlgorithm);
+            }
+            Strength::Broken => {
+                self.error(Code::SignatureInvalid, format!("the signature uses {}, which anyone can forge", algorithm.name()));
+                verdict.signature = SignatureStatus::Invalid;
+                verdict.finding = Some(Code::SignatureInvalid);
+            }
+        }
+    }
+
+    fn judge_chain(&mut self, certificate: &Certificate, data: &SignedData, verdict: &mut SignerVerdict, is_valid: bool) {
+        let trust = self.open.trust;
+        let pool: Vec<Certificate> =
+            data.certificates.iter().chain(&trust.intermediates).chain(self.open.known).cloned().collect();
+        let of_message = data.crls.iter().filter_map(|bytes| Crl::from_der(bytes).ok());
+        let crls: Vec<Crl> = trust.crls.iter().cloned().chain(of_message).collect();
+        let chain = pki::judge(&Judgement {
+            leaf: certificate,
+            pool: &pool,
+            anchors: &trust.anchors,
+            crls: &crls,
+            purpose: Purpose::MailSign,
+            at: trust.at,
+            revocation: trust.revocation,
+            limits: &self.open.limits,
+        });
+        verdict.chain = chain.status;
+        verdict.path = chain.path.iter().map(Certificate::to_string).collect();
+        verdict.revocation = chain.revocation;
+        // a bad signature is the news; what its certificate lacks is not
+        if !is_valid {
+            return;
+        }
+        let worst = chain.reasons.iter().filter(|r| r.weight == Weight::Error).map(chain_code).min_by_key(|code| code.outcome());
+        verdict.finding = worst;
+        chain.reasons.into_iter().for_each(|reason| self.add(chain_finding(reason)));
+    }
+
+    /// Whether the signers are the authors: of the header fields inside where they are protected, and of those outside.
+    fn check_author(&mut self, payload: &Entity, content: &[u8], signers: &[SignerVerdict]) {
+        let certified: Vec<String> = signers.iter().flat_map(|signer| signer.addresses.clone()).collect();
+        let mut claims = vec![("", self.author.clone())];
+        if headers::is_protected(payload) {
+            claims.push(("protected ", Author::of(payload, content)));
+        }
+        for (which, author) in claims {
+            if author.is_covered_by(&certified) != Some(false) {
+                continue;
+            }
+            let who = if certified.is_empty() { "nobody by address".to_owned() } else { certified.join(", ") };
+            let text = match &author {
+                Author::Unclear(why) => format!("{why} – who the signer should be is not clear"),
+                Author::Claimed { sender: Some(sender), .. } if pki::email::find(&certified, sender) => {
+                    format!("signed by {who}, who sent it for {} – the {which}From is another than the signer", author.describe())
+                }
+                _ => format!("signed by {who} – the {which}From says {}", author.describe()),
+            };
+            self.error(Code::FromMismatch, text);
+        }
+    }
+}
+
+fn chain_code(reason: &Reason) -> Code {
+    match reason.code {
+        ReasonCode::IssuerMissing | ReasonCode::SelfSigned | ReasonCode::SignatureInvalid => Code::Untrusted,
+        ReasonCode::Expired => Code::Expired,
+        ReasonCode::NotYetValid => Code::NotYetValid,
+        ReasonCode::Revoked => Code::Revoked,
+        ReasonCode::RevocationUnknown => Code::RevocationUnknown,
+        ReasonCode::WeakAlgorithm => Code::WeakAlgorithm,
+        ReasonCode::Limit => Code::Limit,
+        _ => Code::Unsuitable,
+    }
+}
+
+fn chain_finding(reason: Reason) -> Finding {
+    let code = chain_code(&reason);
+    let finding = match reason.weight {
+        Weight::Error => Finding::error(code, reason.text),
+        Weight::Warning => Finding::warning(code, reason.text),
+    };
+    match reason.fix {
+        Some(fix) => finding.fix(fix),
+        None => finding,
+    }
+}
