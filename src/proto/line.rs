@@ -13,6 +13,17 @@ pub enum Line {
     Incomplete,
 }
 
+/// The text of a reply: printable ASCII on one line (RFC 5321 4.2, RFC 1939 3).
+pub(in crate::proto) fn ascii(text: &str) -> String {
+    let plain = |c: char| match c {
+        '\u{2013}' => '-',
+        ' '..='~' => c,
+        c if c.is_control() => ' ',
+        _ => '?',
+    };
+    text.chars().map(plain).collect()
+}
+
 /// Collects input and gives it line by line.
 #[derive(Debug, Default)]
 pub struct Lines {

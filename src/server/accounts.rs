@@ -1,6 +1,6 @@
 //! Who may log in, and where an address leads.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -14,31 +14,6 @@ pub struct Accounts {
     store: Arc<dyn Store>,
     /// The hash that is checked for users that do not exist, so that they take as long as others.
     nobody: String,
-    turns: Arc<Turns>,
-}
-
-/// Password hashes that are computed at once: each takes 19 MiB, and whoever connects may ask for one.
-const AT_ONCE: usize = 4;
-
-/// Lets so many in at once; others wait.
-#[derive(Default)]
-struct Turns {
-    inside: Mutex<usize>,
-    left: Condvar,
-}
-
-impl Turns {
-    fn take<T>(&self, work: impl FnOnce() -> T) -> T {
-        let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut inside = self.left.wait_while(inside, |inside| *inside >= AT_ONCE).unwrap_or_else(PoisonError::into_inner);
-        *inside = inside.saturating_add(1);
-        drop(inside);
-        let done = work();
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        *inside = inside.saturating_sub(1);
-        self.left.notify_one();
-        done
-    }
 }
 
 /// Where an address leads.
@@ -64,7 +39,7 @@ impl Accounts {
     /// Accounts of this store.
     pub fn new(store: Arc<dyn Store>) -> Result<Self, Error> {
         let nobody = hash(&Secret::new(b"nobody has this password".to_vec()))?;
-        Ok(Self { store, nobody, turns: Arc::default() })
+        Ok(Self { store, nobody })
     }
 
     /// The store.
@@ -94,7 +69,7 @@ impl Accounts {
         let parsed =
             PasswordHash::new(hash).map_err(|error| Error::Broken(format!("the password hash of {address} – {error}")))?;
         let argon2 = argon2()?;
-        let fits = self.turns.take(|| argon2.verify_password(password.expose(), &parsed).is_ok());
+        let fits = argon2.verify_password(password.expose(), &parsed).is_ok();
         Ok((fits && known.is_some()).then_some(address))
     }
 

@@ -110,7 +110,7 @@ impl Config {
         let root = document.as_table();
         reader.known(root, "", KEYS);
         let hostname = reader.string(root, "", "hostname").unwrap_or_default();
-        if !hostname.is_empty() && !is_host(&hostname) {
+        if root.get("hostname").is_some_and(|item| item.is_str()) && !is_host(&hostname) {
             reader.wrong(root, "hostname", format!("hostname = \"{hostname}\" is not the name of a host"));
         }
         let data = reader.path(root, "", "data", Must::Anything);

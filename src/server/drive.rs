@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -17,7 +17,9 @@ use crate::time::Timestamp;
 
 /// RFC 5321 4.5.3.2.7: five minutes for the next command; RFC 1939 3: ten.
 const IDLE: Duration = Duration::from_secs(600);
-/// For a TLS handshake; no honest client needs longer.
+/// Bytes that must be taken within that time.
+const PIECE: usize = 64 << 10;
+/// For a TLS handshake, and to say good bye; no honest client needs longer.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// A session of any protocol, with the service behind it.
@@ -32,6 +34,8 @@ pub(in crate::server) trait Conversation: Send + 'static {
     fn tls_started(&mut self);
     /// The server stops.
     fn shut_down(&mut self, text: &str);
+    /// The places for logins, where the question that stands is one.
+    fn logins(&self) -> Option<Arc<Semaphore>>;
     /// What was said since the last time, and the user who is known by now.
     fn spoken(&mut self) -> (Vec<Spoken>, Option<String>);
 }
@@ -91,6 +95,9 @@ impl Conversation for Smtp {
     fn shut_down(&mut self, text: &str) {
         self.session.shut_down(text);
     }
+    fn logins(&self) -> Option<Arc<Semaphore>> {
+        matches!(self.asked, Some(smtp::Question::Authenticate(_))).then(|| self.mail.logins())
+    }
     fn spoken(&mut self) -> (Vec<Spoken>, Option<String>) {
         (self.session.spoken(), self.session.user().map(str::to_owned))
     }
@@ -113,6 +120,9 @@ impl Conversation for Pop3 {
     }
     fn shut_down(&mut self, text: &str) {
         self.session.shut_down(text);
+    }
+    fn logins(&self) -> Option<Arc<Semaphore>> {
+        matches!(self.asked, Some(pop3::Question::Open(_))).then(|| self.access.logins())
     }
     fn spoken(&mut self) -> (Vec<Spoken>, Option<String>) {
         (self.session.spoken(), self.access.user().map(str::to_owned))
@@ -143,12 +153,22 @@ pub(in crate::server) async fn drive<C: Conversation>(
         let (spoken, user) = conversation.spoken();
         trace.say(now(), user.as_deref(), spoken);
         match next {
-            Next::Send(bytes) => match (&mut secure, &mut plain) {
-                (Some(stream), _) => timeout(IDLE, stream.write_all(&bytes)).await??,
-                (None, Some(stream)) => timeout(IDLE, stream.write_all(&bytes)).await??,
-                (None, None) => return Ok(()),
-            },
+            Next::Send(bytes) => {
+                // each piece has its time: a slow line is no dead one
+                for piece in bytes.chunks(PIECE) {
+                    match (&mut secure, &mut plain) {
+                        (Some(stream), _) => timeout(IDLE, stream.write_all(piece)).await??,
+                        (None, Some(stream)) => timeout(IDLE, stream.write_all(piece)).await??,
+                        (None, None) => return Ok(()),
+                    }
+                }
+            }
             Next::Answer => {
+                let logins = conversation.logins();
+                let _place = match &logins {
+                    Some(logins) => logins.acquire().await.ok(),
+                    None => None,
+                };
                 conversation = tokio::task::spawn_blocking(move || {
                     conversation.answer();
                     conversation
@@ -163,7 +183,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
             Next::Close => break,
             Next::Wait => {
                 if let Some(stream) = &mut secure {
-                    stream.flush().await?;
+                    timeout(IDLE, stream.flush()).await??;
                 }
                 let read = async {
                     match (&mut secure, &mut plain) {
@@ -184,8 +204,8 @@ pub(in crate::server) async fn drive<C: Conversation>(
         }
     }
     match (secure, plain) {
-        (Some(mut stream), _) => stream.shutdown().await,
-        (None, Some(mut stream)) => stream.shutdown().await,
+        (Some(mut stream), _) => timeout(HANDSHAKE, stream.shutdown()).await?,
+        (None, Some(mut stream)) => timeout(HANDSHAKE, stream.shutdown()).await?,
         (None, None) => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::mime::{address, compose};
 use crate::proto::pop3;
@@ -22,7 +22,12 @@ pub(in crate::server) struct Mail {
     locks: Locks,
     /// Told when the queue has something new.
     queue: Arc<Notify>,
+    /// Places for logins: each takes 19 MiB and some of the processor, and whoever connects may ask for one.
+    logins: Arc<Semaphore>,
 }
+
+/// Logins that are checked at once.
+const LOGINS: usize = 4;
 
 /// Received fields before a message goes round in circles (RFC 5321 6.3).
 const MAX_HOPS: usize = 50;
@@ -30,7 +35,12 @@ const MAX_HOPS: usize = 50;
 impl Mail {
     /// The service of this host.
     pub(in crate::server) fn new(hostname: &str, accounts: Accounts, queue: Arc<Notify>) -> Self {
-        Self { hostname: hostname.to_owned(), accounts, locks: Locks::default(), queue }
+        Self { hostname: hostname.to_owned(), accounts, locks: Locks::default(), queue, logins: Arc::new(Semaphore::new(LOGINS)) }
+    }
+
+    /// The places for logins. Who wants one waits without a thread, so that mail goes on meanwhile.
+    pub(in crate::server) fn logins(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.logins)
     }
 
     /// Answers a question of an SMTP session.
@@ -63,7 +73,7 @@ impl Mail {
 
     /// Never an open relay: mail for others is taken from our users alone.
     fn recipient(&self, envelope: &Envelope, recipient: &Recipient) -> Result<smtp::Answer, Error> {
-        match self.accounts.destination(&self.full(recipient))? {
+        match self.accounts.destination(&self.full(recipient)?)? {
             Destination::Ours { .. } => Ok(smtp::Answer::Accept),
             Destination::Unknown => Ok(reject(550, "5.1.1", &format!("no such user – {}", recipient.0))),
             Destination::Elsewhere if envelope.user.is_some() => Ok(smtp::Answer::Accept),
@@ -71,9 +81,21 @@ impl Mail {
         }
     }
 
-    /// `postmaster` alone is that of the first domain (RFC 5321 4.5.1).
-    fn full(&self, recipient: &Recipient) -> String {
-        if recipient.0.contains('@') { recipient.0.clone() } else { format!("{}@{}", recipient.0, self.hostname) }
+    /// `postmaster` alone, and that of the host itself, is the one of a domain of ours that has one (RFC 5321 4.5.1).
+    fn full(&self, recipient: &Recipient) -> Result<String, Error> {
+        let address = crate::server::accounts::normal(&recipient.0);
+        let is_postmaster = address == "postmaster" || address == format!("postmaster@{}", self.hostname.to_lowercase());
+        if !is_postmaster {
+            return Ok(recipient.0.clone());
+        }
+        let candidates: Vec<String> =
+            self.accounts.store().domains()?.iter().map(|domain| format!("postmaster@{domain}")).collect();
+        for candidate in &candidates {
+            if self.accounts.destination(candidate)? != Destination::Unknown {
+                return Ok(candidate.clone());
+            }
+        }
+        Ok(candidates.into_iter().next().unwrap_or(address))
     }
 
     fn message(&self, envelope: &Envelope, message: &[u8], peer: IpAddr, now: Timestamp) -> Result<smtp::Answer, Error> {
@@ -88,12 +110,13 @@ impl Mail {
         }
         let (mut mailboxes, mut elsewhere) = (BTreeSet::new(), BTreeSet::new());
         for recipient in &envelope.recipients {
-            match self.accounts.destination(&self.full(&Recipient(recipient.clone())))? {
+            let address = self.full(&Recipient(recipient.clone()))?;
+            match self.accounts.destination(&address)? {
                 Destination::Ours { mailboxes: ours, elsewhere: others } => {
                     mailboxes.extend(ours);
                     elsewhere.extend(others);
                 }
-                Destination::Elsewhere if envelope.user.is_some() => drop(elsewhere.insert(recipient.clone())),
+                Destination::Elsewhere if envelope.user.is_some() => drop(elsewhere.insert(address)),
                 // gone since RCPT: somebody removed the user, and the others still get it
                 Destination::Elsewhere | Destination::Unknown => {}
             }
@@ -137,9 +160,17 @@ impl Mail {
         let Some(user) = &envelope.user else { return Ok(None) };
         let user = crate::server::accounts::normal(user);
         let text = String::from_utf8_lossy(header).replace("\r\n ", " ").replace("\r\n\t", " ");
-        let from = text.lines().find(|line| has_name(line.as_bytes(), b"from:"));
-        let Some((_, value)) = from.and_then(|line| line.split_once(':')) else { return Ok(None) };
-        for mailbox in address::parse(value).mailboxes {
+        // `From :` is obsolete syntax that readers take
+        let named_from = |line: &&str| line.split_once(':').is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("from"));
+        let values: Vec<&str> = text.lines().filter(named_from).filter_map(|line| Some(line.split_once(':')?.1)).collect();
+        let list = match values.as_slice() {
+            [value] => address::parse(value),
+            _ => return Ok(Some(reject(550, "5.6.0", "a message has one From field (RFC 5322 3.6)"))),
+        };
+        if list.has_junk || list.mailboxes.is_empty() {
+            return Ok(Some(reject(550, "5.6.0", "the From field cannot be read")));
+        }
+        for mailbox in list.mailboxes {
             if !self.accounts.may_send_as(&user, &mailbox.address())? {
                 return Ok(Some(reject(550, "5.7.1", &format!("{user} may not write as {}", mailbox.address()))));
             }
@@ -180,6 +211,11 @@ impl MailboxAccess {
             }
         };
         answered.unwrap_or_else(|error| pop3::Answer::Rejected("SYS/TEMP", error.to_string()))
+    }
+
+    /// The places for logins.
+    pub(in crate::server) fn logins(&self) -> Arc<Semaphore> {
+        self.mail.logins()
     }
 
     /// The user whose mailbox is open.

@@ -1,5 +1,6 @@
 //! `sealpost fetch`.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use sealpost::proto::pop3::Credentials;
-use sealpost::proto::pop3::client::{Afterwards, Client, ClientStep, Error, Secure};
+use sealpost::proto::pop3::client::{Afterwards, Client, ClientStep, Error, Secure, Wish};
 use sealpost::server::Service;
 
 use crate::cli::context::Context;
@@ -55,7 +56,7 @@ pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Exit, Failure> 
     let server = Server::new(context, hop, &args.client)?;
     let begin = Instant::now();
     let files = loop {
-        let mut folder = Folder { path: &args.output, afterwards, files: Vec::new() };
+        let mut folder = Folder { path: &args.output, user: &credentials.user, afterwards, files: Vec::new() };
         fetch(&server, &credentials, context.limits.message_bytes, &mut folder)?;
         if !folder.files.is_empty() || begin.elapsed() >= Duration::from_secs(args.wait) {
             break folder.files;
@@ -75,8 +76,8 @@ pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Exit, Failure> 
 
 /// Where fetched messages go.
 pub(crate) trait Inbox {
-    /// Whether a message is wanted.
-    fn wants(&self, uid: &str) -> bool;
+    /// What is wanted with a message.
+    fn wish(&self, uid: &str) -> Wish;
     /// Has the message on disk when this returns; says what becomes of it on the server.
     fn keep(&mut self, uid: String, message: &[u8]) -> Result<Afterwards, Failure>;
 }
@@ -84,18 +85,34 @@ pub(crate) trait Inbox {
 /// A folder with a file for each message.
 struct Folder<'a> {
     path: &'a Path,
+    user: &'a str,
     afterwards: Afterwards,
     files: Vec<(String, PathBuf)>,
 }
 
+impl Folder<'_> {
+    /// Numbers are unique in a mailbox, and the folder may hold several.
+    fn file(&self, uid: &str) -> PathBuf {
+        self.path.join(file_name(&format!("{}-{uid}", self.user)))
+    }
+}
+
 impl Inbox for Folder<'_> {
-    fn wants(&self, uid: &str) -> bool {
-        !self.path.join(file_name(uid)).exists()
+    fn wish(&self, uid: &str) -> Wish {
+        match (self.file(uid).exists(), self.afterwards) {
+            (false, _) => Wish::Fetch,
+            // from an earlier time, whose session may have ended before its QUIT
+            (true, Afterwards::Delete) => Wish::Delete,
+            (true, Afterwards::Keep) => Wish::Leave,
+        }
     }
 
     fn keep(&mut self, uid: String, message: &[u8]) -> Result<Afterwards, Failure> {
-        let path = self.path.join(file_name(&uid));
+        let path = self.file(&uid);
         output::write_file(&path, message, false)?;
+        // on disk, its name too, before the server may forget it
+        let synced = File::open(&path).and_then(|file| file.sync_all()).and_then(|()| File::open(self.path)?.sync_all());
+        synced.map_err(on_file("write", &path))?;
         self.files.push((uid, path));
         Ok(self.afterwards)
     }
@@ -116,9 +133,8 @@ pub(crate) fn fetch(server: &Server, credentials: &Credentials, max_message: u64
                 Ok(())
             }
             ClientStep::Wait => connection.receive().map(|bytes| client.receive(&bytes)),
-            ClientStep::Choose(uids) => {
-                let wanted: Vec<String> = uids.into_iter().filter(|uid| inbox.wants(uid)).collect();
-                client.choose(&wanted);
+            ClientStep::Choose(_) => {
+                client.choose(|uid| inbox.wish(uid));
                 Ok(())
             }
             ClientStep::Message(uid, message) => {
@@ -138,12 +154,12 @@ pub(crate) fn fetch(server: &Server, credentials: &Credentials, max_message: u64
     }
 }
 
-/// A message's name on the server as a file name: letters, digits, `-`, `_` and `.` inside; everything else as `=` and hex.
+/// A message's name on the server as a file name: letters, digits, `-`, `_`, `@` and `.` inside; everything else as `=` and hex.
 fn file_name(uid: &str) -> PathBuf {
     let mut name = String::new();
     for byte in uid.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'@' => name.push(char::from(byte)),
             b'.' if !name.is_empty() => name.push('.'),
             other => name.push_str(&format!("={other:02x}")),
         }

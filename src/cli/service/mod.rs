@@ -155,7 +155,7 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
     let config = read_config(context, args.config.as_deref())?;
     if args.check {
         eprintln!("the configuration is good");
-        return Ok(Exit::Good);
+        return done(context, "serve.check");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::io(format!("the server cannot start – {error}")))?;
@@ -265,17 +265,43 @@ pub(crate) fn from_store(error: StoreError) -> Failure {
 fn domain(context: &Context, verb: DomainVerb) -> Result<Exit, Failure> {
     let accounts = accounts(context)?;
     match verb {
-        DomainVerb::Add { domain } => accounts.store().add_domain(&domain.to_lowercase()).map_err(from_store)?,
-        DomainVerb::Remove { domain } => accounts.store().remove_domain(&domain.to_lowercase()).map_err(from_store)?,
-        DomainVerb::List => return list(context, "domain", &accounts.store().domains().map_err(from_store)?),
+        DomainVerb::Add { domain } => {
+            if Hop::parse(&domain).is_none_or(|hop| hop.host != domain) {
+                return Err(Failure::usage(format!("{domain} is not a domain")));
+            }
+            accounts.store().add_domain(&domain.to_lowercase()).map_err(from_store)?;
+            done(context, "domain.add")
+        }
+        DomainVerb::Remove { domain } => {
+            accounts.store().remove_domain(&domain.to_lowercase()).map_err(from_store)?;
+            done(context, "domain.remove")
+        }
+        DomainVerb::List => list(context, "domain", &accounts.store().domains().map_err(from_store)?),
+    }
+}
+
+/// The JSON result of a command that has nothing to tell but that it went well.
+pub(crate) fn done(context: &Context, verb: &str) -> Result<Exit, Failure> {
+    if context.json {
+        context.print_json(&json!({ "schema": format!("sealpost.{verb}/1"), "exit": 0 }))?;
     }
     Ok(Exit::Good)
+}
+
+/// An address in lower case; refuses what cannot be one.
+fn address(text: &str) -> Result<String, Failure> {
+    let is_good = text.rsplit_once('@').is_some_and(|(local, domain)| {
+        let is_local = !local.is_empty() && !local.contains(|c: char| c.is_whitespace() || c.is_control() || "<>,;@".contains(c));
+        is_local && Hop::parse(domain).is_some_and(|hop| hop.host == domain)
+    });
+    if is_good { Ok(text.to_lowercase()) } else { Err(Failure::usage(format!("{text} is not an address, as jane@a.example"))) }
 }
 
 fn user(context: &Context, verb: UserVerb) -> Result<Exit, Failure> {
     let accounts = accounts(context)?;
     match verb {
         UserVerb::Add { address } => {
+            let address = self::address(&address)?;
             let password = password(context, &address)?;
             accounts.add_user(&address, &password.secret).map_err(from_store)?;
             eprintln!("user: {}", report::safe(&address));
@@ -286,7 +312,10 @@ fn user(context: &Context, verb: UserVerb) -> Result<Exit, Failure> {
             accounts.set_password(&address, &password.secret).map_err(from_store)?;
             told(context, "passwd", &address, &password)?;
         }
-        UserVerb::Remove { address } => accounts.store().remove_user(&address.to_lowercase()).map_err(from_store)?,
+        UserVerb::Remove { address } => {
+            accounts.store().remove_user(&address.to_lowercase()).map_err(from_store)?;
+            return done(context, "user.remove");
+        }
         UserVerb::List => return list(context, "user", &accounts.store().users().map_err(from_store)?),
     }
     Ok(Exit::Good)
@@ -296,9 +325,13 @@ fn alias(context: &Context, verb: AliasVerb) -> Result<Exit, Failure> {
     let accounts = accounts(context)?;
     match verb {
         AliasVerb::Add { alias, target } => {
-            accounts.store().add_alias(&alias.to_lowercase(), &target.to_lowercase()).map_err(from_store)?;
+            accounts.store().add_alias(&address(&alias)?, &address(&target)?).map_err(from_store)?;
+            done(context, "alias.add")
         }
-        AliasVerb::Remove { alias } => accounts.store().remove_alias(&alias.to_lowercase()).map_err(from_store)?,
+        AliasVerb::Remove { alias } => {
+            accounts.store().remove_alias(&alias.to_lowercase()).map_err(from_store)?;
+            done(context, "alias.remove")
+        }
         AliasVerb::List => {
             let lines: Vec<String> = accounts
                 .store()
@@ -307,10 +340,9 @@ fn alias(context: &Context, verb: AliasVerb) -> Result<Exit, Failure> {
                 .into_iter()
                 .map(|(alias, target)| format!("{alias} {target}"))
                 .collect();
-            return list(context, "alias", &lines);
+            list(context, "alias", &lines)
         }
     }
-    Ok(Exit::Good)
 }
 
 /// A user's new password.

@@ -81,8 +81,12 @@ pub(crate) fn queue(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure
                 Ok(_) => {}
                 Err(_) => eprintln!("note: the server does not run; it tries when it does"),
             }
+            return service::done(context, "queue.retry");
         }
-        QueueVerb::Drop { id } => store.drop_queued(*id).map_err(service::from_store)?,
+        QueueVerb::Drop { id } => {
+            store.drop_queued(*id).map_err(service::from_store)?;
+            return service::done(context, "queue.drop");
+        }
     }
     Ok(Exit::Good)
 }

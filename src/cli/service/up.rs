@@ -9,7 +9,7 @@ use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::keys::{Home, files};
 use sealpost::mime::compose::Composer;
 use sealpost::pki::Certificate;
-use sealpost::proto::pop3::client::Afterwards;
+use sealpost::proto::pop3::client::{Afterwards, Wish};
 use sealpost::proto::smtp::Credentials;
 use sealpost::proto::smtp::client::{Outcome, Outgoing};
 use sealpost::server::config::Hop;
@@ -79,11 +79,15 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
         let address = if user.contains('@') { user.to_lowercase() } else { format!("{}@{first}", user.to_lowercase()) };
         let password = service::password(context, &address)?;
         match accounts.add_user(&address, &password.secret) {
-            // from an attempt that did not get to its end: nobody has used the server yet
-            Err(StoreError::Exists(_)) => accounts.set_password(&address, &password.secret),
+            // from an attempt that did not get to its end; where he has mail, the server was in use
+            Err(StoreError::Exists(_)) if accounts.store().messages(&address).is_ok_and(|messages| messages.is_empty()) => {
+                accounts.set_password(&address, &password.secret)
+            }
             other => other,
         }
-        .map_err(service::from_store)?;
+        .map_err(|error| {
+            service::from_store(error).hint("the mailbox is in use – leave this user out, or choose another home")
+        })?;
         password.tell(context, &address)?;
         eprintln!("user: {}", report::safe(&address));
         let profile = MailProfile { addresses: vec![address.clone()], name: None, uses: Uses::Dual, days: 825 };
@@ -92,6 +96,13 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
         eprintln!("made: a key and a mail certificate of {}", report::safe(&address));
         users.push(password.to_json(&address));
         first_user.get_or_insert(Credentials { user: address, password: password.secret });
+    }
+    // RFC 5321 4.5.1: every server takes mail for its postmaster
+    if let Some(user) = &first_user {
+        match accounts.store().add_alias(&format!("postmaster@{first}"), &user.user) {
+            Ok(()) | Err(StoreError::Exists(_)) => {}
+            Err(error) => return Err(service::from_store(error)),
+        }
     }
     drop(accounts);
     let text = Config::template(&hostname, args.port_offset, &routes);
@@ -185,7 +196,7 @@ fn exchange(
     let (Some(submission), Some(pop3)) = (reach(Service::Submission), reach(Service::Pop3)) else { return Ok(()) };
     let unique = format!("self-test-{}@{}", context.now.unix(), user.user.rsplit_once('@').map_or("localhost", |(_, d)| d));
     let message = Composer::new(&user.user, context.now, &unique).to(&user.user).subject("Self-test").text("It works.\n").build();
-    let outgoing = Outgoing { sender: user.user.clone(), recipients: vec![user.user.clone()], message };
+    let outgoing = Outgoing { sender: user.user.clone(), recipients: vec![user.user.clone()], message: message.into() };
     let outcomes = send::send(&submission, Some(user.clone()), outgoing)?;
     for (address, outcome) in outcomes {
         if let Outcome::Temporary(reply) | Outcome::Permanent(reply) = outcome {
@@ -200,19 +211,23 @@ fn exchange(
     }
 }
 
-/// Takes every message, and counts those of the test.
+/// Looks at every message, and takes those of the test.
 struct Searched {
     unique: String,
     found: usize,
 }
 
 impl Inbox for Searched {
-    fn wants(&self, _: &str) -> bool {
-        true
+    fn wish(&self, _: &str) -> Wish {
+        Wish::Fetch
     }
 
     fn keep(&mut self, _: String, message: &[u8]) -> Result<Afterwards, Failure> {
-        self.found += usize::from(String::from_utf8_lossy(message).contains(&self.unique));
+        // what is not of this test stays
+        if !String::from_utf8_lossy(message).contains(&self.unique) {
+            return Ok(Afterwards::Keep);
+        }
+        self.found += 1;
         Ok(Afterwards::Delete)
     }
 }

@@ -56,6 +56,17 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// What is wanted with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// To have it.
+    Fetch,
+    /// Nothing.
+    Leave,
+    /// That the server deletes it: it is here already.
+    Delete,
+}
+
 /// What becomes of a message on the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Afterwards {
@@ -102,7 +113,7 @@ pub struct Client {
     max_message: u64,
     lines: Lines,
     out: VecDeque<ClientStep>,
-    wanted: VecDeque<(usize, String)>,
+    wanted: VecDeque<(usize, String, Wish)>,
     state: State,
     dialogue: Dialogue,
 }
@@ -168,10 +179,14 @@ impl Client {
         self.say("CAPA", State::Capabilities(Vec::new()));
     }
 
-    /// Which of the messages are wanted.
-    pub fn choose(&mut self, uids: &[String]) {
+    /// What is wanted with each of the messages.
+    pub fn choose(&mut self, wish: impl Fn(&str) -> Wish) {
         let State::Choosing(all) = std::mem::replace(&mut self.state, State::Quit) else { return };
-        self.wanted = all.into_iter().filter(|(_, uid)| uids.contains(uid)).collect();
+        let wished = all.into_iter().map(|(number, uid)| {
+            let wish = wish(&uid);
+            (number, uid, wish)
+        });
+        self.wanted = wished.filter(|(_, _, wish)| *wish != Wish::Leave).collect();
         self.next_message();
     }
 
@@ -307,7 +322,8 @@ impl Client {
 
     fn next_message(&mut self) {
         match self.wanted.pop_front() {
-            Some((number, uid)) => {
+            Some((number, _, Wish::Delete)) => self.say(&format!("DELE {number}"), State::Dele),
+            Some((number, uid, _)) => {
                 self.say(&format!("RETR {number}"), State::Retr(number, uid, Listing::Status, Vec::new()));
             }
             None => self.say("QUIT", State::Quit),
@@ -384,7 +400,7 @@ mod tests {
                     server.tls_started();
                     client.tls_started();
                 }
-                ClientStep::Choose(uids) => client.choose(&uids),
+                ClientStep::Choose(_) => client.choose(|_| Wish::Fetch),
                 ClientStep::Message(uid, message) => {
                     messages.push(message);
                     client.received(if uid == "a" { Afterwards::Delete } else { Afterwards::Keep });

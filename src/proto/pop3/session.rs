@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
-use crate::proto::line::{Line, Lines};
+use crate::proto::line::{self, Line, Lines};
 use crate::proto::pop3::command::Command;
 use crate::proto::sasl::{self, Credentials};
 use crate::proto::{Step, Tls};
@@ -137,8 +137,8 @@ impl Session {
                 _ => match self.lines.next(LINE) {
                     Line::Incomplete => return Step::Wait,
                     Line::Whole(line) => self.line(&line),
-                    Line::Malformed => self.mistake("a line ends in CR LF, and neither stands alone"),
-                    Line::TooLong => self.mistake("the line is too long"),
+                    Line::Malformed => self.bad_line("a line ends in CR LF, and neither stands alone"),
+                    Line::TooLong => self.bad_line("the line is too long"),
                 },
             }
         }
@@ -191,6 +191,14 @@ impl Session {
     pub fn shut_down(&mut self, text: &str) {
         self.refuse("SYS/TEMP", text);
         self.state = State::Closed;
+    }
+
+    /// A SASL exchange that gets such a line is over: the next line is a command, and no password.
+    fn bad_line(&mut self, why: &str) {
+        if let State::Sasl = self.state {
+            self.state = State::Authorization { user: None };
+        }
+        self.mistake(why);
     }
 
     fn line(&mut self, line: &[u8]) {
@@ -363,7 +371,7 @@ impl Session {
     }
 
     fn refuse(&mut self, code: &str, text: &str) {
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text = line::ascii(text);
         let code = if code.is_empty() { String::new() } else { format!("[{code}] ") };
         self.send(format!("-ERR {code}{text}\r\n"));
     }

@@ -1,6 +1,7 @@
 //! SMTP as a client: one message to one server, with STARTTLS and authentication where they are wanted.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::proto::dialogue::{self, Dialogue, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{Line, Lines};
@@ -27,7 +28,7 @@ pub struct Outgoing {
     /// The recipients at this server.
     pub recipients: Vec<String>,
     /// The message with CRLF line ends.
-    pub message: Vec<u8>,
+    pub message: Arc<[u8]>,
 }
 
 /// What became of one recipient.
@@ -238,17 +239,26 @@ impl Client {
             line.push_str(" BODY=8BITMIME");
         }
         let is_ascii = self.outgoing.sender.is_ascii() && self.outgoing.recipients.iter().all(|recipient| recipient.is_ascii());
-        match (is_ascii, offers("SMTPUTF8")) {
-            (true, _) => {}
-            (false, true) => line.push_str(" SMTPUTF8"),
-            (false, false) => {
-                return self.fail(&Outcome::Permanent("the server takes no addresses outside ASCII (SMTPUTF8)".to_owned()));
+        if !is_ascii && offers("SMTPUTF8") {
+            line.push_str(" SMTPUTF8");
+        } else if !is_ascii {
+            let refused = Outcome::Permanent("the server takes no addresses outside ASCII (SMTPUTF8)".to_owned());
+            if !self.outgoing.sender.is_ascii() {
+                return self.leave(&refused);
+            }
+            let outside = self.outgoing.recipients.iter().zip(&mut self.outcomes).filter(|(recipient, _)| !recipient.is_ascii());
+            outside.for_each(|(_, outcome)| *outcome = Some(refused.clone()));
+            if self.outcomes.iter().all(Option::is_some) {
+                return self.leave(&refused);
             }
         }
         self.say(&line, State::Mail);
     }
 
     fn rcpt(&mut self, at: usize) {
+        // those whose outcome is known are not asked for
+        let known = |at: &usize| self.outcomes.get(*at).is_some_and(Option::is_some);
+        let at = (at..).find(|at| !known(at)).unwrap_or(at);
         match self.outgoing.recipients.get(at) {
             Some(recipient) => {
                 let line = format!("RCPT TO:<{recipient}>");
@@ -351,7 +361,7 @@ mod tests {
 
     fn outgoing() -> Outgoing {
         let recipients = vec!["joe@b.example".to_owned(), "nobody@b.example".to_owned()];
-        Outgoing { sender: "jane@a.example".to_owned(), recipients, message: b"Subject: x\r\n\r\n.dot\r\n".to_vec() }
+        Outgoing { sender: "jane@a.example".to_owned(), recipients, message: b"Subject: x\r\n\r\n.dot\r\n".as_slice().into() }
     }
 
     #[test]

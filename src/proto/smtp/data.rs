@@ -60,7 +60,7 @@ impl Data {
 
     /// Whether what was taken so far ends in CRLF, so that a lone dot now ends the message.
     fn ends_line(&self) -> bool {
-        self.message.is_empty() || self.message.ends_with(b"\r\n") || self.too_large
+        self.message.is_empty() || self.message.ends_with(b"\r\n")
     }
 
     fn take_line(&mut self) {
@@ -96,6 +96,16 @@ impl Data {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_over_the_bound_ends_as_every_other() {
+        for smuggled in ["\n.\r\n", "\r.\r\n", "\n.\n", "\r\n.\n", "x.\r\n"] {
+            let mut data = Data::new(10);
+            let input = format!("0123456789\r\nx{smuggled}");
+            assert_eq!(data.receive(input.as_bytes()), None, "{smuggled:?}");
+            assert_eq!(data.receive(b"\r\n.\r\nNOOP\r\n"), Some((Ended::TooLarge, b"NOOP\r\n".to_vec())), "{smuggled:?}");
+        }
+    }
 
     fn whole(input: &[u8]) -> Option<(Ended, Vec<u8>)> {
         let whole = Data::new(1 << 20).receive(input);

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
-use crate::proto::line::{Line, Lines};
+use crate::proto::line::{self, Line, Lines};
 use crate::proto::sasl::{self, Credentials};
 use crate::proto::smtp::command::{Command, Wrong};
 use crate::proto::smtp::data::{Data, Ended};
@@ -179,8 +179,8 @@ impl Session {
                 _ => match self.lines.next(LINE) {
                     Line::Incomplete => return Step::Wait,
                     Line::Whole(line) => self.line(&line),
-                    Line::Malformed => self.mistake(500, "5.5.2", "a line ends in CR LF, and neither stands alone"),
-                    Line::TooLong => self.mistake(500, "5.5.2", "the line is too long"),
+                    Line::Malformed => self.bad_line("a line ends in CR LF, and neither stands alone"),
+                    Line::TooLong => self.bad_line("the line is too long"),
                 },
             }
         }
@@ -257,6 +257,14 @@ impl Session {
             }
         }
         true
+    }
+
+    /// An exchange of AUTH that gets such a line is over: the next line is a command, and no password (RFC 4954 4).
+    fn bad_line(&mut self, why: &str) {
+        if let State::Auth(_) = self.state {
+            self.state = State::Ready;
+        }
+        self.mistake(500, "5.5.2", why);
     }
 
     fn line(&mut self, line: &[u8]) {
@@ -444,7 +452,7 @@ impl Session {
     }
 
     fn reply(&mut self, code: u16, enhanced: &str, text: &str) {
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text = line::ascii(text);
         self.send(format!("{code} {enhanced} {text}\r\n"));
     }
 

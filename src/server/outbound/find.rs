@@ -64,7 +64,8 @@ impl Servers {
         }
         let literal = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         if let Some(inner) = literal {
-            let address = inner.strip_prefix("IPv6:").unwrap_or(inner).parse::<IpAddr>();
+            let is_tagged = inner.get(..5).is_some_and(|tag| tag.eq_ignore_ascii_case("IPv6:"));
+            let address = if is_tagged { inner.get(5..).unwrap_or_default() } else { inner }.parse::<IpAddr>();
             return match address {
                 Ok(ip) => Found::Addresses(vec![(domain.to_owned(), SocketAddr::new(ip, self.delivery.port))]),
                 Err(_) => Found::Never(format!("{domain} is no address")),

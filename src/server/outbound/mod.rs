@@ -40,6 +40,9 @@ impl std::fmt::Debug for Connector {
 
 /// RFC 5321 4.5.3.2: five minutes for most replies, ten after the message.
 const REPLY: Duration = Duration::from_secs(600);
+/// A whole session, besides the time that its message takes at so many bytes a second.
+const SESSION: Duration = Duration::from_secs(1800);
+const SLOWEST: u64 = 4096;
 /// To connect, and for a TLS handshake.
 const CONNECT: Duration = Duration::from_secs(30);
 /// Addresses of one domain that are tried in one attempt.
@@ -108,8 +111,15 @@ impl Outbound {
         };
         let _ = stream.set_nodelay(true);
         let mut conversation = self.tracer.begin("delivery", address);
+        let bytes = u64::try_from(outgoing.message.len()).unwrap_or(u64::MAX);
+        let whole = SESSION.saturating_add(Duration::from_secs(bytes / SLOWEST));
         let mut client = Client::new(&self.hostname, tls, None, outgoing);
-        let handshake = self.drive(stream, &mut client, name, &mut conversation).await;
+        // a server that says a byte now and then must not hold a place for ever
+        let handshake = timeout(whole, self.drive(stream, &mut client, name, &mut conversation)).await;
+        let handshake = handshake.unwrap_or_else(|_| {
+            client.disconnected(&format!("{name} takes too long"));
+            Handshake::NotFailed
+        });
         let outcomes = loop {
             match client.step() {
                 ClientStep::Done(outcomes) => break outcomes,
@@ -169,12 +179,19 @@ enum Handshake {
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
+/// Bytes that must be taken within the time for a reply: a slow line is no dead one.
+const PIECE: usize = 64 << 10;
+
 async fn write<S: Stream + ?Sized>(stream: &mut S, bytes: &[u8]) -> Result<(), String> {
-    let written = async {
-        stream.write_all(bytes).await?;
-        stream.flush().await
-    };
-    timeout(REPLY, written).await.map_err(|_| "nothing was taken in time".to_owned())?.map_err(|error| error.to_string())
+    for piece in bytes.chunks(PIECE) {
+        let written = async {
+            stream.write_all(piece).await?;
+            stream.flush().await
+        };
+        let written = timeout(REPLY, written).await.map_err(|_| "nothing was taken in time".to_owned())?;
+        written.map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 async fn read<S: Stream + ?Sized>(stream: &mut S, buffer: &mut [u8], client: &mut Client) -> Result<(), String> {

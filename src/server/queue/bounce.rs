@@ -77,8 +77,15 @@ fn reply_code(why: &str) -> Option<u16> {
     why.get(..3)?.parse().ok()
 }
 
+/// Printable ASCII of a length that fits a line (RFC 3464 2.1, RFC 5322 2.1.1).
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let plain = |c: char| match c {
+        '\u{2013}' => '-',
+        ' '..='~' => c,
+        c if c.is_control() => ' ',
+        _ => '?',
+    };
+    text.chars().map(plain).take(900).collect()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::proto::smtp::client::{Outcome, Outgoing};
@@ -37,6 +37,7 @@ pub(in crate::server) struct Queue {
     outbound: Arc<Outbound>,
     tracer: Tracer,
     wake: Arc<Notify>,
+    places: Arc<Semaphore>,
 }
 
 /// Seconds before the next attempt, by the attempts made; then every two hours. RFC 5321 4.5.4.1 asks for 30 minutes at least once
@@ -46,6 +47,12 @@ const BACKOFF: [i64; 6] = [60, 300, 900, 1800, 3600, 7200];
 const LIFETIME: i64 = 5 * 24 * 3600;
 /// Messages that are delivered at once.
 const AT_ONCE: usize = 20;
+/// Connections to other servers at once, of all messages.
+const CONNECTIONS: usize = 50;
+/// How long a message rests whose outcome could not be written.
+const REST: Duration = Duration::from_secs(300);
+/// Before each try to write an outcome.
+const SETTLE_WAITS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
 /// How often the store is asked, besides when something is added.
 const POLL: Duration = Duration::from_secs(5);
 
@@ -66,7 +73,14 @@ impl Queue {
         tracer: Tracer,
         wake: Arc<Notify>,
     ) -> Self {
-        Self { hostname: hostname.to_owned(), accounts, outbound: Arc::new(outbound), tracer, wake }
+        Self {
+            hostname: hostname.to_owned(),
+            accounts,
+            outbound: Arc::new(outbound),
+            tracer,
+            wake,
+            places: Arc::new(Semaphore::new(CONNECTIONS)),
+        }
     }
 
     /// Runs until the server stops; attempts under way are finished.
@@ -83,7 +97,10 @@ impl Queue {
                             let queue = self.clone();
                             working.spawn(async move {
                                 let id = queued.id;
-                                queue.attempt(queued).await;
+                                // its row says that it is due, and nothing could change that: it rests, so that nobody gets it over and over
+                                if !queue.attempt(queued).await {
+                                    tokio::time::sleep(REST).await;
+                                }
                                 id
                             });
                         }
@@ -105,38 +122,67 @@ impl Queue {
         while working.join_next().await.is_some() {}
     }
 
-    /// One attempt at the recipients of a message that are due, all domains at once.
-    async fn attempt(&self, queued: Queued) {
+    /// One attempt at the recipients of a message that are due, all domains at once; whether all of it is on disk.
+    async fn attempt(&self, queued: Queued) -> bool {
         let (store, id) = (Arc::clone(self.accounts.store()), queued.id);
         let read = tokio::task::spawn_blocking(move || store.queued(id)).await;
         let message = match read.unwrap_or_else(|error| Err(Error::Broken(error.to_string()))) {
             Ok(message) => message,
             // dropped in the meantime
-            Err(Error::NotFound(_)) => return,
-            Err(error) => return self.tracer.note(now(), &format!("queue {id}: {error}")),
+            Err(Error::NotFound(_)) => return true,
+            Err(error) => {
+                self.tracer.note(now(), &format!("queue {id}: {error}"));
+                return false;
+            }
         };
         let mut domains: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (address, _) in &queued.recipients {
             let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
             domains.entry(domain.to_lowercase()).or_default().push(address.clone());
         }
+        let message: Arc<[u8]> = message.into();
         let mut deliveries = JoinSet::new();
         for (domain, recipients) in domains {
-            let (outbound, sender, message) = (Arc::clone(&self.outbound), queued.sender.clone(), message.clone());
-            deliveries.spawn(async move { outbound.deliver(&domain, Outgoing { sender, recipients, message }).await });
+            let (queue, sender, message) = (self.clone(), queued.sender.clone(), Arc::clone(&message));
+            deliveries.spawn(async move {
+                // a letter to a thousand domains opens no thousand connections
+                let Ok(_place) = queue.places.acquire().await else { return Vec::new() };
+                queue.outbound.deliver(&domain, Outgoing { sender, recipients, message }).await
+            });
         }
-        let mut outcomes = Vec::new();
+        let (queued, mut all_settled) = (Arc::new(queued), true);
         while let Some(done) = deliveries.join_next().await {
-            match done {
-                Ok(done) => outcomes.extend(done),
-                Err(error) => self.tracer.note(now(), &format!("queue {id}: {error}")),
+            // each domain is settled as it comes: a slow one must not make the others get their mail twice
+            let settled = match done {
+                Ok(outcomes) => self.settle_until_done(&queued, &message, outcomes).await,
+                Err(error) => Err(Error::Broken(error.to_string())),
+            };
+            if let Err(error) = settled {
+                self.tracer.note(now(), &format!("queue {id}: {error}"));
+                all_settled = false;
             }
         }
-        let queue = self.clone();
-        let settled = tokio::task::spawn_blocking(move || queue.settle(&queued, &message, outcomes, now())).await;
-        if let Err(error) = settled.unwrap_or_else(|error| Err(Error::Broken(error.to_string()))) {
-            self.tracer.note(now(), &format!("queue {id}: {error}"));
+        all_settled
+    }
+
+    /// Writes outcomes; where the store fails, again after a while: what was delivered must not be delivered again.
+    async fn settle_until_done(
+        &self,
+        queued: &Arc<Queued>,
+        message: &Arc<[u8]>,
+        outcomes: Vec<(String, Outcome)>,
+    ) -> Result<(), Error> {
+        let mut result = Ok(());
+        for wait in SETTLE_WAITS {
+            tokio::time::sleep(wait).await;
+            let (queue, queued, message, outcomes) = (self.clone(), Arc::clone(queued), Arc::clone(message), outcomes.clone());
+            let settled = tokio::task::spawn_blocking(move || queue.settle(&queued, &message, outcomes, now())).await;
+            result = settled.unwrap_or_else(|error| Err(Error::Broken(error.to_string())));
+            if result.is_ok() {
+                break;
+            }
         }
+        result
     }
 
     /// Puts what became of an attempt on disk: bounces first, then the queue.
@@ -163,10 +209,15 @@ impl Queue {
             };
             settled.push((address, settlement));
         }
-        if !failed.is_empty() {
-            self.bounce(queued, message, &failed, now)?;
+        if failed.is_empty() {
+            return self.accounts.store().settle(queued.id, settled);
         }
-        self.accounts.store().settle(queued.id, settled)
+        // what was delivered leaves first, whatever becomes of the bounce
+        let is_failed = |address: &str| failed.iter().any(|one| one.address == address);
+        let (gone, rest): (Vec<_>, Vec<_>) = settled.into_iter().partition(|(address, _)| is_failed(address));
+        self.accounts.store().settle(queued.id, rest)?;
+        self.bounce(queued, message, &failed, now)?;
+        self.accounts.store().settle(queued.id, gone)
     }
 
     fn bounce(&self, queued: &Queued, message: &[u8], failed: &[Failed], now: Timestamp) -> Result<(), Error> {

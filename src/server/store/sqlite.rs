@@ -32,8 +32,8 @@ impl std::fmt::Debug for SqliteStore {
     }
 }
 
-/// Runs inside the transaction; what it gives back is called with how the commit went.
-type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
+/// Runs inside the transaction (or is told that there is none); what it gives back is called with how the commit went.
+type Job = Box<dyn FnOnce(Option<&Connection>) -> Reply + Send>;
 type Reply = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
 /// Each entry brings the database from the version of its place to the next. Released ones never change.
@@ -53,6 +53,8 @@ const MIGRATIONS: &[&str] = &["
         id INTEGER NOT NULL REFERENCES queue(id), address TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL,
         error TEXT NOT NULL DEFAULT '', PRIMARY KEY (id, address)) STRICT;
     CREATE INDEX queue_recipients_by_time ON queue_recipients (next_at);
+", "
+    CREATE TABLE retired (address TEXT PRIMARY KEY, next_uid INTEGER NOT NULL) STRICT;
 "];
 
 impl SqliteStore {
@@ -72,7 +74,8 @@ impl SqliteStore {
     fn write<T: Send + 'static>(&self, job: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
         let (answer, waiting): (SyncSender<Result<T, Error>>, _) = sync_channel(1);
         let job: Job = Box::new(move |connection| {
-            let result = in_savepoint(connection, job);
+            let missing = || Error::Broken("there is no transaction".to_owned());
+            let result = connection.ok_or_else(missing).and_then(|connection| in_savepoint(connection, job));
             Box::new(move |committed| {
                 // who asked may be gone
                 let _ = answer.send(committed.and(result));
@@ -112,6 +115,12 @@ impl Drop for SqliteStore {
 }
 
 fn connect(path: &Path) -> Result<Connection, Error> {
+    // made before SQLite opens it: its other files take over the mode, and hashes and mail are the owner's alone
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|error| Error::Full(format!("{} – {error}", path.display())))?;
     let connection = Connection::open(path).map_err(from_sqlite)?;
     // WAL with FULL: every commit is synced before it is acknowledged
     let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;";
@@ -135,14 +144,20 @@ fn migrate(connection: &Connection) -> Result<(), Error> {
 /// The writer: takes what waits, runs it in one transaction, commits, and then answers.
 fn write_all(connection: &Connection, queue: &Receiver<Job>) {
     while let Ok(first) = queue.recv() {
-        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(from_sqlite);
+        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE").map_err(from_sqlite) {
+            // nothing may run outside a transaction: its savepoint would commit by itself
+            first(None)(Err(error));
+            continue;
+        }
         let mut replies = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next {
-            replies.push(job(connection));
-            next = if replies.len() < GROUP { queue.try_recv().ok() } else { None };
+            replies.push(job(Some(connection)));
+            // on a full disk SQLite takes the whole transaction back: what comes next needs a new one
+            let is_gone = connection.is_autocommit();
+            next = if replies.len() < GROUP && !is_gone { queue.try_recv().ok() } else { None };
         }
-        let committed = begun.and_then(|()| connection.execute_batch("COMMIT").map_err(from_sqlite));
+        let committed = connection.execute_batch("COMMIT").map_err(from_sqlite);
         if committed.is_err() {
             let _ = connection.execute_batch("ROLLBACK");
         }
@@ -203,7 +218,8 @@ impl Store for SqliteStore {
     fn add_user(&self, address: &str, password_hash: &str) -> Result<(), Error> {
         let (address, hash) = (address.to_owned(), password_hash.to_owned());
         self.write(move |c| {
-            let query = "INSERT OR IGNORE INTO users (address, password_hash) VALUES (?1, ?2)";
+            let query = "INSERT OR IGNORE INTO users (address, password_hash, next_uid)
+                         VALUES (?1, ?2, coalesce((SELECT next_uid FROM retired WHERE address = ?1), 1))";
             match c.execute(query, [&address, &hash]).map_err(from_sqlite)? {
                 0 => Err(Error::Exists(format!("the user {address}"))),
                 _ => Ok(()),
@@ -223,6 +239,9 @@ impl Store for SqliteStore {
     fn remove_user(&self, address: &str) -> Result<(), Error> {
         let address = address.to_owned();
         let files = self.write(move |c| {
+            // a new user of this name goes on where this one ends: mail programs remember numbers
+            let retire = "INSERT OR REPLACE INTO retired SELECT address, next_uid FROM users WHERE address = ?1";
+            c.execute(retire, [&address]).map_err(from_sqlite)?;
             changed(
                 c.execute("DELETE FROM users WHERE address = ?1", [&address]).map_err(from_sqlite)?,
                 &format!("the user {address}"),

@@ -50,6 +50,10 @@ fn numbers_are_never_used_twice_and_outlive_a_restart() {
     let store = SqliteStore::open(folder.path()).expect("opens again");
     store.deliver(delivery(b"2", &["jane@a.example"])).expect("kept");
     assert_eq!(store.messages("jane@a.example").expect("read").first().map(|m| m.uid), Some(2));
+    store.remove_user("jane@a.example").expect("removed");
+    store.add_user("jane@a.example", "hash").expect("new");
+    store.deliver(delivery(b"3", &["jane@a.example"])).expect("kept");
+    assert_eq!(store.messages("jane@a.example").expect("read").first().map(|m| m.uid), Some(3));
 }
 
 #[test]
