@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -34,6 +35,10 @@ pub(in crate::server) trait Conversation: Send + 'static {
     fn tls_started(&mut self);
     /// The server stops.
     fn shut_down(&mut self, text: &str);
+    /// Bytes that the peer makes this connection hold.
+    fn held(&self) -> usize {
+        0
+    }
     /// The places for logins, where the question that stands is one.
     fn logins(&self) -> Option<Arc<Semaphore>>;
     /// What was said since the last time, and the user who is known by now.
@@ -95,6 +100,9 @@ impl Conversation for Smtp {
     fn shut_down(&mut self, text: &str) {
         self.session.shut_down(text);
     }
+    fn held(&self) -> usize {
+        self.session.held()
+    }
     fn logins(&self) -> Option<Arc<Semaphore>> {
         matches!(self.asked, Some(smtp::Question::Authenticate(_))).then(|| self.mail.logins())
     }
@@ -129,6 +137,40 @@ impl Conversation for Pop3 {
     }
 }
 
+/// Bytes of messages that are coming, of all connections together: peers that nobody knows must not fill the memory.
+const COMING: usize = 512 << 20;
+
+/// What all connections hold.
+#[derive(Debug, Clone, Default)]
+pub(in crate::server) struct Memory(Arc<AtomicUsize>);
+
+/// What one connection holds of it.
+struct Held {
+    memory: Memory,
+    bytes: usize,
+}
+
+impl Held {
+    /// Counts what is held now; whether there is room for it.
+    fn set(&mut self, bytes: usize) -> bool {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        let all = if bytes >= before {
+            let more = bytes.saturating_sub(before);
+            self.memory.0.fetch_add(more, Ordering::Relaxed).saturating_add(more)
+        } else {
+            let less = before.saturating_sub(bytes);
+            self.memory.0.fetch_sub(less, Ordering::Relaxed).saturating_sub(less)
+        };
+        bytes == 0 || all <= COMING
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
@@ -139,6 +181,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
     starts_with_tls: bool,
     mut conversation: C,
     mut trace: trace::Conversation,
+    memory: Memory,
     mut stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let acceptor = tls.map(TlsAcceptor::from);
@@ -148,8 +191,11 @@ pub(in crate::server) async fn drive<C: Conversation>(
         secure = Some(accept(&acceptor, plain.take()).await?);
     }
     let mut buffer = vec![0; 16 << 10];
+    let mut held = Held { memory, bytes: 0 };
     loop {
         let next = conversation.next();
+        // a message that is whole is held no more; whether there is room is asked where more comes
+        let _ = held.set(conversation.held());
         let (spoken, user) = conversation.spoken();
         trace.say(now(), user.as_deref(), spoken);
         match next {
@@ -196,7 +242,12 @@ pub(in crate::server) async fn drive<C: Conversation>(
                     read = timeout(IDLE, read) => match read {
                         Err(_) => conversation.shut_down("nothing was said for too long"),
                         Ok(Ok(0)) => return Ok(()),
-                        Ok(read) => conversation.receive(buffer.get(..read?).unwrap_or_default()),
+                        Ok(read) => {
+                            conversation.receive(buffer.get(..read?).unwrap_or_default());
+                            if !held.set(conversation.held()) {
+                                conversation.shut_down("too much mail comes at once - try again later");
+                            }
+                        }
                     },
                     _ = stop.wait_for(|stops| *stops) => conversation.shut_down("the server stops"),
                 }
@@ -220,4 +271,22 @@ async fn accept(acceptor: &Option<TlsAcceptor>, stream: Option<TcpStream>) -> st
 pub(in crate::server) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_connections_hold_is_bounded_and_free_again_when_they_end() {
+        let memory = Memory::default();
+        let hold = || Held { memory: memory.clone(), bytes: 0 };
+        let (mut one, mut other) = (hold(), hold());
+        assert!(one.set(COMING / 2) && other.set(COMING / 2));
+        assert!(!other.set(COMING / 2 + 1), "no room");
+        assert!(other.set(0));
+        drop(one);
+        assert!(hold().set(COMING));
+        assert_eq!(memory.0.load(Ordering::Relaxed), 0);
+    }
 }

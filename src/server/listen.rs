@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::proto::{Tls, pop3, smtp};
-use crate::server::drive::{Pop3, Smtp, drive};
+use crate::server::drive::{Memory, Pop3, Smtp, drive};
 use crate::server::mail::Mail;
 use crate::server::peers::Peers;
 use crate::server::trace::Tracer;
@@ -92,6 +92,7 @@ pub(in crate::server) struct Shared {
     pub(in crate::server) tls: Arc<rustls::ServerConfig>,
     pub(in crate::server) tracer: Tracer,
     pub(in crate::server) peers: Peers,
+    pub(in crate::server) memory: Memory,
 }
 
 /// Accepts connections until the server stops, then waits for those that are open.
@@ -113,7 +114,7 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
         let _ = stream.set_nodelay(true);
         let (shared, stop) = (shared.clone(), stop.clone());
         open.spawn(async move {
-            let Shared { hostname, max_message, mail, tls, tracer, peers } = shared;
+            let Shared { hostname, max_message, mail, tls, tracer, peers, memory } = shared;
             let Some(counted) = peers.count(peer.ip()) else { return refuse(stream, service).await };
             let (trace, tls, starts) = (tracer.begin(service.name(), peer), Some(tls), service.starts_with_tls());
             let state = if starts { Tls::Active } else { Tls::Offered };
@@ -121,13 +122,13 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
             let _ = match service {
                 Service::Pop3 | Service::Pop3s => {
                     let session = pop3::Session::new(pop3::Config::new(&hostname, state));
-                    drive(stream, tls, starts, Pop3 { session, access: mail.mailbox(), asked: None }, trace, stop).await
+                    drive(stream, tls, starts, Pop3 { session, access: mail.mailbox(), asked: None }, trace, memory, stop).await
                 }
                 Service::Smtp | Service::Submission | Service::Submissions => {
                     let role = if service == Service::Smtp { smtp::Role::Relay } else { smtp::Role::Submission };
                     let config = smtp::Config { max_size: max_message, ..smtp::Config::new(&hostname, role, state) };
                     let session = smtp::Session::new(config);
-                    drive(stream, tls, starts, Smtp { session, mail, peer: peer.ip(), asked: None }, trace, stop).await
+                    drive(stream, tls, starts, Smtp { session, mail, peer: peer.ip(), asked: None }, trace, memory, stop).await
                 }
             };
             drop((permit, counted));

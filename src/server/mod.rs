@@ -29,6 +29,7 @@ pub use listen::Service;
 
 use crate::server::accounts::Accounts;
 use crate::server::admin::Admin;
+use crate::server::drive::Memory;
 use crate::server::listen::Shared;
 use crate::server::mail::Mail;
 use crate::server::outbound::Outbound;
@@ -73,7 +74,8 @@ pub async fn start(config: Config) -> Result<Running, String> {
     }
     let mut running = Running { addresses: Vec::new(), tracer: tracer.clone(), stop, tasks: JoinSet::new() };
     let max_message = config.max_message;
-    let shared = Shared { hostname: config.hostname, max_message, mail, tls, tracer, peers: Peers::default() };
+    let shared =
+        Shared { hostname: config.hostname, max_message, mail, tls, tracer, peers: Peers::default(), memory: Memory::default() };
     for (service, listener) in bound {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         running.addresses.push((service, address));

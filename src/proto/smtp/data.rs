@@ -30,6 +30,11 @@ impl Data {
         Self { message: Vec::new(), bound, too_large: false, has_bare: false, line: Vec::new() }
     }
 
+    /// Bytes that are held.
+    pub(in crate::proto::smtp) fn held(&self) -> usize {
+        self.message.len().saturating_add(self.line.len())
+    }
+
     /// Takes bytes; gives how the message ended, and the bytes after its end.
     pub(in crate::proto::smtp) fn receive(&mut self, bytes: &[u8]) -> Option<(Ended, Vec<u8>)> {
         let mut rest = bytes;

@@ -156,6 +156,14 @@ impl Session {
         self.lines.receive(bytes);
     }
 
+    /// Bytes of a message that is coming, held until it is whole.
+    pub fn held(&self) -> usize {
+        match &self.state {
+            State::Data(_, data) => data.held(),
+            _ => 0,
+        }
+    }
+
     /// What was said since the last time, with secrets masked.
     pub fn spoken(&mut self) -> Vec<Spoken> {
         self.dialogue.take()

@@ -249,3 +249,62 @@ fn an_alias_leads_to_other_servers_too() {
     a.send("jane@a.example", &letter("all@a.example"));
     assert_eq!((a.fetch("jane@a.example").len(), b.fetch("cherry@b.example").len()), (1, 1));
 }
+
+#[test]
+fn a_submission_has_one_readable_from_that_is_the_users() {
+    let a = Served::new();
+    let via = format!("localhost:{}", a.port("submission"));
+    let send = |header: &str| {
+        let letter = a.path("letter.eml");
+        std::fs::write(&letter, format!("{header}\nTo: joe@a.example\nSubject: hi\n\nhi\n")).expect("written");
+        let (home, pw) = (a.path("home"), a.path("pw"));
+        let user = ["--user", "jane@a.example", "--from", "jane@a.example", "--passphrase-file", &pw];
+        let args = [&["--home", &home, "send", &letter, "--via", &via], &user[..]].concat();
+        support::run(env!("CARGO_BIN_EXE_sealpost"), &args, b"")
+    };
+    assert_eq!(send("From: Jane <jane@a.example>").0, 0);
+    for (header, why) in [
+        ("From: joe@a.example", "5.7.1 jane@a.example may not write as joe@a.example"),
+        ("From: jane@a.example\nFrom: joe@a.example", "one From field"),
+        ("From : joe@a.example", "may not write as joe@a.example"),
+        ("From: <joe@a.example", "5.6.0"),
+        ("From: \"nobody\"", "5.6.0"),
+        ("X: y", "one From field"),
+    ] {
+        let (code, _, talk) = send(header);
+        assert!(code == 9 && talk.contains(why), "{header}: {code} {talk}");
+    }
+    assert_eq!(a.mailbox("joe@a.example"), 1);
+}
+
+#[test]
+fn the_postmaster_has_mail_and_one_folder_holds_several_mailboxes() {
+    let a = Served::new();
+    let (smtp, inbox) = (format!("localhost:{}", a.port("smtp")), a.path("all"));
+    let letter = a.path("letter.eml");
+    std::fs::write(&letter, "From: x@b.example\nTo: joe@a.example\n\nhi\n").expect("written");
+    a.run(&["send", &letter, "--via", &smtp, "--to", "postmaster", "--to", "joe@a.example", "--to", "Postmaster@mail.a.example"]);
+    // the first user reads the postmaster's mail: one letter, whatever the names
+    let from = format!("localhost:{}", a.port("pop3"));
+    let fetch = |user: &str, more: &[&str]| a.run(&[&["fetch", "--from", &from, "--user", user, "-o", &inbox], more].concat()).0;
+    assert_eq!(fetch("jane@a.example", &[]).lines().count(), 1);
+    assert_eq!(fetch("joe@a.example", &[]).lines().count(), 1, "it has the same number in another mailbox");
+    assert_eq!(fetch("joe@a.example", &["--delete"]), "", "it is here already, and goes there");
+    assert_eq!((a.mailbox("joe@a.example"), a.mailbox("jane@a.example")), (0, 1));
+}
+
+#[test]
+fn what_is_no_address_is_no_user_and_no_alias() {
+    let a = Served::new();
+    let run = |args: &[&str]| {
+        support::run(env!("CARGO_BIN_EXE_sealpost"), &[&["--home", &a.path("home"), "--batch"], args].concat(), b"")
+    };
+    for args in [["alias", "add", "all@a.example", "cherry"], ["alias", "add", "all", "x@b.example"]] {
+        assert_eq!(run(&args).0, 2, "{args:?}");
+    }
+    for args in [["user", "add", "jane"], ["user", "add", "a b@a.example"], ["domain", "add", "a b"], ["domain", "add", "a:25"]] {
+        assert_eq!(run(&args).0, 2, "{args:?}");
+    }
+    let (code, out, _) = run(&["domain", "add", "c.example", "--json"]);
+    assert_eq!((code, String::from_utf8_lossy(&out).as_ref()), (0, "{\"schema\":\"sealpost.domain.add/1\",\"exit\":0}\n"));
+}
