@@ -33,8 +33,9 @@ pub(crate) fn run(context: &Context, args: &DecryptArgs) -> Result<Exit, Failure
     args.output.check()?;
     let message = Source(args.message.clone()).read(&context.limits)?;
     let materials = args.read.materials(context, &message)?;
-    let progress = Progress::spinner("decrypting", message.len());
-    let opened = materials.open(context).decrypt(&message, &mut context.random());
+    let progress = Progress::bar("decrypting", message.len());
+    let tell = |bytes| progress.advance(bytes);
+    let opened = materials.open(context).progress(&tell).decrypt(&message, &mut context.random());
     drop(progress);
     finish(context, "decrypt", &opened, &args.output, Want::Content)
 }

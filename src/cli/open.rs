@@ -39,8 +39,9 @@ pub(crate) fn run(context: &Context, args: &OpenArgs) -> Result<Exit, Failure> {
     args.output.check()?;
     let message = Source(args.message.clone()).read(&context.limits)?;
     let materials = args.read.materials(context, &message)?;
-    let progress = Progress::spinner("opening", message.len());
-    let opened = materials.open(context).run(&message, &mut context.random());
+    let progress = Progress::bar("opening", message.len());
+    let tell = |bytes| progress.advance(bytes);
+    let opened = materials.open(context).progress(&tell).run(&message, &mut context.random());
     drop(progress);
     finish(context, "open", &opened, &args.output, if args.raw { Want::Content } else { Want::Message })
 }

@@ -1,7 +1,6 @@
 //! A progress bar for long work, on a terminal only.
 
 use std::io::Write;
-use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -18,20 +17,9 @@ impl Progress {
             return Self(ProgressBar::hidden());
         }
         let bar = ProgressBar::new(u64::try_from(bytes).unwrap_or(u64::MAX));
-        bar.set_style(style("{msg} {wide_bar} {bytes}/{total_bytes} {eta}"));
+        let template = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}");
+        bar.set_style(template.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message(what);
-        Self(bar)
-    }
-
-    /// A spinner for work on `bytes` bytes that does not say how far it is.
-    pub(crate) fn spinner(what: &'static str, bytes: usize) -> Self {
-        if bytes < LONG {
-            return Self(ProgressBar::hidden());
-        }
-        let bar = ProgressBar::new_spinner();
-        bar.set_style(style("{spinner} {msg} {elapsed}"));
-        bar.set_message(format!("{what} ({} MiB)", bytes >> 20));
-        bar.enable_steady_tick(Duration::from_millis(120));
         Self(bar)
     }
 
@@ -49,10 +37,6 @@ impl Progress {
 /// What so many bytes become as lines of base64.
 pub(crate) fn encoded(bytes: usize) -> usize {
     bytes.div_ceil(57) * 78
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 impl Drop for Progress {

@@ -37,10 +37,11 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<Exit, Failure>
     args.output.check()?;
     let message = Source(args.message.clone()).read(&context.limits)?;
     let materials = args.read.materials_without_keys(context)?;
-    let progress = Progress::spinner("verifying", message.len());
+    let progress = Progress::bar("verifying", message.len());
+    let tell = |bytes| progress.advance(bytes);
     let opened = match &args.signature {
-        Some(path) => materials.open(context).verify_detached(&message, &input::file(path, &context.limits)?),
-        None => materials.open(context).verify(&message),
+        Some(path) => materials.open(context).progress(&tell).verify_detached(&message, &input::file(path, &context.limits)?),
+        None => materials.open(context).progress(&tell).verify(&message),
     };
     drop(progress);
     // the person holds the content of a detached signature already

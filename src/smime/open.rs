@@ -22,6 +22,7 @@ pub struct Open<'a> {
     pub(in crate::smime) limits: Limits,
     pub(in crate::smime) known: &'a [Certificate],
     pub(in crate::smime) keys: Vec<Key<'a>>,
+    pub(in crate::smime) progress: Option<&'a dyn Fn(usize)>,
 }
 
 /// What an opening gave: the verdict, and the content where the verdict allows it.
@@ -73,7 +74,7 @@ pub(in crate::smime) enum Depth {
 impl<'a> Open<'a> {
     /// Opens with this trust, no keys, and nothing excused.
     pub fn new(trust: &'a Trust) -> Self {
-        Self { trust, accept: Accept::default(), limits: Limits::default(), known: &[], keys: Vec::new() }
+        Self { trust, accept: Accept::default(), limits: Limits::default(), known: &[], keys: Vec::new(), progress: None }
     }
 
     /// Holds these bounds.
@@ -122,6 +123,13 @@ impl<'a> Open<'a> {
     #[must_use]
     pub fn kek(mut self, kek: &'a Secret<Vec<u8>>) -> Self {
         self.keys.push(Key::Kek(kek));
+        self
+    }
+
+    /// Tells how many bytes more were hashed or decrypted, as the work goes on.
+    #[must_use]
+    pub fn progress(mut self, tell: &'a dyn Fn(usize)) -> Self {
+        self.progress = Some(tell);
         self
     }
 

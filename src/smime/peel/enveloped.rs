@@ -38,9 +38,11 @@ impl Work<'_, '_> {
         let (mut opened, mut unlikely, mut failure) = (None, None, None);
         for candidate in candidates {
             let mut content = Secret::new(Vec::with_capacity(bytes.len()));
-            let result = reader.content_key(candidate, keys, random).and_then(|key| match cms::open(bytes, &self.open.limits)? {
-                Content::Enveloped(again) => again.decrypt(&key, content.expose_mut()),
-                _ => Err(cms::Error::Malformed("not an encrypted message")),
+            let result = reader.content_key(candidate, keys, random).and_then(|key| {
+                match cms::open(self.open.watched(bytes), &self.open.limits)? {
+                    Content::Enveloped(again) => again.decrypt(&key, content.expose_mut()),
+                    _ => Err(cms::Error::Malformed("not an encrypted message")),
+                }
             });
             match result {
                 Ok(_) if candidate.is_named || parameters.cipher.is_authenticated() || reads_as_content(content.expose()) => {

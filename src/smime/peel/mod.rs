@@ -14,6 +14,28 @@ use crate::smime::released::Released;
 use crate::smime::sender::Author;
 use crate::smime::verdict::{Form, Layer, UncoveredPart, Verdict};
 
+/// Bytes in memory, whose reading is told.
+pub(in crate::smime) struct Watched<'b, 'a> {
+    rest: &'b [u8],
+    tell: Option<&'a dyn Fn(usize)>,
+}
+
+impl std::io::Read for Watched<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.rest.read(buffer)?;
+        if let Some(tell) = self.tell {
+            tell(read);
+        }
+        Ok(read)
+    }
+}
+
+impl<'a> Open<'a> {
+    fn watched<'b>(&self, bytes: &'b [u8]) -> Watched<'b, 'a> {
+        Watched { rest: bytes, tell: self.progress }
+    }
+}
+
 /// What is still to be taken off.
 pub(in crate::smime) enum State {
     ClearSigned { content: Vec<u8>, signature: Vec<u8> },
@@ -145,6 +167,9 @@ impl<'o, 'a> Work<'o, 'a> {
             Ok(_) => Err(cms::Error::Malformed("the signature part holds no SignedData")),
             Err(error) => Err(error),
         };
+        if let Some(tell) = self.open.progress {
+            tell(content.len());
+        }
         match data {
             Ok(data) if data.has_content => {
                 self.error(
@@ -191,7 +216,7 @@ impl<'o, 'a> Work<'o, 'a> {
     }
 
     pub(in crate::smime) fn cms(&mut self, bytes: &[u8], depth: Depth, random: &mut Option<&mut dyn Random>) -> State {
-        match cms::open(bytes, &self.open.limits) {
+        match cms::open(self.open.watched(bytes), &self.open.limits) {
             Ok(Content::Signed(reader)) => {
                 if depth == Depth::OneEncrypted {
                     self.error(Code::NotEncrypted, "the message is signed, not encrypted");
