@@ -42,7 +42,7 @@ impl std::error::Error for Error {}
 
 /// Whether the bytes hold a PEM block.
 pub fn looks_like(bytes: &[u8]) -> bool {
-    bytes.windows(BEGIN.len()).any(|window| window == BEGIN)
+    memchr::memmem::find(bytes, BEGIN).is_some()
 }
 
 /// Reads every block; text around and between is passed over.
