@@ -14,7 +14,7 @@ pub enum Line {
 }
 
 /// The text of a reply: printable ASCII on one line (RFC 5321 4.2, RFC 1939 3).
-pub(in crate::proto) fn ascii(text: &str) -> String {
+pub fn ascii(text: &str) -> String {
     let plain = |c: char| match c {
         '\u{2013}' => '-',
         ' '..='~' => c,

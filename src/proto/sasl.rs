@@ -36,6 +36,12 @@ pub(in crate::proto) fn plain(encoded: &[u8]) -> Option<Credentials> {
     credentials(user, password)
 }
 
+/// What [`plain`] reads.
+pub(in crate::proto) fn encode_plain(credentials: &Credentials) -> String {
+    let plain = Secret::new([b"\0", credentials.user.as_bytes(), b"\0", credentials.password.expose()].concat());
+    base64_simd::STANDARD.encode_to_string(plain.expose())
+}
+
 /// A name and a password, each in base64.
 pub(in crate::proto) fn login(user: &[u8], password: &[u8]) -> Option<Credentials> {
     let (user, password) = (decode(user)?, Secret::new(decode(password)?));

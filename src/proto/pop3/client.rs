@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::proto::dialogue::{self, Dialogue, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{Line, Lines};
-use crate::proto::sasl::Credentials;
+use crate::proto::sasl::{self, Credentials};
 
 /// What a client wants next.
 #[derive(Debug, PartialEq, Eq)]
@@ -109,7 +109,6 @@ enum Listing {
 pub struct Client {
     credentials: Credentials,
     is_secure: bool,
-    has_plain: bool,
     max_message: u64,
     lines: Lines,
     out: VecDeque<ClientStep>,
@@ -127,7 +126,6 @@ impl Client {
         Self {
             credentials,
             is_secure: is_secure == Secure::Already,
-            has_plain: false,
             max_message,
             lines: Lines::default(),
             out: VecDeque::new(),
@@ -307,14 +305,13 @@ impl Client {
 
     fn after_capabilities(&mut self, offers: &[String]) {
         let offers_word = |wanted: &str| offers.iter().any(|offer| offer.split(' ').next() == Some(wanted));
-        self.has_plain = offers.iter().any(|offer| offer.starts_with("SASL ") && offer.split(' ').any(|word| word == "PLAIN"));
+        let has_plain = offers.iter().any(|offer| offer.starts_with("SASL ") && offer.split(' ').any(|word| word == "PLAIN"));
         match self.is_secure {
             false if offers_word("STLS") => self.say("STLS", State::Stls),
             false => self.end(Err(Error::NoTls)),
-            true if self.has_plain => {
-                let (user, password) = (self.credentials.user.as_bytes(), self.credentials.password.expose());
-                let encoded = base64_simd::STANDARD.encode_to_string([b"\0", user, b"\0", password].concat());
-                self.say(&format!("AUTH PLAIN {encoded}"), State::Sasl);
+            true if has_plain => {
+                let line = format!("AUTH PLAIN {}", sasl::encode_plain(&self.credentials));
+                self.say(&line, State::Sasl);
             }
             true => self.say(&format!("USER {}", self.credentials.user), State::User),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::proto::dialogue::{self, Dialogue, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{Line, Lines};
-use crate::proto::sasl::Credentials;
+use crate::proto::sasl::{self, Credentials};
 
 /// Whether TLS is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,9 +224,7 @@ impl Client {
         if self.tls != TlsWish::Active {
             return self.fail(&Outcome::Temporary("the server offers no TLS, and a password is sent under TLS only".to_owned()));
         }
-        let plain = [b"\0", credentials.user.as_bytes(), b"\0", credentials.password.expose()].concat();
-        let encoded = base64_simd::STANDARD.encode_to_string(&plain);
-        self.say(&format!("AUTH PLAIN {encoded}"), State::Auth);
+        self.say(&format!("AUTH PLAIN {}", sasl::encode_plain(&credentials)), State::Auth);
     }
 
     fn mail(&mut self) {

@@ -1,6 +1,7 @@
 //! The message that tells a sender what could not be delivered (RFC 3462, 3464).
 
 use crate::mime::compose;
+use crate::proto::line;
 use crate::server::store::Queued;
 use crate::time::Timestamp;
 
@@ -79,13 +80,7 @@ fn reply_code(why: &str) -> Option<u16> {
 
 /// Printable ASCII of a length that fits a line (RFC 3464 2.1, RFC 5322 2.1.1).
 fn one_line(text: &str) -> String {
-    let plain = |c: char| match c {
-        '\u{2013}' => '-',
-        ' '..='~' => c,
-        c if c.is_control() => ' ',
-        _ => '?',
-    };
-    text.chars().map(plain).take(900).collect()
+    line::ascii(text).chars().take(900).collect()
 }
 
 #[cfg(test)]

@@ -185,39 +185,36 @@ impl Queue {
         result
     }
 
-    /// Puts what became of an attempt on disk: bounces first, then the queue.
+    /// Puts what became of an attempt on disk: what was delivered leaves first, whatever becomes of the bounce; then the bounce, and
+    /// only then those that it is about.
     fn settle(&self, queued: &Queued, message: &[u8], outcomes: Vec<(String, Outcome)>, now: Timestamp) -> Result<(), Error> {
-        let mut settled = Vec::new();
-        let mut failed = Vec::new();
+        let (mut settled, mut failed) = (Vec::new(), Vec::new());
         for (address, outcome) in outcomes {
             let attempts = queued.recipients.iter().find(|(known, _)| *known == address).map_or(0, |(_, attempts)| *attempts);
             let id = queued.id;
-            let settlement = match judge(outcome, attempts, queued.created, now) {
+            match judge(outcome, attempts, queued.created, now) {
                 Judged::Delivered(reply) => {
                     self.tracer.note(now, &format!("queue {id}: {address} delivered – {reply}"));
-                    Settled::Gone
+                    settled.push((address, Settled::Gone));
                 }
                 Judged::Later(next, why) => {
                     self.tracer.note(now, &format!("queue {id}: {address} later – {why}"));
-                    Settled::Later(next, why)
+                    settled.push((address, Settled::Later(next, why)));
                 }
                 Judged::Failed(why) => {
                     self.tracer.note(now, &format!("queue {id}: {address} failed – {why}"));
-                    failed.push(Failed { address: address.clone(), why });
-                    Settled::Gone
+                    failed.push(Failed { address, why });
                 }
-            };
-            settled.push((address, settlement));
+            }
+        }
+        if !settled.is_empty() {
+            self.accounts.store().settle(queued.id, settled)?;
         }
         if failed.is_empty() {
-            return self.accounts.store().settle(queued.id, settled);
+            return Ok(());
         }
-        // what was delivered leaves first, whatever becomes of the bounce
-        let is_failed = |address: &str| failed.iter().any(|one| one.address == address);
-        let (gone, rest): (Vec<_>, Vec<_>) = settled.into_iter().partition(|(address, _)| is_failed(address));
-        self.accounts.store().settle(queued.id, rest)?;
         self.bounce(queued, message, &failed, now)?;
-        self.accounts.store().settle(queued.id, gone)
+        self.accounts.store().settle(queued.id, failed.into_iter().map(|one| (one.address, Settled::Gone)).collect())
     }
 
     fn bounce(&self, queued: &Queued, message: &[u8], failed: &[Failed], now: Timestamp) -> Result<(), Error> {
