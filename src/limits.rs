@@ -44,8 +44,11 @@ pub struct Limits {
     pub name_checks: usize,
     /// Rounds of PBKDF2 or PKCS#12 KDF in a key file. 10 000 000: some seconds.
     pub kdf_iterations: u64,
-    /// Bytes that decompression may give.
+    /// Bytes that decompression of one layer may give. 1 GiB: mail systems end at some hundred MiB, and what is given is to be stored.
     pub decompressed_bytes: u64,
+    /// How many bytes decompression may give for each that it took, once it gave 8 MiB. 200: text gives 3 to 10, tables and logs up to
+    /// 100; zlib can reach 1 032, which only long runs of one byte come near to.
+    pub decompression_ratio: u64,
 }
 
 impl Default for Limits {
@@ -69,6 +72,7 @@ impl Default for Limits {
             name_checks: 250_000,
             kdf_iterations: 10_000_000,
             decompressed_bytes: 1 << 30,
+            decompression_ratio: 200,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reads and writes Cryptographic Message Syntax (RFC 5652, 5083, 8551).
+//! Reads and writes Cryptographic Message Syntax (RFC 5652, 5083, 8551, 3274).
 //!
 //! Uses: pki (certificates as values), crypto, asn1. Never: mime, keys, trust decisions.
 //! Holds always: a parsed structure keeps the exact bytes that were signed; content of any size passes through; what a decryption
@@ -6,6 +6,7 @@
 
 mod attribute;
 mod capabilities;
+mod compressed;
 mod enveloped;
 mod error;
 mod reader;
@@ -17,6 +18,7 @@ mod write;
 
 pub use attribute::{Attribute, Attributes};
 pub use capabilities::{Capabilities, Capability};
+pub use compressed::{CompressedReader, Tail, compress};
 pub use enveloped::{Candidate, EnvelopedReader, Key, Opened};
 pub use error::Error;
 pub use reader::{Content, from_pem, looks_like, open};

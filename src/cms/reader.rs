@@ -4,7 +4,7 @@ use std::io::Read;
 
 use crate::asn1::reader::Reader;
 use crate::asn1::{Cursor, Oid, Tag, oid, pem};
-use crate::cms::{EnvelopedReader, Error, SignedReader};
+use crate::cms::{CompressedReader, EnvelopedReader, Error, SignedReader};
 use crate::limits::Limits;
 
 /// What a ContentInfo holds.
@@ -14,6 +14,8 @@ pub enum Content<R> {
     Signed(SignedReader<R>),
     /// EnvelopedData or AuthEnvelopedData.
     Enveloped(EnvelopedReader<R>),
+    /// CompressedData.
+    Compressed(CompressedReader<R>),
     /// Something else, by its content type.
     Other(Oid),
 }
@@ -33,6 +35,10 @@ pub fn open<R: Read>(source: R, limits: &Limits) -> Result<Content<R>, Error> {
         oid::ID_ENVELOPED_DATA | oid::ID_AUTH_ENVELOPED_DATA => {
             reader.enter(Tag::context_constructed(0))?;
             EnvelopedReader::new(reader, kind == oid::ID_AUTH_ENVELOPED_DATA, limits).map(Content::Enveloped)
+        }
+        oid::ID_COMPRESSED_DATA => {
+            reader.enter(Tag::context_constructed(0))?;
+            CompressedReader::new(reader, limits).map(Content::Compressed)
         }
         other => Ok(Content::Other(other)),
     }

@@ -1,6 +1,6 @@
 //! `inspect`: what a message or a cryptographic structure is made of; no key, no trust.
 
-use crate::cms::{self, Content};
+use crate::cms::{self, CompressedReader, Content};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::digest;
 use crate::limits::Limits;
@@ -131,6 +131,10 @@ impl Inspection {
                 self.layers.push(Layer::Encrypted(layer));
                 reader.parameters().map(|_| ())
             }
+            Ok(Content::Compressed(reader)) => {
+                self.layers.push(Layer::Compressed);
+                decompress(reader, &mut inner)
+            }
             Ok(Content::Other(kind)) => Err(cms::Error::Unsupported(format!("content type {kind}"))),
             Err(error) => Err(error),
         };
@@ -150,6 +154,19 @@ impl Inspection {
             self.findings.extend(below.findings);
         }
     }
+}
+
+/// Content of a compressed layer; bounded in size and ratio by the reader.
+fn decompress(mut reader: CompressedReader<&[u8]>, content: &mut Vec<u8>) -> Result<(), cms::Error> {
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        let given = reader.read(&mut piece)?;
+        if given == 0 {
+            break;
+        }
+        content.extend_from_slice(piece.get(..given).unwrap_or_default());
+    }
+    reader.finish().map(|_| ())
 }
 
 /// Content of an opaque layer; bounded by its own size, which shrinks with each layer.

@@ -1,6 +1,7 @@
 //! Tests of `cms`: by itself, against peers, against what others made, against hostile input.
 
 mod cast;
+mod compressed;
 mod gpgsm;
 mod hostile;
 mod nss;

@@ -238,6 +238,10 @@ impl<'o, 'a> Work<'o, 'a> {
                 }
                 (_, Some(random)) => self.enveloped(bytes, *random),
             },
+            Ok(Content::Compressed(_)) => {
+                self.error(Code::Unsupported, "a compressed message is not read");
+                State::Failed
+            }
             Ok(Content::Other(kind)) => {
                 self.error(Code::Unsupported, format!("a cryptographic message of the type {kind} is not read"));
                 State::Failed
