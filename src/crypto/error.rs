@@ -17,6 +17,8 @@ pub enum Error {
     Padding,
     /// The key cannot be unwrapped: it or the wrapping key is another.
     Unwrap,
+    /// The cipher had to know the authenticated data, or the length, before the ciphertext; says nothing about either.
+    Foreknowledge,
     /// The private key is locked and no passphrase was given.
     PassphraseNeeded,
     /// The passphrase does not open it.
@@ -51,6 +53,7 @@ impl fmt::Display for Error {
             Self::TagMismatch | Self::Padding | Self::Unwrap => {
                 f.write_str("decryption failed – the ciphertext or the key is another")
             }
+            Self::Foreknowledge => f.write_str("the cipher needs what comes after the ciphertext – it must be read twice"),
             Self::PassphraseNeeded => f.write_str("the private key is locked – a passphrase is needed"),
             Self::WrongPassphrase => f.write_str("the passphrase is wrong"),
             Self::Unsupported { what, name } => write!(f, "unsupported {what} – {name}"),

@@ -9,7 +9,6 @@ pub mod algorithm;
 pub mod cipher;
 pub mod digest;
 mod error;
-mod gcm;
 pub mod kdf;
 pub mod key;
 pub mod mac;

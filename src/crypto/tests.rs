@@ -3,21 +3,25 @@ use crate::crypto::algorithm::{
     CipherParameters, ContentCipher, DigestAlgorithm, KeyAgreement, KeyAlgorithm, KeyTransport, KeyWrap, Scheme,
     SignatureAlgorithm,
 };
-use crate::crypto::cipher::{Decryptor, Encryptor};
+use crate::crypto::cipher::{Decryptor, Encryptor, Foreknown};
 use crate::crypto::key::PrivateKey;
+use crate::crypto::provider::Provider;
 use crate::crypto::random::{OsRandom, Random, Seeded};
 use crate::crypto::signature::{self, Input};
 use crate::crypto::{Error, transport};
 use crate::limits::Limits;
 use crate::secret::Secret;
 
-const CIPHERS: [ContentCipher; 11] = [
+const CIPHERS: [ContentCipher; 14] = [
     ContentCipher::Aes128Cbc,
     ContentCipher::Aes192Cbc,
     ContentCipher::Aes256Cbc,
     ContentCipher::Aes128Gcm,
     ContentCipher::Aes192Gcm,
     ContentCipher::Aes256Gcm,
+    ContentCipher::Aes128Ccm,
+    ContentCipher::Aes192Ccm,
+    ContentCipher::Aes256Ccm,
     ContentCipher::ChaCha20Poly1305,
     ContentCipher::DesEde3Cbc,
     ContentCipher::DesCbc,
@@ -25,31 +29,139 @@ const CIPHERS: [ContentCipher; 11] = [
     ContentCipher::Rc2Cbc { effective_bits: 128 },
 ];
 
+/// Decrypts in one pass, or in two where the cipher asks for it.
+fn decrypted(
+    provider: Provider,
+    (parameters, key): (&CipherParameters, &[u8]),
+    pieces: &[&[u8]],
+    aad: &[u8],
+    tag: Option<&[u8]>,
+) -> Result<Vec<u8>, Error> {
+    let pass = |foreknown: Option<&Foreknown>| -> Result<Vec<u8>, Error> {
+        let mut plain = Vec::new();
+        let mut decryptor = provider.decryptor(parameters, key, foreknown).expect("a key that fits");
+        pieces.iter().for_each(|piece| decryptor.update(piece, &mut plain));
+        decryptor.finish(aad, tag, &mut plain)?;
+        Ok(plain)
+    };
+    let content_len = pieces.iter().map(|piece| piece.len() as u64).sum();
+    match pass(None) {
+        Err(Error::Foreknowledge) => pass(Some(&Foreknown { aad: aad.to_vec(), content_len })),
+        other => other,
+    }
+}
+
+/// Lengths around a block, a stride of the ciphers, and two of them.
+const LENGTHS: [(usize, usize); 12] = [
+    (0, 1),
+    (1, 1),
+    (15, 4),
+    (16, 16),
+    (17, 5),
+    (999, 7),
+    (1000, 1000),
+    (8192, 8192),
+    (8193, 8191),
+    (20_000, 20_000),
+    (20_000, 8197),
+    (20_000, 333),
+];
+
 #[test]
 fn content_in_any_pieces_comes_back() {
     let mut random = Seeded::new(b"pieces");
-    let mut content = vec![0; 1000];
+    let mut content = vec![0; 20_000];
     random.fill(&mut content);
     for cipher in CIPHERS {
         let parameters = CipherParameters::generate(cipher, &mut random);
         let parameters = CipherParameters::from_identifier(&parameters.identifier()).expect("what was written is read");
         let mut key = vec![0; cipher.key_len()];
         random.fill(&mut key);
-        for (len, step) in [(0, 1), (1, 1), (15, 4), (16, 16), (17, 5), (999, 7), (1000, 1000)] {
-            let mut encrypted = Vec::new();
-            let mut encryptor = Encryptor::new(&parameters, &key).expect("a key that fits");
-            content[..len].chunks(step).for_each(|piece| encryptor.update(piece, &mut encrypted));
-            let tag = encryptor.finish(b"authenticated", &mut encrypted).expect("encrypts");
-            let mut plain = Vec::new();
-            let mut decryptor = Decryptor::new(&parameters, &key).expect("a key that fits");
-            encrypted.chunks(step + 2).for_each(|piece| decryptor.update(piece, &mut plain));
-            decryptor.finish(b"authenticated", tag.as_deref(), &mut plain).expect("decrypts");
-            assert_eq!(plain, content[..len], "{} {len} {step}", cipher.name());
-            if cipher.is_authenticated() {
-                let mut decryptor = Decryptor::new(&parameters, &key).expect("a key that fits");
-                decryptor.update(&encrypted, &mut Vec::new());
-                assert!(matches!(decryptor.finish(b"other", tag.as_deref(), &mut Vec::new()), Err(Error::TagMismatch)));
+        for (len, step) in LENGTHS {
+            for aad in [&b""[..], b"authenticated"] {
+                let foreknown = Foreknown { aad: aad.to_vec(), content_len: len as u64 };
+                let encrypted = [Provider::Rust, Provider::Fastest].map(|provider| {
+                    let mut encrypted = Vec::new();
+                    let mut encryptor = provider.encryptor(&parameters, &key, Some(&foreknown)).expect("a key that fits");
+                    content[..len].chunks(step).for_each(|piece| encryptor.update(piece, &mut encrypted));
+                    let tag = encryptor.finish(aad, &mut encrypted).expect("encrypts");
+                    (encrypted, tag)
+                });
+                assert_eq!(encrypted[0], encrypted[1], "{} {len} {step}", cipher.name());
+                let (encrypted, tag) = &encrypted[0];
+                let pieces: Vec<&[u8]> = encrypted.chunks(step + 2).collect();
+                for provider in [Provider::Rust, Provider::Fastest] {
+                    let decrypt = |aad: &[u8]| decrypted(provider, (&parameters, &key), &pieces, aad, tag.as_deref());
+                    let plain = decrypt(aad).expect("decrypts");
+                    assert_eq!(plain, content[..len], "{} {len} {step}", cipher.name());
+                    if cipher.is_authenticated() {
+                        assert!(matches!(decrypt(b"other"), Err(Error::TagMismatch)), "{}", cipher.name());
+                    }
+                }
             }
+        }
+    }
+}
+
+#[test]
+fn a_cipher_that_had_to_know_says_so_and_nothing_else() {
+    for cipher in [ContentCipher::ChaCha20Poly1305, ContentCipher::Aes256Ccm] {
+        let parameters = CipherParameters::generate(cipher, &mut Seeded::new(b"foreknowledge"));
+        let mut decryptor = Decryptor::new(&parameters, &[7; 32]).expect("a key that fits");
+        let mut plain = Vec::new();
+        decryptor.update(b"anything", &mut plain);
+        // CCM cannot do without; ChaCha20-Poly1305 can where nothing else is authenticated
+        let without_aad = decryptor.finish(b"", Some(&[0; 16]), &mut plain);
+        match cipher {
+            ContentCipher::Aes256Ccm => assert!(matches!(without_aad, Err(Error::Foreknowledge)) && plain.is_empty()),
+            _ => assert!(matches!(without_aad, Err(Error::TagMismatch))),
+        }
+        let mut decryptor = Decryptor::new(&parameters, &[7; 32]).expect("a key that fits");
+        decryptor.update(b"anything", &mut plain);
+        assert!(matches!(decryptor.finish(b"aad", Some(&[0; 16]), &mut plain), Err(Error::Foreknowledge)));
+        // what was known and what comes must be the same
+        for (aad, content) in [(&b"ada"[..], &b"anything"[..]), (b"aad", b"anything else"), (b"aad", b"any")] {
+            let foreknown = Foreknown { aad: b"aad".to_vec(), content_len: 8 };
+            let (mut encrypted, mut plain) = (Vec::new(), Vec::new());
+            let mut encryptor = Encryptor::knowing(&parameters, &[7; 32], &foreknown).expect("a key that fits");
+            encryptor.update(b"anything", &mut encrypted);
+            let tag = encryptor.finish(b"aad", &mut encrypted).expect("encrypts");
+            let mut decryptor = Decryptor::knowing(&parameters, &[7; 32], &foreknown).expect("a key that fits");
+            decryptor.update(content, &mut plain);
+            assert!(matches!(decryptor.finish(aad, tag.as_deref(), &mut plain), Err(Error::TagMismatch)));
+        }
+        assert!(matches!(
+            Encryptor::new(&parameters, &[7; 32]).and_then(|encryptor| encryptor.finish(b"aad", &mut Vec::new())),
+            Err(Error::Foreknowledge)
+        ));
+    }
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal")).collect()
+}
+
+/// NIST SP 800-38C, examples 2 to 4 (the first has a tag of 4 bytes): key 40..4f, content 20..3f, a nonce of 8, 12 and 13 bytes; the last
+/// one has 65536 bytes of authenticated data, whose length is written in another form, and a tag of 14 bytes.
+#[test]
+fn ccm_gives_the_published_ciphertexts() {
+    let range = |from: u8, len: u8| -> Vec<u8> { (from..from + len).collect() };
+    let long: Vec<u8> = range(0, 128).into_iter().chain(128..=255).cycle().take(65_536).collect();
+    for (nonce, aad, len, expected, tag_len) in [
+        (8, range(0, 16), 16, "d2a1f0e051ea5f62081a7792073d593d1fc64fbfaccd", 6),
+        (12, range(0, 20), 24, "e3b201a9f5b71a7a9b1ceaeccd97e70b6176aad9a4428aa5484392fbc1b09951", 8),
+        (13, long, 32, "69915dad1e84c6376a68c2967e4dab615ae0fd1faec44cc484828529463ccf72b4ac6bec93e8598e7f0dadbcea5b", 14),
+    ] {
+        let parameters = CipherParameters { cipher: ContentCipher::Aes128Ccm, iv: range(0x10, nonce), tag_len };
+        let content = range(0x20, len);
+        let foreknown = Foreknown { aad, content_len: u64::from(len) };
+        for provider in [Provider::Rust, Provider::Fastest] {
+            let mut out = Vec::new();
+            let mut encryptor = provider.encryptor(&parameters, &range(0x40, 16), Some(&foreknown)).expect("a key that fits");
+            encryptor.update(&content, &mut out);
+            let tag = encryptor.finish(&foreknown.aad, &mut out).expect("encrypts");
+            out.extend(tag.expect("a tag"));
+            assert_eq!(out, hex(expected));
         }
     }
 }
@@ -57,9 +169,6 @@ fn content_in_any_pieces_comes_back() {
 /// Test case 4 of the GCM specification (McGrew and Viega): 60 bytes of content, 20 of authenticated data.
 #[test]
 fn gcm_with_late_authenticated_data_gives_the_published_tag() {
-    let hex = |text: &str| -> Vec<u8> {
-        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal")).collect()
-    };
     let parameters = CipherParameters { cipher: ContentCipher::Aes128Gcm, iv: hex("cafebabefacedbaddecaf888"), tag_len: 16 };
     let mut encryptor = Encryptor::new(&parameters, &hex("feffe9928665731c6d6a8f9467308308")).expect("a key that fits");
     let mut out = Vec::new();

@@ -15,6 +15,10 @@ pub enum ContentCipher {
     Aes128Gcm,
     Aes192Gcm,
     Aes256Gcm,
+    /// Counter with CBC-MAC; read only, for it needs the length of the content before it.
+    Aes128Ccm,
+    Aes192Ccm,
+    Aes256Ccm,
     ChaCha20Poly1305,
     DesEde3Cbc,
     DesCbc,
@@ -34,6 +38,9 @@ const TABLE: &[(C, Oid, &str, usize, usize)] = &[
     (C::Aes128Gcm, oid::AES128_GCM, "aes-128-gcm", 16, 12),
     (C::Aes192Gcm, oid::AES192_GCM, "aes-192-gcm", 24, 12),
     (C::Aes256Gcm, oid::AES256_GCM, "aes-256-gcm", 32, 12),
+    (C::Aes128Ccm, oid::AES128_CCM, "aes-128-ccm", 16, 12),
+    (C::Aes192Ccm, oid::AES192_CCM, "aes-192-ccm", 24, 12),
+    (C::Aes256Ccm, oid::AES256_CCM, "aes-256-ccm", 32, 12),
     (C::ChaCha20Poly1305, oid::CHACHA20_POLY1305, "chacha20-poly1305", 32, 12),
     (C::DesEde3Cbc, oid::DES_EDE3_CBC, "3des-cbc", 24, 8),
     (C::DesCbc, oid::DES_CBC, "des-cbc", 8, 8),
@@ -82,7 +89,15 @@ impl ContentCipher {
 
     /// Whether a tag proves that the ciphertext is whole.
     pub fn is_authenticated(self) -> bool {
-        matches!(self, Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm | Self::ChaCha20Poly1305)
+        self.is_gcm() || self.is_ccm() || self == Self::ChaCha20Poly1305
+    }
+
+    fn is_gcm(self) -> bool {
+        matches!(self, Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm)
+    }
+
+    fn is_ccm(self) -> bool {
+        matches!(self, Self::Aes128Ccm | Self::Aes192Ccm | Self::Aes256Ccm)
     }
 
     /// How far it may be relied on.
@@ -124,7 +139,8 @@ impl CipherParameters {
         }
         let cipher = ContentCipher::from_oid(&identifier.oid).ok_or_else(unsupported)?;
         let (iv, tag_len) = match cipher {
-            C::Aes128Gcm | C::Aes192Gcm | C::Aes256Gcm => {
+            // GCMParameters and CCMParameters are the same: SEQUENCE { nonce, ICVlen DEFAULT 12 }
+            _ if cipher.is_gcm() || cipher.is_ccm() => {
                 let mut fields = outer.sequence()?;
                 let nonce = fields.octet_string()?.into_owned();
                 let tag_len = if fields.is_empty() { 12 } else { fields.small_unsigned()? };
@@ -135,12 +151,15 @@ impl CipherParameters {
             _ => (outer.octet_string()?.into_owned(), 0),
         };
         outer.finish()?;
-        if cipher.is_authenticated() && !(12..=16).contains(&tag_len) {
+        // SP 800-38C knows only even ones
+        let odd = cipher.is_ccm() && tag_len % 2 == 1;
+        if cipher.is_authenticated() && (odd || !(12..=16).contains(&tag_len)) {
             return Err(Error::Unsupported { what: "tag length", name: format!("{tag_len} bytes") });
         }
         let iv_fits = match cipher {
             // RFC 5084 recommends 12; other lengths are legal and hashed
-            C::Aes128Gcm | C::Aes192Gcm | C::Aes256Gcm => (1..=128).contains(&iv.len()),
+            _ if cipher.is_gcm() => (1..=128).contains(&iv.len()),
+            _ if cipher.is_ccm() => (7..=13).contains(&iv.len()),
             _ => iv.len() == cipher.iv_len(),
         };
         if !iv_fits {
@@ -153,7 +172,7 @@ impl CipherParameters {
     pub fn identifier(&self) -> AlgorithmIdentifier {
         let iv = encode::octet_string(&self.iv);
         let parameters = match self.cipher {
-            C::Aes128Gcm | C::Aes192Gcm | C::Aes256Gcm => {
+            _ if self.cipher.is_gcm() || self.cipher.is_ccm() => {
                 encode::sequence(&[iv, encode::integer_u64(u64::try_from(self.tag_len).unwrap_or(16))])
             }
             C::Rc2Cbc { effective_bits } => {

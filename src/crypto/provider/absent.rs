@@ -2,6 +2,7 @@
 
 use crate::crypto::Error;
 use crate::crypto::algorithm::{DigestAlgorithm, SignatureAlgorithm};
+use crate::crypto::cipher::{Blocks, Counter, Keystream};
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::signature::Input;
 use crate::secret::Secret;
@@ -45,5 +46,17 @@ pub(in crate::crypto) fn decrypt_oaep(
     _label: &[u8],
     _encrypted: &[u8],
 ) -> Option<Result<Secret<Vec<u8>>, Error>> {
+    None
+}
+
+pub(in crate::crypto) fn cbc_encrypt(_key: &[u8], _iv: &[u8]) -> Option<Box<dyn Blocks>> {
+    None
+}
+
+pub(in crate::crypto) fn cbc_decrypt(_key: &[u8], _iv: &[u8]) -> Option<Box<dyn Blocks>> {
+    None
+}
+
+pub(in crate::crypto) fn keystream(_key: &[u8], _width: Counter) -> Option<Box<dyn Keystream>> {
     None
 }

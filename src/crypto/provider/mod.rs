@@ -9,14 +9,17 @@ mod aws_lc;
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
 
-use crate::crypto::algorithm::{KeyTransport, SignatureAlgorithm};
+use crate::crypto::algorithm::{CipherParameters, KeyTransport, SignatureAlgorithm};
+use crate::crypto::cipher::{Decryptor, Encryptor, Foreknown};
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
 use crate::crypto::signature::{self, Input};
 use crate::crypto::{Error, agreement, transport};
 use crate::secret::Secret;
 
-pub(in crate::crypto) use aws_lc::{FastKey, decrypt_oaep, decrypt_pkcs1, generate_rsa, pbkdf2};
+pub(in crate::crypto) use aws_lc::{
+    FastKey, cbc_decrypt, cbc_encrypt, decrypt_oaep, decrypt_pkcs1, generate_rsa, keystream, pbkdf2,
+};
 
 /// Who does the arithmetic. The answers are the same; only the time differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,5 +82,14 @@ impl Provider {
         random: &mut dyn Random,
     ) -> Result<Secret<Vec<u8>>, Error> {
         transport::decrypt_by(self, with, transport, encrypted, expected_len, random)
+    }
+    /// Encrypts content, as [`Encryptor::new`] and [`Encryptor::knowing`].
+    pub fn encryptor(self, parameters: &CipherParameters, key: &[u8], foreknown: Option<&Foreknown>) -> Result<Encryptor, Error> {
+        Encryptor::by(self, parameters, key, foreknown)
+    }
+
+    /// Decrypts content, as [`Decryptor::new`] and [`Decryptor::knowing`].
+    pub fn decryptor(self, parameters: &CipherParameters, key: &[u8], foreknown: Option<&Foreknown>) -> Result<Decryptor, Error> {
+        Decryptor::by(self, parameters, key, foreknown)
     }
 }

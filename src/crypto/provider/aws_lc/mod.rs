@@ -1,5 +1,7 @@
 //! The primitives of AWS-LC. `None` says that it does not have this one, or does not take this key: pure Rust then answers.
 
+mod cipher;
+
 use std::sync::OnceLock;
 
 use aws_lc_rs::agreement;
@@ -14,6 +16,8 @@ use crate::crypto::algorithm::{DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm
 use crate::crypto::key::{PrivateKey, PrivateKind, PublicKey};
 use crate::crypto::signature::Input;
 use crate::secret::Secret;
+
+pub(in crate::crypto) use cipher::{cbc_decrypt, cbc_encrypt, keystream};
 
 use DigestAlgorithm as D;
 use KeyAlgorithm as K;
