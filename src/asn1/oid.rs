@@ -51,6 +51,14 @@ table! {
     TIME_STAMP_TOKEN = "1.2.840.113549.1.9.16.2.14", "timeStampToken";
     SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47", "signingCertificateV2";
     MS_ENCRYPTION_KEY_PREFERENCE = "1.3.6.1.4.1.311.16.4", "microsoftEncryptionKeyPreference";
+    CONTENT_IDENTIFIER = "1.2.840.113549.1.9.16.2.7", "contentIdentifier";
+    MSG_SIG_DIGEST = "1.2.840.113549.1.9.16.2.5", "msgSigDigest";
+    EQUIVALENT_LABELS = "1.2.840.113549.1.9.16.2.9", "equivalentLabels";
+    CONTENT_REFERENCE = "1.2.840.113549.1.9.16.2.10", "contentReference";
+    // other recipients (RFC 9629) and other revocation data (RFC 5940)
+    ORI_KEM = "1.2.840.113549.1.9.16.13.3", "kemRecipient";
+    RI_OCSP_RESPONSE = "1.3.6.1.5.5.7.16.2", "ocspResponse";
+    RI_SCVP = "1.3.6.1.5.5.7.16.4", "scvp";
     // digests
     MD5 = "1.2.840.113549.2.5", "md5";
     SHA1 = "1.3.14.3.2.26", "sha1";

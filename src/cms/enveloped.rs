@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use crate::asn1::reader::Reader;
 use crate::asn1::{Cursor, Oid, Tag, encode};
 use crate::cms::reader::{end, read_oid};
-use crate::cms::{Error, Recipient, RecipientKind};
+use crate::cms::{Error, Material, Recipient, RecipientKind};
 use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters};
 use crate::crypto::cipher::Decryptor;
 use crate::crypto::key::PrivateKey;
@@ -20,6 +20,9 @@ pub struct EnvelopedReader<R> {
     reader: Reader<R>,
     limits: Limits,
     authenticated: bool,
+    originator: Box<Material>,
+    /// Certificates beside those of the message, among which the originator's is looked for.
+    known: Vec<Certificate>,
     recipients: Vec<Recipient>,
     content_type: Oid,
     algorithm: AlgorithmIdentifier,
@@ -52,6 +55,15 @@ pub struct Candidate {
     pub is_named: bool,
 }
 
+/// A message none of whose recipients can be read is malformed; one of which some can is another's, and stays readable to him.
+fn refuse_all_unreadable(recipients: &[Recipient]) -> Result<(), Error> {
+    let is_unreadable = |recipient: &Recipient| matches!(recipient.kind, RecipientKind::Unreadable(_));
+    if !recipients.is_empty() && recipients.iter().all(is_unreadable) {
+        return Err(Error::Malformed("an encrypted message none of whose recipients can be read"));
+    }
+    Ok(())
+}
+
 /// What a decryption learnt beside the content.
 #[derive(Debug, Clone)]
 pub struct Opened {
@@ -65,8 +77,9 @@ impl<R: Read> EnvelopedReader<R> {
     pub(in crate::cms) fn new(mut reader: Reader<R>, authenticated: bool, limits: &Limits) -> Result<Self, Error> {
         reader.enter(Tag::SEQUENCE)?;
         reader.raw()?;
+        let mut originator = Box::<Material>::default();
         if reader.peek()? == Some(Tag::context_constructed(0)) {
-            reader.raw()?;
+            *originator = Material::of_originator(&reader.raw()?, limits)?;
         }
         let mut budget = Budget::new("recipients", limits.recipients);
         let mut recipients = Vec::new();
@@ -77,10 +90,12 @@ impl<R: Read> EnvelopedReader<R> {
             recipients.extend(found);
         }
         reader.leave()?;
+        refuse_all_unreadable(&recipients)?;
         reader.enter(Tag::SEQUENCE)?;
         let content_type = read_oid(&mut reader)?;
         let algorithm = AlgorithmIdentifier::from_der(&reader.raw()?)?;
-        Ok(Self { reader, limits: limits.clone(), authenticated, recipients, content_type, algorithm })
+        let (limits, known) = (limits.clone(), Vec::new());
+        Ok(Self { reader, limits, authenticated, originator, known, recipients, content_type, algorithm })
     }
 
     /// Whether it is AuthEnvelopedData.
@@ -91,6 +106,18 @@ impl<R: Read> EnvelopedReader<R> {
     /// The recipients.
     pub fn recipients(&self) -> &[Recipient] {
         &self.recipients
+    }
+
+    /// What the originator brought along.
+    pub fn originator(&self) -> &Material {
+        &self.originator
+    }
+
+    /// Looks for the certificate of an originator who is named by it among these, too (RFC 6278 2.1).
+    #[must_use]
+    pub fn knowing(mut self, certificates: &[Certificate]) -> Self {
+        self.known.extend_from_slice(certificates);
+        self
     }
 
     /// The content cipher for people.
@@ -126,7 +153,8 @@ impl<R: Read> EnvelopedReader<R> {
                         named.push(candidate(true));
                     }
                     (Key::Private { certificate: None, key }, _) if recipient.fits(key) => guessed.push(candidate(false)),
-                    (Key::Password(_), RecipientKind::Password { .. }) | (Key::Kek(_), RecipientKind::Kek(_)) => {
+                    (Key::Password(_), RecipientKind::Password { .. })
+                    | (Key::Kek(_), RecipientKind::Kek(_) | RecipientKind::Password { derivation: None, .. }) => {
                         guessed.push(candidate(false));
                     }
                     _ => {}
@@ -144,7 +172,10 @@ impl<R: Read> EnvelopedReader<R> {
         let recipient = self.recipients.get(candidate.recipient).ok_or_else(missing)?;
         let cipher = self.parameters()?.cipher;
         let key = match keys.get(candidate.key).ok_or_else(missing)? {
-            Key::Private { key, .. } => recipient.unwrap(key, cipher, random)?,
+            Key::Private { key, .. } => {
+                let originators = [&self.originator.certificates[..], &self.known].concat();
+                recipient.unwrap(key, cipher, &originators, random)?
+            }
             Key::Password(password) => recipient.unwrap_password(password, &self.limits)?,
             Key::Kek(kek) => recipient.unwrap_kek(kek)?,
         };

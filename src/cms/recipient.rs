@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::asn1::{Cursor, Element, Tag, encode, oid};
-use crate::cms::Error;
+use crate::asn1::{Cursor, Element, Oid, Tag, encode, oid};
+use crate::cms::{Error, SignerId};
 use crate::crypto::agreement;
 use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters, ContentCipher, KeyAgreement, KeyTransport, KeyWrap};
 use crate::crypto::cipher::Decryptor;
@@ -29,6 +29,8 @@ pub enum RecipientId {
     KeyId(Vec<u8>),
     /// By nothing: a password.
     Nothing,
+    /// In a way that is not known here.
+    Unknown,
 }
 
 impl RecipientId {
@@ -37,7 +39,7 @@ impl RecipientId {
         match self {
             Self::IssuerSerial { issuer, serial } => certificate.serial() == serial && certificate.issuer().matches(issuer),
             Self::KeyId(id) => certificate.subject_key_id().is_some_and(|known| known == *id),
-            Self::Nothing => false,
+            Self::Nothing | Self::Unknown => false,
         }
     }
 }
@@ -49,6 +51,7 @@ impl fmt::Display for RecipientId {
             Self::IssuerSerial { issuer, serial } => write!(f, "serial {} of {issuer}", hex(serial)),
             Self::KeyId(id) => write!(f, "key {}", hex(id)),
             Self::Nothing => f.write_str("password"),
+            Self::Unknown => f.write_str("unknown"),
         }
     }
 }
@@ -79,8 +82,12 @@ pub enum RecipientKind {
         /// The key encryption.
         encryption: AlgorithmIdentifier,
     },
-    /// Something that this version does not know.
-    Other,
+    /// A key encapsulation (RFC 9629), which this version cannot open.
+    Kem(AlgorithmIdentifier),
+    /// A kind that this version does not know; its type, where it has one (RFC 5652 6.2.5).
+    Other(Option<Oid>),
+    /// One of a kind that is known, which cannot be read; why.
+    Unreadable(String),
 }
 
 /// What the recipients of one key agreement share. Held once: a message may name thousands of them.
@@ -88,10 +95,22 @@ pub enum RecipientKind {
 pub struct Agreement {
     /// The agreement.
     pub algorithm: AlgorithmIdentifier,
-    /// The originator's SubjectPublicKeyInfo without parameters, as received; empty where it is named by certificate.
-    pub originator: Vec<u8>,
+    /// Whose key the other side of it is.
+    pub originator: Originator,
     /// The user keying material.
     pub ukm: Option<Vec<u8>>,
+}
+
+/// The other side of a key agreement.
+///
+/// `OriginatorIdentifierOrKey ::= CHOICE { issuerAndSerialNumber, subjectKeyIdentifier [0], originatorKey [1] OriginatorPublicKey }`
+/// (RFC 5652 6.2.2)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Originator {
+    /// A key made for this message, as received (RFC 5753 3.1.1, RFC 8418 2).
+    Key(Vec<u8>),
+    /// A certificate, whose key serves many messages (RFC 6278 2.1).
+    Certificate(SignerId),
 }
 
 impl Recipient {
@@ -102,7 +121,8 @@ impl Recipient {
             RecipientKind::Agreement(_) => "kari",
             RecipientKind::Kek(_) => "kekri",
             RecipientKind::Password { .. } => "pwri",
-            RecipientKind::Other => "other",
+            RecipientKind::Kem(_) => "kemri",
+            RecipientKind::Other(_) | RecipientKind::Unreadable(_) => "other",
         }
     }
 
@@ -115,19 +135,38 @@ impl Recipient {
             }
             RecipientKind::Kek(a) => a.name(),
             RecipientKind::Password { encryption, .. } => encryption.name(),
-            RecipientKind::Other => "unknown".to_owned(),
+            RecipientKind::Kem(a) => a.name(),
+            RecipientKind::Other(kind) => kind.map_or_else(|| "unknown".to_owned(), |kind| kind.to_string()),
+            RecipientKind::Unreadable(_) => "unreadable".to_owned(),
         }
     }
 
     /// Reads a RecipientInfo; a key agreement gives one recipient for each of its keys.
+    ///
+    /// RFC 5652 6.2: versions, kinds and alternatives that a reader does not know must not stop it. A version says nothing about what
+    /// follows, so whatever of a known kind cannot be read may be of a later one: it is kept as unreadable, and the others serve.
     pub(in crate::cms) fn from_der(bytes: &[u8], limits: &Limits) -> Result<Vec<Self>, Error> {
+        match Self::read(bytes, limits) {
+            Ok(found) => Ok(found),
+            Err(Error::Limit(limit)) => Err(Error::Limit(limit)),
+            Err(error) => Ok(vec![Self::without_key(RecipientId::Unknown, RecipientKind::Unreadable(error.to_string()))]),
+        }
+    }
+
+    fn without_key(id: RecipientId, kind: RecipientKind) -> Self {
+        Self { id, kind, encrypted_key: Vec::new() }
+    }
+
+    /// `RecipientInfo ::= CHOICE { ktri, kari [1], kekri [2], pwri [3], ori [4] }`
+    fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<Self>, Error> {
         let element = Cursor::with_limits(bytes, limits).any()?;
         match element.tag {
             Tag::SEQUENCE => ktri(element.cursor()?).map(|one| vec![one]),
             tag if tag == Tag::context_constructed(1) => kari(element.cursor()?, limits),
             tag if tag == Tag::context_constructed(2) => kekri(element.cursor()?).map(|one| vec![one]),
             tag if tag == Tag::context_constructed(3) => pwri(element.cursor()?).map(|one| vec![one]),
-            _ => Ok(vec![Self { id: RecipientId::Nothing, kind: RecipientKind::Other, encrypted_key: Vec::new() }]),
+            tag if tag == Tag::context_constructed(4) => ori(element.cursor()?).map(|one| vec![one]),
+            _ => Ok(vec![Self::without_key(RecipientId::Unknown, RecipientKind::Other(None))]),
         }
     }
 
@@ -140,11 +179,12 @@ impl Recipient {
         }
     }
 
-    /// Recovers the content key with a private key.
+    /// Recovers the content key with a private key; `originators` are certificates among which the originator's may be.
     pub(in crate::cms) fn unwrap(
         &self,
         key: &PrivateKey,
         cipher: ContentCipher,
+        originators: &[Certificate],
         random: &mut dyn Random,
     ) -> Result<Secret<Vec<u8>>, Error> {
         match &self.kind {
@@ -154,43 +194,62 @@ impl Recipient {
             }
             RecipientKind::Agreement(shared) => {
                 let agreement = KeyAgreement::from_identifier(&shared.algorithm)?;
-                let originator = originator_key(&shared.originator, key)?;
+                let originator = originator_key(&shared.originator, originators, key)?;
                 Ok(agreement::unwrap(key, &originator, &agreement, shared.ukm.as_deref(), &self.encrypted_key)?)
             }
             _ => Err(Error::Malformed("this recipient has no use for a private key")),
         }
     }
 
-    /// Recovers the content key with a key-encryption key.
+    /// Recovers the content key with a key-encryption key. A password recipient without key derivation has such a key from
+    /// elsewhere (RFC 5652 6.2.4).
     pub(in crate::cms) fn unwrap_kek(&self, kek: &Secret<Vec<u8>>) -> Result<Secret<Vec<u8>>, Error> {
-        let RecipientKind::Kek(algorithm) = &self.kind else {
-            return Err(Error::Malformed("this recipient has no use for a KEK"));
-        };
-        Ok(wrap::unwrap(KeyWrap::from_identifier(algorithm)?, kek.expose(), &self.encrypted_key)?)
+        match &self.kind {
+            RecipientKind::Kek(algorithm) => {
+                Ok(wrap::unwrap(KeyWrap::from_identifier(algorithm)?, kek.expose(), &self.encrypted_key)?)
+            }
+            RecipientKind::Password { derivation: None, encryption } => {
+                let cipher = password_cipher(encryption)?;
+                if kek.expose().len() != cipher.cipher.key_len() {
+                    return Err(Error::DecryptionFailed);
+                }
+                unwrap_rfc3211(&cipher, kek, &self.encrypted_key)
+            }
+            _ => Err(Error::Malformed("this recipient has no use for a KEK")),
+        }
     }
 
     /// Recovers the content key with a password (RFC 3211).
     pub(in crate::cms) fn unwrap_password(&self, password: &Secret<Vec<u8>>, limits: &Limits) -> Result<Secret<Vec<u8>>, Error> {
-        let RecipientKind::Password { derivation: Some(derivation), encryption } = &self.kind else {
-            return Err(Error::Unsupported("a password recipient without key derivation".to_owned()));
+        let RecipientKind::Password { derivation, encryption } = &self.kind else {
+            return Err(Error::Malformed("this recipient has no use for a password"));
         };
-        if encryption.oid != oid::PWRI_KEK {
-            return Err(Error::Unsupported(format!("password key encryption {}", encryption.name())));
-        }
-        let inner = encryption.real_parameters().ok_or(Error::Malformed("a password recipient without its cipher"))?;
-        let cipher = CipherParameters::from_identifier(&AlgorithmIdentifier::from_der(inner)?)?;
+        let Some(derivation) = derivation else {
+            return Err(Error::Unsupported("a password recipient whose key comes from no password – it needs a KEK".to_owned()));
+        };
+        let cipher = password_cipher(encryption)?;
         let kek = pbe::pbkdf2_key(derivation, password.expose(), cipher.cipher.key_len(), limits)?;
         unwrap_rfc3211(&cipher, &kek, &self.encrypted_key)
     }
 }
 
+/// The cipher of a password recipient: `id-alg-PWRI-KEK` with the identifier of a block cipher (RFC 3211 2.3).
+fn password_cipher(encryption: &AlgorithmIdentifier) -> Result<CipherParameters, Error> {
+    if encryption.oid != oid::PWRI_KEK {
+        return Err(Error::Unsupported(format!("password key encryption {}", encryption.name())));
+    }
+    let inner = encryption.real_parameters().ok_or(Error::Malformed("a password recipient without its cipher"))?;
+    let parameters = CipherParameters::from_identifier(&AlgorithmIdentifier::from_der(inner)?)?;
+    if parameters.cipher.is_authenticated() {
+        return Err(Error::Unsupported(format!("password key encryption with {}", parameters.cipher.name())));
+    }
+    Ok(parameters)
+}
+
 /// `KeyTransRecipientInfo ::= SEQUENCE { version, rid, keyEncryptionAlgorithm, encryptedKey }`
 fn ktri(mut fields: Cursor<'_>) -> Result<Recipient, Error> {
     fields.integer()?;
-    let id = match fields.peek() {
-        Some(Tag::SEQUENCE) => issuer_serial(fields.sequence()?)?,
-        _ => RecipientId::KeyId(fields.expect(Tag::context(0))?.bytes()?.into_owned()),
-    };
+    let id = recipient_identifier(&mut fields)?;
     let algorithm = AlgorithmIdentifier::from_cursor(&mut fields)?;
     let encrypted_key = fields.octet_string()?.into_owned();
     Ok(Recipient { id, kind: RecipientKind::Transport(algorithm), encrypted_key })
@@ -201,8 +260,8 @@ fn kari(mut fields: Cursor<'_>, limits: &Limits) -> Result<Vec<Recipient>, Error
     fields.integer()?;
     let mut originator = fields.explicit(0)?.ok_or(Error::Malformed("a key agreement without originator"))?;
     let originator = match originator.optional(Tag::context_constructed(1))? {
-        Some(key) => key.raw.to_vec(),
-        None => Vec::new(),
+        Some(key) => Originator::Key(key.raw.to_vec()),
+        None => Originator::Certificate(SignerId::from_cursor(&mut originator)?),
     };
     let ukm = fields.explicit(1)?.map(|mut ukm| ukm.octet_string().map(std::borrow::Cow::into_owned)).transpose()?;
     let algorithm = AlgorithmIdentifier::from_cursor(&mut fields)?;
@@ -223,7 +282,8 @@ fn kari(mut fields: Cursor<'_>, limits: &Limits) -> Result<Vec<Recipient>, Error
     Ok(found)
 }
 
-/// `KEKRecipientInfo ::= [2] SEQUENCE { version, kekid SEQUENCE { keyIdentifier, … }, keyEncryptionAlgorithm, encryptedKey }`
+/// `KEKRecipientInfo ::= [2] SEQUENCE { version, kekid, keyEncryptionAlgorithm, encryptedKey }` with
+/// `KEKIdentifier ::= SEQUENCE { keyIdentifier, date OPTIONAL, other OPTIONAL }`, of which the first names the key
 fn kekri(mut fields: Cursor<'_>) -> Result<Recipient, Error> {
     fields.integer()?;
     let id = RecipientId::KeyId(fields.sequence()?.octet_string()?.into_owned());
@@ -241,22 +301,57 @@ fn pwri(mut fields: Cursor<'_>) -> Result<Recipient, Error> {
     Ok(Recipient { id: RecipientId::Nothing, kind: RecipientKind::Password { derivation, encryption }, encrypted_key })
 }
 
+/// `OtherRecipientInfo ::= [4] SEQUENCE { oriType OBJECT IDENTIFIER, oriValue ANY }`; of a key encapsulation
+/// `KEMRecipientInfo ::= SEQUENCE { version, rid, kem, kemct, kdf, kekLength, ukm [0] EXPLICIT OPTIONAL, wrap, encryptedKey }` (RFC 9629 3)
+fn ori(mut fields: Cursor<'_>) -> Result<Recipient, Error> {
+    let kind = fields.oid()?;
+    if kind != oid::ORI_KEM {
+        return Ok(Recipient::without_key(RecipientId::Unknown, RecipientKind::Other(Some(kind))));
+    }
+    let mut fields = fields.sequence()?;
+    fields.integer()?;
+    let id = recipient_identifier(&mut fields)?;
+    let kem = AlgorithmIdentifier::from_cursor(&mut fields)?;
+    Ok(Recipient::without_key(id, RecipientKind::Kem(kem)))
+}
+
+/// `RecipientIdentifier ::= CHOICE { issuerAndSerialNumber, subjectKeyIdentifier [0] }`
+fn recipient_identifier(fields: &mut Cursor<'_>) -> Result<RecipientId, Error> {
+    match fields.peek() {
+        Some(Tag::SEQUENCE) => issuer_serial(fields.sequence()?),
+        _ => Ok(RecipientId::KeyId(fields.expect(Tag::context(0))?.bytes()?.into_owned())),
+    }
+}
+
 fn issuer_serial(mut fields: Cursor<'_>) -> Result<RecipientId, Error> {
     let issuer = Name::from_der(fields.expect(Tag::SEQUENCE)?.raw)?;
     Ok(RecipientId::IssuerSerial { issuer, serial: fields.integer()?.to_vec() })
 }
 
-/// The originator's key: its algorithm may lack the curve, which is the recipient's then (RFC 5753 3.1.1).
-fn originator_key(received: &[u8], own: &PrivateKey) -> Result<PublicKey, Error> {
-    if received.is_empty() {
-        return Err(Error::Unsupported("an originator named by certificate".to_owned()));
-    }
+/// The originator's key: out of the message, or of the certificate that the message names.
+fn originator_key(originator: &Originator, known: &[Certificate], own: &PrivateKey) -> Result<PublicKey, Error> {
+    let id = match originator {
+        Originator::Key(received) => return ephemeral_key(received, own),
+        Originator::Certificate(id) => id,
+    };
+    let keys = known.iter().filter(|certificate| id.names(certificate)).filter_map(|certificate| certificate.public_key().ok());
+    let found = keys.into_iter().find(|key| key.algorithm() == own.algorithm());
+    found.ok_or_else(|| Error::Unsupported(format!("an originator whose certificate is not at hand – {id}")))
+}
+
+/// `OriginatorPublicKey ::= SEQUENCE { algorithm, publicKey BIT STRING }`; the algorithm may lack the curve, which is the recipient's
+/// then (RFC 5753 3.1.1).
+fn ephemeral_key(received: &[u8], own: &PrivateKey) -> Result<PublicKey, Error> {
     let mut fields = Cursor::new(received).any()?.cursor()?;
     let mut algorithm = AlgorithmIdentifier::from_cursor(&mut fields)?;
     let point = fields.expect(Tag::BIT_STRING)?;
     if algorithm.real_parameters().is_none() {
         let mut own = Cursor::new(own.public_key().spki()).sequence()?;
-        algorithm = AlgorithmIdentifier::from_cursor(&mut own)?;
+        let of_recipient = AlgorithmIdentifier::from_cursor(&mut own)?;
+        if algorithm.oid != of_recipient.oid {
+            return Err(Error::Malformed("the originator's key is of another kind than the recipient's"));
+        }
+        algorithm = of_recipient;
     }
     let (_, bits) = point.bits()?;
     Ok(PublicKey::from_spki(&encode::sequence(&[algorithm.to_der(), encode::bit_string(&bits)]))?)

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use crate::asn1::reader::Reader;
 use crate::asn1::{Cursor, Oid, Tag};
 use crate::cms::reader::{end, read_oid};
-use crate::cms::{Error, Signer};
+use crate::cms::{Error, Material, Signer};
 use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm};
 use crate::crypto::digest::{self, Digest};
 use crate::limits::{Budget, Limits};
@@ -33,6 +33,8 @@ pub struct SignedData {
     pub odd_certificates: Vec<Vec<u8>>,
     /// Revocation lists, encoded.
     pub crls: Vec<Vec<u8>>,
+    /// OCSP responses, encoded (RFC 5940 3).
+    pub ocsp_responses: Vec<Vec<u8>>,
     /// The signers.
     pub signers: Vec<Signer>,
     /// What is not as the standard has it and yet is clear.
@@ -96,6 +98,7 @@ impl<R: Read> SignedReader<R> {
             certificates: Vec::new(),
             odd_certificates: Vec::new(),
             crls: Vec::new(),
+            ocsp_responses: Vec::new(),
             signers: Vec::new(),
             oddities,
             looks_like_attributes,
@@ -147,15 +150,12 @@ impl<R: Read> SignedReader<R> {
 
     fn read_certificates(&mut self, data: &mut SignedData) -> Result<(), Error> {
         let mut budget = Budget::new("certificates", self.limits.certificates);
+        let mut material = Material::default();
         if self.reader.peek()? == Some(Tag::context_constructed(0)) {
             self.reader.enter(Tag::context_constructed(0))?;
             while self.reader.peek()?.is_some() {
                 budget.spend(1u64)?;
-                let raw = self.reader.raw()?;
-                match Certificate::from_der(&raw) {
-                    Ok(certificate) => data.certificates.push(certificate),
-                    Err(_) => data.odd_certificates.push(raw),
-                }
+                material.add_certificate(self.reader.raw()?);
             }
             self.reader.leave()?;
         }
@@ -163,10 +163,14 @@ impl<R: Read> SignedReader<R> {
             self.reader.enter(Tag::context_constructed(1))?;
             while self.reader.peek()?.is_some() {
                 budget.spend(1u64)?;
-                data.crls.push(self.reader.raw()?);
+                material.add_revocation(self.reader.raw()?);
             }
             self.reader.leave()?;
         }
+        data.certificates = material.certificates;
+        data.odd_certificates = material.odd_certificates;
+        data.crls = material.crls;
+        data.ocsp_responses = material.ocsp_responses;
         Ok(())
     }
 

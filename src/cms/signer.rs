@@ -27,6 +27,16 @@ pub enum SignerId {
 }
 
 impl SignerId {
+    /// `SignerIdentifier ::= CHOICE { issuerAndSerialNumber, subjectKeyIdentifier [0] }`
+    pub(in crate::cms) fn from_cursor(fields: &mut Cursor<'_>) -> Result<Self, Error> {
+        if fields.peek() != Some(Tag::SEQUENCE) {
+            return Ok(Self::KeyId(fields.expect(Tag::context(0))?.bytes()?.into_owned()));
+        }
+        let mut id = fields.sequence()?;
+        let issuer = Name::from_der(id.expect(Tag::SEQUENCE)?.raw)?;
+        Ok(Self::IssuerSerial { issuer, serial: id.integer()?.to_vec() })
+    }
+
     /// Whether it names this certificate.
     pub fn names(&self, certificate: &Certificate) -> bool {
         match self {
@@ -77,14 +87,7 @@ impl Signer {
         let mut outer = Cursor::with_limits(bytes, limits);
         let mut fields = outer.sequence()?;
         fields.integer()?;
-        let id = match fields.peek() {
-            Some(Tag::SEQUENCE) => {
-                let mut id = fields.sequence()?;
-                let issuer = Name::from_der(id.expect(Tag::SEQUENCE)?.raw)?;
-                SignerId::IssuerSerial { issuer, serial: id.integer()?.to_vec() }
-            }
-            _ => SignerId::KeyId(fields.expect(Tag::context(0))?.bytes()?.into_owned()),
-        };
+        let id = SignerId::from_cursor(&mut fields)?;
         let digest = AlgorithmIdentifier::from_cursor(&mut fields)?;
         let attributes =
             |element: Option<crate::asn1::Element<'_>>| element.map(|e| Attributes::from_element(&e, limits)).transpose();

@@ -8,6 +8,7 @@ mod nss;
 mod openssl;
 mod own;
 mod pyca;
+mod recipients;
 mod rules;
 mod vectors;
 

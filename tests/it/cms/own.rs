@@ -185,9 +185,9 @@ fn bundles_of_certificates_are_read_back() {
 #[test]
 fn other_kinds_of_content_are_named() {
     use sealpost::asn1::{encode, oid};
-    let compressed = encode::sequence(&[encode::oid(&oid::ID_COMPRESSED_DATA), encode::explicit(0, &encode::null())]);
+    let compressed = encode::sequence(&[encode::oid(&oid::ID_DIGESTED_DATA), encode::explicit(0, &encode::null())]);
     let content = cms::open(&compressed[..], &Limits::default()).unwrap();
-    assert!(matches!(content, Content::Other(oid::ID_COMPRESSED_DATA)));
+    assert!(matches!(content, Content::Other(oid::ID_DIGESTED_DATA)));
 }
 
 #[test]
