@@ -30,7 +30,11 @@ pub(crate) fn to_json(verb: &str, verdict: &Verdict) -> Value {
         "result": if outcome == Outcome::Good { "ok" } else { "bad" },
         "exit": exit(outcome).code(),
         "layers": verdict.layers.iter().map(layer_json).collect::<Vec<_>>(),
-        "headers": { "protected": verdict.headers.protected, "hidden": verdict.headers.hidden },
+        "headers": {
+            "protected": verdict.headers.protected,
+            "hidden": verdict.headers.hidden,
+            "fields": verdict.headers.fields.iter().map(|f| json!({ "name": f.name, "state": f.state.name() })).collect::<Vec<_>>(),
+        },
         "uncovered": verdict.uncovered.iter().map(|u| json!({ "part": u.part, "content_type": u.content_type })).collect::<Vec<_>>(),
         "findings": findings_json(&verdict.findings),
     })

@@ -188,6 +188,16 @@ impl Entity {
         source.get(self.body.clone()).unwrap_or_default()
     }
 
+    /// Where the entity stands: header section and body.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// Where the body stands.
+    pub fn body_range(&self) -> Range<usize> {
+        self.body.clone()
+    }
+
     /// The body without its transfer encoding.
     pub fn decoded_body(&self, source: &[u8]) -> Vec<u8> {
         transfer::decode(self.transfer, self.body(source))

@@ -5,6 +5,7 @@
 //! nothing here repairs what may have been signed.
 
 pub mod address;
+pub mod ascii;
 mod boundary;
 pub mod canonical;
 pub mod compose;

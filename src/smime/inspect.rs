@@ -76,7 +76,11 @@ impl Inspection {
                 Some(Kind::Opaque) => self.structure(&entity.decoded_body(source), Form::Opaque, limits),
                 Some(Kind::ClearSigned) => {
                     if let [content, signature, ..] = entity.children() {
-                        let covers = if headers::is_protected(content) { Coverage::BodyAndHeaders } else { Coverage::Body };
+                        let covers = if headers::covered(content, source, None).is_some() {
+                            Coverage::BodyAndHeaders
+                        } else {
+                            Coverage::Body
+                        };
                         self.structure(&signature.decoded_body(source), Form::Clear, limits);
                         if let Some(Layer::Signed(layer)) = self.layers.last_mut() {
                             layer.covers = covers;

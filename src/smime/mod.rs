@@ -41,8 +41,8 @@ pub use seal::Seal;
 pub use sender::{recipient_addresses, sender_address};
 pub use sign::Sign;
 pub use verdict::{
-    Coverage, EncryptedKind, EncryptedLayer, Form, Layer, ProtectedHeaders, RecipientVerdict, SignatureStatus, SignedLayer,
-    SignerVerdict, UncoveredPart, Verdict, Verified,
+    Coverage, EncryptedKind, EncryptedLayer, FieldProtection, Form, Layer, ProtectedField, ProtectedHeaders, RecipientVerdict,
+    SignatureStatus, SignedLayer, SignerVerdict, UncoveredPart, Verdict, Verified,
 };
 
 /// Signs a message: clear-signed, SHA-256, header fields protected.

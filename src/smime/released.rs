@@ -3,38 +3,43 @@
 use crate::limits::Limits;
 use crate::mime::{self, Entity};
 use crate::smime::headers;
+use crate::smime::verdict::Layer;
 
 /// Content that a verdict released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Released {
     content: Vec<u8>,
-    /// The header fields that the message shall have, without those about its structure; `None` where no message was around.
-    header: Option<Vec<u8>>,
+    /// The message that a person sees; `None` where no message was around.
+    message: Option<Vec<u8>>,
 }
 
 impl Released {
     /// Bytes with no message around.
     pub(in crate::smime) fn bytes(content: Vec<u8>) -> Self {
-        Self { content, header: None }
+        Self { content, message: None }
     }
 
     /// Content that came in a message: its header fields are those outside, replaced by the protected ones where there are such.
-    pub(in crate::smime) fn message_of(outer: &Entity, source: &[u8], content: Vec<u8>, limits: &Limits) -> Self {
-        let payload = mime::parse(&content, limits).ok().filter(headers::is_protected);
-        let mut header = Vec::new();
-        let is_structure = |name: &str| name.starts_with("content-") || name == "mime-version" || name == "hp-outer";
-        if let Some(payload) = &payload {
-            payload.fields().iter().filter(|f| !is_structure(&f.name)).for_each(|f| header.extend_from_slice(f.raw(&content)));
+    pub(in crate::smime) fn message_of(
+        outer: &Entity,
+        source: &[u8],
+        content: Vec<u8>,
+        limits: &Limits,
+        layers: &[Layer],
+    ) -> Self {
+        let Ok(payload) = mime::parse(&content, limits) else { return Self { content, message: None } };
+        let outer = Some((outer, source));
+        let inner = headers::message_entity(&payload, &content, outer);
+        let mut message = headers::released_header(outer, &payload, &content, layers);
+        let body = inner.body_range();
+        let mut at = body.start;
+        for edit in headers::legacy_display(inner, &content, layers) {
+            message.extend_from_slice(content.get(at..edit.range.start).unwrap_or_default());
+            message.extend_from_slice(&edit.with);
+            at = edit.range.end;
         }
-        // what was added on the way, and what nobody protected
-        let added = ["received", "return-path", "delivered-to", "authentication-results", "dkim-signature"];
-        for field in outer.fields().iter().filter(|f| !is_structure(&f.name)) {
-            let is_trace = added.contains(&field.name.as_str());
-            if payload.is_none() || is_trace {
-                header.extend_from_slice(field.raw(source));
-            }
-        }
-        Self { content, header: Some(header) }
+        message.extend_from_slice(content.get(at..body.end).unwrap_or_default());
+        Self { content, message: Some(message) }
     }
 
     /// The innermost content's bytes exactly.
@@ -44,21 +49,6 @@ impl Released {
 
     /// A message: the header fields over the innermost body. Where no message was around, the bytes.
     pub fn message(&self) -> Vec<u8> {
-        let Some(header) = &self.header else { return self.content.clone() };
-        let Ok(payload) = mime::parse(&self.content, &Limits::default()) else { return self.content.clone() };
-        let mut out = Vec::with_capacity(self.content.len().saturating_add(header.len()).saturating_add(64));
-        out.extend_from_slice(header);
-        if !out.is_empty() && !out.ends_with(b"\n") {
-            out.extend_from_slice(b"\r\n");
-        }
-        out.extend_from_slice(b"MIME-Version: 1.0\r\n");
-        for field in payload.fields().iter().filter(|f| f.name.starts_with("content-")) {
-            let raw = field.raw(&self.content);
-            out.extend_from_slice(raw.trim_ascii_end());
-            out.extend_from_slice(b"\r\n");
-        }
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(payload.body(&self.content));
-        out
+        self.message.as_ref().unwrap_or(&self.content).clone()
     }
 }

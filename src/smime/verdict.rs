@@ -187,6 +187,42 @@ pub struct ProtectedHeaders {
     pub protected: Vec<String>,
     /// Names of the fields that the outside does not show, or shows otherwise.
     pub hidden: Vec<String>,
+    /// Each field, in the order of the message, and what protects it.
+    pub fields: Vec<ProtectedField>,
+}
+
+/// A header field that travels inside the protected part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProtectedField {
+    /// Its name.
+    pub name: String,
+    /// What protects it.
+    pub state: FieldProtection,
+}
+
+/// What protects a header field (RFC 9788 4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldProtection {
+    /// Nothing: the signature over it is missing or does not count.
+    Unprotected,
+    /// A signature; the field could be read on the way.
+    SignedOnly,
+    /// Encryption; nobody vouches for the field.
+    EncryptedOnly,
+    /// A signature and encryption.
+    SignedAndEncrypted,
+}
+
+impl FieldProtection {
+    /// The words of the JSON output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unprotected => "unprotected",
+            Self::SignedOnly => "signed-only",
+            Self::EncryptedOnly => "encrypted-only",
+            Self::SignedAndEncrypted => "signed-and-encrypted",
+        }
+    }
 }
 
 /// A part of the message that no layer covers.

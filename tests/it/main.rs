@@ -7,6 +7,7 @@ mod cms;
 mod crates;
 mod crypto;
 mod fuzz;
+mod headers;
 mod keys;
 mod mime;
 mod pki;

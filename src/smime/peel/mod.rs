@@ -316,10 +316,16 @@ impl<'o, 'a> Work<'o, 'a> {
         }
         let content = std::mem::take(&mut self.content);
         if let Ok(payload) = mime::parse(&content, &self.open.limits) {
-            self.verdict.headers = headers::protected(&payload, &content);
+            let outer = self.outer.as_ref().map(|(outer, source)| (outer, source.as_slice()));
+            self.verdict.headers = headers::protected(&payload, &content, outer, &self.verdict.layers);
+            if let Some((shown, protected)) = headers::other_from(outer, &payload, &content, &self.verdict.layers) {
+                let text =
+                    format!("the From outside says {shown}, the one inside {protected}, and no signer vouches for the latter");
+                self.add(Finding::warning(Code::FromMismatch, text));
+            }
         }
         let released = match self.outer.take() {
-            Some((outer, source)) => Released::message_of(&outer, &source, content, &self.open.limits),
+            Some((outer, source)) => Released::message_of(&outer, &source, content, &self.open.limits, &self.verdict.layers),
             None => Released::bytes(content),
         };
         let is_signed_inside = self.is_signed_inside;

@@ -25,7 +25,8 @@ impl Work<'_, '_> {
         let signers: Vec<SignerVerdict> = data.signers.iter().map(|signer| self.judge_signer(signer, &data)).collect();
         let mut covers = Coverage::Body;
         if let Ok(payload) = mime::parse(&content, &self.open.limits) {
-            if headers::is_protected(&payload) {
+            let outer = self.outer.as_ref().map(|(outer, source)| (outer, source.as_slice()));
+            if headers::covered(&payload, &content, outer).is_some() {
                 covers = Coverage::BodyAndHeaders;
             }
             self.check_author(&payload, &content, &signers);
@@ -145,8 +146,9 @@ impl Work<'_, '_> {
     fn check_author(&mut self, payload: &Entity, content: &[u8], signers: &[SignerVerdict]) {
         let certified: Vec<String> = signers.iter().flat_map(|signer| signer.addresses.clone()).collect();
         let mut claims = vec![("", self.author.clone())];
-        if headers::is_protected(payload) {
-            claims.push(("protected ", Author::of(payload, content)));
+        let outer = self.outer.as_ref().map(|(outer, source)| (outer, source.as_slice()));
+        if let Some(protected) = headers::covered(payload, content, outer) {
+            claims.push(("protected ", Author::of(protected, content)));
         }
         for (which, author) in claims {
             if author.is_covered_by(&certified) != Some(false) {
