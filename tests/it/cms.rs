@@ -1,9 +1,12 @@
 //! Tests of `cms`: by itself, against peers, against what others made, against hostile input.
 
+mod batch;
+mod bouncycastle;
 mod cast;
 mod compressed;
 mod gpgsm;
 mod hostile;
+mod matrix;
 mod nss;
 mod openssl;
 mod own;

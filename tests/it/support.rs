@@ -27,6 +27,15 @@ pub(crate) fn peer(program: &str) -> bool {
     found
 }
 
+/// The program that an environment variable names (`.ci/run` sets it); skips aloud where it names none.
+pub(crate) fn named_peer(variable: &str) -> Option<String> {
+    let named = std::env::var(variable).ok().filter(|program| Path::new(program).exists());
+    if named.is_none() {
+        skip(&format!("{variable} names no peer"));
+    }
+    named
+}
+
 /// Says that something is missing; fails where peers are required.
 pub(crate) fn skip(what: &str) {
     assert!(std::env::var_os("SEALPOST_REQUIRE_PEERS").is_none_or(|v| v != "1"), "required: {what}");
