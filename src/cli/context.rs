@@ -11,8 +11,8 @@ use sealpost::limits::Limits;
 use sealpost::time::Timestamp;
 
 use crate::cli::failure::Failure;
-use crate::cli::output;
 use crate::cli::passphrase::PassphraseArgs;
+use crate::cli::{output, report};
 
 /// The options of every verb.
 #[derive(Debug, Clone, Args)]
@@ -88,9 +88,8 @@ impl Context {
 
     /// Prints the JSON result.
     pub(crate) fn print_json(&self, value: &serde_json::Value) -> Result<(), Failure> {
-        let mut text = serde_json::to_vec(value).map_err(Failure::io)?;
-        text.push(b'\n');
-        output::stdout(&text)
+        let text = serde_json::to_string(value).map_err(Failure::io)?;
+        output::stdout(format!("{}\n", report::safe_json(&text)).as_bytes())
     }
 }
 

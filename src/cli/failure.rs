@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::cli::report;
+
 /// The exit codes of the program. Fixed: scripts depend on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -76,9 +78,10 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.message)?;
+        // names of files and words of messages are the choice of others
+        write!(f, "error: {}", report::safe_lines(&self.message))?;
         match &self.hint {
-            Some(hint) => write!(f, "\nhint: {hint}"),
+            Some(hint) => write!(f, "\nhint: {}", report::safe_lines(hint)),
             None => Ok(()),
         }
     }

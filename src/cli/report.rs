@@ -162,3 +162,17 @@ pub(crate) fn safe(text: &str) -> String {
 pub(crate) fn safe_lines(text: &str) -> String {
     sealpost::mime::view::terminal_safe_lines(text)
 }
+
+/// The same for JSON, which stays the same value: such characters stand as the escapes of JSON.
+pub(crate) fn safe_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut units = [0; 2];
+    for c in text.chars() {
+        if c.is_ascii() && !c.is_ascii_control() || safe(c.encode_utf8(&mut [0; 4])).starts_with(c) {
+            out.push(c);
+        } else {
+            c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    out
+}

@@ -25,7 +25,10 @@ impl Mailbox {
 pub struct AddressList {
     /// The mailboxes, those of groups included.
     pub mailboxes: Vec<Mailbox>,
-    /// Whether something in the value is no address; then nothing should rest on the list alone.
+    /// What some programs show as a name beside the display names: the names of groups and the comments, decoded.
+    pub remarks: Vec<String>,
+    /// Whether something in the value is no address, or is one that programs read differently; then nothing should rest on the list
+    /// alone.
     pub has_junk: bool,
 }
 
@@ -45,7 +48,7 @@ pub fn parse(value: &str) -> AddressList {
     let mut depth_group = false;
     // angle brackets that are open; counted on the way, since a value may be a megabyte of colons
     let mut angles = 0_i64;
-    for token in tokenize(value, &mut list.has_junk) {
+    for token in tokenize(value, &mut list) {
         match token {
             Token::Special(',') => {
                 finish(&mut tokens, &mut list);
@@ -61,6 +64,7 @@ pub fn parse(value: &str) -> AddressList {
                 // the name of a group begins; a second one inside is nothing
                 list.has_junk |= depth_group || tokens.iter().any(|t| matches!(t, Token::Special(_)));
                 depth_group = true;
+                list.remarks.extend(display_name(&tokens).flatten());
                 tokens.clear();
                 angles = 0;
             }
@@ -75,6 +79,8 @@ pub fn parse(value: &str) -> AddressList {
         }
     }
     finish(&mut tokens, &mut list);
+    // a group that never ends is something else, as `mailto:`
+    list.has_junk |= depth_group;
     list
 }
 
@@ -90,13 +96,17 @@ enum Token {
     Special(char),
 }
 
-fn tokenize(value: &str, has_junk: &mut bool) -> Vec<Token> {
+fn tokenize(value: &str, list: &mut AddressList) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut chars = value.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
             ' ' | '\t' | '\r' | '\n' => {}
-            '(' => *has_junk |= !skip_comment(&mut chars),
+            '(' => {
+                let (text, is_closed) = comment(&mut chars);
+                list.has_junk |= !is_closed;
+                list.remarks.push(text::decode_words(&text));
+            }
             '"' => {
                 let mut text = String::new();
                 let mut closed = false;
@@ -110,21 +120,24 @@ fn tokenize(value: &str, has_junk: &mut bool) -> Vec<Token> {
                         c => text.push(c),
                     }
                 }
-                *has_junk |= !closed;
+                list.has_junk |= !closed || text.contains(text::is_unseen);
                 tokens.push(Token::Quoted(text));
             }
             '[' => {
-                let text: String = chars.by_ref().take_while(|c| *c != ']').collect();
-                tokens.push(Token::Literal(format!("[{text}]")));
+                let mut closed = false;
+                let text: String = chars.by_ref().take_while(|c| !std::mem::replace(&mut closed, *c == ']')).collect();
+                list.has_junk |= !closed || text.contains(text::is_unseen);
+                tokens.push(Token::Literal(format!("[{text}")));
             }
             '<' | '>' | '@' | ',' | ';' | ':' => tokens.push(Token::Special(c)),
-            c if c.is_control() || matches!(c, ')' | ']' | '\\') => *has_junk = true,
+            c if c.is_control() || matches!(c, ')' | ']' | '\\') => list.has_junk = true,
             c => {
                 let mut text = String::from(c);
                 while let Some(next) = chars.next_if(|c| !c.is_whitespace() && !c.is_control() && !"()<>@,;:\\\"[]".contains(*c))
                 {
                     text.push(next);
                 }
+                list.has_junk |= text.contains(text::is_unseen);
                 tokens.push(Token::Atom(text));
             }
         }
@@ -132,22 +145,24 @@ fn tokenize(value: &str, has_junk: &mut bool) -> Vec<Token> {
     tokens
 }
 
-fn skip_comment(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> bool {
+/// The text of a comment, and whether it ends.
+fn comment(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> (String, bool) {
     let mut depth = 1_u32;
+    let mut text = String::new();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => drop(chars.next()),
+            '\\' => text.extend(chars.next()),
             '(' => depth = depth.saturating_add(1),
             ')' => {
                 depth = depth.saturating_sub(1);
                 if depth == 0 {
-                    return true;
+                    return (text, true);
                 }
             }
-            _ => {}
+            c => text.push(c),
         }
     }
-    false
+    (text, false)
 }
 
 fn finish(tokens: &mut Vec<Token>, list: &mut AddressList) {
@@ -155,7 +170,10 @@ fn finish(tokens: &mut Vec<Token>, list: &mut AddressList) {
         return;
     }
     match mailbox(tokens) {
-        Some(mailbox) => list.mailboxes.push(mailbox),
+        Some(mailbox) => {
+            list.has_junk |= is_read_differently(tokens, &mailbox);
+            list.mailboxes.push(mailbox);
+        }
         None => list.has_junk = true,
     }
     tokens.clear();
@@ -181,6 +199,20 @@ fn mailbox(tokens: &[Token]) -> Option<Mailbox> {
     };
     let (local, domain) = spec(inner)?;
     Some(Mailbox { display: display_name(display)?, local, domain })
+}
+
+/// Whether other programs may take another address for this mailbox: one that stands in front unquoted, or an obsolete route.
+fn is_read_differently(tokens: &[Token], mailbox: &Mailbox) -> bool {
+    let open = tokens.iter().position(|token| *token == Token::Special('<')).unwrap_or(tokens.len());
+    let (display, inner) = tokens.split_at(open);
+    let is_route = inner.get(1) == Some(&Token::Special('@'));
+    let other = display.windows(3).any(|window| match window {
+        [Token::Atom(local) | Token::Quoted(local), Token::Special('@'), Token::Atom(domain)] => {
+            domain.contains('.') && !format!("{local}@{domain}").eq_ignore_ascii_case(&mailbox.address())
+        }
+        _ => false,
+    });
+    is_route || (!inner.is_empty() && other)
 }
 
 /// `local@domain` and nothing else.
@@ -257,6 +289,31 @@ mod tests {
             assert_eq!(addresses(value).0, expected, "{value:?}");
         }
         assert!(addresses("ceo@a.example\0").1);
+    }
+
+    #[test]
+    fn what_programs_read_differently_is_junk() {
+        for value in [
+            "ceo@a.example <m@evil.example>",
+            "<@relay.example:m@evil.example>",
+            "m@evil.example\u{200b}",
+            "\"a\u{0}b\" <m@evil.example>",
+            "m@[192.0.2.1",
+        ] {
+            assert!(addresses(value).1, "{value:?}");
+        }
+        for value in
+            ["m@a.example <m@A.example>", "\"ceo@a.example\" <m@evil.example>", "Team @ Home <m@a.example>", "m@[192.0.2.1]"]
+        {
+            assert!(!addresses(value).1, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn comments_and_names_of_groups_are_kept_apart() {
+        let list = parse("\"ceo@a.example\": m@b.example (\\(=?utf-8?Q?J=C3=A4ne?= x);");
+        assert_eq!(list.remarks, ["(J\u{e4}ne x", "ceo@a.example"]);
+        assert!(!list.has_junk);
     }
 
     #[test]

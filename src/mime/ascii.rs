@@ -246,7 +246,7 @@ fn unquoted(token: &str) -> String {
 
 /// A value with parameters: those that are not ASCII are written as RFC 2231 does.
 fn parameters(value: &str) -> String {
-    let (first, parameters) = crate::mime::content_type::split_parameters(value);
+    let (first, parameters, _) = crate::mime::content_type::split_parameters(value);
     let mut out: String = first.chars().filter(char::is_ascii).collect();
     for (name, text) in parameters {
         if text.is_ascii() {

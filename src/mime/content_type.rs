@@ -1,6 +1,6 @@
 //! Content-Type and Content-Disposition values (RFC 2045 5.1, RFC 2231).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::mime::text;
 
@@ -13,6 +13,8 @@ pub struct ContentType {
     pub subtype: String,
     /// The parameters; names in lower case.
     pub parameters: Vec<(String, String)>,
+    /// Whether a parameter stands in two ways, of which programs take one or the other.
+    pub is_ambiguous: bool,
 }
 
 impl ContentType {
@@ -27,12 +29,12 @@ impl ContentType {
     }
 
     fn bare(kind: &str, subtype: &str) -> Self {
-        Self { kind: kind.to_owned(), subtype: subtype.to_owned(), parameters: Vec::new() }
+        Self { kind: kind.to_owned(), subtype: subtype.to_owned(), parameters: Vec::new(), is_ambiguous: false }
     }
 
     /// Reads a value; `None` where it names no type.
     pub fn parse(value: &str) -> Option<Self> {
-        let (essence, parameters) = split_parameters(value);
+        let (essence, parameters, is_ambiguous) = split_parameters(value);
         let (kind, subtype) = essence.split_once('/')?;
         let token = |text: &str| text.trim().to_ascii_lowercase();
         let (kind, subtype) = (token(kind), token(subtype));
@@ -41,7 +43,7 @@ impl ContentType {
         if !is_token(&kind) || !is_token(&subtype) {
             return None;
         }
-        Some(Self { kind, subtype, parameters })
+        Some(Self { kind, subtype, parameters, is_ambiguous })
     }
 
     /// Whether it is this type and subtype.
@@ -65,12 +67,14 @@ impl ContentType {
     }
 }
 
-/// Splits a value into its first word and its parameters; RFC 2231 pieces are joined and decoded.
-pub(in crate::mime) fn split_parameters(value: &str) -> (String, Vec<(String, String)>) {
+/// Splits a value into its first word and its parameters; RFC 2231 pieces are joined and decoded. Says whether programs may take other
+/// values: a parameter that stands twice, in two forms that differ, or with a piece missing.
+pub(in crate::mime) fn split_parameters(value: &str) -> (String, Vec<(String, String)>, bool) {
     let mut pieces = split_outside_quotes(value).into_iter();
     let first = pieces.next().unwrap_or_default().trim().to_owned();
     let mut plain: Vec<(String, String)> = Vec::new();
     let mut seen = HashSet::new();
+    let mut is_ambiguous = false;
     // name, piece number, whether percent-encoded, value
     let mut extended: Vec<(String, u32, bool, String)> = Vec::new();
     for piece in pieces {
@@ -79,7 +83,7 @@ pub(in crate::mime) fn split_parameters(value: &str) -> (String, Vec<(String, St
         let value = unquote(value.trim());
         match name.split_once('*') {
             None if seen.insert(name.clone()) => plain.push((name, value)),
-            None => {}
+            None => is_ambiguous = true,
             Some((base, "")) => extended.push((base.to_owned(), 0, true, value)),
             Some((base, rest)) => {
                 let (number, is_encoded) = rest.strip_suffix('*').map_or((rest, false), |number| (number, true));
@@ -91,7 +95,17 @@ pub(in crate::mime) fn split_parameters(value: &str) -> (String, Vec<(String, St
     }
     extended.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     let mut joined: Vec<(String, Vec<u8>, String)> = Vec::new();
+    let mut next = 0_u32;
     for (name, number, is_encoded, value) in extended {
+        if joined.last().is_none_or(|(known, ..)| *known != name) {
+            next = 0;
+        }
+        // a piece that is missing ends the value; one that stands twice counts once
+        if number != next {
+            is_ambiguous = true;
+            continue;
+        }
+        next = next.saturating_add(1);
         let mut charset = String::new();
         let mut rest = value.as_str();
         if is_encoded && number == 0 {
@@ -106,10 +120,17 @@ pub(in crate::mime) fn split_parameters(value: &str) -> (String, Vec<(String, St
             _ => joined.push((name, bytes, charset)),
         }
     }
-    let names: HashSet<&str> = joined.iter().map(|(name, ..)| name.as_str()).collect();
-    plain.retain(|(name, _)| !names.contains(name.as_str()));
-    plain.extend(joined.iter().map(|(name, bytes, charset)| (name.clone(), text::decode_charset(bytes, charset))));
-    (first, plain)
+    let joined: Vec<(String, String)> =
+        joined.into_iter().map(|(name, bytes, charset)| (name, text::decode_charset(&bytes, &charset))).collect();
+    let better: HashMap<&str, &str> = joined.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    // a name may stand in ASCII beside its full form (RFC 6266 4.3); nothing else has reason to
+    let differs = |(name, value): &(String, String)| {
+        !matches!(name.as_str(), "name" | "filename") && better.get(name.as_str()).is_some_and(|other| other != value)
+    };
+    is_ambiguous |= plain.iter().any(differs);
+    plain.retain(|(name, _)| !better.contains_key(name.as_str()));
+    plain.extend(joined);
+    (first, plain, is_ambiguous)
 }
 
 /// Splits at semicolons outside of quoted strings and comments; comments are dropped.
@@ -193,6 +214,18 @@ mod tests {
         assert_eq!(t.parameter("name"), Some("你"));
         assert_eq!(t.parameter("x"), Some("1"));
         assert_eq!(ContentType::parse("text"), None);
+    }
+
+    #[test]
+    fn a_parameter_that_programs_read_differently_is_said() {
+        let of = |value: &str| ContentType::parse(&format!("a/b; {value}")).expect("a type");
+        for value in ["x=1; x=2", "x=1; X=1", "x=1; x*=utf-8''2", "x*0=a; x*0=b", "x*0=a; x*2=c", "x*1=b"] {
+            assert!(of(value).is_ambiguous, "{value}");
+        }
+        for value in ["x=1", "x=1; y=2", "x*0=a; x*1=b", "name=\"?.pdf\"; name*=utf-8''%e4%bd%a0.pdf", "x=1; x*=utf-8''1"] {
+            assert!(!of(value).is_ambiguous, "{value}");
+        }
+        assert_eq!(of("x*0=a; x*2=c").parameter("x"), Some("a"));
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub enum Defect {
     Unclosed,
     /// A header line that is no field.
     Junk,
+    /// A parameter of Content-Type in two ways.
+    AmbiguousParameter,
 }
 
 impl Defect {
@@ -42,6 +44,7 @@ impl Defect {
             Self::NoParts => "is a multipart whose boundary never comes",
             Self::Unclosed => "is a multipart that is never closed",
             Self::Junk => "has header lines that are no fields",
+            Self::AmbiguousParameter => "has a Content-Type that programs read in different ways",
         }
     }
 }
@@ -109,6 +112,9 @@ impl Reader<'_> {
             }
             None => default.clone(),
         };
+        if content_type.is_ambiguous {
+            defects.push(Defect::AmbiguousParameter);
+        }
         let transfers = of("content-transfer-encoding");
         if transfers.len() > 1 {
             defects.push(Defect::SeveralTransferEncodings);

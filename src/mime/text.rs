@@ -8,6 +8,14 @@ pub(in crate::mime) fn decode_charset(bytes: &[u8], charset: &str) -> String {
     encoding.decode_without_bom_handling(bytes).0.into_owned()
 }
 
+/// Whether a character is not seen, or changes how those around it are seen: controls, marks of direction, blanks of no width, tags.
+pub(in crate::mime) fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// Decodes the encoded words of an unstructured value; blanks between two of them vanish (RFC 2047 6.2).
 pub(in crate::mime) fn decode_words(value: &str) -> String {
     let mut out = String::new();

@@ -2,6 +2,8 @@
 
 use mail_parser::{MessageParser, MimeHeaders};
 
+use crate::mime::text;
+
 /// What a person sees of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct View {
@@ -50,9 +52,29 @@ pub fn view(message: &[u8]) -> View {
     }
 }
 
-/// One line for a terminal: control characters and those that change the direction of text stand as escapes.
+/// One line for a terminal: characters that control it, that are not seen, or that change the direction of text stand as escapes.
+///
+/// Joiners between letters that are not ASCII stay: Persian, the languages of India and emoji are written with them.
+///
+/// ```
+/// use sealpost::mime::view::terminal_safe;
+/// assert_eq!(terminal_safe("a\u{1b}[2J\u{202e}b"), r"a\u{1b}[2J\u{202e}b");
+/// ```
 pub fn terminal_safe(text: &str) -> String {
-    text.chars().flat_map(|c| if is_dangerous(c) { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] }).collect()
+    let mut out = String::with_capacity(text.len());
+    let mut before = ' ';
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let joins = |c: &char| !c.is_ascii() && !text::is_unseen(*c);
+        let is_joiner = matches!(c, '\u{200c}' | '\u{200d}') && joins(&before) && chars.peek().is_some_and(joins);
+        if c == '\t' || is_joiner || !text::is_unseen(c) {
+            out.push(c);
+        } else {
+            out.extend(c.escape_unicode());
+        }
+        before = c;
+    }
+    out
 }
 
 /// The same for several lines.
@@ -60,7 +82,24 @@ pub fn terminal_safe_lines(text: &str) -> String {
     text.lines().map(|line| terminal_safe(line.trim_end_matches('\r'))).collect::<Vec<_>>().join("\n")
 }
 
-fn is_dangerous(c: char) -> bool {
-    (c.is_control() && c != '\t')
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_seen_is_shown() {
+        for c in
+            ['\0', '\u{7}', '\u{1b}', '\u{7f}', '\u{9b}', '\r', '\n', '\u{ad}', '\u{200b}', '\u{200d}', '\u{200f}', '\u{2028}']
+                .into_iter()
+                .chain('\u{202a}'..='\u{202e}')
+                .chain('\u{2066}'..='\u{2069}')
+                .chain(['\u{feff}', '\u{e0041}'])
+        {
+            let shown = terminal_safe(&format!("a{c}b"));
+            assert_eq!(shown, format!("a{}b", c.escape_unicode()));
+        }
+        for text in ["J\u{e4}ne\t\u{4f60}\u{597d}", "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}", "\u{1f469}\u{200d}\u{1f4bb}"] {
+            assert_eq!(terminal_safe(text), text);
+        }
+    }
 }

@@ -50,6 +50,10 @@ pub enum Code {
     RevocationUnknown,
     /// No signer speaks for the From (or Sender) address, or the message names no author, or several.
     FromMismatch,
+    /// The name of the sender shows another address, or his address imitates another.
+    MisleadingName,
+    /// Answers would go to somebody else than the sender.
+    ReplyElsewhere,
     /// An algorithm that is too weak to rely on.
     WeakAlgorithm,
     /// A structure that cannot be read.
@@ -93,6 +97,8 @@ impl Code {
             Self::Revoked => "revoked",
             Self::RevocationUnknown => "revocation-unknown",
             Self::FromMismatch => "from-mismatch",
+            Self::MisleadingName => "misleading-name",
+            Self::ReplyElsewhere => "reply-elsewhere",
             Self::WeakAlgorithm => "weak-algorithm",
             Self::Malformed => "malformed",
             Self::Limit => "limit",
@@ -115,7 +121,7 @@ impl Code {
             Self::SignatureInvalid | Self::ContentChanged | Self::DecryptionFailed => Outcome::Bad,
             Self::Untrusted | Self::Unsuitable | Self::SignerCertificateMissing | Self::RevocationUnknown => Outcome::Untrusted,
             Self::Expired | Self::NotYetValid | Self::Revoked => Outcome::Expired,
-            Self::FromMismatch => Outcome::FromMismatch,
+            Self::FromMismatch | Self::MisleadingName | Self::ReplyElsewhere => Outcome::FromMismatch,
             Self::NoKey => Outcome::NoKey,
             Self::NotSigned | Self::NotEncrypted => Outcome::NothingToDo,
             Self::WeakAlgorithm
@@ -218,6 +224,8 @@ const ALL: &[Code] = &[
     Code::Revoked,
     Code::RevocationUnknown,
     Code::FromMismatch,
+    Code::MisleadingName,
+    Code::ReplyElsewhere,
     Code::WeakAlgorithm,
     Code::Malformed,
     Code::Limit,

@@ -1,6 +1,7 @@
 //! The integration tests, one binary.
 
 mod asn1;
+mod attacks;
 mod ca;
 mod cli;
 mod cms;

@@ -7,7 +7,7 @@ use crate::pki::{self, Certificate, ChainStatus, Crl, Judgement, Purpose, Reason
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
 use crate::smime::peel::{State, Work};
-use crate::smime::sender::Author;
+use crate::smime::sender::{self, Author};
 use crate::smime::verdict::{Coverage, Form, Layer, SignatureStatus, SignedLayer, SignerVerdict};
 
 impl Work<'_, '_> {
@@ -147,9 +147,14 @@ impl Work<'_, '_> {
         let certified: Vec<String> = signers.iter().flat_map(|signer| signer.addresses.clone()).collect();
         let mut claims = vec![("", self.author.clone())];
         let outer = self.outer.as_ref().map(|(outer, source)| (outer, source.as_slice()));
-        if let Some(protected) = headers::covered(payload, content, outer) {
-            claims.push(("protected ", Author::of(protected, content)));
+        let protected = headers::covered(payload, content, outer);
+        // of what people see: the protected fields where there are such
+        let shown = protected.map(|protected| (protected, content)).or(outer);
+        let warnings = shown.map(|(entity, source)| sender::warnings(entity, source)).unwrap_or_default();
+        if let Some(protected) = protected {
+            claims.push(("protected ", Author::of_protected(protected, content)));
         }
+        warnings.into_iter().for_each(|finding| self.add(finding));
         for (which, author) in claims {
             if author.is_covered_by(&certified) != Some(false) {
                 continue;

@@ -1,0 +1,265 @@
+//! Container confusion: the structure of the signature says one thing and another is shown.
+
+use sealpost::asn1::{Tag, encode, oid};
+use sealpost::cms;
+use sealpost::crypto::algorithm::DigestAlgorithm;
+use sealpost::crypto::digest;
+use sealpost::smime::{Code, Open};
+
+use super::stage::*;
+
+fn good() -> Forged<'static> {
+    Forged::opaque(ENTITY.as_bytes(), &stage().alice)
+}
+
+fn evil() -> String {
+    ENTITY.replace(SAID, EVIL)
+}
+
+#[test]
+fn what_the_forger_starts_from_is_good() {
+    check_all([
+        ("opaque", good().message(), Expect::Good),
+        ("clear", Forged::detached(ENTITY.as_bytes(), &stage().alice).beside(ENTITY), Expect::Good),
+    ]);
+}
+
+#[test]
+fn content_in_the_signature_part_never_stands_for_the_content_beside_it() {
+    check_all([
+        ("its content is signed, the shown text is another", good().beside(&evil()), Expect::Refused(Code::Malformed)),
+        ("both are the same", good().beside(ENTITY), Expect::Refused(Code::Malformed)),
+        (
+            "the shown text is signed, its content is another",
+            Forged::detached(ENTITY.as_bytes(), &stage().alice).with(|f| f.content = Some(evil().into_bytes())).beside(ENTITY),
+            Expect::Refused(Code::Malformed),
+        ),
+        (
+            "empty content",
+            Forged::detached(ENTITY.as_bytes(), &stage().alice).with(|f| f.content = Some(Vec::new())).beside(ENTITY),
+            Expect::Refused(Code::Malformed),
+        ),
+        (
+            "the content is the signature's, nothing is inside the opaque form",
+            Forged::detached(ENTITY.as_bytes(), &stage().alice).message(),
+            Expect::Refused(Code::Malformed),
+        ),
+    ]);
+    // a file and its signature: what the caller holds is what is judged
+    let open = Open::new(&stage().trust);
+    let opened = open.verify_detached(evil().as_bytes(), &good().der());
+    assert!(opened.released().is_none() && opened.verdict().has_error(Code::ContentChanged));
+}
+
+#[test]
+fn a_message_without_signers_is_not_signed() {
+    let nobody = || good().with(|f| f.signers.clear());
+    let certificates = [stage().alice.certificate().clone()];
+    let bundle = cms::certificates_only(&certificates);
+    check_all([
+        ("opaque", nobody().message(), Expect::Refused(Code::NotSigned)),
+        ("clear", nobody().with(|f| f.content = None).beside(ENTITY), Expect::Refused(Code::NotSigned)),
+        (
+            "neither signers nor certificates",
+            nobody().with(|f| f.certificates.clear()).message(),
+            Expect::Refused(Code::NotSigned),
+        ),
+        ("a bundle of certificates as the message", message(FROM_ALICE, &part(P7M, &bundle)), Expect::Refused(Code::NotSigned)),
+        (
+            "a bundle of certificates as the signature",
+            message(FROM_ALICE, &multipart(SIGNED, "s", &[ENTITY, &part(P7S, &bundle)])),
+            Expect::Refused(Code::NotSigned),
+        ),
+    ]);
+}
+
+#[test]
+fn every_signer_must_be_good() {
+    let (alice, mallory, stranger) = (&stage().alice, &stage().mallory, &stage().stranger);
+    let with = |signer: ForgedSigner<'static>, first: bool| {
+        good().with(|f| {
+            f.certificates.extend([signer.by.certificate(), &signer.by.chain()[0]].map(|c| c.der().to_vec()));
+            f.signers.insert(usize::from(!first), signer);
+        })
+    };
+    let mut cases = Vec::new();
+    for first in [true, false] {
+        let bad = ForgedSigner::new(evil().as_bytes(), mallory);
+        cases.push((
+            format!("a signer of other content, {first}"),
+            with(bad, first).message(),
+            Expect::Refused(Code::ContentChanged),
+        ));
+        let mut bad = ForgedSigner::new(ENTITY.as_bytes(), alice);
+        bad.signature = Some(vec![7; 256]);
+        cases.push((
+            format!("a signature of noise, {first}"),
+            with(bad, first).message(),
+            Expect::Refused(Code::SignatureInvalid),
+        ));
+        let stranger = ForgedSigner::new(ENTITY.as_bytes(), stranger);
+        cases.push((
+            format!("a signer whom nobody trusts, {first}"),
+            with(stranger, first).message(),
+            Expect::Refused(Code::Untrusted),
+        ));
+        // two good signers of whom one is the author: the author signed
+        let other = ForgedSigner::new(ENTITY.as_bytes(), mallory);
+        cases.push((format!("a second good signer, {first}"), with(other, first).message(), Expect::Good));
+    }
+    check_all(cases);
+}
+
+#[test]
+fn a_signature_never_borrows_another_certificate() {
+    let (alice, mallory) = (&stage().alice, &stage().mallory);
+    let key_id =
+        |who: &sealpost::keys::Identity| encode::tlv(Tag::context(0), &who.certificate().subject_key_id().expect("has one"));
+    let ess = |certificate: &[u8]| {
+        let hash = encode::octet_string(&digest::of(SHA256, certificate));
+        attribute(oid::SIGNING_CERTIFICATE_V2, encode::sequence(&[encode::sequence(&[encode::sequence(&[hash])])]))
+    };
+    let by_mallory = || Forged::opaque(evil().as_bytes(), mallory);
+    check_all([
+        (
+            "mallory signs and names alice's certificate",
+            by_mallory()
+                .signer(|s| s.id = issuer_serial(alice.certificate()))
+                .with(|f| f.certificates.push(alice.certificate().der().to_vec()))
+                .message(),
+            Expect::Refused(Code::SignatureInvalid),
+        ),
+        (
+            "the same by key identifier",
+            by_mallory()
+                .signer(|s| (s.version, s.id) = (3, key_id(alice)))
+                .with(|f| f.certificates.push(alice.certificate().der().to_vec()))
+                .message(),
+            Expect::Refused(Code::SignatureInvalid),
+        ),
+        (
+            "the signer meant another certificate of his key",
+            good().signer(|s| s.attributes.as_mut().expect("some").push(ess(mallory.certificate().der()))).message(),
+            Expect::Refused(Code::SignatureInvalid),
+        ),
+        (
+            "the signer's certificate is not there, mallory's is",
+            good().with(|f| f.certificates = vec![mallory.certificate().der().to_vec()]).message(),
+            Expect::Refused(Code::SignerCertificateMissing),
+        ),
+        ("mallory is no author", by_mallory().message(), Expect::Refused(Code::FromMismatch)),
+    ]);
+}
+
+#[test]
+fn signed_attributes_are_there_once_and_are_not_content() {
+    let alice = &stage().alice;
+    let attributes = |list: Vec<Vec<u8>>| good().signer(|s| s.attributes = Some(list)).message();
+    let (kind, hash) = (content_type(oid::ID_DATA), message_digest(ENTITY.as_bytes()));
+    let other = message_digest(evil().as_bytes());
+    // the signature of a message whose attributes an attacker chose, or of one with attributes, turned over
+    let set = encode::set_of(vec![kind.clone(), hash.clone()]);
+    let stripped = Forged::opaque(&set, alice).signer(|s| (s.attributes, s.content) = (None, set.clone()));
+    let two_values = cms::Attribute {
+        oid: oid::MESSAGE_DIGEST,
+        values: vec![
+            encode::octet_string(&digest::of(SHA256, ENTITY.as_bytes())),
+            encode::octet_string(&digest::of(SHA256, evil().as_bytes())),
+        ],
+    };
+    check_all([
+        ("no content type", attributes(vec![hash.clone()]), Expect::Refused(Code::SignatureInvalid)),
+        ("no digest", attributes(vec![kind.clone()]), Expect::Refused(Code::SignatureInvalid)),
+        ("none at all", attributes(Vec::new()), Expect::Refused(Code::SignatureInvalid)),
+        ("two digests", attributes(vec![kind.clone(), hash.clone(), other]), Expect::Refused(Code::SignatureInvalid)),
+        (
+            "the same digest twice",
+            attributes(vec![kind.clone(), hash.clone(), hash.clone()]),
+            Expect::Refused(Code::SignatureInvalid),
+        ),
+        ("a digest of two values", attributes(vec![kind.clone(), two_values.to_der()]), Expect::Refused(Code::SignatureInvalid)),
+        (
+            "another content type",
+            attributes(vec![content_type(oid::ID_SIGNED_DATA), hash.clone()]),
+            Expect::Refused(Code::SignatureInvalid),
+        ),
+        ("attributes stripped and passed off as content", stripped.message(), Expect::Refused(Code::SignatureInvalid)),
+        (
+            "the digest stands unsigned",
+            good().signer(|s| s.unsigned = Some(hash.clone())).message(),
+            Expect::Refused(Code::SignatureInvalid),
+        ),
+        (
+            "content of another type without attributes",
+            good().with(|f| f.content_type = oid::ID_SIGNED_DATA).signer(|s| s.attributes = None).message(),
+            Expect::Refused(Code::SignatureInvalid),
+        ),
+    ]);
+}
+
+#[test]
+fn digests_are_those_that_the_signer_named() {
+    let sha1 = DigestAlgorithm::Sha1;
+    let with_sha1 = || {
+        let hash = encode::octet_string(&digest::of(sha1, ENTITY.as_bytes()));
+        let attributes = vec![content_type(oid::ID_DATA), attribute(oid::MESSAGE_DIGEST, hash)];
+        good().signer(|s| (s.digest, s.attributes) = (sha1, Some(attributes)))
+    };
+    let lie = message(
+        FROM_ALICE,
+        &multipart(
+            &SIGNED.replace("sha-256", "md5"),
+            "s",
+            &[ENTITY, &part(P7S, &Forged::detached(ENTITY.as_bytes(), &stage().alice).der())],
+        ),
+    );
+    check_all([
+        (
+            "declared sha-1, hashed sha-256",
+            good().with(|f| f.declared = vec![sha1]).message(),
+            Expect::Warned(Code::NonConforming),
+        ),
+        ("none declared", good().with(|f| f.declared.clear()).message(), Expect::Warned(Code::NonConforming)),
+        ("the signer hashes with sha-1", with_sha1().message(), Expect::Refused(Code::WeakAlgorithm)),
+        ("says sha-1, is sha-256", good().signer(|s| s.digest = sha1).message(), Expect::Refused(Code::ContentChanged)),
+        ("micalg is only a hint", lie, Expect::Good),
+    ]);
+}
+
+#[test]
+fn odd_structures_are_told_or_refused() {
+    let nested = || Forged::opaque(&good().der(), &stage().mallory);
+    let twice = [good().der(), Forged::opaque(evil().as_bytes(), &stage().mallory).der()].concat();
+    check_all([
+        ("bytes follow", good().with(|f| f.trailing = b"junk".to_vec()).message(), Expect::Warned(Code::NonConforming)),
+        ("a second structure follows", message(FROM_ALICE, &part(P7M, &twice)), Expect::Warned(Code::NonConforming)),
+        // both layers are judged; mallory around alice's message is not the author
+        ("a structure in a structure", nested().message(), Expect::Refused(Code::FromMismatch)),
+        ("alice signs the structure of alice", Forged::opaque(&good().der(), &stage().alice).message(), Expect::Good),
+        ("not a structure", message(FROM_ALICE, &part(P7M, b"\x30\x03\x02\x01\x01")), Expect::Refused(Code::Malformed)),
+        ("nothing", message(FROM_ALICE, &part(P7M, b"")), Expect::Refused(Code::Malformed)),
+        (
+            "plain data as the signature",
+            message(
+                FROM_ALICE,
+                &part(
+                    P7M,
+                    &encode::sequence(&[
+                        encode::oid(&oid::ID_DATA),
+                        encode::explicit(0, &encode::octet_string(evil().as_bytes())),
+                    ]),
+                ),
+            ),
+            Expect::Refused(Code::Unsupported),
+        ),
+    ]);
+}
+
+#[test]
+fn a_structure_cut_at_any_place_is_refused() {
+    let der = good().der();
+    for end in (0..der.len()).step_by(7) {
+        let opened = open(message(FROM_ALICE, &part(P7M, &der[..end])));
+        assert!(opened.released().is_none(), "cut at {end}");
+    }
+}

@@ -1,0 +1,155 @@
+//! Wrapping: what is signed stands beside, around or below what is not.
+
+use sealpost::smime::Code;
+
+use super::stage::*;
+
+fn evil_text() -> String {
+    format!("Content-Type: text/plain\r\n\r\n{EVIL}\r\n")
+}
+
+fn evil_html(more: &str) -> String {
+    format!("Content-Type: text/html\r\n{more}\r\n<p>{EVIL}</p><div style=\"display:none\">\r\n")
+}
+
+fn signed() -> String {
+    clear_signed(ENTITY, &stage().alice)
+}
+
+fn from_alice(entity: &str) -> String {
+    message(FROM_ALICE, entity)
+}
+
+#[test]
+fn text_around_the_signed_part_is_told_and_never_released() {
+    let (text, html) = (evil_text(), evil_html(""));
+    let hidden = evil_html("Content-Disposition: inline\r\n") + "<img src=\"cid:signed\">";
+    let attached = signed().replacen("Content-Type", "Content-Disposition: attachment; filename=old.eml\r\nContent-Type", 1);
+    let by_cid = signed().replacen("Content-Type", "Content-ID: <signed>\r\nContent-Type", 1);
+    let opaque = opaque_signed(ENTITY, &stage().alice);
+    let whole = from_alice(&signed());
+    let forwarded = format!("Content-Type: message/rfc822\r\n\r\n{whole}");
+    let deep = multipart("mixed", "c", &[&multipart("alternative", "d", &[&text, &signed()])]);
+    check_all(
+        [
+            ("before", multipart("mixed", "w", &[&text, &signed()])),
+            ("after", multipart("mixed", "w", &[&signed(), &text])),
+            ("around", multipart("mixed", "w", &[&html, &signed(), &text])),
+            ("alternative", multipart("alternative", "w", &[&signed(), &html])),
+            ("alternative, first", multipart("alternative", "w", &[&html, &signed()])),
+            ("related, shown by cid", multipart("related", "w", &[&hidden, &by_cid])),
+            ("as an attachment", multipart("mixed", "w", &[&html, &attached])),
+            ("opaque, after", multipart("mixed", "w", &[&text, &opaque])),
+            ("forwarded below a text", multipart("mixed", "w", &[&text, &forwarded])),
+            ("deep", deep),
+            ("report", multipart("report", "w", &[&text, &forwarded])),
+        ]
+        .map(|(name, entity)| (name, from_alice(&entity), Expect::Warned(Code::Uncovered))),
+    );
+}
+
+#[test]
+fn the_uncovered_parts_are_named() {
+    let opened = open(from_alice(&multipart("mixed", "w", &[&evil_text(), &signed(), &evil_html("")])));
+    let found: Vec<_> = opened.verdict().uncovered.iter().map(|u| (u.part.as_str(), u.content_type.as_str())).collect();
+    assert_eq!(found, [("1", "text/plain"), ("3", "text/html")]);
+    assert_eq!(opened.released().expect("the signed part").content(), ENTITY.as_bytes());
+}
+
+#[test]
+fn an_old_message_sent_on_by_another_is_not_his() {
+    let whole = from_alice(&signed());
+    let forwarded = format!("Content-Type: message/rfc822\r\n\r\n{whole}");
+    let boss = "From: Boss <boss@example.com>";
+    check_all([
+        ("alone", message(boss, &forwarded), Expect::Refused(Code::FromMismatch)),
+        (
+            "below a text",
+            message(boss, &multipart("mixed", "w", &[&evil_text(), &forwarded])),
+            Expect::Refused(Code::FromMismatch),
+        ),
+        (
+            "the part alone",
+            message(boss, &multipart("mixed", "w", &[&signed(), &evil_text()])),
+            Expect::Refused(Code::FromMismatch),
+        ),
+    ]);
+}
+
+#[test]
+fn a_second_signed_part_is_told() {
+    let mallory = clear_signed(&evil_text(), &stage().mallory);
+    let both = multipart("mixed", "w", &[&signed(), &mallory.replace("\"sig\"", "\"gis\"").replace("--sig", "--gis")]);
+    check_all([("two signed parts", from_alice(&both), Expect::Warned(Code::OtherSmimePart))]);
+}
+
+#[test]
+fn only_the_first_part_of_multipart_signed_is_content_and_only_the_second_its_signature() {
+    let signature = part(P7S, &detached(ENTITY.as_bytes(), &stage().alice));
+    let with = |parts: &[&str]| from_alice(&multipart(SIGNED, "sig", parts));
+    let text = evil_text();
+    check_all([
+        ("a third part", with(&[ENTITY, &signature, &text]), Expect::Warned(Code::Uncovered)),
+        ("evil in front", with(&[&text, ENTITY, &signature]), Expect::Refused(Code::Malformed)),
+        ("evil between", with(&[ENTITY, &text, &signature]), Expect::Refused(Code::Malformed)),
+        ("the signature first", with(&[&signature, ENTITY]), Expect::Refused(Code::Malformed)),
+        ("evil and the signature", with(&[&text, &signature]), Expect::Refused(Code::ContentChanged)),
+        ("no signature", with(&[ENTITY]), Expect::Refused(Code::Malformed)),
+        ("nothing", with(&[]), Expect::Refused(Code::Malformed)),
+    ]);
+}
+
+#[test]
+fn other_protocols_are_not_taken_for_this_one() {
+    let pgp = "signed; micalg=pgp-sha256; protocol=\"application/pgp-signature\"";
+    let armor = "Content-Type: application/pgp-signature\r\n\r\n-----BEGIN PGP SIGNATURE-----\r\n\r\nAAAA\r\n-----END PGP SIGNATURE-----\r\n";
+    let signature = part(P7S, &detached(ENTITY.as_bytes(), &stage().alice));
+    check_all([
+        ("openpgp", from_alice(&multipart(pgp, "s", &[ENTITY, armor])), Expect::Refused(Code::NotSigned)),
+        ("says pkcs7, is openpgp", from_alice(&multipart(SIGNED, "s", &[ENTITY, armor])), Expect::Refused(Code::Malformed)),
+        (
+            "says openpgp, is pkcs7, and does not fit",
+            from_alice(&multipart(pgp, "s", &[&evil_text(), &signature])),
+            Expect::Refused(Code::ContentChanged),
+        ),
+    ]);
+}
+
+#[test]
+fn boundaries_are_whole_lines() {
+    let alice = &stage().alice;
+    let sign = |entity: &str, boundary: &str| {
+        from_alice(&multipart(SIGNED, boundary, &[entity, &part(P7S, &detached(entity.as_bytes(), alice))]))
+    };
+    let lookalikes = "Content-Type: text/plain\r\n\r\n--sigX\r\n --sig\r\nx--sig\r\n--sig--X\r\n--si\r\n--SIG\r\nend\r\n";
+    // someone adds a delimiter: what was signed is another part now
+    let split = sign(ENTITY, "sig").replacen(SAID, &format!("{SAID}\r\n--sig\r\n\r\n{EVIL}"), 1);
+    let early = sign(ENTITY, "sig").replacen(SAID, &format!("{SAID}\r\n--sig--\r\n{EVIL}"), 1);
+    check_all([
+        ("look-alikes are text", sign(lookalikes, "sig"), Expect::Good),
+        ("a boundary of odd characters", sign(ENTITY, "'()+_,-./:=? x"), Expect::Good),
+        ("a delimiter inside", split, Expect::Refused(Code::Malformed)),
+        ("an end inside", early, Expect::Refused(Code::Malformed)),
+    ]);
+}
+
+#[test]
+fn fields_that_programs_read_differently_are_told() {
+    let entity = signed();
+    let first = |field: &str| from_alice(&format!("{field}\r\n{entity}"));
+    let (with_two, with_star) = (
+        entity.replacen("boundary=\"sig\"", "boundary=\"sig\"; boundary=\"gis\"", 1),
+        entity.replacen("boundary=\"sig\"", "boundary=\"sig\"; boundary*=utf-8''gis", 1),
+    );
+    check_all([
+        ("text first", first("Content-Type: text/plain"), Expect::Refused(Code::NotSigned)),
+        (
+            "text second",
+            from_alice(&entity.replacen("\r\n\r\n", "\r\nContent-Type: text/html\r\n\r\n", 1)),
+            Expect::Warned(Code::MimeDefect),
+        ),
+        ("two boundaries", from_alice(&with_two), Expect::Warned(Code::MimeDefect)),
+        ("two boundaries, one encoded", from_alice(&with_star), Expect::Refused(Code::Malformed)),
+        ("a line that is no field", first("not a field"), Expect::Warned(Code::MimeDefect)),
+    ]);
+}
