@@ -36,6 +36,8 @@ pub struct Limits {
     pub certificates: usize,
     /// Bytes of one CMS attribute set. 1 MiB.
     pub attribute_bytes: usize,
+    /// Attributes of one CMS attribute set and their values, together. 512: signers write 4 to 15, archives some dozens of time-stamps.
+    pub attributes: usize,
     /// Length of a certification path. 16: Go and OpenSSL allow far more, real chains have 2 to 5.
     pub path_length: usize,
     /// Signature checks in one path building. 200: Go's limit of 100 after CVE-2018-16875 refuses some bridges.
@@ -67,6 +69,7 @@ impl Default for Limits {
             recipient_trials: 64,
             certificates: 256,
             attribute_bytes: 1 << 20,
+            attributes: 512,
             path_length: 16,
             path_signature_checks: 200,
             name_checks: 250_000,

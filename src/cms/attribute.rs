@@ -1,8 +1,8 @@
 //! Signed and unsigned attributes (RFC 5652 5.3, 11).
 
-use crate::asn1::{Cursor, Element, Oid, Tag, encode, oid};
+use crate::asn1::{Element, Oid, Tag, encode};
 use crate::cms::Error;
-use crate::limits::{LimitReached, Limits};
+use crate::limits::{Budget, LimitReached, Limits};
 
 /// One attribute: its type and its values as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +40,11 @@ impl Attributes {
             let limit = u64::try_from(limits.attribute_bytes).unwrap_or(u64::MAX);
             return Err(Error::Limit(LimitReached { name: "attribute bytes", limit }));
         }
+        let mut budget = Budget::new("attributes", limits.attributes);
         let mut set = element.cursor()?;
         let (mut list, mut raws) = (Vec::new(), Vec::new());
         while !set.is_empty() {
+            budget.spend(1u64)?;
             let one = set.expect(Tag::SEQUENCE)?;
             raws.push(one.raw);
             let mut fields = one.cursor()?;
@@ -50,6 +52,7 @@ impl Attributes {
             let mut values = fields.set()?;
             let mut found = Vec::new();
             while !values.is_empty() {
+                budget.spend(1u64)?;
                 found.push(values.any()?.raw.to_vec());
             }
             list.push(Attribute { oid, values: found });
@@ -72,6 +75,11 @@ impl Attributes {
         self.list.iter()
     }
 
+    /// Every value of an attribute, wherever it stands.
+    pub fn values<'a>(&'a self, oid: &'a Oid) -> impl Iterator<Item = &'a [u8]> {
+        self.list.iter().filter(move |attribute| attribute.oid == *oid).flat_map(|a| a.values.iter().map(Vec::as_slice))
+    }
+
     /// The one value of an attribute; `None` where it is absent, an error where it stands twice or has not exactly one value.
     pub fn single(&self, oid: &Oid) -> Result<Option<&[u8]>, Error> {
         let mut found = self.list.iter().filter(|a| a.oid == *oid);
@@ -81,21 +89,4 @@ impl Attributes {
             _ => Err(Error::Malformed("an attribute that must have one value has another number")),
         }
     }
-}
-
-/// The hash of a certificate in SigningCertificate or SigningCertificateV2 (RFC 5035 3, 4): digest and value.
-pub(in crate::cms) fn ess_cert_hash(attributes: &Attributes) -> Result<Option<(Oid, Vec<u8>)>, Error> {
-    if let Some(value) = attributes.single(&oid::SIGNING_CERTIFICATE_V2)? {
-        let mut id = Cursor::new(value).sequence()?.sequence()?.sequence()?;
-        let digest = match id.optional(Tag::SEQUENCE)? {
-            Some(algorithm) => algorithm.cursor()?.oid()?,
-            None => oid::SHA256,
-        };
-        return Ok(Some((digest, id.octet_string()?.into_owned())));
-    }
-    if let Some(value) = attributes.single(&oid::SIGNING_CERTIFICATE)? {
-        let mut id = Cursor::new(value).sequence()?.sequence()?.sequence()?;
-        return Ok(Some((oid::SHA1, id.octet_string()?.into_owned())));
-    }
-    Ok(None)
 }

@@ -1,4 +1,4 @@
-//! Reads and writes Cryptographic Message Syntax (RFC 5652, 5083, 8551, 3274).
+//! Reads and writes Cryptographic Message Syntax (RFC 5652, 5083, 8551, 3274, 2634, 5035, 3161).
 //!
 //! Uses: pki (certificates as values), crypto, asn1. Never: mime, keys, trust decisions.
 //! Holds always: a parsed structure keeps the exact bytes that were signed; content of any size passes through; what a decryption
@@ -6,20 +6,25 @@
 
 mod attribute;
 mod capabilities;
+mod claims;
 mod compressed;
+mod counter;
 mod enveloped;
 mod error;
+pub mod ess;
 mod material;
 mod reader;
 mod recipient;
 mod sign;
 mod signed;
 mod signer;
+pub mod timestamp;
 mod write;
 
 pub use attribute::{Attribute, Attributes};
 pub use capabilities::{Capabilities, Capability};
 pub use compressed::{CompressedReader, Tail, compress};
+pub use counter::CounterSignature;
 pub use enveloped::{Candidate, EnvelopedReader, Key, Opened};
 pub use error::Error;
 pub use material::Material;

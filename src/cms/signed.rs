@@ -40,6 +40,7 @@ pub struct SignedData {
     /// What is not as the standard has it and yet is clear.
     pub oddities: Vec<String>,
     digests: Vec<(DigestAlgorithm, Vec<u8>)>,
+    content: Option<Vec<u8>>,
     looks_like_attributes: bool,
 }
 
@@ -103,6 +104,7 @@ impl<R: Read> SignedReader<R> {
             oddities,
             looks_like_attributes,
             digests: hashes.finish(),
+            content: None,
         };
         self.read_certificates(&mut data)?;
         self.read_signers(&mut data)?;
@@ -228,6 +230,16 @@ impl SignedData {
     /// The digest of the content, where it was computed.
     pub fn digest(&self, algorithm: DigestAlgorithm) -> Option<&[u8]> {
         self.digests.iter().find(|(known, _)| *known == algorithm).map(|(_, digest)| digest.as_slice())
+    }
+
+    /// Gives the content to signers whose algorithm signs it whole and not by its digest (see [`Signer::needs_content`]).
+    pub fn supply_content(&mut self, content: Vec<u8>) {
+        self.content = Some(content);
+    }
+
+    /// The content, where it was supplied.
+    pub(in crate::cms) fn content(&self) -> Option<&[u8]> {
+        self.content.as_deref()
     }
 
     /// Computes the digests that signers use and the message did not declare, from the content at hand.

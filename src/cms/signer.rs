@@ -1,16 +1,17 @@
 //! One signer of a SignedData (RFC 5652 5.3), and whether the signature fits.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::asn1::{Cursor, Oid, Tag, oid};
-use crate::cms::attribute::ess_cert_hash;
-use crate::cms::{Attributes, Capabilities, Error, SignedData};
+use crate::cms::ess::{Named, SigningCertificate};
+use crate::cms::{Attributes, Error, SignedData};
 use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, SignatureAlgorithm, Strength};
+use crate::crypto::key::PublicKey;
 use crate::crypto::signature::{self, Input};
 use crate::crypto::{self, digest, mac};
 use crate::limits::Limits;
 use crate::pki::{Certificate, Name};
-use crate::time::Timestamp;
 
 /// How a signer's certificate is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +33,13 @@ impl SignerId {
         if fields.peek() != Some(Tag::SEQUENCE) {
             return Ok(Self::KeyId(fields.expect(Tag::context(0))?.bytes()?.into_owned()));
         }
-        let mut id = fields.sequence()?;
-        let issuer = Name::from_der(id.expect(Tag::SEQUENCE)?.raw)?;
-        Ok(Self::IssuerSerial { issuer, serial: id.integer()?.to_vec() })
+        Self::from_issuer_and_serial(fields.sequence()?)
+    }
+
+    /// `IssuerAndSerialNumber ::= SEQUENCE { issuer Name, serialNumber INTEGER }`, its tag taken off
+    pub(in crate::cms) fn from_issuer_and_serial(mut fields: Cursor<'_>) -> Result<Self, Error> {
+        let issuer = Name::from_der(fields.expect(Tag::SEQUENCE)?.raw)?;
+        Ok(Self::IssuerSerial { issuer, serial: fields.integer()?.to_vec() })
     }
 
     /// Whether it names this certificate.
@@ -119,39 +124,24 @@ impl Signer {
         Some(self.digest_algorithm()?.strength().min(self.algorithm()?.strength()))
     }
 
-    /// The time that the signer claims.
-    pub fn signing_time(&self) -> Option<Timestamp> {
-        let value = self.signed_attributes.as_ref()?.single(&oid::SIGNING_TIME).ok()??;
-        Cursor::new(value).time().ok()
+    /// The signature value.
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
     }
 
-    /// What the signer says that he can read.
-    pub fn capabilities(&self) -> Option<Capabilities> {
-        let value = self.signed_attributes.as_ref()?.single(&oid::SMIME_CAPABILITIES).ok()??;
-        Capabilities::from_der(value).ok()
-    }
-
-    /// Which certificate the signer wants mail to him encrypted to (RFC 8551 2.5.3).
-    pub fn encryption_key_preference(&self) -> Option<SignerId> {
-        let value = self.signed_attributes.as_ref()?.single(&oid::ENCRYPTION_KEY_PREFERENCE).ok()??;
-        let choice = Cursor::new(value).any().ok()?;
-        match choice.tag {
-            tag if tag == Tag::context_constructed(0) => {
-                let mut id = choice.cursor().ok()?;
-                let issuer = Name::from_der(id.expect(Tag::SEQUENCE).ok()?.raw).ok()?;
-                Some(SignerId::IssuerSerial { issuer, serial: id.integer().ok()?.to_vec() })
-            }
-            tag if tag == Tag::context_constructed(1) => {
-                Some(SignerId::KeyId(choice.cursor().ok()?.octet_string().ok()?.into_owned()))
-            }
-            tag if tag.same_type(Tag::context(2)) => Some(SignerId::KeyId(choice.bytes().ok()?.into_owned())),
-            _ => None,
-        }
+    /// Whether the signature is over the content itself, so that [`SignedData::supply_content`] must be called before
+    /// [`Signer::verify`]: an EdDSA signature without signed attributes (RFC 8419 3.2).
+    pub fn needs_content(&self) -> bool {
+        self.signed_attributes.is_none() && self.algorithm().is_some_and(|algorithm| algorithm.signs_messages())
     }
 
     /// Checks the signature with a certificate that the identifier names.
     pub fn verify(&self, certificate: &Certificate, data: &SignedData) -> SignatureCheck {
-        match self.check(certificate, data) {
+        self.verify_over(certificate, &Signed::Content(data))
+    }
+
+    pub(in crate::cms) fn verify_over(&self, certificate: &Certificate, signed: &Signed<'_>) -> SignatureCheck {
+        match self.check(certificate, signed) {
             Ok(check) => check,
             Err(Error::Crypto(crypto::Error::SignatureInvalid)) => {
                 SignatureCheck::Invalid("it does not fit the content and the signer's key".to_owned())
@@ -160,44 +150,27 @@ impl Signer {
         }
     }
 
-    fn check(&self, certificate: &Certificate, data: &SignedData) -> Result<SignatureCheck, Error> {
+    fn check(&self, certificate: &Certificate, signed: &Signed<'_>) -> Result<SignatureCheck, Error> {
         let digest_algorithm = DigestAlgorithm::from_identifier(&self.digest)?;
         let algorithm = SignatureAlgorithm::from_identifier(&self.signature_algorithm, Some(digest_algorithm))?;
         if digest_algorithm.strength() == Strength::Broken {
             return Ok(SignatureCheck::Invalid(format!("the digest {} is broken", digest_algorithm.name())));
         }
-        let Some(content_digest) = data.digest(digest_algorithm) else {
-            return Ok(SignatureCheck::Invalid(format!("the content was not hashed with {}", digest_algorithm.name())));
-        };
         self.refuse_misplaced_attributes()?;
         let key = certificate.public_key()?;
-        let mut oddities = Vec::new();
         let Some(attributes) = &self.signed_attributes else {
-            // RFC 5652 5.3: only plain data may be signed without attributes; else attributes could pass for content
-            if data.content_type != oid::ID_DATA {
-                return Ok(SignatureCheck::Invalid("content of this type must be signed with attributes".to_owned()));
-            }
-            // the signature of another message's attributes is one over content that looks the same: who strips the attributes
-            // and puts them in the place of the content gets a signature that fits
-            if data.looks_like_attributes() {
-                return Ok(SignatureCheck::Invalid("the content is the signed attributes of another message".to_owned()));
-            }
-            if algorithm.digest() != digest_algorithm {
-                return Ok(SignatureCheck::Invalid("the digest and the signature algorithm do not go together".to_owned()));
-            }
-            signature::verify(&key, algorithm, Input::Digest(content_digest), &self.signature)?;
-            return Ok(SignatureCheck::Valid(oddities));
+            return self.check_without_attributes(&key, algorithm, digest_algorithm, signed);
         };
-        let content_type =
-            attributes.single(&oid::CONTENT_TYPE)?.ok_or(Error::Malformed("the signed attributes name no content type"))?;
-        if Cursor::new(content_type).oid()? != data.content_type {
+        let Some(content_digest) = signed.digest(digest_algorithm) else { return Ok(not_hashed(digest_algorithm)) };
+        if !signed.has_type_of(attributes)? {
             return Ok(SignatureCheck::Invalid("the signed content type is another than the content's".to_owned()));
         }
         let digest =
             attributes.single(&oid::MESSAGE_DIGEST)?.ok_or(Error::Malformed("the signed attributes hold no message digest"))?;
-        let is_unchanged = mac::equal(&Cursor::new(digest).octet_string()?, content_digest);
+        let is_unchanged = mac::equal(&Cursor::new(digest).octet_string()?, &content_digest);
         self.check_protection(attributes)?;
-        if !names_certificate(attributes, certificate)? {
+        let mut oddities = Vec::new();
+        if !names_certificate(attributes, certificate, &mut oddities)? {
             return Ok(SignatureCheck::Invalid("the signer named another certificate of the same key".to_owned()));
         }
         signature::verify(&key, algorithm, Input::Message(&attributes.signed_bytes()), &self.signature)?;
@@ -212,6 +185,42 @@ impl Signer {
             oddities.push("the signed attributes are not in the order of DER".to_owned());
         }
         Ok(SignatureCheck::Valid(oddities))
+    }
+
+    /// The signature is over the content alone.
+    fn check_without_attributes(
+        &self,
+        key: &PublicKey,
+        algorithm: SignatureAlgorithm,
+        digest_algorithm: DigestAlgorithm,
+        signed: &Signed<'_>,
+    ) -> Result<SignatureCheck, Error> {
+        if let Signed::Content(data) = signed {
+            // RFC 5652 5.3: only plain data may be signed without attributes; else attributes could pass for content
+            if data.content_type != oid::ID_DATA {
+                return Ok(SignatureCheck::Invalid("content of this type must be signed with attributes".to_owned()));
+            }
+            // the signature of another message's attributes is one over content that looks the same: who strips the attributes
+            // and puts them in the place of the content gets a signature that fits
+            if data.looks_like_attributes() {
+                return Ok(SignatureCheck::Invalid("the content is the signed attributes of another message".to_owned()));
+            }
+        }
+        if algorithm.signs_messages() {
+            let Some(content) = signed.bytes() else {
+                return Ok(SignatureCheck::Invalid(
+                    "the signature is over the content itself, which is not at hand whole".to_owned(),
+                ));
+            };
+            signature::verify(key, algorithm, Input::Message(content), &self.signature)?;
+            return Ok(SignatureCheck::Valid(Vec::new()));
+        }
+        if algorithm.digest() != digest_algorithm {
+            return Ok(SignatureCheck::Invalid("the digest and the signature algorithm do not go together".to_owned()));
+        }
+        let Some(content_digest) = signed.digest(digest_algorithm) else { return Ok(not_hashed(digest_algorithm)) };
+        signature::verify(key, algorithm, Input::Digest(&content_digest), &self.signature)?;
+        Ok(SignatureCheck::Valid(Vec::new()))
     }
 
     /// RFC 5652 11: these attributes must be signed, or must not be.
@@ -243,6 +252,8 @@ impl Signer {
         let signature = signature.map(|e| e.cursor().and_then(AlgorithmIdentifier::from_fields)).transpose()?;
         let same =
             |a: &AlgorithmIdentifier, b: &AlgorithmIdentifier| a.oid == b.oid && a.real_parameters() == b.real_parameters();
+        // [2] is the algorithm of a MAC, which a signer has not; of the two exactly one is there (RFC 6211 2)
+        fields.finish()?;
         if !same(&digest, &self.digest) || signature.is_none_or(|signature| !same(&signature, &self.signature_algorithm)) {
             return Err(Error::Malformed("the algorithms were exchanged after signing"));
         }
@@ -250,9 +261,59 @@ impl Signer {
     }
 }
 
-/// Whether the certificate that the signer named, where he named one, is this (RFC 5035 5).
-fn names_certificate(attributes: &Attributes, certificate: &Certificate) -> Result<bool, Error> {
-    let Some((algorithm, hash)) = ess_cert_hash(attributes)? else { return Ok(true) };
-    let algorithm = DigestAlgorithm::from_oid(&algorithm).ok_or_else(|| Error::Unsupported(format!("digest {algorithm}")))?;
-    Ok(digest::of(algorithm, certificate.der()) == hash)
+/// What a signature is over.
+pub(in crate::cms) enum Signed<'a> {
+    /// The content of a SignedData.
+    Content(&'a SignedData),
+    /// The signature value of another signer (RFC 5652 11.4).
+    Signature(&'a [u8]),
+}
+
+impl Signed<'_> {
+    fn digest(&self, algorithm: DigestAlgorithm) -> Option<Cow<'_, [u8]>> {
+        match self {
+            Self::Content(data) => data.digest(algorithm).map(Cow::Borrowed),
+            Self::Signature(value) => Some(Cow::Owned(digest::of(algorithm, value))),
+        }
+    }
+
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Content(data) => data.content(),
+            Self::Signature(value) => Some(value),
+        }
+    }
+
+    /// Whether the attributes name the type of what is signed. A signature value has none, and a countersigner must not name one:
+    /// that is how the attributes of a countersignature and of a signature are told apart (RFC 5652 11.4).
+    fn has_type_of(&self, attributes: &Attributes) -> Result<bool, Error> {
+        let named = attributes.single(&oid::CONTENT_TYPE)?;
+        match (self, named) {
+            (Self::Content(data), Some(named)) => Ok(Cursor::new(named).oid()? == data.content_type),
+            (Self::Content(_), None) => Err(Error::Malformed("the signed attributes name no content type")),
+            (Self::Signature(_), Some(_)) => Err(Error::Malformed("a countersignature names a content type")),
+            (Self::Signature(_), None) => Ok(true),
+        }
+    }
+}
+
+fn not_hashed(algorithm: DigestAlgorithm) -> SignatureCheck {
+    SignatureCheck::Invalid(format!("the content was not hashed with {}", algorithm.name()))
+}
+
+/// Whether the certificate that the signer named, where he named one, is this. Where both versions of the attribute stand, both must
+/// mean it (RFC 5035 7).
+fn names_certificate(attributes: &Attributes, certificate: &Certificate, oddities: &mut Vec<String>) -> Result<bool, Error> {
+    let second = attributes.single(&oid::SIGNING_CERTIFICATE_V2)?.map(SigningCertificate::from_der_v2).transpose()?;
+    let first = attributes.single(&oid::SIGNING_CERTIFICATE)?.map(SigningCertificate::from_der).transpose()?;
+    for named in [second, first].into_iter().flatten() {
+        match named.names(certificate) {
+            Named::Yes => {}
+            Named::No => return Ok(false),
+            Named::Unknown(digest) => {
+                oddities.push(format!("the signer names his certificate by the digest {digest}, which is not known"));
+            }
+        }
+    }
+    Ok(true)
 }

@@ -274,15 +274,22 @@ impl Certificate {
     }
 }
 
-/// A name of subjectAltName, as far as mail needs it.
+/// A general name (RFC 5280 4.2.1.6), as far as mail needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::pki) enum GeneralName {
+pub enum GeneralName {
+    /// A mail address.
     Rfc822(String),
+    /// A mail address with other letters than those of ASCII (RFC 9598).
     SmtpUtf8(String),
+    /// A DNS name.
     Dns(String),
+    /// A URI.
     Uri(String),
+    /// An IP address, or one with a mask.
     Ip(Vec<u8>),
+    /// A distinguished name.
     Directory(Name),
+    /// Something else.
     Other,
 }
 
@@ -292,6 +299,16 @@ impl GeneralName {
             Self::Rfc822(address) | Self::SmtpUtf8(address) => Some(address),
             _ => None,
         }
+    }
+
+    /// Reads an encoded `GeneralNames`.
+    pub fn list(value: &[u8]) -> Result<Vec<Self>, Error> {
+        general_names(value)
+    }
+
+    /// Reads the next value as a GeneralName.
+    pub fn read(cursor: &mut Cursor<'_>) -> Result<Self, Error> {
+        Self::from_element(&cursor.any()?)
     }
 
     /// Reads one GeneralName (RFC 5280 4.2.1.6).
@@ -323,6 +340,17 @@ impl GeneralName {
             // x400Address, ediPartyName, registeredID
             _ => Self::Other,
         })
+    }
+}
+
+impl fmt::Display for GeneralName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rfc822(text) | Self::SmtpUtf8(text) | Self::Dns(text) | Self::Uri(text) => f.write_str(text),
+            Self::Ip(bytes) => f.write_str(&hex(bytes)),
+            Self::Directory(name) => name.fmt(f),
+            Self::Other => f.write_str("a name of another kind"),
+        }
     }
 }
 

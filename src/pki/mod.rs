@@ -17,7 +17,7 @@ mod trust;
 mod validate;
 mod verdict;
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, GeneralName};
 pub use crl::Crl;
 pub use error::Error;
 pub use extension::{BasicConstraints, Extension, KeyUsage, Usage};

@@ -17,6 +17,8 @@ pub enum Purpose {
     MailEncrypt,
     /// A TLS server.
     TlsServer,
+    /// Time-stamps, and nothing else (RFC 3161 2.3).
+    TimeStamping,
     /// Anything.
     Any,
 }
@@ -264,6 +266,7 @@ impl State<'_> {
         let wanted = match self.inputs.purpose {
             Purpose::MailSign | Purpose::MailEncrypt => oid::EMAIL_PROTECTION,
             Purpose::TlsServer => oid::SERVER_AUTH,
+            Purpose::TimeStamping => oid::TIME_STAMPING,
             Purpose::Any => return,
         };
         if certificate.extension(&oid::EXTENDED_KEY_USAGE).is_none() {
@@ -279,10 +282,13 @@ impl State<'_> {
     /// 6.1.5 and RFC 8550 4.4: what the first certificate must be.
     fn wrap_up(&mut self, leaf: &Certificate) {
         self.extended_key_usage(leaf);
+        if self.inputs.purpose == Purpose::TimeStamping {
+            self.only_time_stamping(leaf);
+        }
         let Some(key) = self.key_strength(leaf) else { return };
         let Some(usage) = leaf.key_usage() else { return };
         let wanted: &[Usage] = match (self.inputs.purpose, key.algorithm()) {
-            (Purpose::MailSign, _) => &[Usage::DigitalSignature, Usage::NonRepudiation],
+            (Purpose::MailSign | Purpose::TimeStamping, _) => &[Usage::DigitalSignature, Usage::NonRepudiation],
             (Purpose::MailEncrypt, KeyAlgorithm::Rsa(_)) => &[Usage::KeyEncipherment],
             (Purpose::MailEncrypt, _) => &[Usage::KeyAgreement],
             (Purpose::TlsServer | Purpose::Any, _) => return,
@@ -290,6 +296,14 @@ impl State<'_> {
         if !wanted.iter().any(|wanted| usage.allows(*wanted)) {
             let names: Vec<&str> = wanted.iter().map(|usage| usage.name()).collect();
             self.error(ReasonCode::KeyUsage, format!("certificate of {leaf} does not allow {}", names.join(" or ")));
+        }
+    }
+
+    /// RFC 3161 2.3: the extension must be critical, and name this use alone: the key of an authority for time has no other.
+    fn only_time_stamping(&mut self, leaf: &Certificate) {
+        let is_critical = leaf.extension(&oid::EXTENDED_KEY_USAGE).is_some_and(|extension| extension.critical);
+        if !is_critical || leaf.extended_key_usage().is_none_or(|usages| usages != [oid::TIME_STAMPING]) {
+            self.error(ReasonCode::NotForMail, format!("certificate of {leaf} is not for time-stamps alone"));
         }
     }
 

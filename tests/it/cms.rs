@@ -1,5 +1,6 @@
 //! Tests of `cms`: by itself, against peers, against what others made, against hostile input.
 
+mod attributes;
 mod batch;
 mod bouncycastle;
 mod cast;
@@ -13,6 +14,7 @@ mod own;
 mod pyca;
 mod recipients;
 mod rules;
+mod timestamps;
 mod vectors;
 
 use sealpost::cms::{self, Content, EnvelopedReader, Error, Key, SignatureCheck, SignedData};
@@ -26,7 +28,11 @@ fn read_signed(message: &[u8], detached: Option<&[u8]>) -> Result<(SignedData, V
     match cms::open(message, &Limits::default())? {
         Content::Signed(reader) => {
             let mut data = reader.read(detached, &mut inside)?;
-            data.supply_digests(detached.unwrap_or(&inside));
+            let content = detached.unwrap_or(&inside);
+            data.supply_digests(content);
+            if data.signers.iter().any(cms::Signer::needs_content) {
+                data.supply_content(content.to_vec());
+            }
             Ok((data, inside))
         }
         _ => Err(Error::Malformed("no SignedData")),

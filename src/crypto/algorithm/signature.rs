@@ -134,6 +134,11 @@ impl SignatureAlgorithm {
         }
     }
 
+    /// Whether it signs messages whole and not by their digest (RFC 8032).
+    pub fn signs_messages(&self) -> bool {
+        matches!(self, Self::Ed25519)
+    }
+
     /// How far it may be relied on.
     pub fn strength(&self) -> Strength {
         match self {

@@ -1,9 +1,14 @@
 //! Bouncy Castle reads what we write, and we read what it writes (Debian's, version 1.72).
 
+use sealpost::cms::timestamp::Token;
+use sealpost::cms::{Content, SignatureCheck};
+use sealpost::limits::Limits;
+
 use super::batch::{Batch, Peer, Reader, decrypts, verifies, who};
 use super::cast::{Person, cast};
 use super::matrix::{self, PASSWORD, kek_hex};
 use super::own::CONTENT;
+use super::read_signed;
 use crate::support;
 
 /// Its jars where Debian puts them, and a compiler for the program beside them.
@@ -87,6 +92,59 @@ fn reads_what_bouncy_castle_signs() {
         (label, outcome.and_then(|message| matrix::read(&message, is_detached, CONTENT, signers)))
     });
     matrix::judge(&outcomes.collect::<Vec<_>>(), &[]);
+}
+
+#[test]
+fn what_bouncy_castle_puts_beside_a_signature_fits_it() {
+    let Some(peer) = peer() else { return };
+    let mut batch = Batch::new();
+    let content = batch.file(CONTENT);
+    let alice = who(cast().person("alice"), "SHA256withRSA");
+    let counters = ["carol", "dave"].map(|name| who(cast().person(name), "SHA256withECDSA"));
+    let authority = who(&cast().authority, "");
+    let head = [("in", content.as_str()), ("form", "opaque"), ("signer", alice.as_str())];
+    batch.add("counter", "sign", &[&head[..], &[("counter", counters[0].as_str()), ("counter", &counters[1])]].concat());
+    batch.add("timestamp", "sign", &[&head[..], &[("timestamp", authority.as_str())]].concat());
+    let mut messages = batch.run(&peer).into_iter().map(|(_, outcome)| read_signed(&outcome.unwrap(), None).unwrap().0);
+    let (data, stamped) = (messages.next().unwrap(), messages.next().unwrap());
+    let signer = &data.signers[0];
+    let counters = signer.counter_signatures(&Limits::default()).unwrap();
+    assert_eq!(counters.len(), 2);
+    for counter in counters {
+        let certificate = data.certificates.iter().find(|certificate| counter.signer.id.names(certificate)).unwrap();
+        assert_eq!(counter.verify(certificate), SignatureCheck::Valid(Vec::new()));
+    }
+    let signer = &stamped.signers[0];
+    let tokens: Vec<Token> = signer.timestamp_tokens().map(|t| Token::from_der(t, &Limits::default()).unwrap()).collect();
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(tokens[0].verify(signer.signature(), &[]).unwrap().oddities, Vec::<String>::new());
+}
+
+#[test]
+fn bouncy_castle_expands_what_is_compressed_here_and_we_what_it_compresses() {
+    let Some(peer) = peer() else { return };
+    let large: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+    let contents = [b"", CONTENT, &large];
+    let mut batch = Batch::new();
+    for content in contents {
+        let mut ours = Vec::new();
+        sealpost::cms::compress(&mut &content[..], &mut ours).unwrap();
+        let (ours, plain) = (batch.file(&ours), batch.file(content));
+        batch.add("expand", "expand", &[("in", &ours)]);
+        batch.add("compress", "compress", &[("in", &plain)]);
+    }
+    for (pair, content) in batch.run(&peer).chunks(2).zip(contents) {
+        assert!(pair[0].1.as_ref().unwrap() == content);
+        let theirs = pair[1].1.as_ref().unwrap();
+        let Ok(Content::Compressed(mut reader)) = sealpost::cms::open(&theirs[..], &Limits::default()) else {
+            panic!("compressed")
+        };
+        let (mut all, mut piece) = (Vec::new(), [0; 4096]);
+        while let given @ 1.. = reader.read(&mut piece).unwrap() {
+            all.extend_from_slice(&piece[..given]);
+        }
+        assert!(all == content && !reader.finish().unwrap().has_trailing);
+    }
 }
 
 #[test]
@@ -188,7 +246,7 @@ fn bouncy_castle_reads_our_bundle_of_certificates_and_we_read_its() {
     let expected = sorted(certificates.iter().map(|certificate| certificate.der().to_vec()).collect());
     let listed = outcomes[0].1.clone().unwrap();
     assert!(listed == expected.concat() || listed == [expected[1].clone(), expected[0].clone()].concat());
-    let (data, _) = super::read_signed(outcomes[1].1.as_ref().unwrap(), None).unwrap();
+    let (data, _) = read_signed(outcomes[1].1.as_ref().unwrap(), None).unwrap();
     assert_eq!(sorted(data.certificates.iter().map(|certificate| certificate.der().to_vec()).collect()), expected);
     assert!(data.signers.is_empty() && !data.has_content);
 }

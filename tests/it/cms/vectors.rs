@@ -127,7 +127,7 @@ fn signed(layer: &Layer) -> Result<Vec<u8>, String> {
     let (data, inside) = read_signed(&layer.cms, layer.detached.as_deref()).map_err(|error| error.to_string())?;
     let bad = checks(&data, &[]).into_iter().find(|check| !matches!(check, SignatureCheck::Valid(_)));
     match bad {
-        _ if is_good(&data) => Ok(if data.has_content { inside } else { layer.detached.clone().unwrap_or_default() }),
+        _ if is_good(&data) => Ok(layer.detached.clone().unwrap_or(inside)),
         Some(SignatureCheck::Invalid(why)) => Err(why),
         Some(_) => Err("content changed".to_owned()),
         None => Err("no signers".to_owned()),
@@ -190,7 +190,7 @@ fn pyca() {
 
 #[test]
 fn gnutls_and_horde() {
-    gate("gnutls-horde", &["gnutls/pkcs7-eddsa-sig.p7s"], (7, 2, 1));
+    gate("gnutls-horde", &["gnutls/pkcs7-eddsa-sig.p7s"], (8, 2, 0));
 }
 
 #[test]
