@@ -35,6 +35,12 @@ impl Cast {
         self.people.iter().find(|person| person.name == name).expect("one of the cast")
     }
 
+    /// All their certificates.
+    pub(super) fn everyone(&self) -> impl Iterator<Item = &Certificate> {
+        let people = self.people.iter().map(|person| &person.certificate);
+        people.chain(self.others().iter().map(|other| &other.certificate))
+    }
+
     /// People with keys that are read here and not made; the same in every run, made once.
     pub(super) fn others(&self) -> &'static [Other] {
         static OTHERS: OnceLock<Vec<Other>> = OnceLock::new();

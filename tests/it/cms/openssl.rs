@@ -1,205 +1,327 @@
-//! OpenSSL reads what we write, and we read what it writes.
+//! OpenSSL reads what we write, and we read what it writes: Debian's, and version 4.
 
-use sealpost::cms::{Key, Padding, SignedBuilder, SignerOptions};
-use sealpost::crypto::algorithm::{ContentCipher, DigestAlgorithm, KeyTransport};
-use sealpost::secret::Secret;
-
-use super::cast::{Person, cast};
-use super::own::{CONTENT, builder, detached, encrypted, key_of, opaque};
-use super::{decrypt, is_good, read_enveloped, read_signed};
+use super::batch::Reader;
+use super::cast::{Other, Person, cast};
+use super::matrix::{self, Enveloped, PASSWORD, Signed, kek_hex, long};
+use super::own::CONTENT;
 use crate::support;
 
-/// What its version 3.0 knows of the cast: no Ed25519 and no X25519 in CMS.
-const KNOWN: [&str; 4] = ["alice", "carol", "dave", "erin"];
-
-fn openssl(args: &[&str], input: &[u8]) -> Vec<u8> {
-    let (code, stdout, stderr) = support::run("openssl", args, input);
-    assert_eq!(code, 0, "openssl {args:?}: {stderr}");
-    stdout
+/// One OpenSSL.
+struct Openssl {
+    program: String,
+    version: Version,
 }
 
-fn sign(person: &Person, content: &[u8], more: &[&str]) -> Vec<u8> {
-    let mut args = vec!["cms", "-sign", "-binary", "-outform", "DER"];
-    args.extend(["-signer", &person.certificate_file, "-inkey", &person.key_file]);
-    args.extend(more);
-    openssl(&args, content)
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    /// 3.0, Debian's.
+    Old,
+    /// 4.
+    New,
 }
 
-#[test]
-fn reads_what_openssl_signs() {
-    if !support::peer("openssl") {
-        return;
+/// Those that are at hand.
+fn all() -> Vec<Openssl> {
+    let old = support::peer("openssl").then(|| Openssl { program: "openssl".to_owned(), version: Version::Old });
+    let new = support::named_peer("SEALPOST_OPENSSL4").map(|program| Openssl { program, version: Version::New });
+    old.into_iter().chain(new).collect()
+}
+
+impl Openssl {
+    fn cms(&self, args: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
+        // the ciphers that its version 3 calls legacy, too
+        let always = ["cms", "-binary", "-provider", "default", "-provider", "legacy"];
+        let (code, stdout, stderr) = support::run(&self.program, &[&always, args].concat(), input);
+        let why = || stderr.lines().take(3).collect::<Vec<_>>().join("; ");
+        if code == 0 { Ok(stdout) } else { Err(format!("openssl {args:?}: {}", why())) }
     }
-    let mut read = 0;
-    for name in KNOWN {
-        for digest in ["sha1", "sha256", "sha384", "sha512"] {
-            for form in [&[][..], &["-nodetach"], &["-nodetach", "-stream"], &["-nodetach", "-keyid"]] {
-                let message = sign(cast().person(name), CONTENT, &[&["-md", digest], form].concat());
-                let (data, inside) = read_signed(&message, form.is_empty().then_some(CONTENT)).unwrap();
-                assert!(is_good(&data), "{name} {digest} {form:?}: {:?}", super::checks(&data, &[]));
-                assert_eq!(data.has_content, !form.is_empty());
-                assert!(form.is_empty() || inside == CONTENT);
-                assert!(data.oddities.is_empty(), "{:?}", data.oddities);
-                read += 1;
+
+    /// What only the new one can, for rows that the old one is not to be asked.
+    fn is_new(&self) -> bool {
+        self.version == Version::New
+    }
+
+    /// Exceptions for the old one.
+    fn old<'a>(&self, except: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        if self.is_new() { Vec::new() } else { except.to_vec() }
+    }
+
+    fn verify(&self, row: &Signed) -> Result<(), String> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("content");
+        let verify = |message: &[u8], content: Option<&[u8]>| {
+            let mut args = vec!["-verify", "-inform", "DER", "-CAfile", &cast().authority.certificate_file];
+            if let Some(content) = content {
+                std::fs::write(&file, content).unwrap();
+                args.extend(["-content", file.to_str().unwrap()]);
             }
+            self.cms(&args, message)
+        };
+        if verify(&row.message, row.detached.then_some(&row.content))? != row.content {
+            return Err("other content".to_owned());
+        }
+        let (message, content) = row.changed();
+        match verify(&message, content.as_deref()) {
+            Ok(_) => Err("took changed content".to_owned()),
+            Err(_) => Ok(()),
         }
     }
-    assert_eq!(read, 64);
-}
 
-#[test]
-fn reads_every_form_of_signer_that_openssl_writes() {
-    if !support::peer("openssl") {
-        return;
-    }
-    let carol = cast().person("carol");
-    let second = ["-signer", &carol.certificate_file, "-inkey", &carol.key_file];
-    let pss = ["-keyopt", "rsa_padding_mode:pss"];
-    let pss_sha384 = ["-md", "sha384", "-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:digest"];
-    for more in [&["-nosmimecap"][..], &["-noattr"], &["-cades"], &["-nocerts"], &pss, &pss_sha384, &second] {
-        let message = sign(cast().person("alice"), CONTENT, more);
-        let (data, _) = read_signed(&message, Some(CONTENT)).unwrap();
-        let checks = super::checks(&data, &[&cast().person("alice").certificate]);
-        assert!(checks.iter().all(|c| matches!(c, sealpost::cms::SignatureCheck::Valid(_))), "{more:?}: {checks:?}");
-        let (data, _) = read_signed(&message, Some(b"other")).unwrap();
-        assert!(!is_good(&data), "{more:?}");
+    fn decrypt(&self, row: &Enveloped<'_>, reader: Reader<'_>) -> Result<(), String> {
+        let kek = kek_hex();
+        let args = match reader {
+            Reader::Person(person) => ["-recip", &person.certificate_file, "-inkey", &person.key_file].to_vec(),
+            Reader::Other(other) => ["-recip", &other.certificate_file, "-inkey", &other.key_file].to_vec(),
+            Reader::Password => ["-pwri_password", PASSWORD].to_vec(),
+            Reader::Kek => ["-secretkey", &kek, "-secretkeyid", "0102"].to_vec(),
+        };
+        let plain = self.cms(&[&["-decrypt", "-inform", "DER"], &args[..]].concat(), &row.message)?;
+        if plain == row.content { Ok(()) } else { Err("other content".to_owned()) }
     }
 }
 
 #[test]
 fn openssl_verifies_what_is_signed_here() {
-    if !support::peer("openssl") {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let content_file = dir.path().join("content");
-    std::fs::write(&content_file, CONTENT).unwrap();
-    let mut args = vec!["cms", "-verify", "-inform", "DER", "-binary", "-CAfile", &cast().authority.certificate_file];
-    for name in KNOWN {
-        for digest in [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512] {
-            let builder = builder(cast().person(name), digest);
-            assert_eq!(openssl(&args, &opaque(&builder, CONTENT)), CONTENT, "{name} {digest:?}");
-            args.extend(["-content", content_file.to_str().unwrap()]);
-            assert_eq!(openssl(&args, &detached(&builder, CONTENT)), CONTENT, "{name} {digest:?}");
-            args.truncate(args.len() - 2);
-        }
-    }
-    let (alice, carol) = (cast().person("alice"), cast().person("carol"));
-    let pss = SignerOptions::for_key(&alice.key, DigestAlgorithm::Sha256, Padding::Pss).unwrap();
-    let both = SignedBuilder::new(&alice.certificate, &alice.key, pss).signer(
-        &carol.certificate,
-        &carol.key,
-        super::own::options(carol, DigestAlgorithm::Sha384),
-    );
-    assert_eq!(openssl(&args, &opaque(&both, CONTENT)), CONTENT);
-    let large: Vec<u8> = (0..300_000_u32).map(|n| n.to_le_bytes()[1]).collect();
-    assert!(openssl(&args, &opaque(&both, &large)) == large);
-    assert_eq!(openssl(&args, &opaque(&both, b"")), b"");
-}
-
-#[test]
-fn openssl_reads_our_bundle_of_certificates() {
-    if !support::peer("openssl") {
-        return;
-    }
-    let bundle =
-        sealpost::cms::certificates_only(&[cast().authority.certificate.clone(), cast().person("alice").certificate.clone()]);
-    let listed = openssl(&["pkcs7", "-inform", "DER", "-print_certs", "-noout"], &bundle);
-    assert_eq!(String::from_utf8(listed).unwrap().matches("subject=").count(), 2);
-}
-
-#[test]
-fn reads_what_openssl_encrypts() {
-    if !support::peer("openssl") {
-        return;
-    }
-    let long: Vec<u8> = (0..100_001_u32).map(|n| n.to_le_bytes()[0]).collect();
-    let everybody = ["bob", "alice", "carol", "dave", "erin"];
-    for cipher in ["-aes-128-cbc", "-aes-192-cbc", "-aes-256-cbc", "-des3", "-aes-128-gcm", "-aes-192-gcm", "-aes-256-gcm"] {
-        for stream in [&[][..], &["-stream"], &["-keyid"]] {
-            for names in [&["alice"][..], &["carol"], &["dave"], &["erin"], &everybody] {
-                let mut args = vec!["cms", "-encrypt", "-binary", "-outform", "DER", cipher];
-                args.extend(stream);
-                args.extend(names.iter().map(|name| cast().person(name).certificate_file.as_str()));
-                let message = openssl(&args, &long);
-                for name in names {
-                    let plain = decrypt(&message, &[key_of(cast().person(name))]);
-                    assert!(plain.as_ref().is_ok_and(|plain| *plain == long), "{args:?} {name} {:?}", plain.err());
-                }
-                assert_eq!(read_enveloped(&message).unwrap().is_authenticated(), cipher.ends_with("gcm"));
-            }
-        }
-    }
-}
-
-#[test]
-fn reads_every_form_of_recipient_that_openssl_writes() {
-    if !support::peer("openssl") {
-        return;
-    }
-    let alice = cast().person("alice");
-    let carol = cast().person("carol");
-    let oaep = ["-keyopt", "rsa_padding_mode:oaep"];
-    let oaep_sha256 = ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256"];
-    let oaep_mixed = ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha512", "-keyopt", "rsa_mgf1_md:sha1"];
-    let oaep_label = ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_label:736561"];
-    for (person, options) in [
-        (alice, &oaep[..]),
-        (alice, &oaep_sha256),
-        (alice, &oaep_mixed),
-        (alice, &oaep_label),
-        (carol, &["-keyopt", "ecdh_kdf_md:sha384"]),
-        (carol, &["-keyopt", "ecdh_cofactor_mode:1"]),
-    ] {
-        for cipher in ["-aes-128-cbc", "-aes-256-gcm"] {
-            let mut args = vec!["cms", "-encrypt", "-binary", "-outform", "DER", cipher, "-recip", &person.certificate_file];
-            args.extend(options);
-            let message = openssl(&args, CONTENT);
-            assert_eq!(decrypt(&message, &[key_of(person)]).unwrap(), CONTENT, "{args:?}");
-        }
-    }
-    let password = Secret::new(b"correct horse".to_vec());
-    let kek = Secret::new((0..32).collect::<Vec<u8>>());
-    let kek_hex: String = kek.expose().iter().map(|byte| format!("{byte:02x}")).collect();
-    for cipher in ["-aes-128-cbc", "-aes-256-cbc", "-aes-256-gcm"] {
-        let head = ["cms", "-encrypt", "-binary", "-outform", "DER", cipher];
-        // OpenSSL cannot wrap a password's key with GCM
-        if cipher.ends_with("cbc") {
-            let message = openssl(&[&head[..], &["-pwri_password", "correct horse"]].concat(), CONTENT);
-            assert_eq!(decrypt(&message, &[Key::Password(&password)]).unwrap(), CONTENT, "{cipher}");
-            let wrong = Secret::new(b"wrong".to_vec());
-            assert!(matches!(decrypt(&message, &[Key::Password(&wrong)]), Err(sealpost::cms::Error::DecryptionFailed)));
-        }
-        let message = openssl(&[&head[..], &["-secretkey", &kek_hex, "-secretkeyid", "0102"]].concat(), CONTENT);
-        assert_eq!(decrypt(&message, &[Key::Kek(&kek)]).unwrap(), CONTENT, "{cipher}");
+    for openssl in all() {
+        let outcomes: Vec<_> = matrix::signed().iter().map(|row| (row.label.clone(), openssl.verify(row))).collect();
+        matrix::judge(&outcomes, &openssl.old(&[("frank", "it has no Ed25519 in CMS")]));
     }
 }
 
 #[test]
 fn openssl_decrypts_what_is_encrypted_here() {
-    if !support::peer("openssl") {
-        return;
+    for openssl in all() {
+        let rows = matrix::enveloped();
+        let readers = rows.iter().flat_map(|row| row.readers().map(move |(label, reader)| (row, label, reader)));
+        let outcomes: Vec<_> = readers.map(|(row, label, reader)| (label, openssl.decrypt(row, reader))).collect();
+        let except = [
+            ("to grace", "it agrees on keys of curves with X and Y alone"),
+            ("chacha20", "it knows AES-GCM alone of those with a tag"),
+        ];
+        matrix::judge(&outcomes, &except);
     }
-    let long: Vec<u8> = (0..100_001_u32).map(|n| n.to_le_bytes()[0]).collect();
-    let everybody: Vec<&Person> = KNOWN.iter().map(|name| cast().person(name)).collect();
-    let oaep = KeyTransport::oaep(DigestAlgorithm::Sha256);
-    for cipher in [
-        ContentCipher::Aes128Cbc,
-        ContentCipher::Aes192Cbc,
-        ContentCipher::Aes256Cbc,
-        ContentCipher::Aes128Gcm,
-        ContentCipher::Aes192Gcm,
-        ContentCipher::Aes256Gcm,
-    ] {
-        for transport in [&KeyTransport::RsaPkcs1, &oaep] {
-            for content in [&b""[..], CONTENT, &long] {
-                let message = encrypted(cipher, transport, &everybody, content);
-                for person in &everybody {
-                    let args = ["-recip", &person.certificate_file, "-inkey", &person.key_file];
-                    let plain = openssl(&[&["cms", "-decrypt", "-binary", "-inform", "DER"], &args[..]].concat(), &message);
-                    assert!(plain == content, "{cipher:?} {transport:?} {} {}", person.name, content.len());
+}
+
+#[test]
+fn openssl_reads_our_bundle_of_certificates() {
+    let certificates = [cast().authority.certificate.clone(), cast().person("alice").certificate.clone()];
+    let bundle = sealpost::cms::certificates_only(&certificates);
+    for openssl in all() {
+        let args = ["pkcs7", "-inform", "DER", "-print_certs", "-noout"];
+        let (code, listed, error) = support::run(&openssl.program, &args, &bundle);
+        assert_eq!(code, 0, "{error}");
+        assert_eq!(String::from_utf8(listed).unwrap().matches("subject=").count(), 2);
+    }
+}
+
+const FORMS: [&[&str]; 8] = [
+    &[],
+    &["-keyid"],
+    &["-nosmimecap"],
+    &["-noattr"],
+    &["-cades"],
+    &["-nocerts"],
+    &["-econtent_type", "1.2.840.113549.1.9.16.1.2"],
+    &["-receipt_request_all", "-receipt_request_to", "alice@a.example"],
+];
+
+fn key_of(person: &Person) -> [&str; 4] {
+    ["-signer", &person.certificate_file, "-inkey", &person.key_file]
+}
+
+fn key_of_other(other: &Other) -> [&str; 4] {
+    ["-signer", &other.certificate_file, "-inkey", &other.key_file]
+}
+
+#[test]
+fn reads_what_openssl_signs() {
+    for openssl in all() {
+        let (mut outcomes, mut streams) = (Vec::new(), Vec::new());
+        let mut row = |label: String, args: &[&str]| {
+            for (form, more) in [("detached", &[][..]), ("opaque", &["-nodetach"])] {
+                let args = [&["-sign", "-outform", "DER"], args, more].concat();
+                let message = openssl.cms(&args, CONTENT);
+                let read = message.and_then(|message| matrix::read(&message, form == "detached", CONTENT, 1));
+                outcomes.push((format!("{label} {form}"), read));
+            }
+        };
+        for name in ["alice", "carol", "dave", "erin"] {
+            let key = key_of(cast().person(name));
+            for digest in ["sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512"] {
+                row(format!("{name} {digest}"), &[&key[..], &["-md", digest]].concat());
+            }
+            for form in FORMS {
+                row(format!("{name} {form:?}"), &[&key[..], form].concat());
+            }
+            let args = [&["-sign", "-outform", "DER", "-nodetach", "-stream"], &key[..]].concat();
+            let streamed = openssl.cms(&args, CONTENT).and_then(|message| matrix::read(&message, false, CONTENT, 1));
+            streams.push((format!("{name} streamed"), streamed));
+        }
+        let alice = key_of(cast().person("alice"));
+        // it makes no PSS with SHA-3
+        for digest in ["sha1", "sha224", "sha256", "sha384", "sha512"] {
+            for salt in ["digest", "max", "20", "0"] {
+                let salt = format!("rsa_pss_saltlen:{salt}");
+                let pss = ["-md", digest, "-keyopt", "rsa_padding_mode:pss", "-keyopt", &salt];
+                row(format!("pss {digest} {salt}"), &[&alice[..], &pss].concat());
+            }
+        }
+        let mixed = ["-md", "sha512", "-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_mgf1_md:sha256"];
+        row("pss mixed".to_owned(), &[&alice[..], &mixed].concat());
+        for other in cast().others().iter().filter(|other| other.name.starts_with("brainpool")) {
+            row(other.name.to_owned(), &key_of_other(other));
+        }
+        if openssl.is_new() {
+            // it makes no Ed25519 without attributes, and no Ed448
+            let frank = key_of(cast().person("frank"));
+            row("ed25519".to_owned(), &[&frank[..], &["-md", "sha512"]].concat());
+            for digest in ["sha256", "sha3-512"] {
+                row(format!("ed25519 with {digest}"), &[&frank[..], &["-md", digest]].concat());
+            }
+            row("no time".to_owned(), &[&alice[..], &["-no_signing_time"]].concat());
+        }
+        outcomes.append(&mut streams);
+        let except = [
+            ("carol sha3-", "its ECDSA has no SHA-3"),
+            ("dave sha3-", "its ECDSA has no SHA-3"),
+            ("erin sha3-", "its ECDSA has no SHA-3"),
+        ];
+        matrix::judge(&outcomes, &openssl.old(&except));
+    }
+}
+
+#[test]
+fn openssl_expands_what_is_compressed_here_and_we_what_it_compresses() {
+    // Debian's has no zlib
+    for openssl in all().into_iter().filter(Openssl::is_new) {
+        for content in [&b""[..], CONTENT, &long()] {
+            let plain = openssl.cms(&["-uncompress", "-inform", "DER"], &matrix::compressed(content)).unwrap();
+            assert!(plain == content);
+            // of nothing it makes no zlib stream at all
+            if content.is_empty() {
+                continue;
+            }
+            for form in [&[][..], &["-stream"]] {
+                let message = openssl.cms(&[&["-compress", "-outform", "DER"], form].concat(), content).unwrap();
+                assert!(matrix::expanded(&message).unwrap() == content);
+            }
+        }
+    }
+}
+
+#[test]
+fn reads_several_signers_of_openssl() {
+    let (alice, carol, dave) = (key_of(cast().person("alice")), key_of(cast().person("carol")), key_of(cast().person("dave")));
+    for openssl in all() {
+        for (form, is_detached) in [(&[][..], true), (&["-nodetach"], false)] {
+            let args = [&["-sign", "-outform", "DER"][..], &alice, &carol, form].concat();
+            let two = openssl.cms(&args, CONTENT).unwrap();
+            matrix::read(&two, is_detached, CONTENT, 2).unwrap();
+            if !is_detached {
+                let args = [&["-resign", "-inform", "DER", "-outform", "DER"][..], &dave, form].concat();
+                let three = openssl.cms(&args, &two).unwrap();
+                matrix::read(&three, is_detached, CONTENT, 3).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn reads_receipts_of_openssl() {
+    let (alice, carol) = (cast().person("alice"), cast().person("carol"));
+    let dir = tempfile::tempdir().unwrap();
+    for openssl in all() {
+        let wanted = ["-receipt_request_all", "-receipt_request_to", "alice@a.example", "-nodetach"];
+        let message = openssl.cms(&[&["-sign", "-outform", "DER"][..], &key_of(alice), &wanted].concat(), CONTENT).unwrap();
+        let receipt = openssl
+            .cms(&[&["-sign_receipt", "-inform", "DER", "-outform", "DER"][..], &key_of(carol)].concat(), &message)
+            .unwrap();
+        // a signed message of its own, of another type than data
+        let (data, inside) = super::read_signed(&receipt, None).unwrap();
+        assert!(super::is_good(&data), "{:?}", super::checks(&data, &[]));
+        assert!(!inside.is_empty() && data.content_type != sealpost::asn1::oid::ID_DATA);
+        let file = dir.path().join("receipt");
+        std::fs::write(&file, &receipt).unwrap();
+        let args = ["-verify_receipt", file.to_str().unwrap(), "-rctform", "DER", "-inform", "DER"];
+        openssl.cms(&[&args[..], &["-CAfile", &cast().authority.certificate_file]].concat(), &message).unwrap();
+    }
+}
+
+#[test]
+fn reads_what_openssl_encrypts() {
+    let everybody = ["bob", "alice", "carol", "dave", "erin"];
+    for openssl in all() {
+        let mut outcomes = Vec::new();
+        for cipher in ["-aes-128-cbc", "-aes-192-cbc", "-aes-256-cbc", "-des3", "-aes-128-gcm", "-aes-192-gcm", "-aes-256-gcm"] {
+            for form in [&[][..], &["-stream"], &["-keyid"]] {
+                for names in [&["alice"][..], &["carol"], &["dave"], &["erin"], &everybody] {
+                    let mut args = vec!["-encrypt", "-outform", "DER", cipher];
+                    args.extend(form);
+                    args.extend(names.iter().map(|name| cast().person(name).certificate_file.as_str()));
+                    let message = openssl.cms(&args, &long());
+                    for name in names {
+                        let reader = Reader::Person(cast().person(name));
+                        let opened = message.clone().and_then(|message| matrix::open(&message, reader, &long()));
+                        outcomes.push((format!("{cipher} {form:?} {name} of {}", names.len()), opened));
+                    }
                 }
             }
         }
+        for cipher in ["-rc2-40-cbc", "-rc2-64-cbc", "-rc2-cbc", "-des"] {
+            let alice = cast().person("alice");
+            let message = openssl.cms(&["-encrypt", "-outform", "DER", cipher, &alice.certificate_file], CONTENT);
+            let opened = message.and_then(|message| matrix::open(&message, Reader::Person(alice), CONTENT));
+            outcomes.push((format!("old {cipher}"), opened));
+        }
+        matrix::judge(&outcomes, &[]);
+    }
+}
+
+#[test]
+fn reads_every_form_of_recipient_that_openssl_writes() {
+    let (alice, carol) = (cast().person("alice"), cast().person("carol"));
+    for openssl in all() {
+        let mut outcomes = Vec::new();
+        let mut row = |label: String, cipher: &str, args: &[&str], reader: Reader<'_>| {
+            let message = openssl.cms(&[&["-encrypt", "-outform", "DER", cipher][..], args].concat(), CONTENT);
+            outcomes.push((format!("{cipher} {label}"), message.and_then(|message| matrix::open(&message, reader, CONTENT))));
+        };
+        for cipher in ["-aes-128-cbc", "-aes-256-gcm"] {
+            let oaep = ["-recip", &alice.certificate_file, "-keyopt", "rsa_padding_mode:oaep"];
+            row("oaep".to_owned(), cipher, &oaep, Reader::Person(alice));
+            for digest in ["sha1", "sha224", "sha256", "sha384", "sha512"] {
+                for mgf in ["sha1", "sha256", "sha512"] {
+                    let (digest, mgf) = (format!("rsa_oaep_md:{digest}"), format!("rsa_mgf1_md:{mgf}"));
+                    let args = [&oaep[..], &["-keyopt", &digest, "-keyopt", &mgf]].concat();
+                    row(format!("oaep {digest} {mgf}"), cipher, &args, Reader::Person(alice));
+                }
+            }
+            row(
+                "oaep label".to_owned(),
+                cipher,
+                &[&oaep[..], &["-keyopt", "rsa_oaep_label:736561"]].concat(),
+                Reader::Person(alice),
+            );
+            for name in ["carol", "dave", "erin"] {
+                let person = cast().person(name);
+                for scheme in ["0", "1"] {
+                    for digest in ["sha1", "sha224", "sha256", "sha384", "sha512"] {
+                        let (digest, scheme) = (format!("ecdh_kdf_md:{digest}"), format!("ecdh_cofactor_mode:{scheme}"));
+                        let args = ["-recip", &person.certificate_file, "-keyopt", &digest, "-keyopt", &scheme];
+                        row(format!("{name} {digest} {scheme}"), cipher, &args, Reader::Person(person));
+                    }
+                }
+            }
+            for wrap in ["-aes128-wrap", "-aes192-wrap", "-aes256-wrap"] {
+                row(wrap.to_owned(), cipher, &[wrap, "-recip", &carol.certificate_file], Reader::Person(carol));
+            }
+            for other in cast().others().iter().filter(|other| other.name.starts_with("brainpool")) {
+                row(other.name.to_owned(), cipher, &["-recip", &other.certificate_file], Reader::Other(other));
+            }
+            row("kek".to_owned(), cipher, &["-secretkey", &kek_hex(), "-secretkeyid", "0102"], Reader::Kek);
+            row("password".to_owned(), cipher, &["-pwri_password", PASSWORD], Reader::Password);
+        }
+        row("3des wrap".to_owned(), "-des3", &["-des3-wrap", "-recip", &carol.certificate_file], Reader::Person(carol));
+        matrix::judge(&outcomes, &[("-aes-256-gcm password", "it wraps a password's key with the cipher of the content")]);
     }
 }
