@@ -227,6 +227,11 @@ impl Recipient {
         let Some(derivation) = derivation else {
             return Err(Error::Unsupported("a password recipient whose key comes from no password – it needs a KEK".to_owned()));
         };
+        // RFC 5652 6.2.4 asks for id-alg-PWRI-KEK; PKI.js writes a plain AES wrap, whose check is no weaker
+        if let Ok(wrap) = KeyWrap::from_identifier(encryption) {
+            let kek = pbe::pbkdf2_key(derivation, password.expose(), wrap.key_len(), limits)?;
+            return Ok(wrap::unwrap(wrap, kek.expose(), &self.encrypted_key)?);
+        }
         let cipher = password_cipher(encryption)?;
         let kek = pbe::pbkdf2_key(derivation, password.expose(), cipher.cipher.key_len(), limits)?;
         unwrap_rfc3211(&cipher, &kek, &self.encrypted_key)

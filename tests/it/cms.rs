@@ -7,6 +7,7 @@ mod cast;
 mod compressed;
 mod gpgsm;
 mod hostile;
+mod javascript;
 mod matrix;
 mod nss;
 mod openssl;

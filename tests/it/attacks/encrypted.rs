@@ -340,7 +340,7 @@ fn a_recipient_who_is_named_and_cannot_open_is_told_apart_from_none() {
             "of another kind",
             Envelope::gcm(&secret_entity())
                 .with(|e| {
-                    e.recipients = vec![encode::implicit(4, &encode::sequence(&[encode::oid(&oid::ID_DATA), encode::null()]))]
+                    e.recipients = vec![encode::implicit(4, &encode::sequence(&[encode::oid(&oid::ID_DATA), encode::null()]))];
                 })
                 .message(),
             Expect::Refused(Code::NoKey),

@@ -250,21 +250,3 @@ fn bouncy_castle_reads_our_bundle_of_certificates_and_we_read_its() {
     assert_eq!(sorted(data.certificates.iter().map(|certificate| certificate.der().to_vec()).collect()), expected);
     assert!(data.signers.is_empty() && !data.has_content);
 }
-
-#[test]
-fn bouncy_castle_expands_what_is_compressed_here_and_we_what_it_compresses() {
-    let Some(peer) = peer() else { return };
-    let contents = [b"".to_vec(), CONTENT.to_vec(), matrix::long()];
-    let mut batch = Batch::new();
-    for content in &contents {
-        let message = batch.file(&matrix::compressed(content));
-        batch.add("ours", "expand", &[("in", &message)]);
-        let content = batch.file(content);
-        batch.add("theirs", "compress", &[("in", &content)]);
-    }
-    let outcomes = batch.run(&peer);
-    for (content, pair) in contents.iter().zip(outcomes.chunks(2)) {
-        assert!(pair[0].1.as_ref().unwrap() == content);
-        assert!(matrix::expanded(pair[1].1.as_ref().unwrap()).unwrap() == *content);
-    }
-}
