@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use sealpost::asn1::pem;
+use sealpost::cms::Capabilities;
+use sealpost::keys::Home;
 use sealpost::pki::{self, Certificate};
-use sealpost::smime::Open;
+use sealpost::smime::{Code, SignerVerdict};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::keyring::{self, TrustArgs};
+use crate::cli::keyring::{self, ReadArgs};
 use crate::cli::{input, output, report};
 
 /// Other people's certificates
@@ -19,7 +21,8 @@ use crate::cli::{input, output, report};
 Examples:
   sealpost contact add cherry.pem           a certificate that someone gave you
   sealpost contact add signed.eml           the signer of a message that verifies
-  sealpost contact list")]
+  sealpost contact list
+  sealpost contact remove cherry@b.example")]
 pub(crate) struct ContactArgs {
     #[command(subcommand)]
     verb: Verb,
@@ -32,12 +35,17 @@ enum Verb {
         /// PEM, DER, or a signed message
         file: PathBuf,
         #[command(flatten)]
-        trust: TrustArgs,
+        read: Box<ReadArgs>,
     },
     /// List the contacts
     List,
     /// Show the certificates of an address; PEM on standard output
     Show {
+        /// The address
+        address: String,
+    },
+    /// Remove the certificates of an address, and what is known of what it reads
+    Remove {
         /// The address
         address: String,
     },
@@ -47,11 +55,11 @@ enum Verb {
 pub(crate) fn run(context: &Context, args: ContactArgs) -> Result<Exit, Failure> {
     let home = context.open_home()?;
     match args.verb {
-        Verb::Add { file, trust } => {
+        Verb::Add { file, read } => {
             let bytes = input::file(&file, &context.limits)?;
             let certificates = match pki::load::certificates(&bytes) {
                 Ok(found) if !found.is_empty() => found,
-                _ => return add_signers(context, &bytes, &trust),
+                _ => return add_signers(context, &bytes, &read),
             };
             // a bundle holds its owner and those above him; only people are contacts
             let people: Vec<Certificate> =
@@ -69,25 +77,67 @@ pub(crate) fn run(context: &Context, args: ContactArgs) -> Result<Exit, Failure>
             }
             for certificate in &found {
                 eprintln!("{}", report::safe_lines(&certificate.describe()));
+                if let Some(said) = home.learnt(certificate).map_err(Failure::io)? {
+                    let names = Capabilities::from_der(&said.capabilities).unwrap_or_default().names().join(", ");
+                    eprintln!("reads (said on {}): {}", said.time, report::safe(&names));
+                }
                 output::stdout(pem::encode("CERTIFICATE", certificate.der()).as_bytes())?;
             }
             Ok(Exit::Good)
         }
+        Verb::Remove { address } => {
+            let removed = home.remove_contact(&address).map_err(Failure::io)?;
+            if removed.is_empty() {
+                return Err(Failure::usage(format!("no contact {address}")).hint("`sealpost contact list` shows them"));
+            }
+            for certificate in &removed {
+                eprintln!("removed: {} (SHA-256 {})", report::safe(&certificate.to_string()), certificate.fingerprint_hex());
+            }
+            if context.json { keyring::list(context, "contact.remove", &removed) } else { Ok(Exit::Good) }
+        }
     }
 }
 
-fn add_signers(context: &Context, message: &[u8], trust: &TrustArgs) -> Result<Exit, Failure> {
-    let home = context.open_home()?;
-    let trust = trust.trust(context, Some(&home))?;
-    let opened = Open::new(&trust).limits(&context.limits).verify(message);
-    report::print(opened.verdict());
-    let outcome = opened.verdict().outcome();
-    if report::exit(outcome) != Exit::Good {
-        eprintln!("nothing was added: only the signer of a message that verifies becomes a contact");
-        return Ok(report::exit(outcome));
+fn add_signers(context: &Context, message: &[u8], read: &ReadArgs) -> Result<Exit, Failure> {
+    let materials = read.materials_without_keys(context)?;
+    let mut opened = materials.open(context).verify(message);
+    if opened.verdict().has_error(Code::NotSigned) {
+        // what is signed may be inside an encryption
+        opened = read.materials(context, message)?.open(context).run(message, &mut context.random());
     }
-    let signers: Vec<Certificate> = opened.verdict().signers().filter_map(|signer| signer.certificate.clone()).collect();
-    add(context, &signers)
+    report::print(opened.verdict());
+    let outcome = report::exit(opened.verdict().outcome());
+    let Ok(verified) = opened.into_verified() else {
+        eprintln!("nothing was added: only the signer of a message that verifies, with nothing excused, becomes a contact");
+        return Ok(if outcome == Exit::Good { Exit::Refused } else { outcome });
+    };
+    let people = verified.signers().iter().flat_map(|s| s.certificate.iter().chain(&s.learnt.encryption_certificate));
+    let exit = add(context, &people.cloned().collect::<Vec<_>>())?;
+    let home = context.open_home()?;
+    for signer in verified.signers() {
+        learn(context, &home, signer)?;
+    }
+    Ok(exit)
+}
+
+/// Keeps what a signer said that he reads, beside the certificate that mail to him is encrypted to.
+fn learn(context: &Context, home: &Home, signer: &SignerVerdict) -> Result<(), Failure> {
+    let Some(certificate) = signer.learnt.encryption_certificate.as_ref().or(signer.certificate.as_ref()) else {
+        return Ok(());
+    };
+    // a certificate that was named for encryption is kept as named, even where nothing is said of ciphers
+    let said = signer.learnt.capabilities.clone().unwrap_or_default();
+    if said.0.is_empty() && signer.learnt.encryption_certificate.is_none() {
+        return Ok(());
+    }
+    if home.learn(certificate, signer.claimed_time, &said.to_der(), context.now).map_err(Failure::io)? {
+        if !said.0.is_empty() {
+            eprintln!("  reads: {}", report::safe(&said.names().join(", ")));
+        }
+    } else {
+        eprintln!("  what it says of what its signer reads is older than what is known");
+    }
+    Ok(())
 }
 
 fn add(context: &Context, certificates: &[Certificate]) -> Result<Exit, Failure> {

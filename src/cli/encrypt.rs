@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use sealpost::smime::Encrypt;
-
 use crate::cli::context::Context;
+use crate::cli::copies;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
 use crate::cli::output::Output;
@@ -35,11 +34,9 @@ pub(crate) struct EncryptArgs {
 pub(crate) fn run(context: &Context, args: &EncryptArgs) -> Result<Exit, Failure> {
     args.output.check()?;
     let message = Source(args.message.clone()).read(&context.limits)?;
-    let certificates = args.recipients.certificates(context, &message, None)?;
-    let encrypt = Encrypt::new(&certificates).cipher(args.recipients.cipher()?).transport(args.recipients.transport());
+    let addressees = args.recipients.addressees(context, &message, None)?;
     let progress = Progress::bar("encrypting", encoded(message.len()));
-    args.output.write_by(|sink| encrypt.write(&message, &mut context.random(), &mut progress.sink(sink)).map_err(from_smime))?;
-    drop(progress);
-    eprintln!("{}", encrypt.reason());
-    Ok(Exit::Good)
+    copies::write(context, "encrypt", &args.output, &args.recipients, &addressees, |encrypt, sink| {
+        encrypt.write(&message, &mut context.random(), &mut progress.sink(sink)).map_err(from_smime)
+    })
 }

@@ -7,6 +7,7 @@
 mod ca;
 mod contact;
 mod context;
+mod copies;
 mod decrypt;
 mod demo;
 mod encrypt;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use sealpost::cms::Capabilities;
 use sealpost::crypto::algorithm::ContentCipher;
 use sealpost::keys::Home;
-use sealpost::pki::{self, Certificate};
-use sealpost::smime::{CipherChoice, TransportChoice};
+use sealpost::pki::{self, Certificate, email};
+use sealpost::smime::{self, CipherChoice, Encrypt, Recipient, TransportChoice};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -22,6 +23,9 @@ pub(crate) struct RecipientArgs {
     /// Encrypt to the certificate in FILE
     #[arg(long = "to-cert", value_name = "FILE")]
     to_cert: Vec<PathBuf>,
+    /// Encrypt a copy of its own to this address, so that the others do not see it (default: those of Bcc)
+    #[arg(long = "bcc", value_name = "ADDR")]
+    bcc: Vec<String>,
     /// The content cipher
     #[arg(long, value_name = "NAME", default_value = "auto",
           value_parser = ["auto", "aes-256-gcm", "aes-128-gcm", "aes-256-cbc", "aes-128-cbc", "chacha20-poly1305"])]
@@ -31,50 +35,85 @@ pub(crate) struct RecipientArgs {
     key_transport: String,
 }
 
+/// Who gets which copy. The sender reads every one of them, where his certificate is known.
+#[derive(Debug)]
+pub(crate) struct Addressees {
+    /// Those of the copy that everyone in To and Cc gets.
+    pub(crate) seen: Vec<Recipient>,
+    /// Each of those whom the others do not see: the address, and who reads that copy.
+    pub(crate) hidden: Vec<(String, Vec<Recipient>)>,
+    /// Whether the sender can read what he sends.
+    pub(crate) sender_reads: bool,
+}
+
 impl RecipientArgs {
-    /// The recipients' certificates: those named, else those of To, Cc and the sender; `sender` may read in any case.
-    pub(crate) fn certificates(
+    /// Who gets which copy: those named, else those of To, Cc and Bcc. `signer` is the certificate that signs, where one does.
+    pub(crate) fn addressees(
         &self,
         context: &Context,
         message: &[u8],
-        sender: Option<&Certificate>,
-    ) -> Result<Vec<Certificate>, Failure> {
-        let mut found: Vec<Certificate> = Vec::new();
+        signer: Option<&Certificate>,
+    ) -> Result<Addressees, Failure> {
+        let home = context.existing_home()?;
+        let home = home.as_ref();
+        let mut seen: Vec<Recipient> = Vec::new();
         for path in &self.to_cert {
             let certificates = pki::load::certificates(&input::file(path, &context.limits)?)
                 .map_err(|e| Failure::refused(format!("{} holds no certificate – {e}", path.display())))?;
             let first = certificates.into_iter().next();
-            found.push(first.ok_or_else(|| Failure::refused(format!("{} holds no certificate", path.display())))?);
+            let first = first.ok_or_else(|| Failure::refused(format!("{} holds no certificate", path.display())))?;
+            seen.push(recipient(home, first));
         }
-        let mut addresses = self.to.clone();
-        let named = !self.to.is_empty() || !self.to_cert.is_empty();
-        if !named {
-            addresses = sealpost::smime::recipient_addresses(message, &context.limits);
+        let is_named = !self.to.is_empty() || !self.to_cert.is_empty();
+        let (mut to, mut bcc) = (self.to.clone(), self.bcc.clone());
+        if !is_named {
+            to = smime::recipient_addresses(message, &context.limits);
+            bcc.extend(smime::bcc_addresses(message, &context.limits));
         }
-        let home = context.existing_home()?;
-        for address in &addresses {
-            found.push(certificate_of(context, home.as_ref(), address)?);
+        for address in &to {
+            seen.push(recipient_of(context, home, address)?);
         }
-        match sender {
-            Some(certificate) => found.push(certificate.clone()),
-            // the sender can always read what he sent, where we hold his certificate
-            None => {
-                let own = sealpost::smime::sender_address(message, &context.limits)
-                    .and_then(|address| lookup(home.as_ref(), &address, context));
-                found.extend(own);
+        let sender = self.sender(context, home, message, signer);
+        let mut hidden: Vec<(String, Vec<Recipient>)> = Vec::new();
+        for address in bcc {
+            let is_there = email::find(&to, &address) || hidden.iter().any(|(known, _)| email::same_address(known, &address));
+            if !is_there {
+                let both = std::iter::once(recipient_of(context, home, &address)?).chain(sender.clone());
+                hidden.push((address, unique(both.collect())));
             }
         }
-        let mut unique: Vec<Certificate> = Vec::new();
-        for certificate in found {
-            if !unique.contains(&certificate) {
-                unique.push(certificate);
-            }
-        }
-        Ok(unique)
+        let sender_reads = sender.is_some();
+        // somebody who writes to Bcc alone keeps a copy that only he reads
+        seen.extend(sender);
+        Ok(Addressees { seen: unique(seen), hidden, sender_reads })
+    }
+
+    /// The sender as a reader of what he sends: with the certificate that signs, or another one of his where that one only signs.
+    fn sender(&self, context: &Context, home: Option<&Home>, message: &[u8], signer: Option<&Certificate>) -> Option<Recipient> {
+        let is_reader = |certificate: &&Certificate| smime::check_recipient(certificate).is_ok();
+        let by_address = |address: String| lookup(home, &address, context).filter(|found| is_reader(&found.certificate()));
+        let found = match signer {
+            Some(certificate) => Some(certificate.clone())
+                .filter(|c| is_reader(&c))
+                .map(Recipient::from)
+                .or_else(|| certificate.addresses().into_iter().find_map(by_address)),
+            None => smime::sender_address(message, &context.limits).and_then(by_address),
+        };
+        // whoever holds the key here reads with this program
+        let is_own = |found: &Recipient| {
+            let own = home.and_then(|home| home.identities().ok()).unwrap_or_default();
+            signer.is_some() || own.iter().any(|stored| stored.certificate == *found.certificate())
+        };
+        found.map(|found| if is_own(&found) { found.capabilities(Capabilities::ours()) } else { found })
+    }
+
+    /// The encryption to these recipients.
+    pub(crate) fn encryption(&self, recipients: &[Recipient]) -> Result<Encrypt, Failure> {
+        Ok(Encrypt::new(recipients).cipher(self.cipher()?).transport(self.transport()))
     }
 
     /// The content cipher of the options.
-    pub(crate) fn cipher(&self) -> Result<CipherChoice, Failure> {
+    fn cipher(&self) -> Result<CipherChoice, Failure> {
         if self.cipher == "auto" {
             return Ok(CipherChoice::Auto);
         }
@@ -83,7 +122,7 @@ impl RecipientArgs {
     }
 
     /// The key transport of the options.
-    pub(crate) fn transport(&self) -> TransportChoice {
+    fn transport(&self) -> TransportChoice {
         match self.key_transport.as_str() {
             "oaep" => TransportChoice::Oaep,
             "pkcs1" => TransportChoice::Pkcs1,
@@ -92,7 +131,19 @@ impl RecipientArgs {
     }
 }
 
-fn certificate_of(context: &Context, home: Option<&Home>, address: &str) -> Result<Certificate, Failure> {
+fn unique(recipients: Vec<Recipient>) -> Vec<Recipient> {
+    let mut unique: Vec<Recipient> = Vec::new();
+    // the sender comes last, and what is known of him is known best
+    for recipient in recipients.into_iter().rev() {
+        if !unique.iter().any(|known| known.certificate() == recipient.certificate()) {
+            unique.push(recipient);
+        }
+    }
+    unique.reverse();
+    unique
+}
+
+fn recipient_of(context: &Context, home: Option<&Home>, address: &str) -> Result<Recipient, Failure> {
     lookup(home, address, context).ok_or_else(|| {
         Failure::new(Exit::Untrusted, format!("no valid certificate of {address} is known – the message was not encrypted")).hint(
             format!(
@@ -102,11 +153,25 @@ fn certificate_of(context: &Context, home: Option<&Home>, address: &str) -> Resu
     })
 }
 
-/// The newest certificate of the address that is valid now: a contact's, or our own.
-fn lookup(home: Option<&Home>, address: &str, context: &Context) -> Option<Certificate> {
-    let home = home?;
-    let mut candidates = home.contact(address).unwrap_or_default();
-    candidates.extend(home.identity_certificates(address).unwrap_or_default());
+/// The certificate of the address to encrypt to: one that is valid now, that may encrypt, and of which was heard last.
+fn lookup(home: Option<&Home>, address: &str, context: &Context) -> Option<Recipient> {
+    let mut candidates = home?.contact(address).unwrap_or_default();
+    candidates.extend(home?.identity_certificates(address).unwrap_or_default());
     candidates.retain(|c| c.not_before() <= context.at && context.at <= c.not_after());
-    candidates.into_iter().max_by_key(|c| c.not_before().unix())
+    let heard = |certificate: &Certificate| {
+        let said = home.and_then(|home| home.learnt(certificate).ok().flatten()).map(|said| said.time.unix());
+        certificate.not_before().unix().max(said.unwrap_or(i64::MIN))
+    };
+    let best = candidates.into_iter().max_by_key(|c| (smime::check_recipient(c).is_ok(), heard(c)));
+    best.map(|certificate| recipient(home, certificate))
+}
+
+/// The owner of a certificate, with what he said that he reads.
+fn recipient(home: Option<&Home>, certificate: Certificate) -> Recipient {
+    let said = home.and_then(|home| home.learnt(&certificate).ok().flatten());
+    let known = said.and_then(|said| Capabilities::from_der(&said.capabilities).ok());
+    match known {
+        Some(known) => Recipient::new(certificate).capabilities(known),
+        None => Recipient::new(certificate),
+    }
 }

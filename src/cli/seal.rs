@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use sealpost::smime::{Encrypt, Seal};
+use sealpost::smime::Seal;
 
 use crate::cli::context::Context;
+use crate::cli::copies;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
 use crate::cli::output::Output;
@@ -37,14 +38,11 @@ pub(crate) fn run(context: &Context, args: &SealArgs) -> Result<Exit, Failure> {
     args.output.check()?;
     let message = Source(args.message.clone()).read(&context.limits)?;
     let identity = args.signer.identity(context, &message)?;
-    let certificates = args.recipients.certificates(context, &message, Some(identity.certificate()))?;
-    let encrypt = Encrypt::new(&certificates).cipher(args.recipients.cipher()?).transport(args.recipients.transport());
-    eprintln!("{}", encrypt.reason());
-    let seal = Seal::new(args.signer.signing(&identity)?, encrypt);
+    let addressees = args.recipients.addressees(context, &message, Some(identity.certificate()))?;
+    let sign = args.signer.signing(&identity)?;
     let progress = Progress::bar("sealing", encoded(message.len()));
-    args.output.write_by(|sink| {
+    copies::write(context, "seal", &args.output, &args.recipients, &addressees, |encrypt, sink| {
+        let seal = Seal::new(sign.clone(), encrypt.clone());
         seal.write(&message, context.now, &mut context.random(), &mut progress.sink(sink)).map_err(from_smime)
-    })?;
-    drop(progress);
-    Ok(Exit::Good)
+    })
 }

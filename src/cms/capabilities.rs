@@ -2,7 +2,9 @@
 
 use crate::asn1::{Cursor, Oid, encode, oid};
 use crate::cms::Error;
-use crate::crypto::algorithm::KeyWrap;
+use crate::crypto::algorithm::{
+    AlgorithmIdentifier, ContentCipher, DigestAlgorithm, KeyAgreement, KeyTransport, KeyWrap, Scheme,
+};
 
 /// One capability: an algorithm and its parameters as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,9 @@ impl Capabilities {
     /// What this version reads and would like to get.
     pub fn ours() -> Self {
         let plain = |oid| Capability { oid, parameters: None };
+        // RFC 4055 5: the parameters name the digest; without them some would take SHA-1
+        let oaep = KeyTransport::oaep(DigestAlgorithm::Sha256).identifier();
+        let oaep = Capability { oid: oaep.oid, parameters: oaep.parameters };
         // RFC 5753 8: the parameters name the key wrap
         let agreement = |wrap: KeyWrap| Capability { oid: oid::ECDH_STD_SHA256, parameters: Some(wrap.identifier().to_der()) };
         Self(vec![
@@ -28,7 +33,7 @@ impl Capabilities {
             plain(oid::AES128_GCM),
             plain(oid::AES256_CBC),
             plain(oid::AES128_CBC),
-            plain(oid::RSA_OAEP),
+            oaep,
             agreement(KeyWrap::Aes256),
             agreement(KeyWrap::Aes128),
         ])
@@ -51,6 +56,42 @@ impl Capabilities {
     pub fn to_der(&self) -> Vec<u8> {
         let one = |c: &Capability| encode::sequence(&[encode::oid(&c.oid), c.parameters.clone().unwrap_or_default()]);
         encode::sequence(&self.0.iter().map(one).collect::<Vec<_>>())
+    }
+
+    /// Whether a content cipher is among them, be it one that is not known here.
+    pub fn names_ciphers(&self) -> bool {
+        self.0.iter().any(|one| one.oid == oid::RC2_CBC || ContentCipher::from_oid(&one.oid).is_some())
+    }
+
+    /// The forms of OAEP among them; SHA-256 where the digest is left open.
+    pub fn oaep(&self) -> Vec<KeyTransport> {
+        let mut found = Vec::new();
+        for identifier in self.identifiers().filter(|identifier| identifier.oid == oid::RSA_OAEP) {
+            match KeyTransport::from_identifier(&identifier) {
+                _ if identifier.real_parameters().is_none() => found.push(KeyTransport::oaep(DigestAlgorithm::Sha256)),
+                // a label, or a digest of another kind for the mask, is nothing that a list of capabilities can mean
+                Ok(KeyTransport::RsaOaep { digest, mgf_digest, label }) if digest == mgf_digest && label.is_empty() => {
+                    found.push(KeyTransport::oaep(digest));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// The key agreements among them that are written here: standard ECDH, AES key wrap.
+    pub fn agreements(&self) -> Vec<KeyAgreement> {
+        let known = self.identifiers().filter_map(|identifier| KeyAgreement::from_identifier(&identifier).ok());
+        known.filter(|one| one.scheme == Scheme::Standard && one.wrap != KeyWrap::DesEde3).collect()
+    }
+
+    fn identifiers(&self) -> impl Iterator<Item = AlgorithmIdentifier> {
+        self.0.iter().map(|one| AlgorithmIdentifier { oid: one.oid, parameters: one.parameters.clone() })
+    }
+
+    /// The names of the algorithms, for people.
+    pub fn names(&self) -> Vec<String> {
+        self.identifiers().map(|identifier| identifier.name()).collect()
     }
 
     /// Whether an algorithm is among them.

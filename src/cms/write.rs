@@ -6,10 +6,7 @@ use crate::asn1::{Cursor, Tag, encode, oid, writer::Writer};
 use crate::cms::Error;
 use crate::cms::sign::{PIECE, fill};
 use crate::crypto::agreement::Ephemeral;
-use crate::crypto::algorithm::{
-    AlgorithmIdentifier, CipherParameters, ContentCipher, DigestAlgorithm, KeyAgreement, KeyAlgorithm, KeyTransport, KeyWrap,
-    Scheme,
-};
+use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters, ContentCipher, KeyAgreement, KeyTransport};
 use crate::crypto::cipher::Encryptor;
 use crate::crypto::key::PublicKey;
 use crate::crypto::random::Random;
@@ -24,6 +21,29 @@ pub struct To<'a> {
     pub certificate: &'a Certificate,
     /// How RSA keys get the content key; EC and X25519 keys agree on it.
     pub transport: KeyTransport,
+    /// How they agree; `None` for the usual way of their kind.
+    pub agreement: Option<KeyAgreement>,
+}
+
+impl<'a> To<'a> {
+    /// The owner of this certificate: PKCS#1 v1.5 where its key is RSA, the usual agreement else.
+    pub fn new(certificate: &'a Certificate) -> Self {
+        Self { certificate, transport: KeyTransport::RsaPkcs1, agreement: None }
+    }
+
+    /// Encrypts the key to an RSA key so.
+    #[must_use]
+    pub fn transport(mut self, transport: KeyTransport) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    /// Agrees so with an EC or X25519 key.
+    #[must_use]
+    pub fn agreement(mut self, agreement: KeyAgreement) -> Self {
+        self.agreement = Some(agreement);
+        self
+    }
 }
 
 /// Collects recipients, then encrypts.
@@ -115,16 +135,7 @@ fn recipient_info(to: &To<'_>, public: &PublicKey, key: &Secret<Vec<u8>>, random
     if !public.algorithm().encrypts() {
         return Err(Error::Unsupported("a recipient whose key can only sign".to_owned()));
     }
-    let agreement = KeyAgreement {
-        scheme: Scheme::Standard,
-        // RFC 5753 7.1.1: a digest as strong as the curve
-        kdf_digest: match public.algorithm() {
-            KeyAlgorithm::P384 => DigestAlgorithm::Sha384,
-            KeyAlgorithm::P521 => DigestAlgorithm::Sha512,
-            _ => DigestAlgorithm::Sha256,
-        },
-        wrap: KeyWrap::for_key_len(key.expose().len()),
-    };
+    let agreement = to.agreement.unwrap_or_else(|| KeyAgreement::usual(public.algorithm(), key.expose().len()));
     let ephemeral = Ephemeral::generate(public.algorithm(), random)?;
     let wrapped = ephemeral.wrap(public, &agreement, None, key.expose())?;
     let encrypted_keys = encode::sequence(&[encode::sequence(&[id, encode::octet_string(&wrapped)])]);

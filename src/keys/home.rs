@@ -6,6 +6,7 @@
 //!     cert.pem  chain.pem  key.pem           key.pem: PKCS#8, encrypted (PBES2) where a passphrase protects it
 //!     retired                                present where the key only reads old mail
 //!   contacts/FINGERPRINT.pem                 other people's certificates
+//!   capabilities/FINGERPRINT.pem             what the owner of a contact's certificate said that he reads, and when
 //!   trust/FINGERPRINT.pem                    trust anchors
 //!   intermediates/FINGERPRINT.pem            certificates that may stand between
 //!   crls/*.crl                               revocation lists
@@ -14,7 +15,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::asn1::pem;
+use crate::asn1::{Cursor, encode, pem};
 use crate::crypto;
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
@@ -22,6 +23,7 @@ use crate::keys::{Error, Identity, files, identity};
 use crate::limits::Limits;
 use crate::pki::{self, Certificate, Crl, email};
 use crate::secret::Secret;
+use crate::time::Timestamp;
 
 /// A home folder.
 #[derive(Debug, Clone)]
@@ -48,6 +50,15 @@ pub struct Unlocked {
     pub identities: Vec<Identity>,
     /// The addresses of the others.
     pub still_locked: Vec<String>,
+}
+
+/// What somebody said that he reads, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// When he said so; the beginning of time where he did not say when.
+    pub time: Timestamp,
+    /// The encoded SMIMECapabilities.
+    pub capabilities: Vec<u8>,
 }
 
 impl Home {
@@ -167,6 +178,64 @@ impl Home {
         self.add("contacts", certificate)
     }
 
+    /// Removes the certificates of one contact, and what he said that he reads; gives those removed.
+    pub fn remove_contact(&self, address: &str) -> Result<Vec<Certificate>, Error> {
+        let _lock = files::lock(&self.0)?;
+        let removed = self.contact(address)?;
+        for certificate in &removed {
+            let name = file_name(certificate);
+            files::remove(&self.0.join("contacts").join(&name))?;
+            let said = self.0.join("capabilities").join(&name);
+            if said.exists() {
+                files::remove(&said)?;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Keeps what the owner of a certificate said that he reads (an encoded SMIMECapabilities), and when he said so: it replaces what he
+    /// said before (RFC 8551 2.7.1), and what has no time replaces nothing. Gives whether it was kept.
+    ///
+    /// Only what a verified message said may come here, and a time that has not come yet counts as `now`.
+    pub fn learn(
+        &self,
+        certificate: &Certificate,
+        said: Option<Timestamp>,
+        capabilities: &[u8],
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let _lock = files::lock(&self.0)?;
+        let time = said.map_or(Timestamp::from_unix(0), |said| said.min(now));
+        if let Some(before) = self.learnt(certificate)?
+            && before.time.max(Timestamp::from_unix(1)) > time
+        {
+            return Ok(false);
+        }
+        let folder = self.0.join("capabilities");
+        files::make_folder(&folder)?;
+        let record = encode::sequence(&[encode::generalized_time(time), capabilities.to_vec()]);
+        files::write(&folder.join(file_name(certificate)), pem::encode(CAPABILITIES, &record).as_bytes())?;
+        Ok(true)
+    }
+
+    /// What the owner of a certificate said that he reads.
+    pub fn learnt(&self, certificate: &Certificate) -> Result<Option<Said>, Error> {
+        let path = self.0.join("capabilities").join(file_name(certificate));
+        let bytes = match files::read(&path) {
+            Ok(bytes) => bytes,
+            Err(Error::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // a record that cannot be read says nothing
+        let read = || {
+            let record = pem::parse_all(&bytes).ok()?.into_iter().find(|found| found.label == CAPABILITIES)?;
+            let mut fields = Cursor::new(&record.der).sequence().ok()?;
+            let time = fields.time().ok()?;
+            Some(Said { time, capabilities: fields.any().ok()?.raw.to_vec() })
+        };
+        Ok(read())
+    }
+
     /// Every certificate of a person that we hold: contacts' and our own.
     pub fn known_certificates(&self) -> Result<Vec<Certificate>, Error> {
         let mut found = self.contacts()?;
@@ -238,7 +307,7 @@ impl Home {
         let _lock = files::lock(&self.0)?;
         let folder = self.0.join(kind);
         files::make_folder(&folder)?;
-        let path = folder.join(format!("{}.pem", certificate.fingerprint_hex()));
+        let path = folder.join(file_name(certificate));
         files::write(&path, pem::encode("CERTIFICATE", certificate.der()).as_bytes())
     }
 }
@@ -277,7 +346,12 @@ fn safe_name(name: &str) -> String {
     safe.trim_start_matches('.').to_owned()
 }
 
+fn file_name(certificate: &Certificate) -> String {
+    format!("{}.pem", certificate.fingerprint_hex())
+}
+
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
+const CAPABILITIES: &str = "SMIME CAPABILITIES";
 
 #[cfg(test)]
 mod tests {

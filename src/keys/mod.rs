@@ -11,5 +11,5 @@ pub mod load;
 pub mod pkcs12;
 
 pub use error::Error;
-pub use home::{Home, Stored, Unlocked};
+pub use home::{Home, Said, Stored, Unlocked};
 pub use identity::Identity;

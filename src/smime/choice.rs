@@ -1,13 +1,71 @@
-//! Which cipher and which key transport a message gets.
+//! Which algorithms a message gets: what every recipient is known to read, and else what everyone reads.
 
 use crate::cms::Capabilities;
-use crate::crypto::algorithm::{ContentCipher, DigestAlgorithm, KeyTransport};
-use crate::pki::Certificate;
+use crate::crypto::algorithm::{ContentCipher, DigestAlgorithm, KeyAgreement, KeyAlgorithm, KeyTransport};
+use crate::pki::{Certificate, Usage};
+use crate::smime::Error;
+
+/// Someone to encrypt to: his certificate, and what he is known to read.
+#[derive(Debug, Clone)]
+pub struct Recipient {
+    certificate: Certificate,
+    capabilities: Option<Capabilities>,
+}
+
+impl Recipient {
+    /// The owner of this certificate; what he reads is known from the certificate where it says so (RFC 4262).
+    pub fn new(certificate: Certificate) -> Self {
+        Self { certificate, capabilities: None }
+    }
+
+    /// What he reads, learnt from a message of his that verified (RFC 8551 2.5.2); it is newer than what his certificate says.
+    #[must_use]
+    pub fn capabilities(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = Some(capabilities);
+        self
+    }
+
+    /// The certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// His address, or his name where the certificate has none.
+    pub fn name(&self) -> String {
+        self.certificate.addresses().into_iter().next().unwrap_or_else(|| self.certificate.to_string())
+    }
+
+    /// What he is known to read; `None` where he never said anything.
+    fn known(&self) -> Option<Capabilities> {
+        let said = |capabilities: &Capabilities| !capabilities.0.is_empty();
+        let of_certificate = || self.certificate.smime_capabilities().and_then(|bytes| Capabilities::from_der(bytes).ok());
+        self.capabilities.clone().filter(said).or_else(|| of_certificate().filter(said))
+    }
+}
+
+impl From<Certificate> for Recipient {
+    fn from(certificate: Certificate) -> Self {
+        Self::new(certificate)
+    }
+}
+
+impl From<&Self> for Recipient {
+    fn from(recipient: &Self) -> Self {
+        recipient.clone()
+    }
+}
+
+impl From<&Certificate> for Recipient {
+    fn from(certificate: &Certificate) -> Self {
+        Self::new(certificate.clone())
+    }
+}
 
 /// The content cipher: chosen, or given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CipherChoice {
-    /// AES-256-GCM where every recipient's certificate says that he reads it (RFC 4262), else AES-256-CBC, which everyone reads.
+    /// The best that every recipient is known to read: AES-GCM where all say so, else AES-256-CBC, which everyone reads; AES-128 where
+    /// one says that he reads nothing longer.
     #[default]
     Auto,
     /// This one.
@@ -17,7 +75,7 @@ pub enum CipherChoice {
 /// How RSA recipients get the key: chosen, or given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TransportChoice {
-    /// OAEP where every recipient's certificate says that he reads it, else PKCS#1 v1.5, which everyone reads.
+    /// OAEP to each recipient who is known to read it, and PKCS#1 v1.5, which everyone reads, to the others.
     #[default]
     Auto,
     /// OAEP with SHA-256.
@@ -28,35 +86,158 @@ pub enum TransportChoice {
 
 /// What was chosen, and why.
 #[derive(Debug, Clone)]
-pub(in crate::smime) struct Chosen {
-    pub(in crate::smime) cipher: ContentCipher,
-    pub(in crate::smime) transport: KeyTransport,
-    pub(in crate::smime) reason: String,
+pub struct Chosen {
+    /// The content cipher.
+    pub cipher: ContentCipher,
+    /// Why this one, for people.
+    pub why: String,
+    /// The recipients who are not known to read a better one.
+    pub limited_by: Vec<String>,
+    /// How each recipient gets the key, in their order.
+    pub ways: Vec<Way>,
+}
+
+/// How a recipient gets the content key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// It is encrypted to his RSA key.
+    Transport(KeyTransport),
+    /// It is wrapped under a key that his EC or X25519 key agrees on.
+    Agreement(KeyAgreement),
+}
+
+impl Way {
+    /// The name of the algorithm, as `rsa-oaep-sha256`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Transport(transport) => transport.name(),
+            Self::Agreement(agreement) => agreement.name(),
+        }
+    }
+}
+
+impl Chosen {
+    /// The choice in a sentence.
+    pub fn reason(&self) -> String {
+        let count = self.ways.len();
+        let plural = if count == 1 { "" } else { "s" };
+        format!("encrypting to {count} certificate{plural} with {} – {}", self.cipher.name(), self.why)
+    }
 }
 
 /// Chooses for these recipients.
-pub(in crate::smime) fn choose(recipients: &[Certificate], cipher: CipherChoice, transport: TransportChoice) -> Chosen {
-    let oaep = KeyTransport::oaep(DigestAlgorithm::Sha256);
-    let read_gcm = every(recipients, |known| known.has(&ContentCipher::Aes256Gcm.oid()));
-    let read_oaep = every(recipients, |known| known.has(&oaep.identifier().oid));
-    let (cipher, why) = match cipher {
-        CipherChoice::Fixed(cipher) => (cipher, "as asked"),
-        CipherChoice::Auto if read_gcm => (ContentCipher::Aes256Gcm, "every recipient's certificate names it"),
-        CipherChoice::Auto => (ContentCipher::Aes256Cbc, "not every recipient is known to read AES-GCM"),
+pub fn choose(recipients: &[Recipient], cipher: CipherChoice, transport: TransportChoice) -> Chosen {
+    let known: Vec<(String, Option<Capabilities>)> = recipients.iter().map(|r| (r.name(), r.known())).collect();
+    let (cipher, why, limited_by) = match cipher {
+        CipherChoice::Fixed(cipher) => {
+            let unknown = names(&known, |known| !known.is_some_and(|known| reads(known, cipher)));
+            let why = if unknown.is_empty() || cipher == ContentCipher::Aes256Cbc {
+                "as asked".to_owned()
+            } else {
+                format!("as asked; {} not known to read it", are(&unknown))
+            };
+            (cipher, why, Vec::new())
+        }
+        CipherChoice::Auto => best_cipher(&known),
     };
-    let transport = match transport {
-        TransportChoice::Oaep => oaep,
-        TransportChoice::Auto if read_oaep => oaep,
-        TransportChoice::Auto | TransportChoice::Pkcs1 => KeyTransport::RsaPkcs1,
-    };
-    let count = recipients.len();
-    let plural = if count == 1 { "" } else { "s" };
-    let reason = format!("encrypting to {count} certificate{plural} with {} – {why}", cipher.name());
-    Chosen { cipher, transport, reason }
+    let ways = recipients.iter().zip(&known).map(|(recipient, (_, known))| way(recipient, known.as_ref(), cipher, transport));
+    Chosen { cipher, why, limited_by, ways: ways.collect() }
 }
 
-/// Whether there are recipients and every certificate says this of its owner.
-fn every(recipients: &[Certificate], says: impl Fn(&Capabilities) -> bool) -> bool {
-    let of = |certificate: &Certificate| certificate.smime_capabilities().and_then(|bytes| Capabilities::from_der(bytes).ok());
-    !recipients.is_empty() && recipients.iter().all(|certificate| of(certificate).is_some_and(|known| says(&known)))
+/// The best cipher of all: who reads GCM reads CBC, and who reads a long key reads a short one, for no program has one without the other.
+fn best_cipher(known: &[(String, Option<Capabilities>)]) -> (ContentCipher, String, Vec<String>) {
+    let without_gcm = names(known, |known| !known.is_some_and(reads_gcm));
+    // RFC 8551 2.7.1: what was said counts, but less than AES-128 is never used; who named no cipher at all said nothing of them
+    let is_short = |known: &Capabilities| known.names_ciphers() && !LONG.iter().any(|cipher| reads(known, *cipher));
+    let without_long = names(known, |known| known.is_some_and(is_short));
+    let (is_gcm, is_long) = (without_gcm.is_empty() && !known.is_empty(), without_long.is_empty());
+    let cipher = match (is_gcm, is_long) {
+        (true, true) => ContentCipher::Aes256Gcm,
+        (true, false) => ContentCipher::Aes128Gcm,
+        (false, true) => ContentCipher::Aes256Cbc,
+        (false, false) => ContentCipher::Aes128Cbc,
+    };
+    let mut why = Vec::new();
+    if !is_gcm && !known.is_empty() {
+        why.push(format!("{} not known to read AES-GCM", are(&without_gcm)));
+    }
+    if !is_long {
+        why.push(format!("{} not said to read AES-256", are(&without_long)));
+    }
+    if why.is_empty() {
+        why.push("every recipient is known to read it".to_owned());
+    }
+    let mut limited_by = without_gcm;
+    limited_by.extend(without_long.into_iter().filter(|name| !limited_by.contains(name)).collect::<Vec<_>>());
+    (cipher, why.join("; "), limited_by)
+}
+
+const LONG: [ContentCipher; 2] = [ContentCipher::Aes256Gcm, ContentCipher::Aes256Cbc];
+
+fn reads(known: &Capabilities, cipher: ContentCipher) -> bool {
+    known.has(&cipher.oid())
+}
+
+fn reads_gcm(known: &Capabilities) -> bool {
+    reads(known, ContentCipher::Aes256Gcm) || reads(known, ContentCipher::Aes128Gcm)
+}
+
+fn names(known: &[(String, Option<Capabilities>)], is_one: impl Fn(Option<&Capabilities>) -> bool) -> Vec<String> {
+    known.iter().filter(|(_, known)| is_one(known.as_ref())).map(|(name, _)| name.clone()).collect()
+}
+
+/// `a is`, `a and b are`, `a, b and 3 others are`.
+fn are(names: &[String]) -> String {
+    match names {
+        [one] => format!("{one} is"),
+        [one, two] => format!("{one} and {two} are"),
+        [one, two, rest @ ..] => format!("{one}, {two} and {} more are", rest.len()),
+        [] => "nobody is".to_owned(),
+    }
+}
+
+/// How one recipient gets the key.
+fn way(recipient: &Recipient, known: Option<&Capabilities>, cipher: ContentCipher, transport: TransportChoice) -> Way {
+    // a key that cannot be read is refused where the message is written
+    let algorithm = recipient.certificate.public_key().map(|key| key.algorithm());
+    match algorithm {
+        Ok(algorithm) if !algorithm.is_rsa() => Way::Agreement(agreement(algorithm, known, cipher)),
+        _ => Way::Transport(match transport {
+            TransportChoice::Oaep => KeyTransport::oaep(DigestAlgorithm::Sha256),
+            TransportChoice::Pkcs1 => KeyTransport::RsaPkcs1,
+            TransportChoice::Auto => known.and_then(oaep).unwrap_or(KeyTransport::RsaPkcs1),
+        }),
+    }
+}
+
+/// The OAEP that a recipient reads; SHA-256 where he has the choice.
+fn oaep(known: &Capabilities) -> Option<KeyTransport> {
+    let read = known.oaep();
+    let preferred = KeyTransport::oaep(DigestAlgorithm::Sha256);
+    if read.contains(&preferred) { Some(preferred) } else { read.into_iter().next() }
+}
+
+/// The key agreement that a recipient reads: as strong as his key where he leaves it open (RFC 5753 7.1.1), else the one he names.
+fn agreement(algorithm: KeyAlgorithm, known: Option<&Capabilities>, cipher: ContentCipher) -> KeyAgreement {
+    let usual = KeyAgreement::usual(algorithm, cipher.key_len());
+    let read = known.map(Capabilities::agreements).unwrap_or_default();
+    let distance = |read: &KeyAgreement| {
+        let digest = usize::abs_diff(read.kdf_digest.output_len(), usual.kdf_digest.output_len());
+        (read.kdf_digest != usual.kdf_digest, digest, usize::abs_diff(read.wrap.key_len(), usual.wrap.key_len()))
+    };
+    read.into_iter().min_by_key(distance).unwrap_or(usual)
+}
+
+/// Refuses a certificate whose key cannot or must not be encrypted to (RFC 8550 4.4.2).
+pub fn check_recipient(certificate: &Certificate) -> Result<(), Error> {
+    let refuse = |reason: &str| Error::Recipient { subject: certificate.to_string(), reason: reason.to_owned() };
+    let key = certificate.public_key().map_err(|error| refuse(&error.to_string()))?;
+    if !key.algorithm().encrypts() {
+        return Err(refuse("its key can only sign"));
+    }
+    let wanted = if key.algorithm().is_rsa() { Usage::KeyEncipherment } else { Usage::KeyAgreement };
+    if certificate.key_usage().is_some_and(|usage| !usage.allows(wanted)) {
+        return Err(refuse("its key usage does not allow encryption"));
+    }
+    Ok(())
 }

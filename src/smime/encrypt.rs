@@ -5,25 +5,25 @@ use std::io::{Read, Write};
 use crate::cms::{EnvelopedBuilder, To};
 use crate::crypto::random::Random;
 use crate::limits::Limits;
-use crate::pki::Certificate;
 use crate::smime::Error;
-use crate::smime::choice::{Chosen, CipherChoice, TransportChoice, choose};
+use crate::smime::choice::{Chosen, CipherChoice, Recipient, TransportChoice, Way, check_recipient, choose};
 use crate::smime::headers::{Confidentiality, HeaderProtection};
 use crate::smime::sign::{Payload, Pkcs7Mime, grown, message_parts};
 use crate::smime::verdict::Form;
 
 /// An encryption: to whom, and how.
 #[derive(Debug, Clone)]
-pub struct Encrypt<'a> {
-    recipients: &'a [Certificate],
+pub struct Encrypt {
+    recipients: Vec<Recipient>,
     cipher: CipherChoice,
     transport: TransportChoice,
     limits: Limits,
 }
 
-impl<'a> Encrypt<'a> {
-    /// Encrypts to these certificates; add the sender's own, so that he can read what he sent.
-    pub fn new(recipients: &'a [Certificate]) -> Self {
+impl Encrypt {
+    /// Encrypts to these recipients, or owners of certificates; add the sender, so that he can read what he sent.
+    pub fn new<R: Into<Recipient>>(recipients: impl IntoIterator<Item = R>) -> Self {
+        let recipients = recipients.into_iter().map(Into::into).collect();
         Self { recipients, cipher: CipherChoice::Auto, transport: TransportChoice::Auto, limits: Limits::default() }
     }
 
@@ -41,9 +41,9 @@ impl<'a> Encrypt<'a> {
         self
     }
 
-    /// What is chosen, and why, for people.
-    pub fn reason(&self) -> String {
-        self.chosen().reason
+    /// What is chosen, and why.
+    pub fn chosen(&self) -> Chosen {
+        choose(&self.recipients, self.cipher, self.transport)
     }
 
     /// Encrypts a message; its Subject is hidden (RFC 9788).
@@ -75,32 +75,17 @@ impl<'a> Encrypt<'a> {
         }
         let chosen = self.chosen();
         let mut builder = EnvelopedBuilder::new(chosen.cipher);
-        for certificate in self.recipients {
-            check_recipient(certificate)?;
-            builder = builder.recipient(To { certificate, transport: chosen.transport.clone() });
+        for (recipient, way) in self.recipients.iter().zip(chosen.ways) {
+            check_recipient(recipient.certificate())?;
+            let to = To::new(recipient.certificate());
+            builder = builder.recipient(match way {
+                Way::Transport(transport) => to.transport(transport),
+                Way::Agreement(agreement) => to.agreement(agreement),
+            });
         }
         let smime_type = if chosen.cipher.is_authenticated() { "authEnveloped-data" } else { "enveloped-data" };
         let mut lines = Pkcs7Mime::begin(smime_type, sink)?;
         builder.encrypt(payload, &mut lines, random)?;
         Ok(lines.finish()?)
     }
-
-    fn chosen(&self) -> Chosen {
-        choose(self.recipients, self.cipher, self.transport)
-    }
-}
-
-/// Refuses a certificate whose key cannot or must not be encrypted to (RFC 8550 4.4.2).
-fn check_recipient(certificate: &Certificate) -> Result<(), Error> {
-    use crate::pki::Usage;
-    let refuse = |reason: &str| Error::Recipient { subject: certificate.to_string(), reason: reason.to_owned() };
-    let key = certificate.public_key().map_err(|error| refuse(&error.to_string()))?;
-    if !key.algorithm().encrypts() {
-        return Err(refuse("its key can only sign"));
-    }
-    let wanted = if key.algorithm().is_rsa() { Usage::KeyEncipherment } else { Usage::KeyAgreement };
-    if certificate.key_usage().is_some_and(|usage| !usage.allows(wanted)) {
-        return Err(refuse("its key usage does not allow encryption"));
-    }
-    Ok(())
 }

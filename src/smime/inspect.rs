@@ -9,6 +9,7 @@ use crate::pki::{Certificate, ChainStatus, RevocationStatus};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
 use crate::smime::layer::{Input, Kind, detect, kind};
+use crate::smime::learnt::Learnt;
 use crate::smime::verdict::{
     Coverage, EncryptedKind, EncryptedLayer, Form, Layer, RecipientVerdict, SignatureStatus, SignedLayer, SignerVerdict,
 };
@@ -114,6 +115,7 @@ impl Inspection {
                         revocation: RevocationStatus::Off,
                         claimed_time: signer.signing_time(),
                         from_match: None,
+                        learnt: Learnt::default(),
                         finding: None,
                     }
                 });

@@ -13,6 +13,7 @@ mod finding;
 mod headers;
 mod inspect;
 mod layer;
+mod learnt;
 mod open;
 mod peel;
 mod policy;
@@ -27,18 +28,19 @@ use crate::keys::Identity;
 use crate::pki::Certificate;
 use crate::time::Timestamp;
 
-pub use choice::{CipherChoice, TransportChoice};
+pub use choice::{Chosen, CipherChoice, Recipient, TransportChoice, Way, check_recipient, choose};
 pub use encrypt::Encrypt;
 pub use error::Error;
 pub use finding::{Code, Finding, Outcome, Severity};
 pub use headers::HeaderProtection;
 pub use inspect::{Inspection, Part, inspect};
 pub use layer::{Needs, needs};
+pub use learnt::Learnt;
 pub use open::{Open, Opened};
 pub use policy::{Accept, Trust};
 pub use released::Released;
 pub use seal::Seal;
-pub use sender::{recipient_addresses, sender_address};
+pub use sender::{bcc_addresses, recipient_addresses, sender_address};
 pub use sign::Sign;
 pub use verdict::{
     Coverage, EncryptedKind, EncryptedLayer, FieldProtection, Form, Layer, ProtectedField, ProtectedHeaders, RecipientVerdict,

@@ -14,12 +14,12 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone)]
 pub struct Seal<'a> {
     sign: Sign<'a>,
-    encrypt: Encrypt<'a>,
+    encrypt: Encrypt,
 }
 
 impl<'a> Seal<'a> {
     /// Signs so, then encrypts so.
-    pub fn new(sign: Sign<'a>, encrypt: Encrypt<'a>) -> Self {
+    pub fn new(sign: Sign<'a>, encrypt: Encrypt) -> Self {
         Self { sign, encrypt }
     }
 

@@ -158,9 +158,19 @@ pub fn sender_address(message: &[u8], limits: &Limits) -> Option<String> {
 
 /// The addresses in To and Cc, each once.
 pub fn recipient_addresses(message: &[u8], limits: &Limits) -> Vec<String> {
+    addresses_of(message, &["to", "cc"], limits)
+}
+
+/// The addresses in Bcc that are not in To or Cc, each once: those of people whom the others shall not see.
+pub fn bcc_addresses(message: &[u8], limits: &Limits) -> Vec<String> {
+    let seen = recipient_addresses(message, limits);
+    addresses_of(message, &["bcc"], limits).into_iter().filter(|address| !email::find(&seen, address)).collect()
+}
+
+fn addresses_of(message: &[u8], names: &[&str], limits: &Limits) -> Vec<String> {
     let Ok(entity) = mime::parse(message, limits) else { return Vec::new() };
     let mut found: Vec<String> = Vec::new();
-    for field in entity.fields().iter().filter(|f| f.name == "to" || f.name == "cc") {
+    for field in entity.fields().iter().filter(|f| names.contains(&f.name.as_str())) {
         for mailbox in address::parse(&field.unfolded(message)).mailboxes {
             if !email::find(&found, &mailbox.address()) {
                 found.push(mailbox.address());

@@ -2,6 +2,7 @@
 
 use crate::pki::{Certificate, ChainStatus, RevocationStatus};
 use crate::smime::finding::{Code, Finding, Outcome, Severity};
+use crate::smime::learnt::Learnt;
 use crate::time::Timestamp;
 
 /// Everything that opening a message found out. A value: bad news is here and not in an `Err`.
@@ -129,6 +130,8 @@ pub struct SignerVerdict {
     pub claimed_time: Option<Timestamp>,
     /// Whether one of the addresses is the From (or Sender) address; `None` where there is no message around.
     pub from_match: Option<bool>,
+    /// What the signer says about mail to him; nothing where the signature does not fit.
+    pub learnt: Learnt,
     /// The most severe finding about this signer.
     pub finding: Option<Code>,
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use sealpost::cms::{EnvelopedBuilder, Padding, SignedBuilder, SignerOptions, To};
-use sealpost::crypto::algorithm::{ContentCipher, DigestAlgorithm, KeyTransport};
+use sealpost::crypto::algorithm::{ContentCipher, DigestAlgorithm};
 use sealpost::crypto::random::Seeded;
 use sealpost::keys::{self, Identity};
 use sealpost::limits::Limits;
@@ -70,7 +70,7 @@ fn signed(entity: &str) -> String {
 /// An entity encrypted to bob, as a MIME entity.
 fn encrypted(entity: &str) -> String {
     let bob = person("bob");
-    let to = To { certificate: bob.certificate(), transport: KeyTransport::RsaPkcs1 };
+    let to = To::new(bob.certificate());
     let mut out = Vec::new();
     let builder = EnvelopedBuilder::new(ContentCipher::Aes256Cbc).recipient(to);
     builder.encrypt(&mut entity.as_bytes(), &mut out, &mut Seeded::new(b"encrypt")).expect("encrypted");

@@ -3,6 +3,7 @@
 mod asn1;
 mod attacks;
 mod ca;
+mod choice;
 mod cli;
 mod cms;
 mod crates;

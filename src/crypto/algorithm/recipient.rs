@@ -3,7 +3,7 @@
 use crate::asn1::{Cursor, Oid, Tag, encode, oid};
 use crate::crypto::Error;
 use crate::crypto::algorithm::signature::mgf1_digest;
-use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm};
+use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, KeyAlgorithm};
 
 use DigestAlgorithm as D;
 
@@ -187,6 +187,16 @@ const AGREEMENTS: &[(Scheme, D, Oid)] = &[
 ];
 
 impl KeyAgreement {
+    /// The usual one for a key of this kind and a content key of so many bytes: a digest as strong as the curve (RFC 5753 7.1.1).
+    pub fn usual(key: KeyAlgorithm, content_key_len: usize) -> Self {
+        let kdf_digest = match key {
+            KeyAlgorithm::P384 => D::Sha384,
+            KeyAlgorithm::P521 => D::Sha512,
+            _ => D::Sha256,
+        };
+        Self { scheme: Scheme::Standard, kdf_digest, wrap: KeyWrap::for_key_len(content_key_len) }
+    }
+
     /// The agreement of an identifier; its parameters name the wrap.
     pub fn from_identifier(identifier: &AlgorithmIdentifier) -> Result<Self, Error> {
         let row = AGREEMENTS.iter().find(|row| row.2 == identifier.oid);

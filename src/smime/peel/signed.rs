@@ -6,6 +6,7 @@ use crate::mime::{self, Entity};
 use crate::pki::{self, Certificate, ChainStatus, Crl, Judgement, Purpose, Reason, ReasonCode, RevocationStatus, Weight};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
+use crate::smime::learnt::Learnt;
 use crate::smime::peel::{State, Work};
 use crate::smime::sender::{self, Author};
 use crate::smime::verdict::{Coverage, Form, Layer, SignatureStatus, SignedLayer, SignerVerdict};
@@ -61,6 +62,7 @@ impl Work<'_, '_> {
             revocation: RevocationStatus::Unknown,
             claimed_time: signer.signing_time(),
             from_match: None,
+            learnt: Learnt::default(),
             finding: None,
         };
         let candidates = self.certificates_of(signer, data);
@@ -80,6 +82,7 @@ impl Work<'_, '_> {
         match checks.into_iter().nth(at) {
             Some(SignatureCheck::Valid(oddities)) => {
                 verdict.signature = SignatureStatus::Valid;
+                verdict.learnt = Learnt::of(self.open, signer, data, &certificate);
                 oddities.into_iter().for_each(|text| self.add(Finding::warning(Code::NonConforming, text)));
                 self.judge_strength(signer, &mut verdict);
             }

@@ -45,7 +45,7 @@ pub(super) fn detached(builder: &SignedBuilder<'_>, content: &[u8]) -> Vec<u8> {
 
 pub(super) fn encrypted(cipher: ContentCipher, transport: &KeyTransport, to: &[&Person], mut content: &[u8]) -> Vec<u8> {
     let builder = to.iter().fold(EnvelopedBuilder::new(cipher), |builder, person| {
-        builder.recipient(To { certificate: &person.certificate, transport: transport.clone() })
+        builder.recipient(To::new(&person.certificate).transport(transport.clone()))
     });
     let mut message = Vec::new();
     builder.encrypt(&mut content, &mut message, &mut Seeded::new(b"encrypt")).unwrap();
@@ -166,7 +166,7 @@ fn a_message_to_nobody_or_to_a_key_that_only_signs_is_not_written() {
     let mut message = Vec::new();
     let nobody = EnvelopedBuilder::new(ContentCipher::Aes256Gcm);
     assert!(nobody.encrypt(&mut &CONTENT[..], &mut message, &mut Seeded::new(b"")).is_err());
-    let to = To { certificate: &cast().person("frank").certificate, transport: KeyTransport::RsaPkcs1 };
+    let to = To::new(&cast().person("frank").certificate);
     let builder = EnvelopedBuilder::new(ContentCipher::Aes256Gcm).recipient(to);
     let error = builder.encrypt(&mut &CONTENT[..], &mut message, &mut Seeded::new(b"")).unwrap_err();
     assert!(error.to_string().contains("only sign"), "{error}");
@@ -197,7 +197,7 @@ fn content_of_any_size_passes_through() {
     let alice = cast().person("alice");
     let mut content = std::io::Read::take(std::io::repeat(b'x'), size);
     let mut message = Vec::new();
-    let to = To { certificate: &alice.certificate, transport: KeyTransport::RsaPkcs1 };
+    let to = To::new(&alice.certificate);
     let builder = EnvelopedBuilder::new(ContentCipher::Aes128Cbc).recipient(to);
     builder.encrypt(&mut content, &mut message, &mut Seeded::new(b"large")).unwrap();
     let reader = read_enveloped(&message).unwrap();
