@@ -73,6 +73,8 @@ table! {
     SHA3_512 = "2.16.840.1.101.3.4.2.10", "sha3-512";
     SHAKE128 = "2.16.840.1.101.3.4.2.11", "shake128";
     SHAKE256 = "2.16.840.1.101.3.4.2.12", "shake256";
+    SHAKE128_LEN = "2.16.840.1.101.3.4.2.17", "shake128-len";
+    SHAKE256_LEN = "2.16.840.1.101.3.4.2.18", "shake256-len";
     // message authentication
     HMAC_SHA1 = "1.2.840.113549.2.7", "hmacWithSHA1";
     HMAC_SHA224 = "1.2.840.113549.2.8", "hmacWithSHA224";
@@ -91,10 +93,13 @@ table! {
     SHA384_WITH_RSA = "1.2.840.113549.1.1.12", "sha384WithRSAEncryption";
     SHA512_WITH_RSA = "1.2.840.113549.1.1.13", "sha512WithRSAEncryption";
     SHA224_WITH_RSA = "1.2.840.113549.1.1.14", "sha224WithRSAEncryption";
+    SHA512_256_WITH_RSA = "1.2.840.113549.1.1.16", "sha512-256WithRSAEncryption";
     SHA3_224_WITH_RSA = "2.16.840.1.101.3.4.3.13", "sha3-224WithRSAEncryption";
     SHA3_256_WITH_RSA = "2.16.840.1.101.3.4.3.14", "sha3-256WithRSAEncryption";
     SHA3_384_WITH_RSA = "2.16.840.1.101.3.4.3.15", "sha3-384WithRSAEncryption";
     SHA3_512_WITH_RSA = "2.16.840.1.101.3.4.3.16", "sha3-512WithRSAEncryption";
+    RSA_PSS_SHAKE128 = "1.3.6.1.5.5.7.6.30", "rsaPss-shake128";
+    RSA_PSS_SHAKE256 = "1.3.6.1.5.5.7.6.31", "rsaPss-shake256";
     DSA = "1.2.840.10040.4.1", "dsa";
     SHA1_WITH_DSA = "1.2.840.10040.4.3", "sha1WithDSA";
     SHA224_WITH_DSA = "2.16.840.1.101.3.4.3.1", "sha224WithDSA";
@@ -115,6 +120,8 @@ table! {
     ECDSA_SHA3_256 = "2.16.840.1.101.3.4.3.10", "ecdsaWithSHA3-256";
     ECDSA_SHA3_384 = "2.16.840.1.101.3.4.3.11", "ecdsaWithSHA3-384";
     ECDSA_SHA3_512 = "2.16.840.1.101.3.4.3.12", "ecdsaWithSHA3-512";
+    ECDSA_SHAKE128 = "1.3.6.1.5.5.7.6.32", "ecdsaWithSHAKE128";
+    ECDSA_SHAKE256 = "1.3.6.1.5.5.7.6.33", "ecdsaWithSHAKE256";
     X25519 = "1.3.101.110", "x25519";
     X448 = "1.3.101.111", "x448";
     ED25519 = "1.3.101.112", "ed25519";

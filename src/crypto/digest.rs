@@ -1,8 +1,9 @@
 //! Digests, in one go and in pieces.
 
-use digest::DynDigest;
+use digest::{DynDigest, ExtendableOutput, Update};
 
 use crate::crypto::algorithm::DigestAlgorithm;
+use crate::crypto::provider::{FastDigest, Provider};
 
 /// A digest that grows.
 ///
@@ -15,7 +16,14 @@ use crate::crypto::algorithm::DigestAlgorithm;
 /// ```
 pub struct Digest {
     algorithm: DigestAlgorithm,
-    state: Box<dyn DynDigest + Send>,
+    state: State,
+}
+
+enum State {
+    Rust(Box<dyn DynDigest + Send>),
+    Shake128(Box<shake::Shake128>),
+    Shake256(Box<shake::Shake256>),
+    Fast(FastDigest),
 }
 
 impl std::fmt::Debug for Digest {
@@ -27,17 +35,26 @@ impl std::fmt::Debug for Digest {
 impl Digest {
     /// Starts a digest.
     pub fn new(algorithm: DigestAlgorithm) -> Self {
-        let state: Box<dyn DynDigest + Send> = match algorithm {
-            DigestAlgorithm::Md5 => Box::new(md5::Md5::default()),
-            DigestAlgorithm::Sha1 => Box::new(sha1::Sha1::default()),
-            DigestAlgorithm::Sha224 => Box::new(sha2::Sha224::default()),
-            DigestAlgorithm::Sha256 => Box::new(sha2::Sha256::default()),
-            DigestAlgorithm::Sha384 => Box::new(sha2::Sha384::default()),
-            DigestAlgorithm::Sha512 => Box::new(sha2::Sha512::default()),
-            DigestAlgorithm::Sha3_224 => Box::new(sha3::Sha3_224::default()),
-            DigestAlgorithm::Sha3_256 => Box::new(sha3::Sha3_256::default()),
-            DigestAlgorithm::Sha3_384 => Box::new(sha3::Sha3_384::default()),
-            DigestAlgorithm::Sha3_512 => Box::new(sha3::Sha3_512::default()),
+        Self::by(Provider::Fastest, algorithm)
+    }
+
+    pub(in crate::crypto) fn by(provider: Provider, algorithm: DigestAlgorithm) -> Self {
+        let fast = if provider == Provider::Fastest { FastDigest::new(algorithm) } else { None };
+        let state = match (fast, algorithm) {
+            (Some(fast), _) => State::Fast(fast),
+            (_, DigestAlgorithm::Md5) => State::Rust(Box::new(md5::Md5::default())),
+            (_, DigestAlgorithm::Sha1) => State::Rust(Box::new(sha1::Sha1::default())),
+            (_, DigestAlgorithm::Sha224) => State::Rust(Box::new(sha2::Sha224::default())),
+            (_, DigestAlgorithm::Sha256) => State::Rust(Box::new(sha2::Sha256::default())),
+            (_, DigestAlgorithm::Sha384) => State::Rust(Box::new(sha2::Sha384::default())),
+            (_, DigestAlgorithm::Sha512) => State::Rust(Box::new(sha2::Sha512::default())),
+            (_, DigestAlgorithm::Sha512_256) => State::Rust(Box::new(sha2::Sha512_256::default())),
+            (_, DigestAlgorithm::Sha3_224) => State::Rust(Box::new(sha3::Sha3_224::default())),
+            (_, DigestAlgorithm::Sha3_256) => State::Rust(Box::new(sha3::Sha3_256::default())),
+            (_, DigestAlgorithm::Sha3_384) => State::Rust(Box::new(sha3::Sha3_384::default())),
+            (_, DigestAlgorithm::Sha3_512) => State::Rust(Box::new(sha3::Sha3_512::default())),
+            (_, DigestAlgorithm::Shake128) => State::Shake128(Box::default()),
+            (_, DigestAlgorithm::Shake256) => State::Shake256(Box::default()),
         };
         Self { algorithm, state }
     }
@@ -49,12 +66,23 @@ impl Digest {
 
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.state.update(bytes);
+        match &mut self.state {
+            State::Rust(state) => state.update(bytes),
+            State::Shake128(state) => state.update(bytes),
+            State::Shake256(state) => state.update(bytes),
+            State::Fast(state) => state.update(bytes),
+        }
     }
 
     /// Ends it.
     pub fn finish(self) -> Vec<u8> {
-        self.state.finalize().into_vec()
+        let len = self.algorithm.output_len();
+        match self.state {
+            State::Rust(state) => state.finalize().into_vec(),
+            State::Shake128(state) => state.finalize_boxed(len).into_vec(),
+            State::Shake256(state) => state.finalize_boxed(len).into_vec(),
+            State::Fast(state) => state.finish(),
+        }
     }
 }
 
@@ -63,4 +91,13 @@ pub fn of(algorithm: DigestAlgorithm, bytes: &[u8]) -> Vec<u8> {
     let mut digest = Digest::new(algorithm);
     digest.update(bytes);
     digest.finish()
+}
+
+/// As many bytes of SHAKE as are asked for; of any other digest what it gives.
+pub(in crate::crypto) fn extended(algorithm: DigestAlgorithm, bytes: &[u8], len: usize) -> Vec<u8> {
+    match algorithm {
+        DigestAlgorithm::Shake128 => shake::Shake128::default().chain(bytes).finalize_boxed(len).into_vec(),
+        DigestAlgorithm::Shake256 => shake::Shake256::default().chain(bytes).finalize_boxed(len).into_vec(),
+        _ => of(algorithm, bytes),
+    }
 }

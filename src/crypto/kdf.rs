@@ -22,6 +22,24 @@ pub fn x963(digest: DigestAlgorithm, shared: &[u8], info: &[u8], len: usize) -> 
     key
 }
 
+/// HKDF (RFC 5869); at most 255 times what the digest gives.
+pub fn hkdf(digest: DigestAlgorithm, shared: &[u8], salt: &[u8], info: &[u8], len: usize) -> Secret<Vec<u8>> {
+    // no salt is zeros, which an HMAC key is filled up with anyhow (2.2)
+    let extracted = Secret::new(Hmac::new(digest, salt).of(&[shared]));
+    let expand = Hmac::new(digest, extracted.expose());
+    let mut key = Secret::new(Vec::with_capacity(len.saturating_add(64)));
+    let mut block = Secret::new(Vec::new());
+    for counter in 1..=u8::MAX {
+        if key.expose().len() >= len {
+            break;
+        }
+        block = Secret::new(expand.of(&[block.expose(), info, &[counter]]));
+        key.expose_mut().extend_from_slice(block.expose());
+    }
+    key.expose_mut().truncate(len);
+    key
+}
+
 /// PBKDF2 (RFC 8018 5.2).
 pub fn pbkdf2(digest: DigestAlgorithm, password: &[u8], salt: &[u8], iterations: u64, len: usize) -> Secret<Vec<u8>> {
     let rounds = u32::try_from(iterations).unwrap_or(u32::MAX);
@@ -87,7 +105,7 @@ pub fn pkcs12(
     iterations: u64,
     len: usize,
 ) -> Secret<Vec<u8>> {
-    let block: usize = if digest.output_len() > 32 { 128 } else { 64 };
+    let block = digest.block_len();
     let fill = |bytes: &[u8]| -> Vec<u8> {
         let target = bytes.len().div_ceil(block).saturating_mul(block);
         bytes.iter().copied().cycle().take(if bytes.is_empty() { 0 } else { target }).collect()

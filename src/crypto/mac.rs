@@ -16,7 +16,7 @@ pub(in crate::crypto) struct Hmac {
 impl Hmac {
     /// Prepares the key.
     pub(in crate::crypto) fn new(algorithm: DigestAlgorithm, key: &[u8]) -> Self {
-        let block = block_len(algorithm);
+        let block = algorithm.block_len();
         let mut padded = Secret::new(if key.len() > block { digest::of(algorithm, key) } else { key.to_vec() });
         padded.expose_mut().resize(block, 0);
         let with = |mask: u8| Secret::new(padded.expose().iter().map(|byte| byte ^ mask).collect::<Vec<u8>>());
@@ -43,15 +43,4 @@ pub fn hmac(algorithm: DigestAlgorithm, key: &[u8], message: &[u8]) -> Vec<u8> {
 /// Whether two codes are the same, in a time that does not tell where they differ.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
-}
-
-fn block_len(algorithm: DigestAlgorithm) -> usize {
-    match algorithm {
-        DigestAlgorithm::Md5 | DigestAlgorithm::Sha1 | DigestAlgorithm::Sha224 | DigestAlgorithm::Sha256 => 64,
-        DigestAlgorithm::Sha384 | DigestAlgorithm::Sha512 => 128,
-        DigestAlgorithm::Sha3_224 => 144,
-        DigestAlgorithm::Sha3_256 => 136,
-        DigestAlgorithm::Sha3_384 => 104,
-        DigestAlgorithm::Sha3_512 => 72,
-    }
 }

@@ -14,6 +14,7 @@ pub mod key;
 pub mod mac;
 pub mod pbe;
 pub mod provider;
+mod pss;
 pub mod random;
 pub mod signature;
 #[cfg(test)]

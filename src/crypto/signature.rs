@@ -2,23 +2,21 @@
 
 use rsa::pkcs1v15::Pkcs1v15Sign;
 use rsa::pss::Pss;
-use rsa::traits::SignatureScheme;
 use signature::Signer;
 use signature::hazmat::{PrehashVerifier, RandomizedPrehashSigner};
 
-use crate::crypto::Error;
 use crate::crypto::algorithm::{DigestAlgorithm, SignatureAlgorithm};
-use crate::crypto::digest;
 use crate::crypto::key::{PrivateKey, PrivateKind, PublicKey, PublicKind};
 use crate::crypto::provider::Provider;
 use crate::crypto::random::{Adapter, Random};
+use crate::crypto::{Error, digest, pss};
 
 /// What a signature is over.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
     /// The message itself.
     Message(&'a [u8]),
-    /// The digest of a message that is too large to hold. Not for Ed25519, which signs messages.
+    /// The digest of a message that is too large to hold. Not for Ed25519 and Ed448, which sign messages.
     Digest(&'a [u8]),
 }
 
@@ -53,37 +51,38 @@ pub(in crate::crypto) fn sign_in_rust(
     input: Input<'_>,
     random: &mut dyn Random,
 ) -> Result<Vec<u8>, Error> {
+    use SignatureAlgorithm::Ecdsa;
     let mut source = Adapter(random);
     let failed = |_| Error::Malformed { what: "the key is too small for the signature" };
+    macro_rules! ecdsa {
+        ($curve:ty, $least:literal, $key:expr, $hashed:expr) => {{
+            let key = ecdsa::SigningKey::<$curve>::from($key);
+            let signed: Result<ecdsa::der::Signature<$curve>, _> =
+                key.sign_prehash_with_rng(&mut source, &widened($hashed, $least));
+            signed.map(|s| s.as_bytes().to_vec()).map_err(|_| Error::Malformed { what: "the signature cannot be made" })
+        }};
+    }
     match (key.kind(), algorithm) {
         (PrivateKind::Rsa(key), SignatureAlgorithm::RsaPkcs1(digest)) => {
-            key.sign_with_rng(&mut source, pkcs1(digest)?, &input.hashed(digest)?).map_err(failed)
+            key.ready()?.sign_with_rng(&mut source, pkcs1(digest)?, &input.hashed(digest)?).map_err(failed)
         }
         (PrivateKind::Rsa(key), SignatureAlgorithm::RsaPss { digest, mgf_digest, salt_len }) => {
             if digest != mgf_digest {
                 return Err(Error::Unsupported { what: "PSS", name: "two different digests".to_owned() });
             }
-            let hashed = input.hashed(digest)?;
-            with_pss(digest, salt_len, PssSign { key, hashed: &hashed, source: &mut source })
+            sign_pss(key.ready()?, digest, salt_len, &input.hashed(digest)?, &mut source)
         }
-        (PrivateKind::P256(key), SignatureAlgorithm::Ecdsa(digest)) => {
-            let signed: Result<p256::ecdsa::DerSignature, _> =
-                p256::ecdsa::SigningKey::from(key).sign_prehash_with_rng(&mut source, &input.hashed(digest)?);
-            signed.map(|s| s.as_bytes().to_vec()).map_err(|_| Error::Malformed { what: "the signature cannot be made" })
-        }
-        (PrivateKind::P384(key), SignatureAlgorithm::Ecdsa(digest)) => {
-            let signed: Result<p384::ecdsa::DerSignature, _> =
-                p384::ecdsa::SigningKey::from(key).sign_prehash_with_rng(&mut source, &input.hashed(digest)?);
-            signed.map(|s| s.as_bytes().to_vec()).map_err(|_| Error::Malformed { what: "the signature cannot be made" })
-        }
-        (PrivateKind::P521(key), SignatureAlgorithm::Ecdsa(digest)) => {
-            let hashed = widened(input.hashed(digest)?, 33);
-            let signed: Result<p521::ecdsa::DerSignature, _> =
-                p521::ecdsa::SigningKey::from(key).sign_prehash_with_rng(&mut source, &hashed);
-            signed.map(|s| s.as_bytes().to_vec()).map_err(|_| Error::Malformed { what: "the signature cannot be made" })
-        }
+        (PrivateKind::P256(key), Ecdsa(digest)) => ecdsa!(p256::NistP256, 16, key, input.hashed(digest)?),
+        (PrivateKind::P384(key), Ecdsa(digest)) => ecdsa!(p384::NistP384, 24, key, input.hashed(digest)?),
+        (PrivateKind::P521(key), Ecdsa(digest)) => ecdsa!(p521::NistP521, 33, key, input.hashed(digest)?),
+        (PrivateKind::BrainpoolP256(key), Ecdsa(digest)) => ecdsa!(bp256::BrainpoolP256r1, 16, key, input.hashed(digest)?),
+        (PrivateKind::BrainpoolP384(key), Ecdsa(digest)) => ecdsa!(bp384::BrainpoolP384r1, 24, key, input.hashed(digest)?),
         (PrivateKind::Ed25519(key), SignatureAlgorithm::Ed25519) => match input {
             Input::Message(message) => Ok(key.sign(message).to_bytes().to_vec()),
+            Input::Digest(_) => Err(no_prehash()),
+        },
+        (PrivateKind::Ed448(key), SignatureAlgorithm::Ed448) => match input {
+            Input::Message(message) => Ok(key.sign_raw(message).to_bytes().to_vec()),
             Input::Digest(_) => Err(no_prehash()),
         },
         _ => Err(Error::KeyMismatch { what: "the signature algorithm does not go with the key" }),
@@ -96,32 +95,36 @@ pub(in crate::crypto) fn verify_in_rust(
     input: Input<'_>,
     signature: &[u8],
 ) -> Result<(), Error> {
+    use SignatureAlgorithm::Ecdsa;
     let invalid = |_| Error::SignatureInvalid;
+    // one code for all curves; a function would have to spell out what their types promise
+    macro_rules! ecdsa {
+        ($curve:ty, $least:literal, $key:expr, $hashed:expr, $signature:expr) => {{
+            let signature = ecdsa::der::Signature::<$curve>::try_from($signature).map_err(|_| Error::SignatureInvalid)?;
+            let checked = ecdsa::VerifyingKey::<$curve>::from($key).verify_prehash(&widened($hashed, $least), &signature);
+            checked.map_err(|_| Error::SignatureInvalid)
+        }};
+    }
     match (key.kind(), algorithm) {
         (PublicKind::Rsa(key), SignatureAlgorithm::RsaPkcs1(digest)) => {
-            key.verify(pkcs1(digest)?, &input.hashed(digest)?, signature).map_err(invalid)
+            key.ready()?.verify(pkcs1(digest)?, &input.hashed(digest)?, signature).map_err(invalid)
         }
         (PublicKind::Rsa(key), SignatureAlgorithm::RsaPss { digest, mgf_digest, salt_len }) => {
-            if digest != mgf_digest {
-                return Err(Error::Unsupported { what: "PSS", name: "two different digests".to_owned() });
-            }
-            let hashed = input.hashed(digest)?;
-            with_pss(digest, salt_len, PssVerify { key, hashed: &hashed, signature }).map(|_| ())
+            pss::verify(key.ready()?, (digest, mgf_digest, salt_len), &input.hashed(digest)?, signature)
         }
-        (PublicKind::P256(key), SignatureAlgorithm::Ecdsa(digest)) => {
-            let signature = p256::ecdsa::DerSignature::try_from(signature).map_err(|_| Error::SignatureInvalid)?;
-            let hashed = widened(input.hashed(digest)?, 16);
-            p256::ecdsa::VerifyingKey::from(key).verify_prehash(&hashed, &signature).map_err(|_| Error::SignatureInvalid)
+        (PublicKind::P256(key), Ecdsa(digest)) => ecdsa!(p256::NistP256, 16, key, input.hashed(digest)?, signature),
+        (PublicKind::P384(key), Ecdsa(digest)) => ecdsa!(p384::NistP384, 24, key, input.hashed(digest)?, signature),
+        (PublicKind::P521(key), Ecdsa(digest)) => ecdsa!(p521::NistP521, 33, key, input.hashed(digest)?, signature),
+        (PublicKind::BrainpoolP256(key), Ecdsa(digest)) => {
+            ecdsa!(bp256::BrainpoolP256r1, 16, key, input.hashed(digest)?, signature)
         }
-        (PublicKind::P384(key), SignatureAlgorithm::Ecdsa(digest)) => {
-            let signature = p384::ecdsa::DerSignature::try_from(signature).map_err(|_| Error::SignatureInvalid)?;
-            let hashed = widened(input.hashed(digest)?, 24);
-            p384::ecdsa::VerifyingKey::from(key).verify_prehash(&hashed, &signature).map_err(|_| Error::SignatureInvalid)
+        (PublicKind::BrainpoolP384(key), Ecdsa(digest)) => {
+            ecdsa!(bp384::BrainpoolP384r1, 24, key, input.hashed(digest)?, signature)
         }
-        (PublicKind::P521(key), SignatureAlgorithm::Ecdsa(digest)) => {
-            let signature = p521::ecdsa::DerSignature::try_from(signature).map_err(|_| Error::SignatureInvalid)?;
-            let hashed = widened(input.hashed(digest)?, 33);
-            p521::ecdsa::VerifyingKey::from(key).verify_prehash(&hashed, &signature).map_err(|_| Error::SignatureInvalid)
+        (PublicKind::Ed448(key), SignatureAlgorithm::Ed448) => {
+            let Input::Message(message) = input else { return Err(no_prehash()) };
+            let signature = ed448_goldilocks::Signature::try_from(signature).map_err(|_| Error::SignatureInvalid)?;
+            key.verify_raw(&signature, message).map_err(|_| Error::SignatureInvalid)
         }
         (PublicKind::Dsa(key), SignatureAlgorithm::Dsa(digest)) => {
             let signature = dsa::Signature::try_from(signature).map_err(|_| Error::SignatureInvalid)?;
@@ -147,7 +150,7 @@ fn widened(hashed: Vec<u8>, least: usize) -> Vec<u8> {
 }
 
 fn no_prehash() -> Error {
-    Error::Unsupported { what: "Ed25519 signature", name: "over a digest; it signs messages".to_owned() }
+    Error::Unsupported { what: "Ed25519 or Ed448 signature", name: "over a digest; it signs messages".to_owned() }
 }
 
 fn pkcs1(digest: DigestAlgorithm) -> Result<Pkcs1v15Sign, Error> {
@@ -161,52 +164,31 @@ fn pkcs1(digest: DigestAlgorithm) -> Result<Pkcs1v15Sign, Error> {
         DigestAlgorithm::Sha3_256 => Pkcs1v15Sign::new::<sha3::Sha3_256>(),
         DigestAlgorithm::Sha3_384 => Pkcs1v15Sign::new::<sha3::Sha3_384>(),
         DigestAlgorithm::Sha3_512 => Pkcs1v15Sign::new::<sha3::Sha3_512>(),
-        DigestAlgorithm::Md5 => return Err(Error::Unsupported { what: "signature digest", name: "md5".to_owned() }),
+        DigestAlgorithm::Sha512_256 => Pkcs1v15Sign::new::<sha2::Sha512_256>(),
+        DigestAlgorithm::Md5 | DigestAlgorithm::Shake128 | DigestAlgorithm::Shake256 => {
+            return Err(Error::Unsupported { what: "signature digest", name: digest.name().to_owned() });
+        }
     })
 }
 
-/// What is done with a PSS scheme whose digest is known only when running.
-trait WithPss {
-    fn run(self, scheme: impl SignatureScheme) -> Result<Vec<u8>, Error>;
-}
-
-struct PssSign<'a, 'b> {
-    key: &'a rsa::RsaPrivateKey,
-    hashed: &'a [u8],
-    source: &'a mut Adapter<'b>,
-}
-
-impl WithPss for PssSign<'_, '_> {
-    fn run(self, scheme: impl SignatureScheme) -> Result<Vec<u8>, Error> {
-        let signed = self.key.sign_with_rng(self.source, scheme, self.hashed);
-        signed.map_err(|_| Error::Malformed { what: "the key is too small for the signature" })
-    }
-}
-
-struct PssVerify<'a> {
-    key: &'a rsa::RsaPublicKey,
-    hashed: &'a [u8],
-    signature: &'a [u8],
-}
-
-impl WithPss for PssVerify<'_> {
-    fn run(self, scheme: impl SignatureScheme) -> Result<Vec<u8>, Error> {
-        self.key.verify(scheme, self.hashed, self.signature).map(|()| Vec::new()).map_err(|_| Error::SignatureInvalid)
-    }
-}
-
-fn with_pss(digest: DigestAlgorithm, salt_len: usize, work: impl WithPss) -> Result<Vec<u8>, Error> {
-    match digest {
-        DigestAlgorithm::Sha1 => work.run(Pss::<sha1::Sha1>::new_with_salt(salt_len)),
-        DigestAlgorithm::Sha224 => work.run(Pss::<sha2::Sha224>::new_with_salt(salt_len)),
-        DigestAlgorithm::Sha256 => work.run(Pss::<sha2::Sha256>::new_with_salt(salt_len)),
-        DigestAlgorithm::Sha384 => work.run(Pss::<sha2::Sha384>::new_with_salt(salt_len)),
-        DigestAlgorithm::Sha512 => work.run(Pss::<sha2::Sha512>::new_with_salt(salt_len)),
-        DigestAlgorithm::Sha3_256 => work.run(Pss::<sha3::Sha3_256>::new_with_salt(salt_len)),
-        DigestAlgorithm::Sha3_384 => work.run(Pss::<sha3::Sha3_384>::new_with_salt(salt_len)),
-        DigestAlgorithm::Sha3_512 => work.run(Pss::<sha3::Sha3_512>::new_with_salt(salt_len)),
-        DigestAlgorithm::Sha3_224 | DigestAlgorithm::Md5 => {
-            Err(Error::Unsupported { what: "PSS digest", name: digest.name().to_owned() })
-        }
-    }
+/// Signs with a salt of the given length; the mask is of the same digest.
+fn sign_pss(
+    key: &rsa::RsaPrivateKey,
+    digest: DigestAlgorithm,
+    salt_len: usize,
+    hashed: &[u8],
+    source: &mut Adapter<'_>,
+) -> Result<Vec<u8>, Error> {
+    let signed = match digest {
+        DigestAlgorithm::Sha1 => key.sign_with_rng(source, Pss::<sha1::Sha1>::new_with_salt(salt_len), hashed),
+        DigestAlgorithm::Sha224 => key.sign_with_rng(source, Pss::<sha2::Sha224>::new_with_salt(salt_len), hashed),
+        DigestAlgorithm::Sha256 => key.sign_with_rng(source, Pss::<sha2::Sha256>::new_with_salt(salt_len), hashed),
+        DigestAlgorithm::Sha384 => key.sign_with_rng(source, Pss::<sha2::Sha384>::new_with_salt(salt_len), hashed),
+        DigestAlgorithm::Sha512 => key.sign_with_rng(source, Pss::<sha2::Sha512>::new_with_salt(salt_len), hashed),
+        DigestAlgorithm::Sha3_256 => key.sign_with_rng(source, Pss::<sha3::Sha3_256>::new_with_salt(salt_len), hashed),
+        DigestAlgorithm::Sha3_384 => key.sign_with_rng(source, Pss::<sha3::Sha3_384>::new_with_salt(salt_len), hashed),
+        DigestAlgorithm::Sha3_512 => key.sign_with_rng(source, Pss::<sha3::Sha3_512>::new_with_salt(salt_len), hashed),
+        other => return Err(Error::Unsupported { what: "PSS digest for signing", name: other.name().to_owned() }),
+    };
+    signed.map_err(|_| Error::Malformed { what: "the key is too small for the signature" })
 }

@@ -2,19 +2,28 @@
 
 use rsa::Oaep;
 use rsa::pkcs1v15::Pkcs1v15Encrypt;
-use rsa::traits::{PaddingScheme, PublicKeyParts};
+use rsa::traits::PaddingScheme;
 
-use crate::crypto::Error;
 use crate::crypto::algorithm::{DigestAlgorithm, KeyTransport};
 use crate::crypto::key::{PrivateKey, PrivateKind, PublicKey, PublicKind};
 use crate::crypto::provider::{self, Provider};
 use crate::crypto::random::{Adapter, Random};
+use crate::crypto::{Error, digest, kdf, mac};
 use crate::secret::Secret;
 
 /// Encrypts a key to an RSA key.
 pub fn encrypt(to: &PublicKey, transport: &KeyTransport, key: &[u8], random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+    Provider::for_random(random).encrypt(to, transport, key, random)
+}
+
+pub(in crate::crypto) fn encrypt_in_rust(
+    to: &PublicKey,
+    transport: &KeyTransport,
+    key: &[u8],
+    random: &mut dyn Random,
+) -> Result<Vec<u8>, Error> {
     let PublicKind::Rsa(to) = to.kind() else { return Err(not_rsa()) };
-    let work = Encrypt { to, key, source: &mut Adapter(random) };
+    let work = Encrypt { to: to.ready()?, key, source: &mut Adapter(random) };
     match transport {
         KeyTransport::RsaPkcs1 => work.run(Pkcs1v15Encrypt),
         KeyTransport::RsaOaep { digest, mgf_digest, label } => with_oaep(*digest, *mgf_digest, label, work),
@@ -23,7 +32,7 @@ pub fn encrypt(to: &PublicKey, transport: &KeyTransport, key: &[u8], random: &mu
 
 /// Decrypts a key.
 ///
-/// Under PKCS#1 v1.5 a padding that does not fit, or a key of another length than `expected_len`, gives a random key and no error
+/// Under PKCS#1 v1.5 a padding that does not fit, or a key of another length than `expected_len`, gives another key and no error
 /// (RFC 3218, implicit rejection): what follows fails like any other wrong key, and nobody learns why.
 pub fn decrypt(
     with: &PrivateKey,
@@ -47,29 +56,35 @@ pub(in crate::crypto) fn decrypt_by(
     let fastest = provider == Provider::Fastest;
     match transport {
         KeyTransport::RsaPkcs1 => {
-            let len = expected_len.unwrap_or(32);
-            let mut substitute = Secret::new(vec![0; len]);
-            random.fill(substitute.expose_mut());
             // some writers drop leading zeros of the ciphertext
             let mut padded = vec![0; rsa.size().saturating_sub(encrypted.len())];
             padded.extend_from_slice(encrypted);
-            let candidate = fastest.then(|| provider::decrypt_pkcs1(with, &padded)).flatten().unwrap_or_else(|| {
-                let decrypted = rsa.decrypt_blinded(&mut Adapter(random), Pkcs1v15Encrypt, &padded);
-                Secret::new(decrypted.unwrap_or_default())
-            });
+            let substitute = substitute(rsa.pkcs1(), &padded, expected_len.unwrap_or(32));
+            let candidate = match fastest.then(|| provider::decrypt_pkcs1(with, &padded)).flatten() {
+                Some(candidate) => candidate,
+                None => {
+                    let decrypted = rsa.ready()?.decrypt_blinded(&mut Adapter(random), Pkcs1v15Encrypt, &padded);
+                    Secret::new(decrypted.unwrap_or_default())
+                }
+            };
             Ok(choose(&candidate, &substitute, expected_len))
         }
         KeyTransport::RsaOaep { digest, mgf_digest, label } => {
-            if fastest
-                && digest == mgf_digest
-                && let Some(decrypted) = provider::decrypt_oaep(with, *digest, label, encrypted)
-            {
+            if fastest && let Some(decrypted) = provider::decrypt_oaep(with, (*digest, *mgf_digest), label, encrypted) {
                 return decrypted;
             }
-            let work = Decrypt { with: rsa, encrypted, source: &mut Adapter(random) };
+            let work = Decrypt { with: rsa.ready()?, encrypted, source: &mut Adapter(random) };
             with_oaep(*digest, *mgf_digest, label, work).map(Secret::new)
         }
     }
+}
+
+/// What stands for a key whose padding does not fit: the same for the same ciphertext, as a key that fits is. One that is drawn anew would
+/// tell by changing that it is none.
+fn substitute(private: &Secret<Vec<u8>>, encrypted: &[u8], len: usize) -> Secret<Vec<u8>> {
+    let key = Secret::new(digest::of(DigestAlgorithm::Sha256, private.expose()));
+    let seed = Secret::new(mac::hmac(DigestAlgorithm::Sha256, key.expose(), encrypted));
+    kdf::hkdf(DigestAlgorithm::Sha256, seed.expose(), &[], b"implicit rejection", len)
 }
 
 /// The candidate where its length fits, else the substitute; the bytes are chosen without a branch on their values.
@@ -130,8 +145,10 @@ fn with_oaep(digest: DigestAlgorithm, mgf: DigestAlgorithm, label: &[u8], work: 
             }
         };
     }
-    table!((Sha1, sha1::Sha1), (Sha224, sha2::Sha224), (Sha256, sha2::Sha256), (Sha384, sha2::Sha384), (Sha512, sha2::Sha512);
-        ((Sha1, sha1::Sha1), (Sha224, sha2::Sha224), (Sha256, sha2::Sha256), (Sha384, sha2::Sha384), (Sha512, sha2::Sha512)))
+    table!((Sha1, sha1::Sha1), (Sha224, sha2::Sha224), (Sha256, sha2::Sha256), (Sha384, sha2::Sha384), (Sha512, sha2::Sha512),
+        (Sha3_256, sha3::Sha3_256), (Sha3_384, sha3::Sha3_384), (Sha3_512, sha3::Sha3_512);
+        ((Sha1, sha1::Sha1), (Sha224, sha2::Sha224), (Sha256, sha2::Sha256), (Sha384, sha2::Sha384), (Sha512, sha2::Sha512),
+        (Sha3_256, sha3::Sha3_256), (Sha3_384, sha3::Sha3_384), (Sha3_512, sha3::Sha3_512)))
 }
 
 fn not_rsa() -> Error {

@@ -1,6 +1,6 @@
 //! Digest algorithms.
 
-use crate::asn1::{Oid, oid};
+use crate::asn1::{Cursor, Oid, oid};
 use crate::crypto::Error;
 use crate::crypto::algorithm::AlgorithmIdentifier;
 
@@ -25,10 +25,16 @@ pub enum DigestAlgorithm {
     Sha256,
     Sha384,
     Sha512,
+    /// SHA-512 that begins elsewhere and is cut to 32 bytes.
+    Sha512_256,
     Sha3_224,
     Sha3_256,
     Sha3_384,
     Sha3_512,
+    /// The first 32 bytes of SHAKE128 (RFC 8702 3.1).
+    Shake128,
+    /// The first 64 bytes of SHAKE256 (RFC 8702 3.1).
+    Shake256,
 }
 
 /// Algorithm, identifier, name, micalg, bytes.
@@ -39,10 +45,13 @@ const TABLE: &[(DigestAlgorithm, Oid, &str, &str, usize)] = &[
     (DigestAlgorithm::Sha256, oid::SHA256, "sha256", "sha-256", 32),
     (DigestAlgorithm::Sha384, oid::SHA384, "sha384", "sha-384", 48),
     (DigestAlgorithm::Sha512, oid::SHA512, "sha512", "sha-512", 64),
+    (DigestAlgorithm::Sha512_256, oid::SHA512_256, "sha512-256", "sha-512-256", 32),
     (DigestAlgorithm::Sha3_224, oid::SHA3_224, "sha3-224", "sha3-224", 28),
     (DigestAlgorithm::Sha3_256, oid::SHA3_256, "sha3-256", "sha3-256", 32),
     (DigestAlgorithm::Sha3_384, oid::SHA3_384, "sha3-384", "sha3-384", 48),
     (DigestAlgorithm::Sha3_512, oid::SHA3_512, "sha3-512", "sha3-512", 64),
+    (DigestAlgorithm::Shake128, oid::SHAKE128, "shake128", "shake128", 32),
+    (DigestAlgorithm::Shake256, oid::SHAKE256, "shake256", "shake256", 64),
 ];
 
 impl DigestAlgorithm {
@@ -52,7 +61,13 @@ impl DigestAlgorithm {
 
     /// The algorithm of an identifier.
     pub fn from_identifier(identifier: &AlgorithmIdentifier) -> Result<Self, Error> {
-        Self::from_oid(&identifier.oid).ok_or_else(|| Error::Unsupported { what: "digest", name: identifier.name() })
+        let found = match identifier.oid {
+            // RFC 8419 2.3: the length in bits; only the usual one is known
+            oid::SHAKE128_LEN => has_length(identifier, 256)?.then_some(Self::Shake128),
+            oid::SHAKE256_LEN => has_length(identifier, 512)?.then_some(Self::Shake256),
+            _ => Self::from_oid(&identifier.oid),
+        };
+        found.ok_or_else(|| Error::Unsupported { what: "digest", name: identifier.name() })
     }
 
     /// The algorithm of an object identifier.
@@ -91,6 +106,19 @@ impl DigestAlgorithm {
         self.row().4
     }
 
+    /// Bytes of the blocks that it works on, which HMAC and others fill up.
+    pub(in crate::crypto) fn block_len(self) -> usize {
+        match self {
+            Self::Md5 | Self::Sha1 | Self::Sha224 | Self::Sha256 => 64,
+            Self::Sha384 | Self::Sha512 | Self::Sha512_256 => 128,
+            Self::Sha3_224 => 144,
+            Self::Sha3_256 | Self::Shake256 => 136,
+            Self::Sha3_384 => 104,
+            Self::Sha3_512 => 72,
+            Self::Shake128 => 168,
+        }
+    }
+
     /// How far it may be relied on in signatures.
     pub fn strength(self) -> Strength {
         match self {
@@ -99,4 +127,10 @@ impl DigestAlgorithm {
             _ => Strength::Good,
         }
     }
+}
+
+/// `ShakeOutputLen ::= INTEGER`
+fn has_length(identifier: &AlgorithmIdentifier, bits: u64) -> Result<bool, Error> {
+    let parameters = identifier.real_parameters().ok_or(Error::Malformed { what: "a digest without its length" })?;
+    Ok(Cursor::new(parameters).small_unsigned()? == bits)
 }

@@ -13,16 +13,24 @@ pub enum KeyAlgorithm {
     P384,
     /// NIST P-521.
     P521,
+    /// brainpoolP256r1 (RFC 5639).
+    BrainpoolP256,
+    /// brainpoolP384r1 (RFC 5639).
+    BrainpoolP384,
     /// Ed25519: signatures only.
     Ed25519,
+    /// Ed448: signatures only.
+    Ed448,
     /// X25519: key agreement only.
     X25519,
+    /// X448: key agreement only.
+    X448,
     /// DSA with a modulus of so many bits: old signatures are checked, and none are made.
     Dsa(usize),
 }
 
 impl KeyAlgorithm {
-    /// The kind called so: `rsa2048`, `rsa-3072`, `p256`, `ed25519` …
+    /// The kind called so: `rsa2048`, `rsa-3072`, `p256`, `ed25519` …; kinds that are only read are not among them.
     pub fn from_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         if let Some(bits) = name.strip_prefix("rsa") {
@@ -46,12 +54,12 @@ impl KeyAlgorithm {
 
     /// Whether keys of this kind sign.
     pub fn signs(self) -> bool {
-        self != Self::X25519
+        !matches!(self, Self::X25519 | Self::X448)
     }
 
     /// Whether keys of this kind carry or agree on keys.
     pub fn encrypts(self) -> bool {
-        !matches!(self, Self::Ed25519 | Self::Dsa(_))
+        !matches!(self, Self::Ed25519 | Self::Ed448 | Self::Dsa(_))
     }
 
     /// Whether it is RSA.
@@ -67,6 +75,10 @@ impl fmt::Display for KeyAlgorithm {
             Self::P256 => f.write_str("p256"),
             Self::P384 => f.write_str("p384"),
             Self::P521 => f.write_str("p521"),
+            Self::BrainpoolP256 => f.write_str("brainpool-p256"),
+            Self::BrainpoolP384 => f.write_str("brainpool-p384"),
+            Self::Ed448 => f.write_str("ed448"),
+            Self::X448 => f.write_str("x448"),
             Self::Ed25519 => f.write_str("ed25519"),
             Self::X25519 => f.write_str("x25519"),
             Self::Dsa(bits) => write!(f, "dsa-{bits}"),

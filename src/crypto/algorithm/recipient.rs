@@ -105,6 +105,8 @@ pub enum KeyWrap {
     Aes256,
     /// Triple DES (RFC 3217); read only.
     DesEde3,
+    /// RC2 with keys of 128 bits (RFC 3217, RFC 3370 4.3.2); read only.
+    Rc2,
 }
 
 const WRAPS: &[(KeyWrap, Oid, &str, usize)] = &[
@@ -112,6 +114,7 @@ const WRAPS: &[(KeyWrap, Oid, &str, usize)] = &[
     (KeyWrap::Aes192, oid::AES192_WRAP, "aes192-wrap", 24),
     (KeyWrap::Aes256, oid::AES256_WRAP, "aes256-wrap", 32),
     (KeyWrap::DesEde3, oid::DES_EDE3_WRAP, "3des-wrap", 24),
+    (KeyWrap::Rc2, oid::RC2_WRAP, "rc2-wrap", 16),
 ];
 
 impl KeyWrap {
@@ -122,7 +125,16 @@ impl KeyWrap {
     /// The wrap of an identifier.
     pub fn from_identifier(identifier: &AlgorithmIdentifier) -> Result<Self, Error> {
         let found = WRAPS.iter().find(|row| row.1 == identifier.oid).map(|row| row.0);
-        found.ok_or_else(|| Error::Unsupported { what: "key wrap", name: identifier.name() })
+        let wrap = found.ok_or_else(|| Error::Unsupported { what: "key wrap", name: identifier.name() })?;
+        if wrap == Self::Rc2 {
+            // RC2ParameterVersion ::= INTEGER, 58 for 128 bits
+            let version = identifier.real_parameters().ok_or(Error::Malformed { what: "an RC2 key wrap without parameters" })?;
+            let version = Cursor::new(version).small_unsigned()?;
+            if version != 58 {
+                return Err(Error::Unsupported { what: "RC2 version", name: version.to_string() });
+            }
+        }
+        Ok(wrap)
     }
 
     /// The AES wrap whose key is as long as the key it carries.
@@ -138,6 +150,7 @@ impl KeyWrap {
     pub fn identifier(self) -> AlgorithmIdentifier {
         match self {
             Self::DesEde3 => AlgorithmIdentifier::with_null(self.row().1),
+            Self::Rc2 => AlgorithmIdentifier::with(self.row().1, encode::integer_u64(58)),
             _ => AlgorithmIdentifier::bare(self.row().1),
         }
     }
@@ -153,13 +166,15 @@ impl KeyWrap {
     }
 }
 
-/// Which shared secret the agreement uses; the same for curves of cofactor 1.
+/// Which shared secret the agreement uses, and how a key is derived from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// Standard ECDH.
+    /// Standard ECDH and the derivation of X9.63.
     Standard,
-    /// Cofactor ECDH.
+    /// Cofactor ECDH and the derivation of X9.63; all curves here have cofactor 1, or build theirs in, so it is the same.
     Cofactor,
+    /// Standard ECDH and HKDF (RFC 8418 2.2).
+    Hkdf,
 }
 
 /// Ephemeral-static ECDH (RFC 5753, RFC 8418).
@@ -167,7 +182,7 @@ pub enum Scheme {
 pub struct KeyAgreement {
     /// Which shared secret.
     pub scheme: Scheme,
-    /// The digest of the X9.63 key derivation.
+    /// The digest of the key derivation.
     pub kdf_digest: DigestAlgorithm,
     /// The wrap of the content key.
     pub wrap: KeyWrap,
@@ -184,6 +199,9 @@ const AGREEMENTS: &[(Scheme, D, Oid)] = &[
     (Scheme::Cofactor, D::Sha256, oid::ECDH_COFACTOR_SHA256),
     (Scheme::Cofactor, D::Sha384, oid::ECDH_COFACTOR_SHA384),
     (Scheme::Cofactor, D::Sha512, oid::ECDH_COFACTOR_SHA512),
+    (Scheme::Hkdf, D::Sha256, oid::ECDH_HKDF_SHA256),
+    (Scheme::Hkdf, D::Sha384, oid::ECDH_HKDF_SHA384),
+    (Scheme::Hkdf, D::Sha512, oid::ECDH_HKDF_SHA512),
 ];
 
 impl KeyAgreement {
@@ -217,6 +235,7 @@ impl KeyAgreement {
         let scheme = match self.scheme {
             Scheme::Standard => "std",
             Scheme::Cofactor => "cofactor",
+            Scheme::Hkdf => "hkdf",
         };
         format!("ecdh-{scheme}-{}-{}", self.kdf_digest.name(), self.wrap.name())
     }

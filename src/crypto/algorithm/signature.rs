@@ -22,6 +22,8 @@ pub enum SignatureAlgorithm {
     Ecdsa(DigestAlgorithm),
     /// Ed25519 (RFC 8419).
     Ed25519,
+    /// Ed448 (RFC 8419).
+    Ed448,
     /// DSA (RFC 3370 3.1, RFC 5758 3.1): checked, never made.
     Dsa(DigestAlgorithm),
 }
@@ -35,6 +37,7 @@ const RSA: &[(D, Oid)] = &[
     (D::Sha256, oid::SHA256_WITH_RSA),
     (D::Sha384, oid::SHA384_WITH_RSA),
     (D::Sha512, oid::SHA512_WITH_RSA),
+    (D::Sha512_256, oid::SHA512_256_WITH_RSA),
     (D::Sha3_224, oid::SHA3_224_WITH_RSA),
     (D::Sha3_256, oid::SHA3_256_WITH_RSA),
     (D::Sha3_384, oid::SHA3_384_WITH_RSA),
@@ -51,7 +54,12 @@ const ECDSA: &[(D, Oid)] = &[
     (D::Sha3_256, oid::ECDSA_SHA3_256),
     (D::Sha3_384, oid::ECDSA_SHA3_384),
     (D::Sha3_512, oid::ECDSA_SHA3_512),
+    (D::Shake128, oid::ECDSA_SHAKE128),
+    (D::Shake256, oid::ECDSA_SHAKE256),
 ];
+
+/// RSASSA-PSS whose mask is SHAKE itself (RFC 8702 3.2.1).
+const PSS_SHAKE: &[(D, Oid)] = &[(D::Shake128, oid::RSA_PSS_SHAKE128), (D::Shake256, oid::RSA_PSS_SHAKE256)];
 
 const DSA: &[(D, Oid)] = &[(D::Sha1, oid::SHA1_WITH_DSA), (D::Sha224, oid::SHA224_WITH_DSA), (D::Sha256, oid::SHA256_WITH_DSA)];
 
@@ -66,6 +74,9 @@ impl SignatureAlgorithm {
         if let Some((digest, _)) = ECDSA.iter().find(|row| row.1 == *oid) {
             return Ok(Self::Ecdsa(*digest));
         }
+        if let Some((digest, _)) = PSS_SHAKE.iter().find(|row| row.1 == *oid) {
+            return Ok(Self::pss(*digest));
+        }
         if let Some((digest, _)) = DSA.iter().find(|row| row.1 == *oid) {
             return Ok(Self::Dsa(*digest));
         }
@@ -73,6 +84,7 @@ impl SignatureAlgorithm {
             (oid::DSA, Some(digest)) => Ok(Self::Dsa(digest)),
             (oid::RSA_PSS, _) => pss_from_parameters(identifier.real_parameters()),
             (oid::ED25519, _) => Ok(Self::Ed25519),
+            (oid::ED448, _) => Ok(Self::Ed448),
             (oid::RSA_ENCRYPTION, Some(digest)) => Ok(Self::RsaPkcs1(digest)),
             (oid::EC_PUBLIC_KEY, Some(digest)) => Ok(Self::Ecdsa(digest)),
             _ => Err(Error::Unsupported { what: "signature algorithm", name: identifier.name() }),
@@ -84,8 +96,10 @@ impl SignatureAlgorithm {
         match key {
             KeyAlgorithm::Rsa(_) => Ok(Self::RsaPkcs1(digest)),
             KeyAlgorithm::P256 | KeyAlgorithm::P384 | KeyAlgorithm::P521 => Ok(Self::Ecdsa(digest)),
+            KeyAlgorithm::BrainpoolP256 | KeyAlgorithm::BrainpoolP384 => Ok(Self::Ecdsa(digest)),
             KeyAlgorithm::Ed25519 => Ok(Self::Ed25519),
-            KeyAlgorithm::X25519 => Err(Error::KeyMismatch { what: "an X25519 key cannot sign" }),
+            KeyAlgorithm::Ed448 => Ok(Self::Ed448),
+            KeyAlgorithm::X25519 | KeyAlgorithm::X448 => Err(Error::KeyMismatch { what: "an X25519 or X448 key cannot sign" }),
             KeyAlgorithm::Dsa(_) => Err(Error::Unsupported { what: "signing", name: "with DSA".to_owned() }),
         }
     }
@@ -102,7 +116,10 @@ impl SignatureAlgorithm {
             Self::RsaPkcs1(digest) => AlgorithmIdentifier::with_null(of(RSA, digest).unwrap_or(oid::SHA256_WITH_RSA)),
             Self::Ecdsa(digest) => AlgorithmIdentifier::bare(of(ECDSA, digest).unwrap_or(oid::ECDSA_SHA256)),
             Self::Ed25519 => AlgorithmIdentifier::bare(oid::ED25519),
+            Self::Ed448 => AlgorithmIdentifier::bare(oid::ED448),
             Self::Dsa(digest) => AlgorithmIdentifier::bare(of(DSA, digest).unwrap_or(oid::SHA256_WITH_DSA)),
+            Self::RsaPss { digest: D::Shake128, .. } => AlgorithmIdentifier::bare(oid::RSA_PSS_SHAKE128),
+            Self::RsaPss { digest: D::Shake256, .. } => AlgorithmIdentifier::bare(oid::RSA_PSS_SHAKE256),
             Self::RsaPss { digest, mgf_digest, salt_len } => {
                 let mgf = AlgorithmIdentifier::with(oid::MGF1, mgf_digest.identifier_with_null().to_der());
                 let parameters = encode::sequence(&[
@@ -122,21 +139,23 @@ impl SignatureAlgorithm {
             Self::RsaPss { digest, .. } => format!("rsa-pss-{}", digest.name()),
             Self::Ecdsa(digest) => format!("ecdsa-{}", digest.name()),
             Self::Ed25519 => "ed25519".to_owned(),
+            Self::Ed448 => "ed448".to_owned(),
             Self::Dsa(digest) => format!("dsa-{}", digest.name()),
         }
     }
 
-    /// The digest of the message; Ed25519 uses SHA-512 in CMS (RFC 8419 2.3).
+    /// The digest of the message; in CMS that of Ed25519 is SHA-512, that of Ed448 64 bytes of SHAKE256 (RFC 8419 2.3).
     pub fn digest(&self) -> DigestAlgorithm {
         match self {
             Self::RsaPkcs1(digest) | Self::RsaPss { digest, .. } | Self::Ecdsa(digest) | Self::Dsa(digest) => *digest,
             Self::Ed25519 => DigestAlgorithm::Sha512,
+            Self::Ed448 => DigestAlgorithm::Shake256,
         }
     }
 
-    /// Whether it signs messages whole and not by their digest (RFC 8032).
+    /// Whether it signs messages and never their digests (PureEdDSA): without signed attributes, the content itself.
     pub fn signs_messages(&self) -> bool {
-        matches!(self, Self::Ed25519)
+        matches!(self, Self::Ed25519 | Self::Ed448)
     }
 
     /// How far it may be relied on.
@@ -171,6 +190,10 @@ fn pss_from_parameters(parameters: Option<&[u8]>) -> Result<SignatureAlgorithm, 
             return Err(Error::Unsupported { what: "PSS trailer", name: "other than 1".to_owned() });
         }
         fields.finish()?;
+    }
+    // RFC 8702 3.2.1 gives SHAKE identifiers without parameters
+    if [digest, mgf_digest].iter().any(|digest| matches!(digest, D::Shake128 | D::Shake256)) {
+        return Err(Error::Unsupported { what: "PSS digest", name: "SHAKE as a parameter".to_owned() });
     }
     // OpenSSL fills the modulus with salt by default (222 bytes at RSA-2048); no key is longer than 16384 bits
     if salt_len > 2048 {

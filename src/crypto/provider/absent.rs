@@ -1,7 +1,8 @@
 //! What stands in where AWS-LC is not built in: it has no primitive at all.
 
+use crate::asn1::Oid;
 use crate::crypto::Error;
-use crate::crypto::algorithm::{DigestAlgorithm, SignatureAlgorithm};
+use crate::crypto::algorithm::{DigestAlgorithm, KeyTransport, SignatureAlgorithm};
 use crate::crypto::cipher::{Blocks, Counter, Keystream};
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::signature::Input;
@@ -9,6 +10,23 @@ use crate::secret::Secret;
 
 #[derive(Default)]
 pub(in crate::crypto) struct FastKey(());
+
+/// A digest that cannot be made.
+pub(in crate::crypto) enum FastDigest {}
+
+impl FastDigest {
+    pub(in crate::crypto) fn new(_algorithm: DigestAlgorithm) -> Option<Self> {
+        None
+    }
+
+    pub(in crate::crypto) fn update(&mut self, _bytes: &[u8]) {
+        match *self {}
+    }
+
+    pub(in crate::crypto) fn finish(self) -> Vec<u8> {
+        match self {}
+    }
+}
 
 pub(in crate::crypto) fn generate_rsa(_bits: usize) -> Option<Secret<Vec<u8>>> {
     None
@@ -42,7 +60,7 @@ pub(in crate::crypto) fn decrypt_pkcs1(_with: &PrivateKey, _encrypted: &[u8]) ->
 
 pub(in crate::crypto) fn decrypt_oaep(
     _with: &PrivateKey,
-    _digest: DigestAlgorithm,
+    _digests: (DigestAlgorithm, DigestAlgorithm),
     _label: &[u8],
     _encrypted: &[u8],
 ) -> Option<Result<Secret<Vec<u8>>, Error>> {
@@ -58,5 +76,13 @@ pub(in crate::crypto) fn cbc_decrypt(_key: &[u8], _iv: &[u8]) -> Option<Box<dyn 
 }
 
 pub(in crate::crypto) fn keystream(_key: &[u8], _width: Counter) -> Option<Box<dyn Keystream>> {
+    None
+}
+
+pub(in crate::crypto) fn encrypt(_to: &PublicKey, _transport: &KeyTransport, _key: &[u8]) -> Option<Vec<u8>> {
+    None
+}
+
+pub(in crate::crypto) fn ec_point(_curve: &Oid, _scalar: &[u8]) -> Option<Vec<u8>> {
     None
 }

@@ -9,8 +9,9 @@ mod aws_lc;
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
 
-use crate::crypto::algorithm::{CipherParameters, KeyTransport, SignatureAlgorithm};
+use crate::crypto::algorithm::{CipherParameters, DigestAlgorithm, KeyTransport, SignatureAlgorithm};
 use crate::crypto::cipher::{Decryptor, Encryptor, Foreknown};
+use crate::crypto::digest::Digest;
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
 use crate::crypto::signature::{self, Input};
@@ -18,7 +19,7 @@ use crate::crypto::{Error, agreement, transport};
 use crate::secret::Secret;
 
 pub(in crate::crypto) use aws_lc::{
-    FastKey, cbc_decrypt, cbc_encrypt, decrypt_oaep, decrypt_pkcs1, generate_rsa, keystream, pbkdf2,
+    FastDigest, FastKey, cbc_decrypt, cbc_encrypt, decrypt_oaep, decrypt_pkcs1, ec_point, generate_rsa, keystream, pbkdf2,
 };
 
 /// Who does the arithmetic. The answers are the same; only the time differs.
@@ -72,6 +73,22 @@ impl Provider {
         agreement::shared_in_rust(own, theirs)
     }
 
+    /// Encrypts a key, as [`transport::encrypt`].
+    pub fn encrypt(
+        self,
+        to: &PublicKey,
+        transport: &KeyTransport,
+        key: &[u8],
+        random: &mut dyn Random,
+    ) -> Result<Vec<u8>, Error> {
+        if self == Self::Fastest
+            && let Some(encrypted) = aws_lc::encrypt(to, transport, key)
+        {
+            return Ok(encrypted);
+        }
+        transport::encrypt_in_rust(to, transport, key, random)
+    }
+
     /// Decrypts a key, as [`transport::decrypt`].
     pub fn decrypt(
         self,
@@ -83,6 +100,11 @@ impl Provider {
     ) -> Result<Secret<Vec<u8>>, Error> {
         transport::decrypt_by(self, with, transport, encrypted, expected_len, random)
     }
+    /// Starts a digest, as [`Digest::new`].
+    pub fn digest(self, algorithm: DigestAlgorithm) -> Digest {
+        Digest::by(self, algorithm)
+    }
+
     /// Encrypts content, as [`Encryptor::new`] and [`Encryptor::knowing`].
     pub fn encryptor(self, parameters: &CipherParameters, key: &[u8], foreknown: Option<&Foreknown>) -> Result<Encryptor, Error> {
         Encryptor::by(self, parameters, key, foreknown)

@@ -5,10 +5,10 @@ use sealpost::cms::{Attribute, Error, Key, SignatureCheck};
 use sealpost::crypto::algorithm::{
     AlgorithmIdentifier, CipherParameters, ContentCipher, DigestAlgorithm, KeyTransport, KeyWrap, SignatureAlgorithm, Strength,
 };
-use sealpost::crypto::cipher::Encryptor;
+use sealpost::crypto::cipher::{Encryptor, Foreknown};
 use sealpost::crypto::random::Seeded;
 use sealpost::crypto::signature::{self, Input};
-use sealpost::crypto::{digest, transport, wrap};
+use sealpost::crypto::{self, digest, transport, wrap};
 use sealpost::pki::Certificate;
 use sealpost::secret::Secret;
 
@@ -300,10 +300,12 @@ impl Sealed {
         let mut parameters = CipherParameters::generate(cipher, &mut Seeded::new(b"iv"));
         parameters.tag_len = tag_len;
         let content_key = vec![5; cipher.key_len()];
-        let mut encryptor = Encryptor::new(&parameters, &content_key).unwrap();
+        let aad = attributes.clone().unwrap_or_default();
+        let foreknown = Foreknown { aad: aad.clone(), content_len: CONTENT.len() as u64 };
+        let mut encryptor = Encryptor::knowing(&parameters, &content_key, &foreknown).unwrap();
         let mut ciphertext = Vec::new();
         encryptor.update(CONTENT, &mut ciphertext);
-        let tag = encryptor.finish(attributes.as_deref().unwrap_or_default(), &mut ciphertext).unwrap();
+        let tag = encryptor.finish(&aad, &mut ciphertext).unwrap();
         let authenticated = cipher.is_authenticated();
         Self { authenticated, algorithm: parameters.identifier(), content_key, ciphertext, attributes, tag }
     }
@@ -337,13 +339,26 @@ impl Sealed {
 #[test]
 fn authenticated_attributes_are_authenticated() {
     let attributes = encode::set_of(vec![content_type(oid::ID_DATA), message_digest(SHA256)]);
-    for cipher in [ContentCipher::Aes128Gcm, ContentCipher::ChaCha20Poly1305] {
+    let mut sealed = Sealed::new(ContentCipher::Aes128Gcm, 16, Some(attributes.clone()));
+    assert_eq!(sealed.open().unwrap(), CONTENT);
+    sealed.attributes = Some(encode::set_of(vec![content_type(oid::ID_DATA)]));
+    assert!(matches!(sealed.open(), Err(Error::DecryptionFailed)));
+    sealed.attributes = None;
+    assert!(matches!(sealed.open(), Err(Error::DecryptionFailed)));
+}
+
+#[test]
+fn ciphers_that_begin_with_what_comes_last_ask_for_a_second_pass() {
+    let attributes = encode::set_of(vec![content_type(oid::ID_DATA), message_digest(SHA256)]);
+    for cipher in [ContentCipher::ChaCha20Poly1305, ContentCipher::Aes128Ccm] {
         let mut sealed = Sealed::new(cipher, 16, Some(attributes.clone()));
-        assert_eq!(sealed.open().unwrap(), CONTENT);
-        sealed.attributes = Some(encode::set_of(vec![content_type(oid::ID_DATA)]));
-        assert!(matches!(sealed.open(), Err(Error::DecryptionFailed)));
+        assert!(matches!(sealed.open(), Err(Error::Crypto(crypto::Error::Foreknowledge))));
+        // without attributes the first pass is enough for ChaCha20-Poly1305, and finds that the tag is another's
         sealed.attributes = None;
-        assert!(matches!(sealed.open(), Err(Error::DecryptionFailed)));
+        match cipher {
+            ContentCipher::ChaCha20Poly1305 => assert!(matches!(sealed.open(), Err(Error::DecryptionFailed))),
+            _ => assert!(matches!(sealed.open(), Err(Error::Crypto(crypto::Error::Foreknowledge)))),
+        }
     }
 }
 

@@ -1,23 +1,29 @@
 //! The primitives of AWS-LC. `None` says that it does not have this one, or does not take this key: pure Rust then answers.
 
 mod cipher;
+mod digest;
 
 use std::sync::OnceLock;
 
 use aws_lc_rs::agreement;
-use aws_lc_rs::digest::{self, Digest};
+use aws_lc_rs::digest::Digest;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::{self, KeySize, OaepPrivateDecryptingKey, Pkcs1PrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::rsa::{
+    self, KeySize, OaepAlgorithm, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, Pkcs1PrivateDecryptingKey,
+    Pkcs1PublicEncryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
+};
 use aws_lc_rs::signature::{self as aws, EcdsaKeyPair, RsaEncoding, UnparsedPublicKey, VerificationAlgorithm};
 
+use crate::asn1::{Oid, oid};
 use crate::crypto::Error;
-use crate::crypto::algorithm::{DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm};
+use crate::crypto::algorithm::{DigestAlgorithm, KeyAlgorithm, KeyTransport, SignatureAlgorithm};
 use crate::crypto::key::{PrivateKey, PrivateKind, PublicKey};
 use crate::crypto::signature::Input;
 use crate::secret::Secret;
 
 pub(in crate::crypto) use cipher::{cbc_decrypt, cbc_encrypt, keystream};
+pub(in crate::crypto) use digest::FastDigest;
 
 use DigestAlgorithm as D;
 use KeyAlgorithm as K;
@@ -45,6 +51,10 @@ impl FastKey {
             }
             K::P384 => {
                 let pair = EcdsaKeyPair::from_pkcs8(&aws::ECDSA_P384_SHA384_ASN1_SIGNING, key.to_pkcs8().expose());
+                pair.ok().map(Signer::Ecdsa)
+            }
+            K::P521 => {
+                let pair = EcdsaKeyPair::from_pkcs8(&aws::ECDSA_P521_SHA512_ASN1_SIGNING, key.to_pkcs8().expose());
                 pair.ok().map(Signer::Ecdsa)
             }
             _ => None,
@@ -89,7 +99,7 @@ pub(in crate::crypto) fn pbkdf2(digest: DigestAlgorithm, password: &[u8], salt: 
     true
 }
 
-/// Signs; RSA with SHA-2 (PSS with a salt as long as the digest), P-256 with SHA-256, P-384 with SHA-384.
+/// Signs; RSA with SHA-2 (PSS with a salt as long as the digest), P-256 with SHA-256, P-384 with SHA-384, P-521 with SHA-512.
 pub(in crate::crypto) fn sign(key: &PrivateKey, algorithm: SignatureAlgorithm, input: Input<'_>) -> Option<Vec<u8>> {
     match (key.algorithm(), algorithm) {
         (K::Rsa(_), _) => {
@@ -102,7 +112,7 @@ pub(in crate::crypto) fn sign(key: &PrivateKey, algorithm: SignatureAlgorithm, i
             }
             Some(signature)
         }
-        (K::P256, S::Ecdsa(D::Sha256)) | (K::P384, S::Ecdsa(D::Sha384)) => {
+        (K::P256, S::Ecdsa(D::Sha256)) | (K::P384, S::Ecdsa(D::Sha384)) | (K::P521, S::Ecdsa(D::Sha512)) => {
             let Signer::Ecdsa(pair) = key.fast().signer(key)? else { return None };
             let signature = match input {
                 Input::Message(message) => pair.sign(&SystemRandom::new(), message).ok()?,
@@ -156,30 +166,64 @@ pub(in crate::crypto) fn decrypt_pkcs1(with: &PrivateKey, encrypted: &[u8]) -> O
     Some(out)
 }
 
-/// OAEP with one digest for label and mask.
+/// OAEP.
 pub(in crate::crypto) fn decrypt_oaep(
     with: &PrivateKey,
-    digest: DigestAlgorithm,
+    digests: (DigestAlgorithm, DigestAlgorithm),
     label: &[u8],
     encrypted: &[u8],
 ) -> Option<Result<Secret<Vec<u8>>, Error>> {
-    let scheme = match digest {
-        D::Sha1 => &rsa::OAEP_SHA1_MGF1SHA1,
-        D::Sha256 => &rsa::OAEP_SHA256_MGF1SHA256,
-        D::Sha384 => &rsa::OAEP_SHA384_MGF1SHA384,
-        D::Sha512 => &rsa::OAEP_SHA512_MGF1SHA512,
-        _ => return None,
-    };
+    let scheme = oaep(digests)?;
     let key = OaepPrivateDecryptingKey::new(with.fast().decrypter(with)?).ok()?;
     let mut out = Secret::new(vec![0; key.min_output_size()]);
-    let label = if label.is_empty() { None } else { Some(label) };
-    match key.decrypt(scheme, encrypted, out.expose_mut(), label).map(|plain| plain.len()) {
+    match key.decrypt(scheme, encrypted, out.expose_mut(), some(label)).map(|plain| plain.len()) {
         Ok(len) => {
             out.expose_mut().truncate(len);
             Some(Ok(out))
         }
         Err(_) => Some(Err(Error::Unwrap)),
     }
+}
+
+/// Encrypts a key to an RSA key of 2 048 to 8 192 bits.
+pub(in crate::crypto) fn encrypt(to: &PublicKey, transport: &KeyTransport, key: &[u8]) -> Option<Vec<u8>> {
+    let to = PublicEncryptingKey::from_der(to.spki()).ok()?;
+    let mut out = vec![0; to.key_size_bytes()];
+    let len = match transport {
+        KeyTransport::RsaPkcs1 => Pkcs1PublicEncryptingKey::new(to).ok()?.encrypt(key, &mut out).ok()?.len(),
+        KeyTransport::RsaOaep { digest, mgf_digest, label } => {
+            let scheme = oaep((*digest, *mgf_digest))?;
+            OaepPublicEncryptingKey::new(to).ok()?.encrypt(scheme, key, &mut out, some(label)).ok()?.len()
+        }
+    };
+    out.truncate(len);
+    Some(out)
+}
+
+fn oaep(digests: (DigestAlgorithm, DigestAlgorithm)) -> Option<&'static OaepAlgorithm> {
+    Some(match digests {
+        (D::Sha1, D::Sha1) => &rsa::OAEP_SHA1_MGF1SHA1,
+        (D::Sha256, D::Sha256) => &rsa::OAEP_SHA256_MGF1SHA256,
+        (D::Sha384, D::Sha384) => &rsa::OAEP_SHA384_MGF1SHA384,
+        (D::Sha512, D::Sha512) => &rsa::OAEP_SHA512_MGF1SHA512,
+        _ => return None,
+    })
+}
+
+fn some(label: &[u8]) -> Option<&[u8]> {
+    if label.is_empty() { None } else { Some(label) }
+}
+
+/// The public point of a private key on a NIST curve, uncompressed.
+pub(in crate::crypto) fn ec_point(curve: &Oid, scalar: &[u8]) -> Option<Vec<u8>> {
+    let curve = match *curve {
+        oid::P256 => &agreement::ECDH_P256,
+        oid::P384 => &agreement::ECDH_P384,
+        oid::P521 => &agreement::ECDH_P521,
+        _ => return None,
+    };
+    let key = agreement::PrivateKey::from_private_key(curve, scalar).ok()?;
+    key.compute_public_key().ok().map(|point| point.as_ref().to_vec())
 }
 
 fn rsa_encoding(algorithm: SignatureAlgorithm) -> Option<&'static dyn RsaEncoding> {
@@ -223,14 +267,9 @@ fn verification(key: KeyAlgorithm, algorithm: SignatureAlgorithm) -> Option<&'st
 }
 
 fn hashed(algorithm: SignatureAlgorithm, input: Input<'_>) -> Option<Digest> {
-    let kind = match algorithm.digest() {
-        D::Sha256 => &digest::SHA256,
-        D::Sha384 => &digest::SHA384,
-        D::Sha512 => &digest::SHA512,
-        _ => return None,
-    };
+    let kind = digest::kind(algorithm.digest())?;
     match input {
-        Input::Message(message) => Some(digest::digest(kind, message)),
+        Input::Message(message) => Some(aws_lc_rs::digest::digest(kind, message)),
         Input::Digest(bytes) => Digest::import_less_safe(bytes, kind).ok(),
     }
 }

@@ -1,0 +1,212 @@
+//! Private and public keys: made, read from every usual form, written.
+
+mod private;
+mod public;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::asn1::{Cursor, Tag, encode, oid, pem};
+use crate::crypto::Error;
+use crate::crypto::algorithm::{AlgorithmIdentifier, KeyAlgorithm};
+use crate::crypto::pbe;
+use crate::crypto::provider::{self, FastKey, Provider};
+use crate::crypto::random::{Adapter, Random};
+use crate::limits::Limits;
+use crate::secret::Secret;
+use private::{RsaPrivate, pkcs8_of};
+
+pub(in crate::crypto) use private::PrivateKind;
+pub use public::PublicKey;
+pub(in crate::crypto) use public::PublicKind;
+
+/// A private key. Cheap to clone; never printed.
+#[derive(Clone)]
+pub struct PrivateKey(Arc<Inner>);
+
+struct Inner {
+    kind: PrivateKind,
+    pkcs8: Secret<Vec<u8>>,
+    public: PublicKey,
+    fast: FastKey,
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({})", self.algorithm())
+    }
+}
+
+impl PrivateKey {
+    /// Makes a new key.
+    pub fn generate(algorithm: KeyAlgorithm, random: &mut dyn Random) -> Result<Self, Error> {
+        if let KeyAlgorithm::Rsa(bits) = algorithm
+            && Provider::for_random(random) == Provider::Fastest
+            && let Some(pkcs8) = provider::generate_rsa(bits)
+        {
+            return Self::from_pkcs8(pkcs8.expose());
+        }
+        let mut source = Adapter(random);
+        Self::from_kind(match algorithm {
+            KeyAlgorithm::Rsa(bits) => {
+                let made = rsa::RsaPrivateKey::new(&mut source, bits);
+                PrivateKind::Rsa(RsaPrivate::from_key(&made.map_err(|_| Error::Malformed { what: "the key cannot be made" })?)?)
+            }
+            KeyAlgorithm::P256 => PrivateKind::P256(from_bytes(&mut source, 32, p256::SecretKey::from_slice)),
+            KeyAlgorithm::P384 => PrivateKind::P384(from_bytes(&mut source, 48, p384::SecretKey::from_slice)),
+            KeyAlgorithm::P521 => PrivateKind::P521(from_bytes(&mut source, 66, |bytes| {
+                // 521 bits in 66 bytes: the top seven are zero
+                let mut bytes = Secret::new(bytes.to_vec());
+                if let Some(first) = bytes.expose_mut().first_mut() {
+                    *first &= 1;
+                }
+                p521::SecretKey::from_slice(bytes.expose())
+            })),
+            KeyAlgorithm::BrainpoolP256 => {
+                PrivateKind::BrainpoolP256(from_bytes(&mut source, 32, bp256::r1::SecretKey::from_slice))
+            }
+            KeyAlgorithm::BrainpoolP384 => {
+                PrivateKind::BrainpoolP384(from_bytes(&mut source, 48, bp384::r1::SecretKey::from_slice))
+            }
+            KeyAlgorithm::Ed25519 => PrivateKind::Ed25519(ed25519_dalek::SigningKey::from_bytes(seed(&mut source).expose())),
+            KeyAlgorithm::Ed448 => {
+                let seed: Secret<[u8; 57]> = seed(&mut source);
+                PrivateKind::Ed448(Box::new(ed448_goldilocks::SigningKey::from(ed448_goldilocks::SecretKey::from(
+                    *seed.expose(),
+                ))))
+            }
+            KeyAlgorithm::X25519 => PrivateKind::X25519(x25519_dalek::StaticSecret::from(*seed(&mut source).expose())),
+            KeyAlgorithm::X448 => PrivateKind::X448(seed(&mut source)),
+            KeyAlgorithm::Dsa(_) => return Err(Error::Unsupported { what: "key", name: "DSA, which is read only".to_owned() }),
+        })
+    }
+
+    /// Reads PKCS#8 (RFC 5208, 5958), not encrypted.
+    pub fn from_pkcs8(bytes: &[u8]) -> Result<Self, Error> {
+        let mut outer = Cursor::new(bytes);
+        let mut fields = outer.sequence()?;
+        fields.integer()?;
+        let algorithm = AlgorithmIdentifier::from_cursor(&mut fields)?;
+        let inner = fields.octet_string()?;
+        Self::from_kind(PrivateKind::read(&algorithm, &inner)?)
+    }
+
+    fn from_kind(kind: PrivateKind) -> Result<Self, Error> {
+        let (pkcs8, spki) = kind.encoded()?;
+        let public = PublicKey::from_spki(&spki)?;
+        Ok(Self(Arc::new(Inner { pkcs8, kind, public, fast: FastKey::default() })))
+    }
+
+    /// Reads a private key in any usual form: PEM or DER; PKCS#8, encrypted PKCS#8, PKCS#1, SEC1.
+    ///
+    /// [`Error::PassphraseNeeded`] where it is locked and no passphrase is given, [`Error::WrongPassphrase`] where it does not open it.
+    pub fn from_any(bytes: &[u8], passphrase: Option<&Secret<Vec<u8>>>, limits: &Limits) -> Result<Self, Error> {
+        if !pem::looks_like(bytes) {
+            return Self::from_der(bytes, passphrase, limits);
+        }
+        let blocks = pem::parse_all(bytes).map_err(|_| Error::Malformed { what: "a PEM file that cannot be read" })?;
+        let Some(block) = blocks.iter().find(|block| block.label.ends_with("PRIVATE KEY")) else {
+            return Err(Error::Malformed { what: "a PEM file without a private key" });
+        };
+        if block.headers.iter().any(|(name, value)| name == "Proc-Type" && value.contains("ENCRYPTED")) {
+            return Err(Error::Unsupported {
+                what: "private key",
+                name: "traditional encrypted PEM; convert it to PKCS#8".to_owned(),
+            });
+        }
+        Self::from_der(&block.der, passphrase, limits)
+    }
+
+    fn from_der(bytes: &[u8], passphrase: Option<&Secret<Vec<u8>>>, limits: &Limits) -> Result<Self, Error> {
+        let mut outer = Cursor::new(bytes);
+        let mut fields = outer.sequence()?;
+        match fields.peek() {
+            Some(Tag::SEQUENCE) => {
+                let algorithm = AlgorithmIdentifier::from_cursor(&mut fields)?;
+                let encrypted = fields.octet_string()?;
+                let passphrase = passphrase.ok_or(Error::PassphraseNeeded)?;
+                let plain = pbe::decrypt_sequence(&algorithm, passphrase, &encrypted, limits)?;
+                Self::from_pkcs8(plain.expose())
+            }
+            Some(Tag::INTEGER) => {
+                fields.integer()?;
+                match fields.peek() {
+                    Some(Tag::SEQUENCE) => Self::from_pkcs8(bytes),
+                    Some(Tag::INTEGER) => {
+                        Self::from_pkcs8(pkcs8_of(&AlgorithmIdentifier::with_null(oid::RSA_ENCRYPTION), bytes).expose())
+                    }
+                    _ => {
+                        fields.octet_string()?;
+                        let mut curve =
+                            fields.explicit(0)?.ok_or(Error::Malformed { what: "an EC private key without its curve" })?;
+                        let curve = encode::oid(&curve.oid()?);
+                        Self::from_pkcs8(pkcs8_of(&AlgorithmIdentifier::with(oid::EC_PUBLIC_KEY, curve), bytes).expose())
+                    }
+                }
+            }
+            _ => Err(Error::Malformed { what: "not a private key" }),
+        }
+    }
+
+    /// The key as PKCS#8.
+    pub fn to_pkcs8(&self) -> Secret<Vec<u8>> {
+        self.0.pkcs8.clone()
+    }
+
+    /// The key as encrypted PKCS#8: PBES2 with PBKDF2-HMAC-SHA-256 and AES-256-CBC (RFC 8018).
+    pub fn to_encrypted_pkcs8(&self, passphrase: &Secret<Vec<u8>>, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+        let (algorithm, encrypted) = pbe::encrypt(passphrase, self.0.pkcs8.expose(), random)?;
+        Ok(encode::sequence(&[algorithm.to_der(), encode::octet_string(&encrypted)]))
+    }
+
+    /// Its public key.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.0.public
+    }
+
+    /// Its kind.
+    pub fn algorithm(&self) -> KeyAlgorithm {
+        self.0.public.algorithm()
+    }
+
+    pub(in crate::crypto) fn kind(&self) -> &PrivateKind {
+        &self.0.kind
+    }
+
+    pub(in crate::crypto) fn fast(&self) -> &FastKey {
+        &self.0.fast
+    }
+}
+
+/// Draws bytes until they are a key.
+fn from_bytes<K, E>(source: &mut Adapter<'_>, len: usize, make: impl Fn(&[u8]) -> Result<K, E>) -> K {
+    let mut bytes = Secret::new(vec![0; len]);
+    loop {
+        source.0.fill(bytes.expose_mut());
+        if let Ok(key) = make(bytes.expose()) {
+            return key;
+        }
+    }
+}
+
+fn seed<const N: usize>(source: &mut Adapter<'_>) -> Secret<[u8; N]>
+where
+    [u8; N]: zeroize::Zeroize,
+{
+    let mut seed = Secret::new([0; N]);
+    source.0.fill(seed.expose_mut());
+    seed
+}
+
+fn unreadable(kind: &'static str) -> Error {
+    Error::Malformed {
+        what: match kind {
+            "RSA" => "an RSA key that cannot be read",
+            "EC" => "an EC key that cannot be read",
+            "public" => "a public key that cannot be read",
+            "DSA" => "a DSA key that cannot be read",
+            "private" => "a private key that cannot be written",
+            _ => "an Ed25519, Ed448, X25519 or X448 key that cannot be read",
+        },
+    }
+}
