@@ -9,6 +9,7 @@ use sealpost::pki;
 use sealpost::smime::{self, Finding, Inspection, Layer, Severity};
 
 use crate::cli::context::Context;
+use crate::cli::details;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
 use crate::cli::keyring::certificate_json;
@@ -134,6 +135,8 @@ fn print(kind: &str, inspection: &Inspection, extra: &[String]) -> Result<(), Fa
                 ));
                 for signer in &signed.signers {
                     lines.push(format!("  signer {} – {}", report::safe(&signer.subject), signer.algorithm));
+                    let said = details::lines(&signer.details).into_iter().chain(details::program_lines(&signer.details));
+                    lines.extend(said.map(|line| format!("    {line}")));
                 }
             }
             Layer::Encrypted(encrypted) => {

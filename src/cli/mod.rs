@@ -10,6 +10,7 @@ mod context;
 mod copies;
 mod decrypt;
 mod demo;
+mod details;
 mod encrypt;
 mod failure;
 mod id;

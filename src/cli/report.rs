@@ -6,6 +6,7 @@ use sealpost::smime::{
     EncryptedKind, EncryptedLayer, Finding, Form, Layer, Outcome, Severity, SignatureStatus, SignedLayer, SignerVerdict, Verdict,
 };
 
+use crate::cli::details;
 use crate::cli::failure::Exit;
 
 /// The exit code of an outcome.
@@ -67,16 +68,20 @@ pub(crate) fn layer_json(layer: &Layer) -> Value {
 }
 
 fn signer_json(signer: &SignerVerdict) -> Value {
-    json!({
+    let mut value = json!({
         "addresses": signer.addresses,
         "subject": signer.subject,
         "algorithm": signer.algorithm,
         "signature": if signer.signature == SignatureStatus::Valid { "valid" } else { "invalid" },
         "chain": { "status": signer.chain.name(), "path": signer.path, "revocation": signer.revocation.name() },
-        "time": { "claimed": signer.claimed_time.map(|t| t.to_string()), "proven": Value::Null },
+        "time": { "claimed": signer.claimed_time.map(|t| t.to_string()), "proven": signer.details.proven_time().map(|t| t.to_string()) },
         "from_match": signer.from_match,
         "finding": signer.finding.map(|code| code.code()),
-    })
+    });
+    if let Some(object) = value.as_object_mut() {
+        details::add_json(object, &signer.details);
+    }
+    value
 }
 
 /// The verdict in words, on standard error.
@@ -132,6 +137,9 @@ fn print_signed(signed: &SignedLayer) {
         eprintln!("  revocation: {}", signer.revocation.name());
         if let Some(time) = signer.claimed_time {
             eprintln!("  the signer claims the time {time}");
+        }
+        for line in details::lines(&signer.details) {
+            eprintln!("  {line}");
         }
     }
     eprintln!("  covers: {}", signed.covers.name());

@@ -15,6 +15,21 @@ pub struct Capability {
     pub parameters: Option<Vec<u8>>,
 }
 
+impl Capability {
+    /// The name of the algorithm, with what its parameters choose.
+    pub fn name(&self) -> String {
+        let identifier = AlgorithmIdentifier { oid: self.oid, parameters: self.parameters.clone() };
+        if let Ok(agreement) = KeyAgreement::from_identifier(&identifier) {
+            return agreement.name();
+        }
+        let bits = self.parameters.as_deref().filter(|_| self.oid == oid::RC2_CBC);
+        match bits.and_then(|bits| Cursor::new(bits).small_unsigned().ok()) {
+            Some(bits) => format!("{}-{bits}", identifier.name()),
+            None => identifier.name(),
+        }
+    }
+}
+
 /// Capabilities in the order of preference.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Capabilities(pub Vec<Capability>);
@@ -89,9 +104,9 @@ impl Capabilities {
         self.0.iter().map(|one| AlgorithmIdentifier { oid: one.oid, parameters: one.parameters.clone() })
     }
 
-    /// The names of the algorithms, for people.
+    /// The names of the algorithms, in order.
     pub fn names(&self) -> Vec<String> {
-        self.identifiers().map(|identifier| identifier.name()).collect()
+        self.0.iter().map(Capability::name).collect()
     }
 
     /// Whether an algorithm is among them.

@@ -76,6 +76,10 @@ pub enum Code {
     MimeDefect,
     /// A structure that is not as the standard writes it, and yet is clear.
     NonConforming,
+    /// A time-stamp over a signature does not fit: it proves no time.
+    TimestampInvalid,
+    /// A countersignature does not fit.
+    CountersignatureInvalid,
     /// A content that is only certificates.
     CertificatesOnly,
     /// A feature of the message that this version does not do.
@@ -110,6 +114,8 @@ impl Code {
             Self::OtherSmimePart => "other-smime-part",
             Self::MimeDefect => "mime-defect",
             Self::NonConforming => "non-conforming",
+            Self::TimestampInvalid => "timestamp-invalid",
+            Self::CountersignatureInvalid => "countersignature-invalid",
             Self::CertificatesOnly => "certificates-only",
             Self::Unsupported => "unsupported",
         }
@@ -132,6 +138,8 @@ impl Code {
             | Self::OtherSmimePart
             | Self::MimeDefect
             | Self::NonConforming
+            | Self::TimestampInvalid
+            | Self::CountersignatureInvalid
             | Self::CertificatesOnly
             | Self::Unsupported => Outcome::Refused,
         }
@@ -237,6 +245,8 @@ const ALL: &[Code] = &[
     Code::OtherSmimePart,
     Code::MimeDefect,
     Code::NonConforming,
+    Code::TimestampInvalid,
+    Code::CountersignatureInvalid,
     Code::CertificatesOnly,
     Code::Unsupported,
 ];

@@ -6,6 +6,7 @@ use crate::crypto::digest;
 use crate::limits::Limits;
 use crate::mime::{self, Entity};
 use crate::pki::{Certificate, ChainStatus, RevocationStatus};
+use crate::smime::details::SignerDetails;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
 use crate::smime::layer::{Input, Kind, detect, kind};
@@ -116,6 +117,7 @@ impl Inspection {
                         claimed_time: signer.signing_time(),
                         from_match: None,
                         learnt: Learnt::default(),
+                        details: SignerDetails::claimed(signer, &data, limits),
                         finding: None,
                     }
                 });

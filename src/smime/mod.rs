@@ -7,6 +7,7 @@
 //! RFCs: 8551 (messages), 8550 (certificates), 9788 (header protection).
 
 mod choice;
+mod details;
 mod encrypt;
 mod error;
 mod finding;
@@ -29,6 +30,7 @@ use crate::pki::Certificate;
 use crate::time::Timestamp;
 
 pub use choice::{Chosen, CipherChoice, Recipient, TransportChoice, Way, check_recipient, choose};
+pub use details::{CountersignerVerdict, Proof, SignerDetails, TimestampVerdict};
 pub use encrypt::Encrypt;
 pub use error::Error;
 pub use finding::{Code, Finding, Outcome, Severity};

@@ -1,6 +1,7 @@
 //! The verdict on a message: its layers, its signers, what they cover, and what was found.
 
 use crate::pki::{Certificate, ChainStatus, RevocationStatus};
+use crate::smime::details::SignerDetails;
 use crate::smime::finding::{Code, Finding, Outcome, Severity};
 use crate::smime::learnt::Learnt;
 use crate::time::Timestamp;
@@ -132,6 +133,8 @@ pub struct SignerVerdict {
     pub from_match: Option<bool>,
     /// What the signer says about mail to him; nothing where the signature does not fit.
     pub learnt: Learnt,
+    /// What stands beside the signature.
+    pub details: SignerDetails,
     /// The most severe finding about this signer.
     pub finding: Option<Code>,
 }

@@ -5,6 +5,7 @@ mod batch;
 mod bouncycastle;
 mod cast;
 mod compressed;
+mod details;
 mod gpgsm;
 mod hostile;
 mod javascript;

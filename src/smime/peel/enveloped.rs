@@ -13,6 +13,7 @@ impl Work<'_, '_> {
     pub(in crate::smime::peel) fn enveloped(&mut self, bytes: &[u8], random: &mut dyn Random) -> State {
         let keys = &self.open.keys;
         let Ok(Content::Enveloped(reader)) = cms::open(bytes, &self.open.limits) else { return State::Failed };
+        let reader = reader.knowing(self.open.known);
         let recipients = reader.recipients().iter().map(|recipient| RecipientVerdict {
             kind: recipient.kind_name(),
             id: recipient.id.to_string(),

@@ -4,6 +4,7 @@ use crate::cms::{SignatureCheck, SignedData, Signer};
 use crate::crypto::algorithm::Strength;
 use crate::mime::{self, Entity};
 use crate::pki::{self, Certificate, ChainStatus, Crl, Judgement, Purpose, Reason, ReasonCode, RevocationStatus, Weight};
+use crate::smime::details::{self, SignerDetails};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
 use crate::smime::learnt::Learnt;
@@ -23,7 +24,13 @@ impl Work<'_, '_> {
         }
         let mut data = data;
         data.supply_digests(&content);
+        if data.signers.iter().any(Signer::needs_content) {
+            data.supply_content(content.clone());
+        }
         let signers: Vec<SignerVerdict> = data.signers.iter().map(|signer| self.judge_signer(signer, &data)).collect();
+        if let Some(finding) = details::labels_differ(signers.iter().map(|signer| &signer.details)) {
+            self.add(finding);
+        }
         let mut covers = Coverage::Body;
         if let Ok(payload) = mime::parse(&content, &self.open.limits) {
             let outer = self.outer.as_ref().map(|(outer, source)| (outer, source.as_slice()));
@@ -63,6 +70,7 @@ impl Work<'_, '_> {
             claimed_time: signer.signing_time(),
             from_match: None,
             learnt: Learnt::default(),
+            details: SignerDetails::default(),
             finding: None,
         };
         let candidates = self.certificates_of(signer, data);
@@ -85,6 +93,9 @@ impl Work<'_, '_> {
                 verdict.learnt = Learnt::of(self.open, signer, data, &certificate);
                 oddities.into_iter().for_each(|text| self.add(Finding::warning(Code::NonConforming, text)));
                 self.judge_strength(signer, &mut verdict);
+                let (details, findings) = details::judge(signer, data, self.open);
+                verdict.details = details;
+                findings.into_iter().for_each(|finding| self.add(finding));
             }
             Some(SignatureCheck::ContentChanged) => {
                 self.error(Code::ContentChanged, format!("the content was changed after {certificate} signed it"));

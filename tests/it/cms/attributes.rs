@@ -100,7 +100,7 @@ fn the_countersignature_of_rfc_4134_fits_the_signature_that_it_stands_beside() {
 }
 
 /// A countersignature by a person over a signature value.
-fn counter(by: &Person, over: &[u8], attributes: Option<Vec<Vec<u8>>>) -> Vec<u8> {
+pub(super) fn counter(by: &Person, over: &[u8], attributes: Option<Vec<Vec<u8>>>) -> Vec<u8> {
     let algorithm = SignatureAlgorithm::Ecdsa(DigestAlgorithm::Sha256);
     let id = [by.certificate.issuer().der().to_vec(), encode::tlv(Tag::INTEGER, by.certificate.serial())];
     let set = attributes.map(encode::set_of);

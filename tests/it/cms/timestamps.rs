@@ -18,7 +18,7 @@ use super::{checks, read_signed};
 use crate::support;
 
 /// An authority for time: its folder, with `tsa.pem`, `tsa.key` and `tsa.cnf`.
-pub(crate) struct Authority(tempfile::TempDir);
+pub(super) struct Authority(tempfile::TempDir);
 
 /// The configuration of an authority; `NAME` stands for its folder.
 const CONFIG: &str = "
@@ -41,7 +41,7 @@ ess_cert_id_alg = sha256
 
 impl Authority {
     /// One whose certificate, signed by itself, has these extended key usages.
-    pub(crate) fn new(usage: &str) -> Self {
+    pub(super) fn new(usage: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let place = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
         let usage = format!("extendedKeyUsage={usage}");
@@ -55,22 +55,24 @@ impl Authority {
         Self(dir)
     }
 
-    pub(crate) fn certificate(&self) -> Certificate {
+    fn certificate(&self) -> Certificate {
         let bytes = std::fs::read(self.0.path().join("tsa.pem")).unwrap();
         pki::load::certificates(&bytes).unwrap().remove(0)
     }
 
+    pub(super) fn certificate_file(&self) -> String {
+        self.0.path().join("tsa.pem").to_str().unwrap().to_owned()
+    }
+
     /// A token over these bytes.
-    pub(crate) fn stamp(&self, bytes: &[u8], more: &[&str]) -> Vec<u8> {
+    fn stamp(&self, bytes: &[u8], more: &[&str]) -> Vec<u8> {
         let place = |name: &str| self.0.path().join(name).to_str().unwrap().to_owned();
         let (data, query, reply) = (place("data"), place("query"), place("reply"));
         std::fs::write(&data, bytes).unwrap();
         openssl(&[&["ts", "-query", "-data", &data, "-out", &query][..], more].concat(), b"");
         let config = place("tsa.cnf");
-        openssl(
-            &["ts", "-reply", "-config", &config, "-section", "tsa", "-queryfile", &query, "-token_out", "-out", &reply],
-            b"",
-        );
+        let args = ["ts", "-reply", "-config", &config, "-section", "tsa", "-queryfile", &query, "-token_out", "-out", &reply];
+        openssl(&args, b"");
         std::fs::read(Path::new(&reply)).unwrap()
     }
 }
@@ -81,13 +83,13 @@ fn openssl(args: &[&str], input: &[u8]) -> Vec<u8> {
     stdout
 }
 
-fn authority() -> &'static Authority {
+pub(super) fn authority() -> &'static Authority {
     static AUTHORITY: OnceLock<Authority> = OnceLock::new();
     AUTHORITY.get_or_init(|| Authority::new("critical,timeStamping"))
 }
 
 /// One at a time: the authority counts its tokens in a file.
-fn stamp(bytes: &[u8], more: &[&str]) -> Vec<u8> {
+pub(super) fn stamp(bytes: &[u8], more: &[&str]) -> Vec<u8> {
     static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     authority().stamp(bytes, more)
