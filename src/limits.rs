@@ -18,8 +18,10 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Fields of one header section. 5 000: long relay paths have some hundreds.
     pub header_fields: usize,
-    /// Bytes of one message held in memory. 2 GiB.
+    /// Bytes of one message. 64 GiB: messages stream, and no file system of mail holds larger ones.
     pub message_bytes: u64,
+    /// Bytes of one content held in memory, where a signature is over the content itself (EdDSA without attributes). 64 MiB.
+    pub held_bytes: usize,
     /// S/MIME layers around one another. 10: triple wrapping is 3, gateways on both sides make 6.
     pub smime_layers: usize,
     /// Nesting of BER elements. 64: CMS inside a certificate inside CMS stays under 30; constructed strings may add some.
@@ -60,7 +62,8 @@ impl Default for Limits {
             mime_parts: 10_000,
             header_bytes: 1 << 20,
             header_fields: 5_000,
-            message_bytes: 2 << 30,
+            message_bytes: 64 << 30,
+            held_bytes: 64 << 20,
             smime_layers: 10,
             ber_depth: 64,
             ber_value_bytes: 8 << 20,

@@ -20,3 +20,15 @@ pub use cursor::{Cursor, Element};
 pub use error::Error;
 pub use identifier::Oid;
 pub use tag::{Class, Tag};
+
+/// Whether bytes begin with the headers of values that are nested so, each at the start of the one before; the last need not be whole.
+pub fn begins_with(bytes: &[u8], tags: &[Tag]) -> bool {
+    let mut rest = bytes;
+    for tag in tags {
+        match header::Header::parse(rest, 0) {
+            Ok(header) if header.tag == *tag => rest = rest.get(header.size..).unwrap_or_default(),
+            _ => return false,
+        }
+    }
+    true
+}

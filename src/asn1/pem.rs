@@ -45,6 +45,15 @@ pub fn looks_like(bytes: &[u8]) -> bool {
     memchr::memmem::find(bytes, BEGIN).is_some()
 }
 
+/// Where the base64 of a block begins that is the first thing in the text, if its label is wanted.
+pub fn begin(text: &[u8], is_wanted: impl Fn(&str) -> bool) -> Option<usize> {
+    let block = text.trim_ascii_start();
+    let line_end = block.iter().position(|byte| *byte == b'\n')?;
+    let label = block.get(..line_end)?.trim_ascii().strip_prefix(BEGIN)?.strip_suffix(DASHES)?;
+    let start = text.len().checked_sub(block.len())?.checked_add(line_end)?.checked_add(1)?;
+    is_wanted(&String::from_utf8_lossy(label)).then_some(start)
+}
+
 /// Reads every block; text around and between is passed over.
 pub fn parse_all(bytes: &[u8]) -> Result<Vec<Pem>, Error> {
     let mut found = Vec::new();

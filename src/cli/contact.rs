@@ -1,5 +1,6 @@
 //! `sealpost contact`.
 
+use std::io::Cursor;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -103,7 +104,7 @@ fn add_signers(context: &Context, message: &[u8], read: &ReadArgs) -> Result<Exi
     let mut opened = materials.open(context).verify(message);
     if opened.verdict().has_error(Code::NotSigned) {
         // what is signed may be inside an encryption
-        opened = read.materials(context, message)?.open(context).run(message, &mut context.random());
+        opened = read.materials(context, &mut Cursor::new(message))?.open(context).run(message, &mut context.random());
     }
     report::print(opened.verdict());
     let outcome = report::exit(opened.verdict().outcome());

@@ -1,11 +1,10 @@
 //! The copies of an encrypted message: one for those in To and Cc, and one for each of Bcc, whom the others must not see in it.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use sealpost::smime::{Chosen, Encrypt, Recipient};
+use sealpost::smime::{Chosen, Encrypt, Recipient, Spool};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -20,7 +19,7 @@ pub(crate) fn write(
     output: &Output,
     recipients: &RecipientArgs,
     addressees: &Addressees,
-    write: impl Fn(&Encrypt, &mut dyn Write) -> Result<(), Failure>,
+    mut write: impl FnMut(&Encrypt, &mut dyn Spool) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let copies = copies(output, addressees)?;
     if context.json && output.is_stdout() {

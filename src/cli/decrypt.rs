@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use sealpost::smime::{Layers, Want};
+
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
 use crate::cli::keyring::ReadArgs;
-use crate::cli::open::{Want, finish};
+use crate::cli::open::{Verb, read};
 use crate::cli::output::Output;
-use crate::cli::progress::Progress;
 
 /// Decrypt one encrypted layer
 #[derive(Debug, Args)]
@@ -31,11 +32,8 @@ pub(crate) struct DecryptArgs {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &DecryptArgs) -> Result<Exit, Failure> {
     args.output.check()?;
-    let message = Source(args.message.clone()).read(&context.limits)?;
-    let materials = args.read.materials(context, &message)?;
-    let progress = Progress::bar("decrypting", message.len());
-    let tell = |bytes| progress.advance(bytes);
-    let opened = materials.open(context).progress(&tell).decrypt(&message, &mut context.random());
-    drop(progress);
-    finish(context, "decrypt", &opened, &args.output, Want::Content)
+    let mut message = Source(args.message.clone()).open("decrypting", &context.limits)?;
+    let materials = args.read.materials(context, &mut message)?;
+    let verb = Verb { name: "decrypt", layers: Layers::OneEncrypted, want: Want::Content };
+    read(context, &verb, &materials, &mut message, &args.output)
 }

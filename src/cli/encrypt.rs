@@ -9,7 +9,6 @@ use crate::cli::copies;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
 use crate::cli::output::Output;
-use crate::cli::progress::{Progress, encoded};
 use crate::cli::recipients::RecipientArgs;
 use crate::cli::sign::from_smime;
 
@@ -33,10 +32,9 @@ pub(crate) struct EncryptArgs {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &EncryptArgs) -> Result<Exit, Failure> {
     args.output.check()?;
-    let message = Source(args.message.clone()).read(&context.limits)?;
-    let addressees = args.recipients.addressees(context, &message, None)?;
-    let progress = Progress::bar("encrypting", encoded(message.len()));
-    copies::write(context, "encrypt", &args.output, &args.recipients, &addressees, |encrypt, sink| {
-        encrypt.write(&message, &mut context.random(), &mut progress.sink(sink)).map_err(from_smime)
+    let mut message = Source(args.message.clone()).open("encrypting", &context.limits)?;
+    let addressees = args.recipients.addressees(context, &message.header(&context.limits)?, None)?;
+    copies::write(context, "encrypt", &args.output, &args.recipients, &addressees, |encrypt, spool| {
+        encrypt.stream(&mut message, &mut context.random(), spool).map_err(from_smime)
     })
 }

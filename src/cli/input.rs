@@ -1,15 +1,21 @@
 //! What a command reads: a file, `-`, or standard input.
 
-use std::io::Read;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+use tempfile::SpooledTempFile;
 
 use sealpost::limits::Limits;
 
+use crate::cli::ahead::ReadAhead;
 use crate::cli::failure::{Failure, on_file, reason};
 use crate::cli::progress::Progress;
 
-/// Bytes that are read between two looks at the progress.
-const PIECE: u64 = 4 << 20;
+/// Bytes of a pipe that are held in memory; what is more goes to an unlinked file that only its owner reads. 1 MiB: most mail is smaller.
+pub(crate) const HELD: usize = 1 << 20;
+
+/// Bytes of a key, a certificate or a list that are read whole. 1 GiB: far over any.
+const WHOLE: u64 = 1 << 30;
 
 /// A file argument; absent and `-` are standard input.
 #[derive(Debug, Clone, Default)]
@@ -24,36 +30,141 @@ impl Source {
         }
     }
 
-    /// Reads it whole, up to the bound on messages.
+    /// Reads it whole, up to a bound.
     pub(crate) fn read(&self, limits: &Limits) -> Result<Vec<u8>, Failure> {
-        let bound = limits.message_bytes;
+        let bound = limits.message_bytes.min(WHOLE);
         let mut bytes = Vec::new();
         let read = match self.path() {
             Some(path) => {
                 let file = std::fs::File::open(path).map_err(on_file("read", path))?;
                 let size = file.metadata().map_or(0, |m| usize::try_from(m.len().min(bound)).unwrap_or(0));
                 bytes.reserve(size.saturating_add(1));
-                let mut left = file.take(bound.saturating_add(1));
-                let progress = Progress::bar("reading", size);
-                loop {
-                    match (&mut left).take(PIECE).read_to_end(&mut bytes) {
-                        Ok(0) => break Ok(bytes.len()),
-                        Ok(read) => progress.advance(read),
-                        Err(error) => break Err(error),
-                    }
-                }
+                file.take(bound.saturating_add(1)).read_to_end(&mut bytes)
             }
-            None => std::io::stdin().lock().take(bound.saturating_add(1)).read_to_end(&mut bytes),
+            None => io::stdin().lock().take(bound.saturating_add(1)).read_to_end(&mut bytes),
         };
         read.map_err(|e| Failure::io(format!("cannot read {} – {}", self.name(), reason(&e))))?;
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > bound {
-            return Err(Failure::refused(format!("limit reached: message bytes – {} holds more than {bound}", self.name())));
+            return Err(too_long(&self.name(), bound));
         }
         Ok(bytes)
     }
 
+    /// Opens it as a message of any size, up to the bound on messages; `what` is what the progress bar says.
+    pub(crate) fn open(&self, what: &'static str, limits: &Limits) -> Result<Message, Failure> {
+        let name = self.name();
+        let failed = |e: io::Error| Failure::io(format!("cannot read {name} – {}", reason(&e)));
+        let bound = limits.message_bytes;
+        let (place, len) = match self.path() {
+            Some(path) => {
+                let file = std::fs::File::open(path).map_err(&failed)?;
+                let metadata = file.metadata().map_err(&failed)?;
+                if metadata.is_file() {
+                    (Place::File(ReadAhead::new(file, metadata.len())), metadata.len())
+                } else if metadata.is_dir() {
+                    return Err(Failure::io(format!("cannot read {name} – it is a folder")));
+                } else {
+                    spooled(file, bound).map_err(&failed)?
+                }
+            }
+            None => spooled(io::stdin().lock(), bound).map_err(&failed)?,
+        };
+        if len > bound {
+            return Err(too_long(&name, bound));
+        }
+        let progress = Progress::bar(what, len);
+        Ok(Message { place, name, len, progress })
+    }
+
     fn path(&self) -> Option<&Path> {
         self.0.as_deref().filter(|p| p.as_os_str() != "-")
+    }
+}
+
+fn too_long(name: &str, bound: u64) -> Failure {
+    Failure::refused(format!("limit reached: message bytes – {name} holds more than {bound}"))
+}
+
+/// A pipe cannot be read twice: it is spooled.
+fn spooled(source: impl Read, bound: u64) -> io::Result<(Place, u64)> {
+    let mut spool = SpooledTempFile::new(HELD);
+    let mut source = source.take(bound.saturating_add(1));
+    let mut block = vec![0; 64 << 10];
+    let mut len: u64 = 0;
+    loop {
+        let read = match source.read(&mut block) {
+            Ok(0) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        spool.write_all(block.get(..read).unwrap_or_default())?;
+        len = len.saturating_add(u64::try_from(read).unwrap_or(0));
+    }
+    spool.seek(SeekFrom::Start(0))?;
+    Ok((Place::Spool(spool), len))
+}
+
+/// A message that is read, from its start and once more if need be.
+pub(crate) struct Message {
+    place: Place,
+    name: String,
+    len: u64,
+    progress: Progress,
+}
+
+enum Place {
+    File(ReadAhead),
+    Spool(SpooledTempFile),
+}
+
+impl Message {
+    /// Its header section, for who it is from and to; it is left at its start.
+    pub(crate) fn header(&mut self, limits: &Limits) -> Result<Vec<u8>, Failure> {
+        sealpost::smime::read_header(self, limits).map_err(crate::cli::sign::from_smime)
+    }
+
+    /// Its bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// All of it; for what is done in memory.
+    pub(crate) fn read_whole(&mut self, most: u64) -> Result<Vec<u8>, Failure> {
+        if self.len > most {
+            return Err(too_long(&self.name, most));
+        }
+        let mut bytes = Vec::new();
+        self.seek(SeekFrom::Start(0)).and_then(|_| self.read_to_end(&mut bytes)).map_err(Failure::io)?;
+        Ok(bytes)
+    }
+}
+
+impl Read for Message {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = match &mut self.place {
+            Place::File(file) => file.read(out),
+            Place::Spool(spool) => spool.read(out),
+        };
+        match read {
+            Ok(read) => {
+                self.progress.advance(read);
+                Ok(read)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => Err(io::Error::other(format!("cannot read {} – {}", self.name, reason(&error)))),
+        }
+    }
+}
+
+impl Seek for Message {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match &mut self.place {
+            Place::File(file) => file.seek(to),
+            Place::Spool(spool) => spool.seek(to),
+        };
+        let at = at.map_err(|error| io::Error::other(format!("cannot read {} – {}", self.name, reason(&error))))?;
+        self.progress.set(at);
+        Ok(at)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `sealpost inspect`.
 
+use std::io::{Seek, SeekFrom};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -30,9 +31,16 @@ pub(crate) struct InspectArgs {
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &InspectArgs) -> Result<Exit, Failure> {
-    let source = Source(args.file.clone());
-    let bytes = source.read(&context.limits)?;
-    let (kind, inspection, extra) = look(context, &bytes);
+    let mut source = Source(args.file.clone()).open("inspecting", &context.limits)?;
+    let small = if source.len() <= SMALL { look(&source.read_whole(SMALL)?) } else { None };
+    let (kind, inspection, extra) = match small {
+        Some(found) => found,
+        None => {
+            source.seek(SeekFrom::Start(0)).map_err(Failure::io)?;
+            let inspection = smime::inspect_stream(&mut source, &context.limits).map_err(Failure::io)?;
+            (if inspection.is_message { "message" } else { "cms" }, inspection, Vec::new())
+        }
+    };
     let is_bad = inspection.findings.iter().any(|finding| finding.severity == Severity::Error);
     if context.json {
         context.print_json(&to_json(kind, &inspection))?;
@@ -42,12 +50,15 @@ pub(crate) fn run(context: &Context, args: &InspectArgs) -> Result<Exit, Failure
     Ok(if is_bad { Exit::Refused } else { Exit::Good })
 }
 
-/// What it is: a certificate, a list, a key file, a cryptographic structure, else a message.
-fn look(context: &Context, bytes: &[u8]) -> (&'static str, Inspection, Vec<String>) {
+/// Bytes of a file that may be a certificate, a list or a key: messages of any size stream. 64 MiB: a list with a million entries.
+const SMALL: u64 = 64 << 20;
+
+/// What it is: a certificate, a list, a key file; `None` where it is a cryptographic structure or a message.
+fn look(bytes: &[u8]) -> Option<(&'static str, Inspection, Vec<String>)> {
     let text = String::from_utf8_lossy(bytes.get(..bytes.len().min(4096)).unwrap_or_default()).into_owned();
     let mut inspection = Inspection::default();
     if text.contains("PRIVATE KEY-----") {
-        return ("key", inspection, vec!["a private key".to_owned()]);
+        return Some(("key", inspection, vec!["a private key".to_owned()]));
     }
     if text.contains("CERTIFICATE REQUEST-----") {
         let mut lines = Vec::new();
@@ -55,7 +66,7 @@ fn look(context: &Context, bytes: &[u8]) -> (&'static str, Inspection, Vec<Strin
             Ok(key) => lines.push(format!("a request for a key of the kind {}, signed with it", key.algorithm())),
             Err(error) => inspection.findings.push(Finding::error(smime::Code::Malformed, error.to_string())),
         }
-        return ("csr", inspection, lines);
+        return Some(("csr", inspection, lines));
     }
     // a bundle of certificates is a cryptographic message
     let is_bundle = sealpost::cms::looks_like(bytes) || sealpost::cms::from_pem(bytes).is_some();
@@ -64,7 +75,7 @@ fn look(context: &Context, bytes: &[u8]) -> (&'static str, Inspection, Vec<Strin
         && !certificates.is_empty()
     {
         inspection.certificates = certificates;
-        return ("certificate", inspection, Vec::new());
+        return Some(("certificate", inspection, Vec::new()));
     }
     if let Ok(lists) = pki::load::crls(bytes)
         && let Some(list) = lists.first()
@@ -76,13 +87,12 @@ fn look(context: &Context, bytes: &[u8]) -> (&'static str, Inspection, Vec<Strin
             list.entries().len(),
             list.this_update()
         );
-        return ("crl", inspection, vec![line]);
+        return Some(("crl", inspection, vec![line]));
     }
     if sealpost::keys::pkcs12::looks_like(bytes) {
-        return ("pkcs12", inspection, vec!["a PKCS#12 file".to_owned()]);
+        return Some(("pkcs12", inspection, vec!["a PKCS#12 file".to_owned()]));
     }
-    inspection = smime::inspect(bytes, &context.limits);
-    (if inspection.is_message { "message" } else { "cms" }, inspection, Vec::new())
+    None
 }
 
 fn to_json(kind: &str, inspection: &Inspection) -> Value {

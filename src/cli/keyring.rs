@@ -7,7 +7,7 @@ use clap::Args;
 use sealpost::crypto::key::PrivateKey;
 use sealpost::keys::{self, Home, Identity};
 use sealpost::pki::{self, Certificate, Crl, Revocation, TrustAnchors};
-use sealpost::smime::{Accept, Open, Trust};
+use sealpost::smime::{Accept, Input, Open, Trust};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -221,7 +221,7 @@ impl Materials {
 
 impl ReadArgs {
     /// Trust and known certificates, and the keys that this message may need.
-    pub(crate) fn materials(&self, context: &Context, message: &[u8]) -> Result<Materials, Failure> {
+    pub(crate) fn materials(&self, context: &Context, message: &mut dyn Input) -> Result<Materials, Failure> {
         let mut materials = self.materials_without_keys(context)?;
         if let Some(path) = &self.kek {
             materials.kek = Some(read_kek(&input::file(path, &context.limits)?));
@@ -234,7 +234,7 @@ impl ReadArgs {
             materials.bare_keys.push(key);
             return Ok(materials);
         }
-        let needs = sealpost::smime::needs(message, &context.limits);
+        let needs = sealpost::smime::needs(message, &context.limits).map_err(Failure::io)?;
         if needs.password {
             materials.password = context.passphrase.to_unlock("the message")?;
         }

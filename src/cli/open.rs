@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use sealpost::smime::{Opened, Outcome};
+use sealpost::smime::{Layers, Opened, Outcome, Want};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::input::Source;
-use crate::cli::keyring::ReadArgs;
-use crate::cli::output::Output;
-use crate::cli::progress::Progress;
+use crate::cli::input::{Message, Source};
+use crate::cli::keyring::{Materials, ReadArgs};
+use crate::cli::output::{OutSpool, Output};
 use crate::cli::report;
 
 /// Decrypt and verify every layer; the clean message is the result
@@ -37,39 +36,46 @@ pub(crate) struct OpenArgs {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &OpenArgs) -> Result<Exit, Failure> {
     args.output.check()?;
-    let message = Source(args.message.clone()).read(&context.limits)?;
-    let materials = args.read.materials(context, &message)?;
-    let progress = Progress::bar("opening", message.len());
-    let tell = |bytes| progress.advance(bytes);
-    let opened = materials.open(context).progress(&tell).run(&message, &mut context.random());
-    drop(progress);
-    finish(context, "open", &opened, &args.output, if args.raw { Want::Content } else { Want::Message })
+    let mut message = Source(args.message.clone()).open("opening", &context.limits)?;
+    let materials = args.read.materials(context, &mut message)?;
+    let want = if args.raw { Want::Content } else { Want::Message };
+    read(context, &Verb { name: "open", layers: Layers::Every, want }, &materials, &mut message, &args.output)
 }
 
-/// Which bytes the person wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Want {
-    /// A message: header fields over the innermost body.
-    Message,
-    /// The innermost content's bytes.
-    Content,
-    /// The verdict alone.
-    Nothing,
+/// What a verb takes off, and what it gives.
+pub(crate) struct Verb {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Which layers.
+    pub(crate) layers: Layers,
+    /// Which bytes.
+    pub(crate) want: Want,
 }
 
-/// Gives the verdict, and the result where the verdict allows it.
-pub(crate) fn finish(context: &Context, verb: &str, opened: &Opened, output: &Output, want: Want) -> Result<Exit, Failure> {
+/// Takes layers off; gives the verdict, and the result where the verdict allows it.
+pub(crate) fn read(
+    context: &Context,
+    verb: &Verb,
+    materials: &Materials,
+    message: &mut Message,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    // with JSON on standard output there is no room for the result
+    let want = if context.json && output.is_stdout() { Want::Nothing } else { verb.want };
+    let mut spool = output.spool()?;
+    let opened = materials.open(context).stream(message, verb.layers, want, &mut spool, &mut context.random());
+    let opened = opened.map_err(Failure::io)?;
+    finish(context, verb.name, &opened, spool, want)
+}
+
+/// Gives the verdict, and keeps the result where the verdict allows it.
+pub(crate) fn finish(context: &Context, verb: &str, opened: &Opened, spool: OutSpool<'_>, want: Want) -> Result<Exit, Failure> {
     let verdict = opened.verdict();
     report::print(verdict);
-    if let Some(released) = opened.released() {
-        let wanted = want != Want::Nothing && !(context.json && output.is_stdout());
-        match want {
-            Want::Message if wanted => output.write(&released.message())?,
-            Want::Content if wanted => output.write(released.content())?,
-            _ => {}
-        }
-    } else {
-        eprintln!("nothing was released");
+    match (opened.may_release(), want) {
+        (true, Want::Nothing) => {}
+        (true, _) => spool.keep()?,
+        (false, _) => eprintln!("nothing was released"),
     }
     if context.json {
         context.print_json(&report::to_json(verb, verdict))?;

@@ -1,12 +1,17 @@
 //! What a command writes: a file made beside its name and renamed, or standard output.
 
-use std::io::Write;
+use std::fs::OpenOptions;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, SpooledTempFile};
 
+use sealpost::smime::Spool;
+
+use crate::cli::behind::WriteBehind;
 use crate::cli::failure::{Failure, on_file, reason};
+use crate::cli::input::HELD;
 
 /// Where the result goes.
 #[derive(Debug, Clone, Args)]
@@ -33,20 +38,20 @@ impl Output {
         }
     }
 
+    /// Begins a result that is written as it comes into being and kept only when it is whole.
+    pub(crate) fn spool(&self) -> Result<OutSpool<'_>, Failure> {
+        let place = match self.path() {
+            Some(path) if !is_special(path) => Place::Beside(beside(path)?),
+            _ => Place::Spool(SpooledTempFile::new(HELD)),
+        };
+        Ok(OutSpool { output: self, place: WriteBehind::new(place) })
+    }
+
     /// Writes a result as it comes into being; where that fails, nothing stays. Standard output gets it whole.
-    pub(crate) fn write_by(&self, make: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -> Result<(), Failure> {
-        match self.path() {
-            Some(path) if !is_special(path) => {
-                let mut beside = beside(path)?;
-                make(&mut beside)?;
-                keep(beside, path, self.force)
-            }
-            _ => {
-                let mut bytes = Vec::new();
-                make(&mut bytes)?;
-                self.write(&bytes)
-            }
-        }
+    pub(crate) fn write_by(&self, make: impl FnOnce(&mut dyn Spool) -> Result<(), Failure>) -> Result<(), Failure> {
+        let mut spool = self.spool()?;
+        make(&mut spool)?;
+        spool.keep()
     }
 
     /// Writes the whole result.
@@ -57,8 +62,91 @@ impl Output {
         }
     }
 
+    /// What went wrong with writing the result.
+    fn failure(&self, error: &std::io::Error) -> String {
+        let place = self.path().map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
+        format!("cannot write {place} – {}", reason(error))
+    }
+
     fn path(&self) -> Option<&Path> {
         self.file.as_deref().filter(|p| p.as_os_str() != "-")
+    }
+}
+
+/// A result that comes into being where nobody reads it; it goes when it is dropped.
+pub(crate) struct OutSpool<'a> {
+    output: &'a Output,
+    place: WriteBehind<Place>,
+}
+
+enum Place {
+    /// A file beside the one that it will be.
+    Beside(NamedTempFile),
+    /// Memory, then an unlinked file.
+    Spool(SpooledTempFile),
+}
+
+impl OutSpool<'_> {
+    /// Keeps the result: it gets its name, or goes to standard output.
+    pub(crate) fn keep(self) -> Result<(), Failure> {
+        let failed = |error: std::io::Error| Failure::io(self.output.failure(&error));
+        match (self.place.finish().map_err(&failed)?, self.output.path()) {
+            (Place::Beside(file), Some(path)) => keep(file, path, self.output.force),
+            (Place::Beside(_), None) => Ok(()),
+            (Place::Spool(mut spool), path) => {
+                spool.seek(SeekFrom::Start(0)).map_err(&failed)?;
+                let copied = match path {
+                    Some(path) => OpenOptions::new().write(true).open(path).and_then(|mut device| copy(&mut spool, &mut device)),
+                    None => copy(&mut spool, &mut std::io::stdout().lock()),
+                };
+                copied.map_err(failed)
+            }
+        }
+    }
+}
+
+fn copy(from: &mut dyn Read, to: &mut dyn Write) -> std::io::Result<()> {
+    std::io::copy(from, to)?;
+    to.flush()
+}
+
+impl Write for OutSpool<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.place.write(bytes).map_err(|error| std::io::Error::other(self.output.failure(&error)))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Spool for OutSpool<'_> {
+    fn restart(&mut self) -> std::io::Result<()> {
+        let place = self.place.settle()?;
+        match place {
+            Place::Beside(file) => {
+                file.as_file().set_len(0)?;
+                file.seek(SeekFrom::Start(0))?;
+            }
+            Place::Spool(spool) => {
+                spool.set_len(0)?;
+                spool.seek(SeekFrom::Start(0))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Write for Place {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Beside(file) => file.write(bytes),
+            Self::Spool(spool) => spool.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -11,7 +11,6 @@ use crate::cli::copies;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
 use crate::cli::output::Output;
-use crate::cli::progress::{Progress, encoded};
 use crate::cli::recipients::RecipientArgs;
 use crate::cli::sign::{SignerArgs, from_smime};
 
@@ -36,13 +35,13 @@ pub(crate) struct SealArgs {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &SealArgs) -> Result<Exit, Failure> {
     args.output.check()?;
-    let message = Source(args.message.clone()).read(&context.limits)?;
-    let identity = args.signer.identity(context, &message)?;
-    let addressees = args.recipients.addressees(context, &message, Some(identity.certificate()))?;
+    let mut message = Source(args.message.clone()).open("sealing", &context.limits)?;
+    let header = message.header(&context.limits)?;
+    let identity = args.signer.identity(context, &header)?;
+    let addressees = args.recipients.addressees(context, &header, Some(identity.certificate()))?;
     let sign = args.signer.signing(&identity)?;
-    let progress = Progress::bar("sealing", encoded(message.len()));
-    copies::write(context, "seal", &args.output, &args.recipients, &addressees, |encrypt, sink| {
+    copies::write(context, "seal", &args.output, &args.recipients, &addressees, |encrypt, spool| {
         let seal = Seal::new(sign.clone(), encrypt.clone());
-        seal.write(&message, context.now, &mut context.random(), &mut progress.sink(sink)).map_err(from_smime)
+        seal.stream(&mut message, context.now, &mut context.random(), spool).map_err(from_smime)
     })
 }

@@ -9,11 +9,10 @@ use sealpost::keys::Identity;
 use sealpost::smime::{Form, HeaderProtection, Sign};
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Exit, Failure, reason};
+use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
 use crate::cli::keyring::{self, OwnKeyArgs};
 use crate::cli::output::Output;
-use crate::cli::progress::Progress;
 
 /// Sign a message
 #[derive(Debug, Args)]
@@ -88,14 +87,10 @@ impl SignerArgs {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
     args.output.check()?;
-    let message = Source(args.message.clone()).read(&context.limits)?;
-    let identity = args.signer.identity(context, &message)?;
-    let progress = Progress::bar("signing", message.len());
+    let mut message = Source(args.message.clone()).open("signing", &context.limits)?;
+    let identity = args.signer.identity(context, &message.header(&context.limits)?)?;
     let signing = args.signer.signing(&identity)?;
-    args.output.write_by(|sink| {
-        signing.write(&message, context.now, &mut context.random(), &mut progress.sink(sink)).map_err(from_smime)
-    })?;
-    drop(progress);
+    args.output.write_by(|spool| signing.stream(&mut message, context.now, &mut context.random(), spool).map_err(from_smime))?;
     Ok(Exit::Good)
 }
 
@@ -103,7 +98,8 @@ pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
 pub(crate) fn from_smime(error: sealpost::smime::Error) -> Failure {
     use sealpost::smime::Error;
     match error {
-        Error::Write(error) => Failure::io(format!("the result cannot be written – {}", reason(&error))),
+        // the input and the output say what they are
+        Error::Io(error) => Failure::io(error),
         Error::NoRecipients => Failure::usage(error).hint("name them with --to ADDR or --to-cert FILE"),
         other => Failure::refused(other),
     }

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use sealpost::smime::{Layers, Want};
+
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::{self, Source};
 use crate::cli::keyring::ReadArgs;
-use crate::cli::open::{Want, finish};
+use crate::cli::open::{Verb, finish, read};
 use crate::cli::output::Output;
-use crate::cli::progress::Progress;
 
 /// Verify one signed layer
 #[derive(Debug, Args)]
@@ -35,16 +36,20 @@ pub(crate) struct VerifyArgs {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<Exit, Failure> {
     args.output.check()?;
-    let message = Source(args.message.clone()).read(&context.limits)?;
+    let mut message = Source(args.message.clone()).open("verifying", &context.limits)?;
     let materials = args.read.materials_without_keys(context)?;
-    let progress = Progress::bar("verifying", message.len());
-    let tell = |bytes| progress.advance(bytes);
-    let opened = match &args.signature {
-        Some(path) => materials.open(context).progress(&tell).verify_detached(&message, &input::file(path, &context.limits)?),
-        None => materials.open(context).progress(&tell).verify(&message),
+    let Some(path) = &args.signature else {
+        let verb = Verb { name: "verify", layers: Layers::OneSigned, want: Want::Content };
+        return read(context, &verb, &materials, &mut message, &args.output);
     };
-    drop(progress);
+    let signature = input::file(path, &context.limits)?;
     // the person holds the content of a detached signature already
-    let want = if args.signature.is_some() && args.output.file.is_none() { Want::Nothing } else { Want::Content };
-    finish(context, "verify", &opened, &args.output, want)
+    let want = if args.output.file.is_none() { Want::Nothing } else { Want::Content };
+    let mut spool = args.output.spool()?;
+    let opener = materials.open(context);
+    let opened = match want {
+        Want::Nothing => opener.stream_detached(&mut message, &signature, &mut std::io::sink()),
+        _ => opener.stream_detached(&mut message, &signature, &mut spool),
+    };
+    finish(context, "verify", &opened.map_err(Failure::io)?, spool, want)
 }

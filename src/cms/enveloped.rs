@@ -2,12 +2,12 @@
 
 use std::io::{Read, Write};
 
-use crate::asn1::reader::Reader;
+use crate::asn1::reader::{Octets, Reader};
 use crate::asn1::{Cursor, Oid, Tag, encode};
 use crate::cms::reader::{end, read_oid};
 use crate::cms::{Error, Material, Recipient, RecipientKind};
 use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters};
-use crate::crypto::cipher::Decryptor;
+use crate::crypto::cipher::{Decryptor, Foreknown};
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
 use crate::limits::{Budget, Limits};
@@ -187,42 +187,102 @@ impl<R: Read> EnvelopedReader<R> {
         Ok(key)
     }
 
-    /// Decrypts to the end. `sink` gets content before its check: it must be a spool that nobody reads until this says `Ok`.
-    pub fn decrypt(mut self, key: &Secret<Vec<u8>>, sink: &mut dyn Write) -> Result<Opened, Error> {
+    /// Begins to decrypt. What the pieces hold is not to be released before the last one was given: until then nothing is checked.
+    ///
+    /// `foreknown` is what a first pass ended with that could not decrypt in one go (see [`Decrypting::foreknown`]).
+    pub fn decrypting(mut self, key: &Secret<Vec<u8>>, foreknown: Option<&Foreknown>) -> Result<Decrypting<R>, Error> {
         let parameters = self.parameters()?;
-        let mut decryptor = Decryptor::new(&parameters, key.expose())?;
-        let mut plain = Secret::new(Vec::new());
+        let decryptor = match foreknown {
+            Some(foreknown) => Decryptor::knowing(&parameters, key.expose(), foreknown)?,
+            None => Decryptor::new(&parameters, key.expose())?,
+        };
         if !self.reader.peek()?.is_some_and(|tag| tag.same_type(Tag::context(0))) {
             return Err(Error::Malformed("an encrypted message without encrypted content"));
         }
-        let mut octets = self.reader.octets(Tag::context(0))?;
-        while let Some(piece) = self.reader.next_piece(&mut octets)? {
-            decryptor.update(piece, plain.expose_mut());
-            sink.write_all(plain.expose())?;
-            plain.expose_mut().clear();
-        }
-        self.reader.leave()?;
-        let (aad, tag) = self.authentication()?;
-        decryptor.finish(&aad, tag.as_deref(), plain.expose_mut())?;
-        sink.write_all(plain.expose())?;
-        self.reader.skip_rest()?;
+        let octets = self.reader.octets(Tag::context(0))?;
+        Ok(Decrypting {
+            reader: self.reader,
+            authenticated: self.authenticated,
+            octets,
+            decryptor: Some(decryptor),
+            plain: Secret::new(Vec::new()),
+            seen: Foreknown { aad: Vec::new(), content_len: 0 },
+        })
+    }
+
+    /// Decrypts to the end. `sink` gets content before its check: it must be a spool that nobody reads until this says `Ok`.
+    pub fn decrypt(self, key: &Secret<Vec<u8>>, sink: &mut dyn Write) -> Result<Opened, Error> {
         let content_type = self.content_type;
-        let has_trailing = end(self.reader, 3)?;
-        Ok(Opened { content_type, has_trailing })
+        let mut decrypting = self.decrypting(key, None)?;
+        while let Some(piece) = decrypting.next_piece()? {
+            sink.write_all(piece)?;
+        }
+        Ok(Opened { content_type, has_trailing: decrypting.finish()? })
+    }
+}
+
+/// An encrypted content that is being decrypted.
+pub struct Decrypting<R> {
+    reader: Reader<R>,
+    authenticated: bool,
+    octets: Octets,
+    /// `None` when the last piece was given and everything fits.
+    decryptor: Option<Decryptor>,
+    plain: Secret<Vec<u8>>,
+    seen: Foreknown,
+}
+
+impl<R: Read> Decrypting<R> {
+    /// The next piece of content. `None` at its end, and then the tag or the padding fits, and all that was given may be released.
+    pub fn next_piece(&mut self) -> Result<Option<&[u8]>, Error> {
+        self.plain.expose_mut().clear();
+        while let Some(decryptor) = &mut self.decryptor {
+            let Some(piece) = self.reader.next_piece(&mut self.octets)? else {
+                self.check()?;
+                break;
+            };
+            let len = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            self.seen.content_len = self.seen.content_len.saturating_add(len);
+            decryptor.update(piece, self.plain.expose_mut());
+            if !self.plain.expose().is_empty() {
+                break;
+            }
+        }
+        let piece = self.plain.expose().as_slice();
+        Ok(Some(piece).filter(|piece| !piece.is_empty()))
+    }
+
+    /// What a second pass over the same message must know, where this one ended with
+    /// [`Foreknowledge`](crate::crypto::Error::Foreknowledge).
+    pub fn foreknown(&self) -> Foreknown {
+        self.seen.clone()
+    }
+
+    /// Leaves the structure; says whether bytes follow it.
+    pub fn finish(mut self) -> Result<bool, Error> {
+        while self.next_piece()?.is_some() {}
+        self.reader.skip_rest()?;
+        end(self.reader, 3)
+    }
+
+    /// Ends the content: the tag or the padding must fit.
+    fn check(&mut self) -> Result<(), Error> {
+        self.reader.leave()?;
+        let tag = self.authentication()?;
+        let Some(decryptor) = self.decryptor.take() else { return Ok(()) };
+        Ok(decryptor.finish(&self.seen.aad, tag.as_deref(), self.plain.expose_mut())?)
     }
 
     /// The authenticated attributes as the DER of a SET OF, and the tag (RFC 5083 2.1, 2.2).
-    fn authentication(&mut self) -> Result<(Vec<u8>, Option<Vec<u8>>), Error> {
+    fn authentication(&mut self) -> Result<Option<Vec<u8>>, Error> {
         if !self.authenticated {
-            return Ok((Vec::new(), None));
+            return Ok(None);
         }
-        let mut aad = Vec::new();
         if self.reader.peek()? == Some(Tag::context_constructed(1)) {
             let raw = self.reader.raw()?;
-            aad = encode::tlv(Tag::SET, Cursor::new(&raw).any()?.content);
+            self.seen.aad = encode::tlv(Tag::SET, Cursor::new(&raw).any()?.content);
         }
         let raw = self.reader.raw()?;
-        let tag = Cursor::new(&raw).octet_string()?.into_owned();
-        Ok((aad, Some(tag)))
+        Ok(Some(Cursor::new(&raw).octet_string()?.into_owned()))
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use crate::asn1::reader::Reader;
-use crate::asn1::{Cursor, Oid, Tag, oid, pem};
+use crate::asn1::{self, Cursor, Oid, Tag, oid, pem};
 use crate::cms::{CompressedReader, EnvelopedReader, Error, SignedReader};
 use crate::limits::Limits;
 
@@ -59,8 +59,16 @@ pub(in crate::cms) fn end<R: Read>(mut reader: Reader<R>, open: usize) -> Result
 
 /// Whether the bytes begin like a ContentInfo: a SEQUENCE that begins with an object identifier.
 pub fn looks_like(bytes: &[u8]) -> bool {
-    let mut reader = Reader::new(bytes, &Limits::default());
-    reader.enter(Tag::SEQUENCE).is_ok() && matches!(reader.peek(), Ok(Some(Tag::OID)))
+    asn1::begins_with(bytes, &[Tag::SEQUENCE, Tag::OID])
+}
+
+/// Where the base64 of a PEM block `PKCS7` or `CMS` begins that is the first thing in a text.
+pub fn pem_start(text: &[u8]) -> Option<usize> {
+    pem::begin(text, is_pem_label)
+}
+
+fn is_pem_label(label: &str) -> bool {
+    matches!(label, "PKCS7" | "CMS" | "PKCS #7 SIGNED DATA")
 }
 
 /// The ContentInfo of a PEM block `PKCS7` or `CMS`, if there is one.
@@ -69,6 +77,5 @@ pub fn from_pem(bytes: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let blocks = pem::parse_all(bytes).ok()?;
-    let is_cms = |label: &str| matches!(label, "PKCS7" | "CMS" | "PKCS #7 SIGNED DATA");
-    blocks.into_iter().find(|block| is_cms(&block.label)).map(|block| block.der)
+    blocks.into_iter().find(|block| is_pem_label(&block.label)).map(|block| block.der)
 }

@@ -3,9 +3,8 @@
 use std::io::{Read, Write};
 
 use crate::asn1::{Tag, encode, oid, writer::Writer};
-use crate::cms::{Attribute, Capabilities, Error};
+use crate::cms::{Attribute, Capabilities, ContentHash, Error, Hashed};
 use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, SignatureAlgorithm};
-use crate::crypto::digest::Digest;
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
 use crate::crypto::signature::{self, Input};
@@ -92,32 +91,45 @@ impl<'a> SignedBuilder<'a> {
         found
     }
 
-    /// Signs content that stands elsewhere; the structure is DER.
-    pub fn detached(&self, content: &mut dyn Read, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
-        let mut hashes: Vec<Digest> = self.digests().into_iter().map(Digest::new).collect();
-        let mut buffer = vec![0; PIECE];
-        loop {
-            let read = fill(content, &mut buffer)?;
-            let piece = buffer.get(..read).unwrap_or_default();
-            if piece.is_empty() {
-                break;
-            }
-            hashes.iter_mut().for_each(|hash| hash.update(piece));
-        }
-        let hashed: Vec<_> = hashes.into_iter().map(|hash| (hash.algorithm(), hash.finish())).collect();
+    /// What hashes the content for these signers.
+    pub fn hash(&self) -> ContentHash {
+        ContentHash::new(self.digests())
+    }
+
+    /// The signature over content that stands elsewhere and was hashed; the structure is DER.
+    pub fn signature(&self, hashed: &Hashed, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
         let signed = encode::sequence(&[
             encode::integer_u64(self.version()),
             self.digest_set(),
             encode::sequence(&[encode::oid(&oid::ID_DATA)]),
             self.certificate_set(),
-            self.signer_set(&hashed, random)?,
+            self.signer_set(hashed, random)?,
         ]);
         Ok(encode::sequence(&[encode::oid(&oid::ID_SIGNED_DATA), encode::explicit(0, &signed)]))
     }
 
+    /// Signs content that stands elsewhere; the structure is DER.
+    pub fn detached(&self, content: &mut dyn Read, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+        let mut hash = self.hash();
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let read = fill(content, &mut buffer)?;
+            if read == 0 {
+                return self.signature(&hash.finish(), random);
+            }
+            hash.update(buffer.get(..read).unwrap_or_default());
+        }
+    }
+
     /// Signs content and carries it inside; the structure is BER, written as the content goes by.
     pub fn opaque(&self, content: &mut dyn Read, sink: &mut dyn Write, random: &mut dyn Random) -> Result<(), Error> {
-        let mut hashes: Vec<Digest> = self.digests().into_iter().map(Digest::new).collect();
+        let mut signing = self.begin(sink)?;
+        std::io::copy(content, &mut signing)?;
+        signing.finish(random)
+    }
+
+    /// Begins a structure that carries its content, which is written to what this gives.
+    pub fn begin<W: Write>(&self, sink: W) -> Result<Signing<'_, 'a, W>, Error> {
         let mut writer = Writer::new(sink);
         writer.open(Tag::SEQUENCE)?;
         writer.der(&encode::oid(&oid::ID_SIGNED_DATA))?;
@@ -129,27 +141,7 @@ impl<'a> SignedBuilder<'a> {
         writer.der(&encode::oid(&oid::ID_DATA))?;
         writer.open(Tag::context(0))?;
         writer.open(Tag::OCTET_STRING)?;
-        let mut buffer = vec![0; PIECE];
-        loop {
-            let read = fill(content, &mut buffer)?;
-            let piece = buffer.get(..read).unwrap_or_default();
-            if piece.is_empty() {
-                break;
-            }
-            hashes.iter_mut().for_each(|hash| hash.update(piece));
-            writer.piece(piece)?;
-        }
-        writer.close()?;
-        writer.close()?;
-        writer.close()?;
-        let hashed: Vec<_> = hashes.into_iter().map(|hash| (hash.algorithm(), hash.finish())).collect();
-        writer.der(&self.certificate_set())?;
-        writer.der(&self.signer_set(&hashed, random)?)?;
-        writer.close()?;
-        writer.close()?;
-        writer.close()?;
-        writer.finish()?;
-        Ok(())
+        Ok(Signing { builder: self, hash: self.hash(), writer })
     }
 
     /// RFC 5652 5.1: version 1, for signers named by issuer and serial number, and plain data.
@@ -166,13 +158,52 @@ impl<'a> SignedBuilder<'a> {
         encode::implicit(0, &encode::set_of(certificates))
     }
 
-    fn signer_set(&self, hashed: &[(DigestAlgorithm, Vec<u8>)], random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+    fn signer_set(&self, hashed: &Hashed, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
         let mut infos = Vec::new();
         for (certificate, key, options) in &self.signers {
-            let digest = hashed.iter().find(|(algorithm, _)| *algorithm == options.digest).map(|(_, digest)| digest.as_slice());
-            infos.push(signer_info(certificate, key, options, digest.unwrap_or_default(), random)?);
+            let digest = hashed.digest(options.digest).ok_or(Error::Malformed("the content was not hashed for every signer"))?;
+            infos.push(signer_info(certificate, key, options, digest, random)?);
         }
         Ok(encode::set_of(infos))
+    }
+}
+
+/// A signed message that comes into being and carries its content: what is written to it.
+#[derive(Debug)]
+pub struct Signing<'b, 'a, W> {
+    builder: &'b SignedBuilder<'a>,
+    hash: ContentHash,
+    writer: Writer<W>,
+}
+
+impl<W: Write> Signing<'_, '_, W> {
+    /// Ends the content, signs it, and ends the structure.
+    pub fn finish(self, random: &mut dyn Random) -> Result<(), Error> {
+        let mut writer = self.writer;
+        writer.close()?;
+        writer.close()?;
+        writer.close()?;
+        writer.der(&self.builder.certificate_set())?;
+        writer.der(&self.builder.signer_set(&self.hash.finish(), random)?)?;
+        writer.close()?;
+        writer.close()?;
+        writer.close()?;
+        writer.finish()?;
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for Signing<'_, '_, W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.hash.update(bytes);
+        for piece in bytes.chunks(PIECE) {
+            self.writer.piece(piece)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::io::{Read, Write};
 
-use crate::asn1::reader::Reader;
+use crate::asn1::reader::{Octets, Reader};
 use crate::asn1::{Cursor, Oid, Tag};
 use crate::cms::reader::{end, read_oid};
 use crate::cms::{Error, Material, Signer};
 use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm};
-use crate::crypto::digest::{self, Digest};
+use crate::crypto::digest::Digest;
 use crate::limits::{Budget, Limits};
 use crate::pki::Certificate;
 
@@ -18,6 +18,19 @@ pub struct SignedReader<R> {
     limits: Limits,
     declared: Vec<AlgorithmIdentifier>,
     content_type: Oid,
+    content: ContentState,
+    given: Vec<u8>,
+}
+
+/// How far the content inside was read.
+#[derive(Debug)]
+enum ContentState {
+    Before,
+    Octets(Octets),
+    /// PKCS#7 allows any type, whose content octets are hashed (RFC 2315 9.3).
+    Value(Vec<u8>),
+    Done,
+    Absent,
 }
 
 /// A SignedData that was read.
@@ -39,16 +52,23 @@ pub struct SignedData {
     pub signers: Vec<Signer>,
     /// What is not as the standard has it and yet is clear.
     pub oddities: Vec<String>,
-    digests: Vec<(DigestAlgorithm, Vec<u8>)>,
     content: Option<Vec<u8>>,
-    looks_like_attributes: bool,
+    hashed: Hashed,
 }
 
 /// The digests of content that passes by, and what else is to be known of it.
-struct Hashes {
+#[derive(Debug)]
+pub struct ContentHash {
     list: Vec<Digest>,
     head: Vec<u8>,
     length: u64,
+}
+
+/// What is known of content that went by.
+#[derive(Debug, Clone)]
+pub struct Hashed {
+    digests: Vec<(DigestAlgorithm, Vec<u8>)>,
+    looks_like_attributes: bool,
 }
 
 impl<R: Read> SignedReader<R> {
@@ -63,7 +83,7 @@ impl<R: Read> SignedReader<R> {
         }
         reader.enter(Tag::SEQUENCE)?;
         let content_type = read_oid(&mut reader)?;
-        Ok(Self { reader, limits: limits.clone(), declared, content_type })
+        Ok(Self { reader, limits: limits.clone(), declared, content_type, content: ContentState::Before, given: Vec::new() })
     }
 
     /// The type of the content.
@@ -71,51 +91,8 @@ impl<R: Read> SignedReader<R> {
         self.content_type
     }
 
-    /// Reads to the end. Content inside goes to `sink`; with `detached`, that is hashed, and content inside – which does not belong
-    /// there (RFC 8551 3.5.3) – is passed over, so that what is checked is always what the caller holds.
-    pub fn read(mut self, detached: Option<&[u8]>, sink: &mut dyn Write) -> Result<SignedData, Error> {
-        let mut oddities = Vec::new();
-        let mut hashes = Hashes::new(self.digests(&mut oddities));
-        let has_content = self.reader.peek()?.is_some();
-        if has_content {
-            self.reader.enter(Tag::context_constructed(0))?;
-            match detached {
-                None => self.read_content(&mut hashes, sink)?,
-                Some(_) => {
-                    oddities.push("a signature beside its content holds content too".to_owned());
-                    self.read_content(&mut Hashes::new(Vec::new()), &mut std::io::sink())?;
-                }
-            }
-            self.reader.leave()?;
-        }
-        if let Some(content) = detached {
-            hashes.update(content);
-        }
-        self.reader.leave()?;
-        let looks_like_attributes = hashes.looks_like_attributes();
-        let mut data = SignedData {
-            content_type: self.content_type,
-            has_content,
-            certificates: Vec::new(),
-            odd_certificates: Vec::new(),
-            crls: Vec::new(),
-            ocsp_responses: Vec::new(),
-            signers: Vec::new(),
-            oddities,
-            looks_like_attributes,
-            digests: hashes.finish(),
-            content: None,
-        };
-        self.read_certificates(&mut data)?;
-        self.read_signers(&mut data)?;
-        if end(self.reader, 3)? {
-            data.oddities.push("bytes follow the SignedData".to_owned());
-        }
-        Ok(data)
-    }
-
     /// The digests to compute: those declared; where none is declared or known, the usual ones, so that no second pass is needed.
-    fn digests(&self, oddities: &mut Vec<String>) -> Vec<DigestAlgorithm> {
+    pub fn digests(&self) -> Vec<DigestAlgorithm> {
         let mut wanted: Vec<DigestAlgorithm> = Vec::new();
         for declared in &self.declared {
             if let Ok(algorithm) = DigestAlgorithm::from_identifier(declared)
@@ -124,30 +101,108 @@ impl<R: Read> SignedReader<R> {
                 wanted.push(algorithm);
             }
         }
-        if self.declared.is_empty() {
-            oddities.push("the set of digest algorithms is empty".to_owned());
-        }
         if wanted.is_empty() {
             wanted = vec![DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512, DigestAlgorithm::Sha1];
         }
         wanted
     }
 
-    /// The content is an OCTET STRING in CMS; PKCS#7 allows any type, whose content octets are hashed (RFC 2315 9.3).
-    fn read_content(&mut self, hashes: &mut Hashes, sink: &mut dyn Write) -> Result<(), Error> {
-        if self.reader.peek()?.is_some_and(|tag| tag.same_type(Tag::OCTET_STRING)) {
-            let mut octets = self.reader.octets(Tag::OCTET_STRING)?;
-            while let Some(piece) = self.reader.next_piece(&mut octets)? {
-                hashes.update(piece);
-                sink.write_all(piece)?;
+    /// The next piece of the content inside; `None` at its end, or where there is none.
+    pub fn next_piece(&mut self) -> Result<Option<&[u8]>, Error> {
+        if matches!(self.content, ContentState::Before) {
+            self.content = self.begin()?;
+        }
+        match &mut self.content {
+            ContentState::Octets(octets) => match self.reader.next_piece(octets)? {
+                // the borrow checker sees one loan only where the piece is given at once
+                Some(piece) => Ok(Some(piece)),
+                None => {
+                    self.content = ContentState::Done;
+                    Ok(None)
+                }
+            },
+            ContentState::Value(_) => {
+                let ContentState::Value(value) = std::mem::replace(&mut self.content, ContentState::Value(Vec::new())) else {
+                    return Ok(None);
+                };
+                if value.is_empty() {
+                    self.content = ContentState::Done;
+                    return Ok(None);
+                }
+                self.given = value;
+                Ok(Some(&self.given))
             }
-            return Ok(());
+            _ => Ok(None),
+        }
+    }
+
+    fn begin(&mut self) -> Result<ContentState, Error> {
+        if self.reader.peek()?.is_none() {
+            return Ok(ContentState::Absent);
+        }
+        self.reader.enter(Tag::context_constructed(0))?;
+        if self.reader.peek()?.is_some_and(|tag| tag.same_type(Tag::OCTET_STRING)) {
+            return Ok(ContentState::Octets(self.reader.octets(Tag::OCTET_STRING)?));
         }
         let raw = self.reader.raw()?;
-        let content = Cursor::new(&raw).any()?.content;
-        hashes.update(content);
-        sink.write_all(content)?;
-        Ok(())
+        Ok(ContentState::Value(Cursor::new(&raw).any()?.content.to_vec()))
+    }
+
+    /// Reads to the end; content that was not taken is passed over. `hashed` is what is known of the content, inside or outside.
+    pub fn finish(mut self, hashed: Hashed) -> Result<SignedData, Error> {
+        while self.next_piece()?.is_some() {}
+        let has_content = !matches!(self.content, ContentState::Absent);
+        if has_content {
+            self.reader.leave()?;
+        }
+        self.reader.leave()?;
+        let mut data = SignedData {
+            content_type: self.content_type,
+            has_content,
+            certificates: Vec::new(),
+            odd_certificates: Vec::new(),
+            crls: Vec::new(),
+            ocsp_responses: Vec::new(),
+            signers: Vec::new(),
+            oddities: Vec::new(),
+            content: None,
+            hashed,
+        };
+        if self.declared.is_empty() {
+            data.oddities.push("the set of digest algorithms is empty".to_owned());
+        }
+        self.read_certificates(&mut data)?;
+        self.read_signers(&mut data)?;
+        for algorithm in data.used_digests() {
+            let is_declared =
+                |declared: &AlgorithmIdentifier| DigestAlgorithm::from_identifier(declared).is_ok_and(|d| d == algorithm);
+            if !self.declared.is_empty() && !self.declared.iter().any(is_declared) {
+                data.oddities.push(format!("a signer uses {}, which the message does not declare", algorithm.name()));
+            }
+        }
+        if end(self.reader, 3)? {
+            data.oddities.push("bytes follow the SignedData".to_owned());
+        }
+        Ok(data)
+    }
+
+    /// Reads to the end, with content inside going to `sink`, or content that stands elsewhere hashed.
+    pub fn read(mut self, detached: Option<&[u8]>, sink: &mut dyn Write) -> Result<SignedData, Error> {
+        let mut hash = ContentHash::new(self.digests());
+        match detached {
+            Some(content) => hash.update(content),
+            None => {
+                while let Some(piece) = self.next_piece()? {
+                    hash.update(piece);
+                    sink.write_all(piece)?;
+                }
+            }
+        }
+        let mut data = self.finish(hash.finish())?;
+        if detached.is_some() && data.has_content {
+            data.oddities.push("a signature beside its content holds content too".to_owned());
+        }
+        Ok(data)
     }
 
     fn read_certificates(&mut self, data: &mut SignedData) -> Result<(), Error> {
@@ -188,16 +243,25 @@ impl<R: Read> SignedReader<R> {
     }
 }
 
-impl Hashes {
-    fn new(algorithms: Vec<DigestAlgorithm>) -> Self {
+impl ContentHash {
+    /// Computes these digests.
+    pub fn new(algorithms: Vec<DigestAlgorithm>) -> Self {
         Self { list: algorithms.into_iter().map(Digest::new).collect(), head: Vec::new(), length: 0 }
     }
 
-    fn update(&mut self, content: &[u8]) {
+    /// Adds content.
+    pub fn update(&mut self, content: &[u8]) {
         let missing = HEAD.saturating_sub(self.head.len()).min(content.len());
         self.head.extend_from_slice(content.get(..missing).unwrap_or_default());
         self.length = self.length.saturating_add(u64::try_from(content.len()).unwrap_or(u64::MAX));
         self.list.iter_mut().for_each(|hash| hash.update(content));
+    }
+
+    /// Ends the content.
+    pub fn finish(self) -> Hashed {
+        let looks_like_attributes = self.looks_like_attributes();
+        let digests = self.list.into_iter().map(|hash| (hash.algorithm(), hash.finish())).collect();
+        Hashed { digests, looks_like_attributes }
     }
 
     /// Whether the content is a DER SET that begins with a SEQUENCE and fills it to the last byte, as signed attributes are.
@@ -212,9 +276,12 @@ impl Hashes {
         let header = u64::try_from(more).unwrap_or(0).saturating_add(2);
         tag == 0x31 && inside.first() == Some(&0x30) && length.saturating_add(header) == self.length
     }
+}
 
-    fn finish(self) -> Vec<(DigestAlgorithm, Vec<u8>)> {
-        self.list.into_iter().map(|hash| (hash.algorithm(), hash.finish())).collect()
+impl Hashed {
+    /// The digest of the content, where it was computed.
+    pub fn digest(&self, algorithm: DigestAlgorithm) -> Option<&[u8]> {
+        self.digests.iter().find(|(known, _)| *known == algorithm).map(|(_, digest)| digest.as_slice())
     }
 }
 
@@ -224,12 +291,19 @@ const HEAD: usize = 11;
 impl SignedData {
     /// Whether the content could be the signed attributes of another message (see [`Signer::verify`]).
     pub(in crate::cms) fn looks_like_attributes(&self) -> bool {
-        self.looks_like_attributes
+        self.hashed.looks_like_attributes
     }
 
     /// The digest of the content, where it was computed.
     pub fn digest(&self, algorithm: DigestAlgorithm) -> Option<&[u8]> {
-        self.digests.iter().find(|(known, _)| *known == algorithm).map(|(_, digest)| digest.as_slice())
+        self.hashed.digest(algorithm)
+    }
+
+    /// Computes the digests that are missing, from content at hand.
+    pub fn supply_digests(&mut self, content: &[u8]) {
+        let mut hash = ContentHash::new(self.missing_digests());
+        hash.update(content);
+        self.hashed.digests.extend(hash.finish().digests);
     }
 
     /// Gives the content to signers whose algorithm signs it whole and not by its digest (see [`Signer::needs_content`]).
@@ -242,14 +316,19 @@ impl SignedData {
         self.content.as_deref()
     }
 
-    /// Computes the digests that signers use and the message did not declare, from the content at hand.
-    pub fn supply_digests(&mut self, content: &[u8]) {
-        let used: Vec<DigestAlgorithm> = self.signers.iter().filter_map(Signer::digest_algorithm).collect();
-        for algorithm in used {
-            if self.digest(algorithm).is_none() {
-                self.oddities.push(format!("a signer uses {}, which the message does not declare", algorithm.name()));
-                self.digests.push((algorithm, digest::of(algorithm, content)));
+    /// The digests that signers use.
+    fn used_digests(&self) -> Vec<DigestAlgorithm> {
+        let mut used: Vec<DigestAlgorithm> = Vec::new();
+        for algorithm in self.signers.iter().filter_map(Signer::digest_algorithm) {
+            if !used.contains(&algorithm) {
+                used.push(algorithm);
             }
         }
+        used
+    }
+
+    /// The digests that signers use and that were not computed: the content must go by once more.
+    pub fn missing_digests(&self) -> Vec<DigestAlgorithm> {
+        self.used_digests().into_iter().filter(|algorithm| self.digest(*algorithm).is_none()).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use crate::asn1::{Cursor, Tag, encode, oid, writer::Writer};
 use crate::cms::Error;
-use crate::cms::sign::{PIECE, fill};
+use crate::cms::sign::PIECE;
 use crate::crypto::agreement::Ephemeral;
 use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters, ContentCipher, KeyAgreement, KeyTransport};
 use crate::crypto::cipher::Encryptor;
@@ -66,8 +66,15 @@ impl<'a> EnvelopedBuilder<'a> {
         self
     }
 
-    /// Encrypts; the structure is BER, written as the content goes by.
+    /// Encrypts what can be read; the structure is BER, written as the content goes by.
     pub fn encrypt(&self, content: &mut dyn Read, sink: &mut dyn Write, random: &mut dyn Random) -> Result<(), Error> {
+        let mut encrypting = self.begin(sink, random)?;
+        std::io::copy(content, &mut encrypting)?;
+        encrypting.finish()
+    }
+
+    /// Begins a structure whose content is written to what this gives.
+    pub fn begin<W: Write>(&self, sink: W, random: &mut dyn Random) -> Result<Encrypting<W>, Error> {
         if self.recipients.is_empty() {
             return Err(Error::Malformed("an encrypted message without recipients, which nobody could read"));
         }
@@ -96,19 +103,24 @@ impl<'a> EnvelopedBuilder<'a> {
         writer.der(&encode::oid(&oid::ID_DATA))?;
         writer.der(&parameters.identifier().to_der())?;
         writer.open(Tag::context(0))?;
-        let mut encryptor = Encryptor::new(&parameters, key.expose())?;
-        let (mut buffer, mut out) = (Secret::new(vec![0; PIECE]), Vec::with_capacity(PIECE.saturating_add(32)));
-        loop {
-            let read = fill(content, buffer.expose_mut())?;
-            if read == 0 {
-                break;
-            }
-            encryptor.update(buffer.expose().get(..read).unwrap_or_default(), &mut out);
-            writer.piece(&out)?;
-            out.clear();
-        }
-        let tag = encryptor.finish(&[], &mut out)?;
-        for piece in out.chunks(PIECE) {
+        let encryptor = Encryptor::new(&parameters, key.expose())?;
+        Ok(Encrypting { writer, encryptor, out: Vec::with_capacity(PIECE.saturating_mul(2)) })
+    }
+}
+
+/// An encrypted message that comes into being: what is written to it is its content.
+pub struct Encrypting<W> {
+    writer: Writer<W>,
+    encryptor: Encryptor,
+    out: Vec<u8>,
+}
+
+impl<W: Write> Encrypting<W> {
+    /// Ends the content and the structure.
+    pub fn finish(mut self) -> Result<(), Error> {
+        let tag = self.encryptor.finish(&[], &mut self.out)?;
+        let mut writer = self.writer;
+        for piece in self.out.chunks(PIECE) {
             writer.piece(piece)?;
         }
         writer.close()?;
@@ -120,6 +132,23 @@ impl<'a> EnvelopedBuilder<'a> {
         writer.close()?;
         writer.close()?;
         writer.finish()?;
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for Encrypting<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        for piece in bytes.chunks(PIECE) {
+            self.encryptor.update(piece, &mut self.out);
+            if self.out.len() >= PIECE {
+                self.writer.piece(&self.out)?;
+                self.out.clear();
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
 }

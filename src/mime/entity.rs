@@ -78,6 +78,61 @@ pub fn parse(source: &[u8], limits: &Limits) -> Result<Entity, Error> {
     reader.entity(0..source.len(), Vec::new(), &ContentType::text_plain())
 }
 
+/// Reads the header section of an entity whose body is elsewhere; nothing inside is looked for.
+///
+/// `default` is the type of a part that names none.
+pub(crate) fn head(source: &[u8], path: Vec<usize>, default: &ContentType, limits: &Limits) -> Result<Entity, Error> {
+    if path.len() > limits.mime_depth {
+        let limit = u64::try_from(limits.mime_depth).unwrap_or(u64::MAX);
+        return Err(Error::Limit(LimitReached { name: "mime depth", limit }));
+    }
+    let section = header::section(source, 0..source.len(), limits)?;
+    let mut defects = Vec::new();
+    if section.has_junk {
+        defects.push(Defect::Junk);
+    }
+    let of = |name: &str| section.fields.iter().filter(move |field| field.name == name).collect::<Vec<_>>();
+    let types = of("content-type");
+    if types.len() > 1 {
+        defects.push(Defect::SeveralContentTypes);
+    }
+    if of("from").len() > 1 {
+        defects.push(Defect::SeveralFrom);
+    }
+    let content_type = match types.first().map(|field| ContentType::parse(&field.unfolded(source))) {
+        Some(Some(content_type)) => content_type,
+        Some(None) => {
+            defects.push(Defect::BadContentType);
+            ContentType::text_plain()
+        }
+        None => default.clone(),
+    };
+    if content_type.is_ambiguous {
+        defects.push(Defect::AmbiguousParameter);
+    }
+    let transfers = of("content-transfer-encoding");
+    if transfers.len() > 1 {
+        defects.push(Defect::SeveralTransferEncodings);
+    }
+    let transfer = transfers.first().map(|field| TransferEncoding::parse(&field.unfolded(source)));
+    if transfer == Some(TransferEncoding::Other) {
+        defects.push(Defect::UnknownTransferEncoding);
+    }
+    let body = section.end..source.len();
+    Ok(Entity {
+        preamble: body.start..body.start,
+        epilogue: body.end..body.end,
+        range: 0..source.len(),
+        body,
+        fields: section.fields,
+        content_type,
+        transfer: transfer.unwrap_or(TransferEncoding::SevenBit),
+        children: Vec::new(),
+        defects,
+        path,
+    })
+}
+
 struct Reader<'a> {
     source: &'a [u8],
     limits: &'a Limits,
@@ -87,55 +142,10 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn entity(&mut self, range: Range<usize>, path: Vec<usize>, default: &ContentType) -> Result<Entity, Error> {
         self.parts.spend(1u64)?;
-        if path.len() > self.limits.mime_depth {
-            let limit = u64::try_from(self.limits.mime_depth).unwrap_or(u64::MAX);
-            return Err(Error::Limit(LimitReached { name: "mime depth", limit }));
-        }
-        let section = header::section(self.source, range.clone(), self.limits)?;
-        let mut defects = Vec::new();
-        if section.has_junk {
-            defects.push(Defect::Junk);
-        }
-        let of = |name: &str| section.fields.iter().filter(move |field| field.name == name).collect::<Vec<_>>();
-        let types = of("content-type");
-        if types.len() > 1 {
-            defects.push(Defect::SeveralContentTypes);
-        }
-        if of("from").len() > 1 {
-            defects.push(Defect::SeveralFrom);
-        }
-        let content_type = match types.first().map(|field| ContentType::parse(&field.unfolded(self.source))) {
-            Some(Some(content_type)) => content_type,
-            Some(None) => {
-                defects.push(Defect::BadContentType);
-                ContentType::text_plain()
-            }
-            None => default.clone(),
-        };
-        if content_type.is_ambiguous {
-            defects.push(Defect::AmbiguousParameter);
-        }
-        let transfers = of("content-transfer-encoding");
-        if transfers.len() > 1 {
-            defects.push(Defect::SeveralTransferEncodings);
-        }
-        let transfer = transfers.first().map(|field| TransferEncoding::parse(&field.unfolded(self.source)));
-        if transfer == Some(TransferEncoding::Other) {
-            defects.push(Defect::UnknownTransferEncoding);
-        }
-        let body = section.end..range.end;
-        let mut entity = Entity {
-            preamble: body.start..body.start,
-            epilogue: body.end..body.end,
-            range,
-            body,
-            fields: section.fields,
-            content_type,
-            transfer: transfer.unwrap_or(TransferEncoding::SevenBit),
-            children: Vec::new(),
-            defects,
-            path,
-        };
+        // ranges are over the whole source: what comes before a part is passed over by offset
+        let offset = range.start;
+        let mut entity = head(self.source.get(range).unwrap_or_default(), path, default, self.limits)?;
+        entity.shift(offset);
         if entity.content_type.is_multipart() {
             self.parts_of(&mut entity)?;
         } else if entity.is_message() && entity.transfer.is_identity() {
@@ -153,8 +163,7 @@ impl Reader<'_> {
             return Ok(());
         };
         let body = self.source.get(entity.body.clone()).unwrap_or_default();
-        // trailing blanks of a boundary are not part of it (RFC 2046 5.1.1)
-        let delimiters = boundary::scan(body, boundary.trim_end().as_bytes());
+        let delimiters = boundary::scan(body, &boundary);
         let Some(first) = delimiters.first() else {
             entity.defects.push(Defect::NoParts);
             return Ok(());
@@ -184,6 +193,18 @@ impl Reader<'_> {
 }
 
 impl Entity {
+    /// Moves every range by what comes before.
+    fn shift(&mut self, offset: usize) {
+        let moved = |range: &Range<usize>| range.start.saturating_add(offset)..range.end.saturating_add(offset);
+        for range in [&mut self.range, &mut self.body, &mut self.preamble, &mut self.epilogue] {
+            *range = moved(range);
+        }
+        for field in &mut self.fields {
+            field.range = moved(&field.range);
+            field.value = moved(&field.value);
+        }
+    }
+
     /// The whole entity as received: header section and body.
     pub fn bytes<'a>(&self, source: &'a [u8]) -> &'a [u8] {
         source.get(self.range.clone()).unwrap_or_default()
@@ -232,6 +253,43 @@ impl Entity {
     /// The parts, or the attached message.
     pub fn children(&self) -> &[Entity] {
         &self.children
+    }
+
+    /// An entity without header section and body.
+    pub(crate) fn empty() -> Self {
+        Self {
+            range: 0..0,
+            body: 0..0,
+            fields: Vec::new(),
+            content_type: ContentType::text_plain(),
+            transfer: TransferEncoding::SevenBit,
+            children: Vec::new(),
+            defects: Vec::new(),
+            path: Vec::new(),
+            preamble: 0..0,
+            epilogue: 0..0,
+        }
+    }
+
+    /// The children's numbers from the root down, from 1.
+    pub(crate) fn path_numbers(&self) -> &[usize] {
+        &self.path
+    }
+
+    /// Where the body begins in the source.
+    pub(crate) fn body_start(&self) -> usize {
+        self.body.start
+    }
+
+    /// Leaves the header section alone: the body is elsewhere.
+    pub(crate) fn cut(&mut self, at: usize) {
+        (self.range, self.body) = (0..at, at..at);
+        (self.preamble, self.epilogue) = (at..at, at..at);
+    }
+
+    /// What a multipart without a usable boundary lacks, and what comes of it when its parts are read.
+    pub(crate) fn add_defect(&mut self, defect: Defect) {
+        self.defects.push(defect);
     }
 
     /// What is odd about it.

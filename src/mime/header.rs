@@ -61,6 +61,25 @@ pub(in crate::mime) struct Section {
     pub(in crate::mime) is_ended: bool,
 }
 
+/// Where the first empty line ends, searched from a place that is at most three bytes behind what was searched before.
+pub(in crate::mime) fn end_of_section(bytes: &[u8], from: usize) -> Option<usize> {
+    match bytes {
+        [b'\n', ..] => return Some(1),
+        [b'\r', b'\n', ..] => return Some(2),
+        _ => {}
+    }
+    let rest = bytes.get(from..)?;
+    memchr::memchr_iter(b'\n', rest).find_map(|at| {
+        let after = rest.get(at.saturating_add(1)..)?;
+        let len = match after {
+            [b'\n', ..] => 2,
+            [b'\r', b'\n', ..] => 3,
+            _ => return None,
+        };
+        from.checked_add(at)?.checked_add(len)
+    })
+}
+
 /// Reads the header section at the start of `range`.
 pub(in crate::mime) fn section(source: &[u8], range: Range<usize>, limits: &Limits) -> Result<Section, Error> {
     let mut budget = Budget::new("header fields", limits.header_fields);

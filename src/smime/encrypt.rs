@@ -1,6 +1,6 @@
 //! `encrypt`: a message in, an encrypted message out.
 
-use std::io::{Read, Write};
+use std::io::{Cursor, Write};
 
 use crate::cms::{EnvelopedBuilder, To};
 use crate::crypto::random::Random;
@@ -8,7 +8,9 @@ use crate::limits::Limits;
 use crate::smime::Error;
 use crate::smime::choice::{Chosen, CipherChoice, Recipient, TransportChoice, Way, check_recipient, choose};
 use crate::smime::headers::{Confidentiality, HeaderProtection};
-use crate::smime::sign::{Payload, Pkcs7Mime, grown, message_parts};
+use crate::smime::payload::{Payload, Source, Written};
+use crate::smime::sign::{Pkcs7Mime, grown};
+use crate::smime::spool::Input;
 use crate::smime::verdict::Form;
 
 /// An encryption: to whom, and how.
@@ -46,30 +48,30 @@ impl Encrypt {
         choose(&self.recipients, self.cipher, self.transport)
     }
 
-    /// Encrypts a message; its Subject is hidden (RFC 9788).
+    /// Encrypts a message in memory; its Subject is hidden (RFC 9788).
     pub fn run(&self, message: &[u8], random: &mut dyn Random) -> Result<Vec<u8>, Error> {
         let mut out = Vec::with_capacity(grown(message.len(), Form::Opaque));
-        self.write(message, random, &mut out)?;
+        self.stream(&mut Cursor::new(message), random, &mut out)?;
         Ok(out)
     }
 
-    /// Encrypts a message, and writes the result as it comes into being; nothing of it is good where this fails.
-    pub fn write(&self, message: &[u8], random: &mut dyn Random, sink: &mut dyn Write) -> Result<(), Error> {
-        let parts = message_parts(message, &self.limits)?;
-        let head = parts.head(Confidentiality::Cipher, HeaderProtection::On);
-        for (_, raw) in parts.outer(Confidentiality::Cipher, HeaderProtection::On) {
-            sink.write_all(&raw)?;
-        }
-        self.entity(&mut Payload::canonical(&head, parts.body).reader(), random, sink)
+    /// Encrypts a message of any size, in constant memory; nothing of the result is good where this fails.
+    pub fn stream(&self, message: &mut dyn Input, random: &mut dyn Random, sink: &mut dyn Write) -> Result<(), Error> {
+        let mut source = Source::read(message, &self.limits)?;
+        let head = source.parts.head(Confidentiality::Cipher, HeaderProtection::On);
+        let outer = source.parts.outer(Confidentiality::Cipher, HeaderProtection::On);
+        outer.iter().try_for_each(|(_, raw)| sink.write_all(raw))?;
+        let mut payload = Payload::canonical(head, &mut source);
+        self.entity(random, sink, |content, _| payload.write_to(&self.limits, content)).map(|_| ())
     }
 
-    /// Writes the encrypted MIME entity of an entity.
+    /// Writes the encrypted MIME entity of what `content` writes; not to its end where that says that it is unsafe.
     pub(in crate::smime) fn entity(
         &self,
-        payload: &mut dyn Read,
         random: &mut dyn Random,
         sink: &mut dyn Write,
-    ) -> Result<(), Error> {
+        content: impl FnOnce(&mut dyn Write, &mut dyn Random) -> Result<Written, Error>,
+    ) -> Result<Written, Error> {
         if self.recipients.is_empty() {
             return Err(Error::NoRecipients);
         }
@@ -85,7 +87,12 @@ impl Encrypt {
         }
         let smime_type = if chosen.cipher.is_authenticated() { "authEnveloped-data" } else { "enveloped-data" };
         let mut lines = Pkcs7Mime::begin(smime_type, sink)?;
-        builder.encrypt(payload, &mut lines, random)?;
-        Ok(lines.finish()?)
+        let mut encrypting = builder.begin(&mut lines, random)?;
+        if content(&mut encrypting, random)? == Written::Unsafe {
+            return Ok(Written::Unsafe);
+        }
+        encrypting.finish()?;
+        lines.finish()?;
+        Ok(Written::Whole)
     }
 }

@@ -27,8 +27,8 @@ pub enum Error {
     },
     /// The chosen algorithm does not go with the signer's key.
     Algorithm(String),
-    /// The result could not be written.
-    Write(std::io::Error),
+    /// The message could not be read, or the result not be written.
+    Io(std::io::Error),
 }
 
 impl fmt::Display for Error {
@@ -41,7 +41,7 @@ impl fmt::Display for Error {
             Self::Crypto(e) => write!(f, "the cryptography failed – {e}"),
             Self::Recipient { subject, reason } => write!(f, "cannot encrypt to {subject} – {reason}"),
             Self::Algorithm(what) => f.write_str(what),
-            Self::Write(e) => write!(f, "the result cannot be written – {e}"),
+            Self::Io(e) => write!(f, "input or output failed – {e}"),
         }
     }
 }
@@ -57,8 +57,7 @@ impl From<crate::mime::Error> for Error {
 impl From<crate::cms::Error> for Error {
     fn from(error: crate::cms::Error) -> Self {
         match error {
-            // what is read lies in memory: only writing can fail
-            crate::cms::Error::Io(error) => Self::Write(error),
+            crate::cms::Error::Io(error) => Self::Io(error),
             other => Self::Cms(other),
         }
     }
@@ -66,7 +65,16 @@ impl From<crate::cms::Error> for Error {
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        Self::Write(error)
+        Self::Io(error)
+    }
+}
+
+impl From<crate::mime::stream::ReadError> for Error {
+    fn from(error: crate::mime::stream::ReadError) -> Self {
+        match error {
+            crate::mime::stream::ReadError::Io(error) => Self::Io(error),
+            crate::mime::stream::ReadError::Message(error) => Self::Message(error),
+        }
     }
 }
 

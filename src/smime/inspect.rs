@@ -1,16 +1,21 @@
 //! `inspect`: what a message or a cryptographic structure is made of; no key, no trust.
 
-use crate::cms::{self, CompressedReader, Content};
+use std::io::{self, BufRead, Read};
+
+use crate::cms::{self, Content, ContentHash, SignedData};
 use crate::crypto::algorithm::DigestAlgorithm;
-use crate::crypto::digest;
-use crate::limits::Limits;
-use crate::mime::{self, Entity};
+use crate::crypto::digest::Digest;
+use crate::limits::{Budget, Limits};
+use crate::mime::stream::{Ended, Feed, Head, PIECE, ReadError, drain};
+use crate::mime::transfer::{Base64Reader, Decoded};
+use crate::mime::{self, ContentType, entity::Defect};
 use crate::pki::{Certificate, ChainStatus, RevocationStatus};
 use crate::smime::details::SignerDetails;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
-use crate::smime::layer::{Input, Kind, detect, kind};
+use crate::smime::layer::{self, Kind};
 use crate::smime::learnt::Learnt;
+use crate::smime::peel::PieceStream;
 use crate::smime::verdict::{
     Coverage, EncryptedKind, EncryptedLayer, Form, Layer, RecipientVerdict, SignatureStatus, SignedLayer, SignerVerdict,
 };
@@ -40,91 +45,245 @@ pub struct Part {
     /// The file name that it gives.
     pub name: Option<String>,
     /// Bytes of its body without transfer encoding.
-    pub size: usize,
+    pub size: u64,
     /// SHA-256 of that body.
     pub sha256: Vec<u8>,
 }
 
-/// Looks into a message or a structure.
+/// Looks into a message or a structure in memory.
 pub fn inspect(input: &[u8], limits: &Limits) -> Inspection {
-    let mut inspection = Inspection::default();
-    match detect(input) {
-        Input::Cms(bytes) => inspection.structure(&bytes, Form::Opaque, limits),
-        Input::Message(source) => {
-            inspection.is_message = true;
-            inspection.message(&source, limits);
-        }
-    }
-    inspection
+    let mut source = input;
+    // memory does not fail
+    inspect_stream(&mut source, limits).unwrap_or_default()
 }
 
-impl Inspection {
-    fn message(&mut self, source: &[u8], limits: &Limits) {
-        let root = match mime::parse(source, limits) {
-            Ok(root) => root,
-            Err(error) => {
-                let code = if matches!(error, mime::Error::Limit(_)) { Code::Limit } else { Code::Malformed };
-                self.findings.push(Finding::error(code, error.to_string()));
-                return;
+/// Looks into a message or a structure of any size, in one pass and constant memory. An error is one of the source.
+pub fn inspect_stream(source: &mut dyn Read, limits: &Limits) -> io::Result<Inspection> {
+    let mut work = Inspector { seen: Inspection::default(), limits, parts: Budget::new("mime parts", limits.mime_parts) };
+    match work.input(source) {
+        Err(Stop::Io(error)) => Err(error),
+        Ok(()) | Err(Stop::Said) => Ok(work.seen),
+    }
+}
+
+struct Inspector<'a> {
+    seen: Inspection,
+    limits: &'a Limits,
+    parts: Budget,
+}
+
+/// Why the looking ended early.
+enum Stop {
+    /// The finding is there.
+    Said,
+    Io(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Inspector<'_> {
+    fn input(&mut self, source: &mut dyn Read) -> Result<(), Stop> {
+        let mut feed = Feed::new(source);
+        feed.want(layer::DETECT)?;
+        match layer::form(feed.window()) {
+            layer::Form::Cms => self.structure(&mut feed),
+            layer::Form::Base64 => self.structure(&mut Base64Reader::new(&mut feed)),
+            layer::Form::Pem(start) => {
+                feed.consume(start);
+                self.structure(&mut Base64Reader::new(&mut feed))
             }
-        };
-        for entity in root.walk() {
-            self.parts.push(part(entity, source));
-            for defect in entity.defects() {
-                let text = format!("part {} {}", entity.path(), defect.text());
-                self.findings.push(Finding::warning(Code::MimeDefect, text));
-            }
-            match kind(entity, source) {
-                Some(Kind::Opaque) => self.structure(&entity.decoded_body(source), Form::Opaque, limits),
-                Some(Kind::ClearSigned) => {
-                    if let [content, signature, ..] = entity.children() {
-                        let covers = if headers::covered(content, source, None).is_some() {
-                            Coverage::BodyAndHeaders
-                        } else {
-                            Coverage::Body
-                        };
-                        self.structure(&signature.decoded_body(source), Form::Clear, limits);
-                        if let Some(Layer::Signed(layer)) = self.layers.last_mut() {
-                            layer.covers = covers;
-                        }
-                    }
-                }
-                None => {}
+            layer::Form::Message => {
+                self.seen.is_message = true;
+                self.entity_of(&mut feed, Vec::new(), &ContentType::text_plain()).map(|_| ())
             }
         }
     }
 
-    fn structure(&mut self, bytes: &[u8], form: Form, limits: &Limits) {
-        if self.layers.len() >= limits.smime_layers {
-            self.findings
-                .push(Finding::error(Code::Limit, format!("limit reached: smime layers – at most {}", limits.smime_layers)));
-            return;
+    fn entity_of(&mut self, feed: &mut Feed<'_>, path: Vec<usize>, default: &ContentType) -> Result<Head, Stop> {
+        match feed.head(path, default, self.limits) {
+            Ok(head) => self.entity(feed, &head).map(|()| head),
+            Err(ReadError::Io(error)) => Err(Stop::Io(error)),
+            Err(ReadError::Message(error)) => {
+                let code = if matches!(error, mime::Error::Limit(_)) { Code::Limit } else { Code::Malformed };
+                self.seen.findings.push(Finding::error(code, error.to_string()));
+                Err(Stop::Said)
+            }
         }
-        let mut inner = Vec::new();
-        let read = match cms::open(bytes, limits) {
-            Ok(Content::Signed(reader)) => reader.read(None, &mut inner).map(|data| {
-                let signers = data.signers.iter().map(|signer| {
-                    let certificate = data.certificates.iter().find(|certificate| signer.id.names(certificate)).cloned();
-                    SignerVerdict {
-                        addresses: certificate.as_ref().map(Certificate::addresses).unwrap_or_default(),
-                        subject: certificate.as_ref().map_or_else(|| signer.id.to_string(), Certificate::to_string),
-                        certificate,
-                        algorithm: signer.algorithm_name(),
-                        signature: SignatureStatus::Invalid,
-                        chain: ChainStatus::Untrusted,
-                        path: Vec::new(),
-                        revocation: RevocationStatus::Off,
-                        claimed_time: signer.signing_time(),
-                        from_match: None,
-                        learnt: Learnt::default(),
-                        details: SignerDetails::claimed(signer, &data, limits),
-                        finding: None,
+    }
+
+    fn entity(&mut self, feed: &mut Feed<'_>, head: &Head) -> Result<(), Stop> {
+        if let Err(limit) = self.parts.spend(1u64) {
+            self.seen.findings.push(Finding::error(Code::Limit, limit.to_string()));
+            return Err(Stop::Said);
+        }
+        let (entity, path) = (&head.entity, head.entity.path());
+        let at = self.seen.parts.len();
+        self.seen.parts.push(Part {
+            path: path.clone(),
+            content_type: entity.content_type().essence(),
+            name: entity.file_name(&head.bytes),
+            size: 0,
+            sha256: Vec::new(),
+        });
+        for defect in entity.defects() {
+            self.seen.findings.push(Finding::warning(Code::MimeDefect, format!("part {path} {}", defect.text())));
+        }
+        let mut counted = Counted::new(Decoded::new(entity.transfer_encoding(), feed));
+        let below = |number: usize| [entity.path_numbers(), &[number]].concat();
+        let kind = layer::kind_of_head(entity, &head.bytes);
+        match (kind, entity.content_type().parameter("boundary")) {
+            (Some(Kind::Opaque), _) => self.structure(&mut counted)?,
+            (_, Some(boundary)) if entity.content_type().is_multipart() && entity.transfer_encoding().is_identity() => {
+                self.multipart(&mut Feed::with_capacity(&mut counted, PIECE / 2), head, boundary)?;
+            }
+            _ if entity.is_message() && entity.transfer_encoding().is_identity() => {
+                let mut inside = Feed::with_capacity(&mut counted, PIECE / 2);
+                self.entity_of(&mut inside, below(1), &ContentType::text_plain())?;
+                drain(&mut inside)?;
+            }
+            _ if entity.content_type().is_multipart() => self.defect(&path, Defect::NoBoundary),
+            _ => {}
+        }
+        drain(&mut counted)?;
+        let (size, sha256) = counted.finish();
+        if let Some(part) = self.seen.parts.get_mut(at) {
+            (part.size, part.sha256) = (size, sha256);
+        }
+        Ok(())
+    }
+
+    fn multipart(&mut self, feed: &mut Feed<'_>, head: &Head, boundary: &str) -> Result<(), Stop> {
+        let entity = &head.entity;
+        let is_signed = entity.content_type().is("multipart", "signed");
+        let default = if entity.content_type().subtype == "digest" { ContentType::message() } else { ContentType::text_plain() };
+        // the layer of the signature stands before those of the content that it signs
+        let layer_at = self.seen.layers.len();
+        let mut covers = Coverage::Body;
+        let mut parts = feed.parts(boundary);
+        loop {
+            let number = parts.count().saturating_add(1);
+            let Some(mut part) = parts.next()? else { break };
+            let mut inside = Feed::with_capacity(&mut part, PIECE / 4);
+            let path = [entity.path_numbers(), &[number]].concat();
+            if !is_signed || number > 2 {
+                self.entity_of(&mut inside, path, &default)?;
+                continue;
+            }
+            if number == 1 {
+                let content = self.entity_of(&mut inside, path, &default)?;
+                if headers::covered(&content.entity, &content.bytes, None).is_some() {
+                    covers = Coverage::BodyAndHeaders;
+                }
+                continue;
+            }
+            let is_announced = layer::is_signature_type(entity.content_type().parameter("protocol").unwrap_or_default());
+            self.signature(&mut inside, path, is_announced, layer_at, covers)?;
+        }
+        let ended = parts.ended();
+        drain(feed)?;
+        match ended {
+            Ended::Closed => {}
+            Ended::Unclosed => self.defect(&entity.path(), Defect::Unclosed),
+            Ended::NoParts => self.defect(&entity.path(), Defect::NoParts),
+        }
+        Ok(())
+    }
+
+    /// The second part of a multipart/signed.
+    fn signature(
+        &mut self,
+        feed: &mut Feed<'_>,
+        path: Vec<usize>,
+        is_announced: bool,
+        layer_at: usize,
+        covers: Coverage,
+    ) -> Result<(), Stop> {
+        let head = match feed.head(path, &ContentType::text_plain(), self.limits) {
+            Ok(head) => head,
+            Err(ReadError::Io(error)) => return Err(Stop::Io(error)),
+            Err(ReadError::Message(error)) => {
+                self.seen.findings.push(Finding::error(Code::Malformed, error.to_string()));
+                return Err(Stop::Said);
+            }
+        };
+        if !is_announced && !layer::is_signature(&head.entity, &head.bytes) {
+            return self.entity(feed, &head);
+        }
+        let entity = &head.entity;
+        let mut counted = Counted::new(Decoded::new(entity.transfer_encoding(), feed));
+        let data = match cms::open(&mut counted, self.limits) {
+            Ok(Content::Signed(reader)) => reader.finish(ContentHash::new(Vec::new()).finish()),
+            Ok(_) => Err(cms::Error::Malformed("the signature part holds no SignedData")),
+            Err(error) => Err(error),
+        };
+        match data {
+            Ok(data) => {
+                let layer = Layer::Signed(SignedLayer { form: Form::Clear, covers, signers: signers_of(&data, self.limits) });
+                self.seen.layers.insert(layer_at.min(self.seen.layers.len()), layer);
+                self.seen.certificates.extend(data.certificates);
+            }
+            Err(error) => self.say(error)?,
+        }
+        drain(&mut counted)?;
+        let (size, sha256) = counted.finish();
+        self.seen.parts.push(Part {
+            path: entity.path(),
+            content_type: entity.content_type().essence(),
+            name: entity.file_name(&head.bytes),
+            size,
+            sha256,
+        });
+        Ok(())
+    }
+
+    fn structure(&mut self, source: &mut dyn Read) -> Result<(), Stop> {
+        let most = self.limits.smime_layers;
+        if self.seen.layers.len() >= most {
+            self.seen.findings.push(Finding::error(Code::Limit, format!("limit reached: smime layers – at most {most}")));
+            return Ok(());
+        }
+        match cms::open(source, self.limits) {
+            Ok(Content::Signed(reader)) => {
+                let at = self.seen.layers.len();
+                self.seen.layers.push(Layer::Signed(SignedLayer {
+                    form: Form::Opaque,
+                    covers: Coverage::Body,
+                    signers: Vec::new(),
+                }));
+                let mut stream = PieceStream::new(reader);
+                let inside = self.inside(&mut stream)?;
+                if let Some(error) = stream.error {
+                    return self.say(error);
+                }
+                match stream.pieces.finish(ContentHash::new(Vec::new()).finish()) {
+                    Ok(data) => {
+                        if let Some(Layer::Signed(layer)) = self.seen.layers.get_mut(at) {
+                            layer.signers = signers_of(&data, self.limits);
+                        }
+                        self.seen.certificates.extend(data.certificates);
+                        self.take(inside);
+                        Ok(())
                     }
-                });
-                let layer = SignedLayer { form, covers: Coverage::Body, signers: signers.collect() };
-                self.layers.push(Layer::Signed(layer));
-                self.certificates.extend(data.certificates);
-            }),
+                    Err(error) => {
+                        self.seen.layers.truncate(at);
+                        self.say(error)
+                    }
+                }
+            }
+            Ok(Content::Compressed(reader)) => {
+                self.seen.layers.push(Layer::Compressed);
+                let mut stream = PieceStream::new(reader);
+                let inside = self.inside(&mut stream)?;
+                self.take(inside);
+                match stream.error {
+                    Some(error) => self.say(error),
+                    None => stream.pieces.finish().map(|_| ()).or_else(|error| self.say(error)),
+                }
+            }
             Ok(Content::Enveloped(reader)) => {
                 let recipients = reader.recipients().iter().map(|recipient| RecipientVerdict {
                     kind: recipient.kind_name(),
@@ -134,62 +293,121 @@ impl Inspection {
                     used: false,
                 });
                 let kind = if reader.is_authenticated() { EncryptedKind::AuthEnveloped } else { EncryptedKind::Enveloped };
-                let layer =
-                    EncryptedLayer { kind, cipher: reader.cipher_name(), authenticated: false, recipients: recipients.collect() };
-                self.layers.push(Layer::Encrypted(layer));
-                reader.parameters().map(|_| ())
+                let (cipher, recipients) = (reader.cipher_name(), recipients.collect());
+                self.seen.layers.push(Layer::Encrypted(EncryptedLayer { kind, cipher, authenticated: false, recipients }));
+                reader.parameters().map(|_| ()).or_else(|error| self.say(error))
             }
-            Ok(Content::Compressed(reader)) => {
-                self.layers.push(Layer::Compressed);
-                decompress(reader, &mut inner)
+            Ok(Content::Other(kind)) => self.say(cms::Error::Unsupported(format!("content type {kind}"))),
+            Err(error) => self.say(error),
+        }
+    }
+
+    /// What is signed or compressed inside can be seen, too.
+    fn inside(&self, source: &mut dyn BufRead) -> Result<Inspection, Stop> {
+        let left = self.limits.smime_layers.saturating_sub(self.seen.layers.len());
+        let limits = Limits { smime_layers: left, ..self.limits.clone() };
+        let mut below =
+            Inspector { seen: Inspection::default(), limits: &limits, parts: Budget::new("mime parts", limits.mime_parts) };
+        if source.fill_buf().is_ok_and(|window| !window.is_empty()) {
+            match below.input(source) {
+                // an error of the structure is said by the one around
+                Err(_) | Ok(()) => {}
             }
-            Ok(Content::Other(kind)) => Err(cms::Error::Unsupported(format!("content type {kind}"))),
-            Err(error) => Err(error),
+        }
+        drain(source).ok();
+        Ok(below.seen)
+    }
+
+    fn take(&mut self, inside: Inspection) {
+        self.seen.layers.extend(inside.layers);
+        self.seen.certificates.extend(inside.certificates);
+        self.seen.findings.extend(inside.findings);
+    }
+
+    fn defect(&mut self, path: &str, defect: Defect) {
+        self.seen.findings.push(Finding::warning(Code::MimeDefect, format!("part {path} {}", defect.text())));
+    }
+
+    fn say(&mut self, error: cms::Error) -> Result<(), Stop> {
+        let code = match error {
+            cms::Error::Io(error) => return Err(Stop::Io(error)),
+            cms::Error::Limit(_) => Code::Limit,
+            cms::Error::Unsupported(_) => Code::Unsupported,
+            _ => Code::Malformed,
         };
-        if let Err(error) = read {
-            let code = match error {
-                cms::Error::Limit(_) => Code::Limit,
-                cms::Error::Unsupported(_) => Code::Unsupported,
-                _ => Code::Malformed,
-            };
-            self.findings.push(Finding::error(code, format!("the cryptographic message cannot be read – {error}")));
-        }
-        // what is signed inside can be seen, too
-        if !inner.is_empty() {
-            let below = inspect_inner(&inner, limits);
-            self.layers.extend(below.layers);
-            self.certificates.extend(below.certificates);
-            self.findings.extend(below.findings);
-        }
+        self.seen.findings.push(Finding::error(code, format!("the cryptographic message cannot be read – {error}")));
+        Ok(())
     }
 }
 
-/// Content of a compressed layer; bounded in size and ratio by the reader.
-fn decompress(mut reader: CompressedReader<&[u8]>, content: &mut Vec<u8>) -> Result<(), cms::Error> {
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        let given = reader.read(&mut piece)?;
-        if given == 0 {
-            break;
+/// The signers as far as they can be seen without checking.
+fn signers_of(data: &SignedData, limits: &Limits) -> Vec<SignerVerdict> {
+    let seen = |signer: &cms::Signer| {
+        let certificate = data.certificates.iter().find(|certificate| signer.id.names(certificate)).cloned();
+        SignerVerdict {
+            addresses: certificate.as_ref().map(Certificate::addresses).unwrap_or_default(),
+            subject: certificate.as_ref().map_or_else(|| signer.id.to_string(), Certificate::to_string),
+            certificate,
+            algorithm: signer.algorithm_name(),
+            signature: SignatureStatus::Invalid,
+            chain: ChainStatus::Untrusted,
+            path: Vec::new(),
+            revocation: RevocationStatus::Off,
+            claimed_time: signer.signing_time(),
+            from_match: None,
+            learnt: Learnt::default(),
+            details: SignerDetails::claimed(signer, data, limits),
+            finding: None,
         }
-        content.extend_from_slice(piece.get(..given).unwrap_or_default());
-    }
-    reader.finish().map(|_| ())
+    };
+    data.signers.iter().map(seen).collect()
 }
 
-/// Content of an opaque layer; bounded by its own size, which shrinks with each layer.
-fn inspect_inner(content: &[u8], limits: &Limits) -> Inspection {
-    let less = Limits { smime_layers: limits.smime_layers.saturating_sub(1), ..limits.clone() };
-    inspect(content, &less)
+/// A body that is counted and hashed as it goes by.
+struct Counted<R> {
+    source: R,
+    buffer: Vec<u8>,
+    at: usize,
+    hash: Digest,
+    size: u64,
 }
 
-fn part(entity: &Entity, source: &[u8]) -> Part {
-    let body = entity.decoded_body(source);
-    Part {
-        path: entity.path(),
-        content_type: entity.content_type().essence(),
-        name: entity.file_name(source),
-        size: body.len(),
-        sha256: digest::of(DigestAlgorithm::Sha256, &body),
+impl<R: Read> Counted<R> {
+    fn new(source: R) -> Self {
+        Self { source, buffer: Vec::new(), at: 0, hash: Digest::new(DigestAlgorithm::Sha256), size: 0 }
+    }
+
+    fn finish(self) -> (u64, Vec<u8>) {
+        (self.size, self.hash.finish())
     }
 }
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(out)?;
+        self.hash.update(out.get(..read).unwrap_or_default());
+        self.size = self.size.saturating_add(u64::try_from(read).unwrap_or(0));
+        Ok(read)
+    }
+}
+
+impl<R: Read> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at == self.buffer.len() {
+            let mut buffer = std::mem::take(&mut self.buffer);
+            buffer.resize(COUNTED, 0);
+            let read = self.read(&mut buffer);
+            buffer.truncate(*read.as_ref().unwrap_or(&0));
+            (self.buffer, self.at) = (buffer, 0);
+            read?;
+        }
+        Ok(self.buffer.get(self.at..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.at = self.at.saturating_add(bytes).min(self.buffer.len());
+    }
+}
+
+/// Bytes that are counted at once.
+const COUNTED: usize = 16 << 10;

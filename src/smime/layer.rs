@@ -1,35 +1,38 @@
 //! Which part of a message is S/MIME, and in what form it came.
 
-use crate::cms::{self, Content, RecipientKind};
-use crate::limits::Limits;
+use crate::cms;
 use crate::mime::{self, Entity};
 
 /// The form of what was given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::smime) enum Input {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::smime) enum Form {
     /// A MIME message or entity.
-    Message(Vec<u8>),
+    Message,
     /// A bare cryptographic message, in BER.
-    Cms(Vec<u8>),
+    Cms,
+    /// A bare cryptographic message, in base64.
+    Base64,
+    /// A bare cryptographic message, in PEM whose base64 begins here.
+    Pem(usize),
 }
 
-/// Looks what was given: PEM, DER or BER, base64 alone, else a message.
-pub(in crate::smime) fn detect(bytes: &[u8]) -> Input {
-    let is_cms = |bytes: &[u8]| cms::looks_like(bytes);
-    if is_cms(bytes) {
-        return Input::Cms(bytes.to_vec());
+/// Bytes at the beginning that tell the form.
+pub(in crate::smime) const DETECT: usize = 8 << 10;
+
+/// Looks what was given, at its first [`DETECT`] bytes: PEM, DER or BER, base64 alone, else a message.
+pub(in crate::smime) fn form(window: &[u8]) -> Form {
+    if cms::looks_like(window) {
+        return Form::Cms;
     }
-    if let Some(der) = cms::from_pem(bytes) {
-        return Input::Cms(der);
+    let window = window.get(..DETECT.min(window.len())).unwrap_or_default();
+    if let Some(start) = cms::pem_start(window) {
+        return Form::Pem(start);
     }
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || matches!(byte, b'+' | b'/' | b'=');
-    if bytes.first().is_some_and(|first| matches!(first, b'M')) && bytes.iter().all(is_base64) {
-        let decoded = mime::transfer::decode_base64(bytes);
-        if is_cms(&decoded) {
-            return Input::Cms(decoded);
-        }
+    if window.first() == Some(&b'M') && window.iter().all(is_base64) && cms::looks_like(&mime::transfer::decode_base64(window)) {
+        return Form::Base64;
     }
-    Input::Message(bytes.to_vec())
+    Form::Message
 }
 
 /// How an entity is S/MIME.
@@ -45,9 +48,9 @@ pub(in crate::smime) enum Kind {
 pub(in crate::smime) fn kind(entity: &Entity, source: &[u8]) -> Option<Kind> {
     let content_type = entity.content_type();
     if content_type.is("multipart", "signed") {
-        let protocol = content_type.parameter("protocol").unwrap_or_default().to_ascii_lowercase();
+        let protocol = content_type.parameter("protocol").unwrap_or_default();
         let by_part = || entity.children().get(1).is_some_and(|second| is_signature(second, source));
-        return (is_pkcs7_signature(&protocol) || by_part()).then_some(Kind::ClearSigned);
+        return (is_signature_type(protocol) || by_part()).then_some(Kind::ClearSigned);
     }
     let subtype = content_type.subtype.as_str();
     if content_type.kind == "application" && matches!(subtype, "pkcs7-mime" | "x-pkcs7-mime") {
@@ -56,55 +59,23 @@ pub(in crate::smime) fn kind(entity: &Entity, source: &[u8]) -> Option<Kind> {
     // by file name only, as old gateways write it (RFC 8551 3.9)
     let by_name = content_type.kind == "application" && matches!(subtype, "octet-stream" | "pkcs7" | "x-pkcs7");
     let name = entity.file_name(source).unwrap_or_default().to_ascii_lowercase();
-    (by_name && (name.ends_with(".p7m") || name.ends_with(".p7c"))).then_some(Kind::Opaque)
+    (by_name && [".p7m", ".p7c", ".p7z"].iter().any(|end| name.ends_with(end))).then_some(Kind::Opaque)
 }
 
-fn is_signature(part: &Entity, source: &[u8]) -> bool {
-    is_pkcs7_signature(&part.content_type().essence())
+/// How an entity is S/MIME, if it is, as far as its header section tells: whether a multipart/signed without a known protocol is, its
+/// second part says.
+pub(in crate::smime) fn kind_of_head(entity: &Entity, source: &[u8]) -> Option<Kind> {
+    if entity.content_type().is("multipart", "signed") { Some(Kind::ClearSigned) } else { kind(entity, source) }
+}
+
+/// Whether a part is a signature, by its type or by its name.
+pub(in crate::smime) fn is_signature(part: &Entity, source: &[u8]) -> bool {
+    is_signature_type(&part.content_type().essence())
         || part.file_name(source).is_some_and(|name| name.to_ascii_lowercase().ends_with(".p7s"))
 }
 
-fn is_pkcs7_signature(essence: &str) -> bool {
-    matches!(essence, "application/pkcs7-signature" | "application/x-pkcs7-signature")
-}
-
-/// What reading a message will need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Needs {
-    /// A private key: some part is encrypted to certificates.
-    pub private_key: bool,
-    /// A password: some part is encrypted with one.
-    pub password: bool,
-}
-
-/// Looks, without keys, what reading the outermost layer will need.
-pub fn needs(message: &[u8], limits: &Limits) -> Needs {
-    let bodies = match detect(message) {
-        Input::Cms(cms) => vec![cms],
-        Input::Message(source) => match mime::parse(&source, limits) {
-            Ok(root) => {
-                let opaque = root.walk().into_iter().filter(|e| kind(e, &source) == Some(Kind::Opaque));
-                opaque.map(|e| e.decoded_body(&source)).collect()
-            }
-            Err(_) => Vec::new(),
-        },
-    };
-    let mut needs = Needs::default();
-    for body in bodies {
-        match cms::open(body.as_slice(), limits) {
-            Ok(Content::Enveloped(reader)) => {
-                for recipient in reader.recipients() {
-                    match recipient.kind {
-                        RecipientKind::Password { .. } => needs.password = true,
-                        RecipientKind::Transport(_) | RecipientKind::Agreement { .. } => needs.private_key = true,
-                        _ => {}
-                    }
-                }
-            }
-            // what is signed outside may be encrypted inside
-            Ok(Content::Signed(_)) => needs.private_key = true,
-            _ => {}
-        }
-    }
-    needs
+/// Whether a type, or a parameter `protocol`, says that it is a PKCS#7 signature.
+pub(in crate::smime) fn is_signature_type(essence: &str) -> bool {
+    let essence = essence.trim().to_ascii_lowercase();
+    matches!(essence.as_str(), "application/pkcs7-signature" | "application/x-pkcs7-signature")
 }

@@ -12,16 +12,20 @@ mod encrypt;
 mod error;
 mod finding;
 mod headers;
+mod hints;
 mod inspect;
 mod layer;
 mod learnt;
+mod needs;
 mod open;
+mod payload;
 mod peel;
 mod policy;
 mod released;
 mod seal;
 mod sender;
 mod sign;
+mod spool;
 mod verdict;
 
 use crate::crypto::random::Random;
@@ -35,15 +39,17 @@ pub use encrypt::Encrypt;
 pub use error::Error;
 pub use finding::{Code, Finding, Outcome, Severity};
 pub use headers::HeaderProtection;
-pub use inspect::{Inspection, Part, inspect};
-pub use layer::{Needs, needs};
+pub use inspect::{Inspection, Part, inspect, inspect_stream};
 pub use learnt::Learnt;
-pub use open::{Open, Opened};
+pub use needs::{Needs, needs};
+pub use open::{Layers, Open, Opened, Want};
+pub use payload::read_header;
 pub use policy::{Accept, Trust};
 pub use released::Released;
 pub use seal::Seal;
 pub use sender::{bcc_addresses, recipient_addresses, sender_address};
 pub use sign::Sign;
+pub use spool::{Input, Spool};
 pub use verdict::{
     Coverage, EncryptedKind, EncryptedLayer, FieldProtection, Form, Layer, ProtectedField, ProtectedHeaders, RecipientVerdict,
     SignatureStatus, SignedLayer, SignerVerdict, UncoveredPart, Verdict, Verified,

@@ -1,19 +1,26 @@
 //! `open`: every layer of a message taken off, each checked, and the content released only when all is well.
 
-use crate::cms::Key;
+use std::io::{self, Cursor, Read, SeekFrom};
+
+use crate::cms::{self, Content, Key, SignatureCheck};
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
 use crate::keys::Identity;
 use crate::limits::Limits;
-use crate::mime;
+use crate::mime::ContentType;
+use crate::mime::canonical::Crlf;
+use crate::mime::stream::{Feed, ReadError};
+use crate::mime::transfer::{Base64Reader, Decoded};
 use crate::pki::{Certificate, ChainStatus};
 use crate::secret::Secret;
-use crate::smime::finding::{Code, Outcome};
-use crate::smime::layer::{Input, detect};
-use crate::smime::peel::{State, Work};
+use crate::smime::finding::{Code, Finding, Outcome};
+use crate::smime::hints::Hints;
+use crate::smime::layer::{self, Form};
+use crate::smime::peel::{Found, HashError, Stop, Work, hash_file, signed_layer};
 use crate::smime::policy::{Accept, Trust};
 use crate::smime::released::Released;
-use crate::smime::verdict::{SignatureStatus, Verdict, Verified};
+use crate::smime::spool::{Input, Spool};
+use crate::smime::verdict::{self, SignatureStatus, Verdict, Verified};
 
 /// An opening: with which keys, in whom we trust, what we excuse.
 pub struct Open<'a> {
@@ -22,7 +29,6 @@ pub struct Open<'a> {
     pub(in crate::smime) limits: Limits,
     pub(in crate::smime) known: &'a [Certificate],
     pub(in crate::smime) keys: Vec<Key<'a>>,
-    pub(in crate::smime) progress: Option<&'a dyn Fn(usize)>,
 }
 
 /// What an opening gave: the verdict, and the content where the verdict allows it.
@@ -30,29 +36,31 @@ pub struct Open<'a> {
 pub struct Opened {
     verdict: Verdict,
     content: Option<Released>,
+    is_whole: bool,
     is_signed_inside: bool,
 }
 
 impl Opened {
-    pub(in crate::smime) fn new(verdict: Verdict, content: Option<Released>, is_signed_inside: bool) -> Self {
-        Self { verdict, content, is_signed_inside }
-    }
-
     /// The verdict.
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
     }
 
-    /// The content; nothing while an error stands.
+    /// Whether the result may be released: it is whole, and no error stands. A spool is thrown away where this is false.
+    pub fn may_release(&self) -> bool {
+        self.is_whole && self.verdict.outcome() == Outcome::Good
+    }
+
+    /// The content, where it was held in memory; nothing while an error stands.
     pub fn released(&self) -> Option<&Released> {
-        if self.verdict.outcome() == Outcome::Good { self.content.as_ref() } else { None }
+        if self.may_release() { self.content.as_ref() } else { None }
     }
 
     /// The content as verified: signed inside every encryption, by the sender, with a trusted chain, and nothing excused.
     pub fn into_verified(self) -> Result<Verified<Released>, Box<Verdict>> {
         let is_plain = self.verdict.findings.iter().all(|finding| !finding.text.ends_with("(accepted)"));
         let trusted = self.verdict.signers().all(|s| s.chain == ChainStatus::Trusted && s.signature == SignatureStatus::Valid);
-        let is_verified = self.verdict.outcome() == Outcome::Good && self.is_signed_inside && is_plain && trusted;
+        let is_verified = self.may_release() && self.is_signed_inside && is_plain && trusted;
         match (is_verified, self.content) {
             (true, Some(content)) => {
                 let signers = self.verdict.signers().cloned().collect();
@@ -65,16 +73,30 @@ impl Opened {
 
 /// Which layers are taken off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::smime) enum Depth {
+pub enum Layers {
+    /// Every layer, whatever the nesting.
     Every,
+    /// The outermost, which must be signed; compressed layers around it do not count.
     OneSigned,
+    /// The outermost, which must be encrypted; compressed layers around it do not count.
     OneEncrypted,
+}
+
+/// What goes to the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// A message: header fields over the innermost body. Where no message is around, the content.
+    Message,
+    /// The innermost content's bytes exactly.
+    Content,
+    /// The verdict alone.
+    Nothing,
 }
 
 impl<'a> Open<'a> {
     /// Opens with this trust, no keys, and nothing excused.
     pub fn new(trust: &'a Trust) -> Self {
-        Self { trust, accept: Accept::default(), limits: Limits::default(), known: &[], keys: Vec::new(), progress: None }
+        Self { trust, accept: Accept::default(), limits: Limits::default(), known: &[], keys: Vec::new() }
     }
 
     /// Holds these bounds.
@@ -126,70 +148,211 @@ impl<'a> Open<'a> {
         self
     }
 
-    /// Tells how many bytes more were hashed or decrypted, as the work goes on.
-    #[must_use]
-    pub fn progress(mut self, tell: &'a dyn Fn(usize)) -> Self {
-        self.progress = Some(tell);
-        self
+    /// Takes off and checks every layer of a message in memory.
+    pub fn run(&self, message: &[u8], random: &mut dyn Random) -> Opened {
+        self.in_memory(message, Layers::Every, Some(random))
     }
 
-    /// Takes off and checks every layer.
-    pub fn run(&self, input: &[u8], random: &mut dyn Random) -> Opened {
-        self.peel(input, Depth::Every, Some(random))
+    /// Checks the outermost layer of a message in memory, which must be signed.
+    pub fn verify(&self, message: &[u8]) -> Opened {
+        self.in_memory(message, Layers::OneSigned, None)
     }
 
-    /// Checks the outermost layer, which must be signed.
-    pub fn verify(&self, input: &[u8]) -> Opened {
-        self.peel(input, Depth::OneSigned, None)
+    /// Takes off the outermost layer of a message in memory, which must be encrypted.
+    pub fn decrypt(&self, message: &[u8], random: &mut dyn Random) -> Opened {
+        self.in_memory(message, Layers::OneEncrypted, Some(random))
     }
 
-    /// Takes off the outermost layer, which must be encrypted.
-    pub fn decrypt(&self, input: &[u8], random: &mut dyn Random) -> Opened {
-        self.peel(input, Depth::OneEncrypted, Some(random))
+    /// Takes off layers of a message of any size, in constant memory. What the spool holds may be released only where
+    /// [`Opened::may_release`] says so; nobody may have read it before.
+    ///
+    /// The message is read from its start, and once more from there where what comes late decides about what came early (a digest that
+    /// was not announced, a key that seemed to fit). An error is one of the input or of the spool; bad news is in the verdict.
+    pub fn stream(
+        &self,
+        message: &mut dyn Input,
+        layers: Layers,
+        want: Want,
+        spool: &mut dyn Spool,
+        random: &mut dyn Random,
+    ) -> io::Result<Opened> {
+        let found = self.passes(message, layers, want, spool, Some(random))?;
+        Ok(Opened { verdict: found.verdict, content: None, is_whole: found.is_whole, is_signed_inside: found.is_signed_inside })
     }
 
-    /// Checks a detached signature over a file.
+    /// Checks a detached signature over a file in memory.
     pub fn verify_detached(&self, content: &[u8], signature: &[u8]) -> Opened {
-        let mut work = Work::new(self);
-        let cms = match detect(signature) {
-            Input::Cms(cms) => cms,
-            Input::Message(source) => match mime::parse(&source, &self.limits) {
-                Ok(entity) => entity.decoded_body(&source),
-                Err(_) => source,
-            },
-        };
-        work.detached(content, &cms);
-        work.finish(Some(Released::bytes(content.to_vec())), true)
+        let mut held = Vec::new();
+        let opened = self.stream_detached(&mut Cursor::new(content), signature, &mut held);
+        // memory does not fail
+        let mut opened = opened.unwrap_or_else(|error| unreadable(&error));
+        opened.content = Some(Released::bytes(held));
+        opened
     }
 
-    fn peel(&self, input: &[u8], depth: Depth, random: Option<&mut dyn Random>) -> Opened {
-        let mut work = Work::new(self);
-        let mut state = match detect(input) {
-            Input::Cms(cms) => State::Cms(cms),
-            Input::Message(source) => work.outermost(source),
-        };
-        let mut random = random;
+    /// Checks a detached signature over a file of any size; the spool gets the content as it was signed.
+    pub fn stream_detached(&self, content: &mut dyn Input, signature: &[u8], spool: &mut dyn Spool) -> io::Result<Opened> {
+        let mut hints = Hints::default();
+        let mut is_canonical = false;
         loop {
-            if work.verdict.layers.len() >= self.limits.smime_layers {
-                work.error(Code::Limit, format!("limit reached: smime layers – at most {}", self.limits.smime_layers));
-                return work.finish(None, false);
-            }
-            let next = match state {
-                State::ClearSigned { content, signature } => {
-                    if depth == Depth::OneEncrypted {
-                        break work.nothing(Code::NotEncrypted, "the message is signed, not encrypted");
-                    }
-                    work.clear_signed(content, &signature)
+            content.seek(SeekFrom::Start(0))?;
+            spool.restart()?;
+            let mut work = Work::new(self, &mut hints, None, spool, Layers::OneSigned, Want::Content);
+            let found = match work.detached(content, signature, &mut is_canonical) {
+                Err(Stop::Again) => continue,
+                Err(Stop::Io(error)) => return Err(error),
+                Ok(()) => (work.conclude(), true),
+                Err(Stop::Failed) => (work.conclude(), false),
+            };
+            match found {
+                (Ok(found), is_whole) => {
+                    return Ok(Opened { verdict: found.verdict, content: None, is_whole, is_signed_inside: true });
                 }
-                State::Cms(cms) => work.cms(&cms, depth, &mut random),
-                State::Leaf(content) => break work.leaf(content, depth),
-                State::Failed => break work.finish(None, false),
-            };
-            state = match (next, depth) {
-                (State::Failed, _) => State::Failed,
-                (done, Depth::Every) => done,
-                (done, _) => break work.one_layer(done),
-            };
+                (Err(Stop::Io(error)), _) => return Err(error),
+                (Err(_), _) => {}
+            }
         }
     }
+
+    fn in_memory(&self, message: &[u8], layers: Layers, random: Option<&mut dyn Random>) -> Opened {
+        let mut content = Secret::new(Vec::with_capacity(message.len()));
+        let found = self.passes(&mut Cursor::new(message), layers, Want::Content, content.expose_mut(), random);
+        // memory does not fail
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return unreadable(&error),
+        };
+        let is_good = found.is_whole && found.verdict.outcome() == Outcome::Good;
+        let content = is_good.then(|| {
+            let content = std::mem::take(content.expose_mut());
+            match &found.outer {
+                Some(outer) => Released::message_of(&outer.entity, &outer.bytes, content, &self.limits, &found.verdict.layers),
+                None => Released::bytes(content),
+            }
+        });
+        Opened { verdict: found.verdict, content, is_whole: found.is_whole, is_signed_inside: found.is_signed_inside }
+    }
+
+    /// Pass after pass, until one needs no other.
+    fn passes(
+        &self,
+        message: &mut dyn Input,
+        layers: Layers,
+        want: Want,
+        spool: &mut dyn Spool,
+        random: Option<&mut dyn Random>,
+    ) -> io::Result<Found> {
+        let mut hints = Hints::default();
+        let mut random = random;
+        for _ in 0..MOST_PASSES {
+            message.seek(SeekFrom::Start(0))?;
+            spool.restart()?;
+            let random = random.as_mut().map(|random| &mut **random as &mut dyn Random);
+            let mut work = Work::new(self, &mut hints, random, spool, layers, want);
+            match work.run(message) {
+                Err(Stop::Again) => continue,
+                Err(Stop::Io(error)) => return Err(error),
+                Err(Stop::Failed) => work.fails(),
+                Ok(()) => {}
+            }
+            match work.conclude() {
+                Ok(found) => return Ok(found),
+                Err(Stop::Io(error)) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        let mut verdict = Verdict::default();
+        let text = format!("limit reached: passes over one message – at most {MOST_PASSES}");
+        verdict.findings.push(Finding::error(Code::Limit, text));
+        Ok(Found { verdict, outer: None, is_whole: false, is_signed_inside: false })
+    }
+}
+
+/// One pass for each key that is tried, and some for what layers ask for.
+const MOST_PASSES: usize = 256;
+
+impl Work<'_, '_> {
+    /// Checks a detached signature; the content is taken as it is, else with CRLF line ends.
+    fn detached(&mut self, content: &mut dyn Input, signature: &[u8], is_canonical: &mut bool) -> Result<(), Stop> {
+        let reader = match open_signature(signature, &self.open.limits) {
+            Ok(reader) => reader,
+            Err(error) => return Err(self.broken(error)),
+        };
+        let layer = self.push_layer(signed_layer(verdict::Form::Clear))?;
+        let (digests, hold) = (self.wanted_digests(&reader.digests()), self.hold_at(layer));
+        let mut feed = Feed::new(content);
+        let hashed = match *is_canonical {
+            false => hash_file(&mut feed, digests, hold, self.sink),
+            true => hash_file(&mut Crlf::new(&mut feed), digests, hold, self.sink),
+        };
+        let (hashed, held) = match hashed {
+            Ok(hashed) => hashed,
+            Err(HashError::Io(error)) => return Err(Stop::Io(error)),
+            Err(HashError::Limit(limit)) => return Err(self.limit(&limit)),
+        };
+        let mut data = match reader.finish(hashed) {
+            Ok(data) => data,
+            Err(error) => {
+                self.forget(layer);
+                return Err(self.broken(error));
+            }
+        };
+        if let Some(content) = held {
+            data.supply_content(content);
+        }
+        if data.has_content {
+            self.add(Finding::warning(Code::NonConforming, "the signature file holds content, too, which is not looked at"));
+        }
+        let changed = |check: SignatureCheck| matches!(check, SignatureCheck::ContentChanged | SignatureCheck::Invalid(_));
+        let is_changed = data.missing_digests().is_empty()
+            && data.signers.iter().any(|signer| {
+                let candidates = self.certificates_of(signer, &data);
+                !candidates.is_empty() && candidates.iter().all(|certificate| changed(signer.verify(certificate, &data)))
+            });
+        // programs sign text with CRLF line ends; the file at hand may have others
+        if is_changed && !*is_canonical && !self.hints.is_crlf_tried {
+            (*is_canonical, self.hints.is_crlf_tried) = (true, true);
+            return Err(Stop::Again);
+        }
+        // neither form fits: what the file is as it is, is said
+        if is_changed && *is_canonical {
+            *is_canonical = false;
+            return Err(Stop::Again);
+        }
+        if *is_canonical {
+            self.add(Finding::warning(Code::NonConforming, "the signature fits the file with CRLF line ends"));
+        }
+        self.signed(layer, &data, None)
+    }
+}
+
+/// The signature of a file: a structure in any form, or the body of a MIME part.
+fn open_signature(signature: &[u8], limits: &Limits) -> Result<cms::SignedReader<Cursor<Vec<u8>>>, cms::Error> {
+    let mut source = signature;
+    let mut feed = Feed::new(&mut source);
+    feed.want(layer::DETECT)?;
+    let mut bytes = Vec::new();
+    match layer::form(feed.window()) {
+        Form::Cms => feed.read_to_end(&mut bytes)?,
+        Form::Base64 => Base64Reader::new(&mut feed).read_to_end(&mut bytes)?,
+        Form::Pem(_) => {
+            bytes = cms::from_pem(signature).unwrap_or_default();
+            bytes.len()
+        }
+        Form::Message => match feed.head(Vec::new(), &ContentType::text_plain(), limits) {
+            Ok(head) => Decoded::new(head.entity.transfer_encoding(), &mut feed).read_to_end(&mut bytes)?,
+            Err(ReadError::Io(error)) => return Err(error.into()),
+            Err(ReadError::Message(_)) => 0,
+        },
+    };
+    match cms::open(Cursor::new(bytes), limits)? {
+        Content::Signed(reader) => Ok(reader),
+        _ => Err(cms::Error::Malformed("the signature file holds no SignedData")),
+    }
+}
+
+fn unreadable(error: &io::Error) -> Opened {
+    let mut verdict = Verdict::default();
+    verdict.findings.push(Finding::error(Code::Malformed, format!("the message cannot be read – {error}")));
+    Opened { verdict, content: None, is_whole: false, is_signed_inside: false }
 }

@@ -1,11 +1,13 @@
 //! `seal`: sign, then encrypt.
 
-use std::io::Write;
+use std::io::Cursor;
 
 use crate::crypto::random::Random;
 use crate::limits::Limits;
 use crate::smime::headers::Confidentiality;
-use crate::smime::sign::{Payload, grown, message_parts};
+use crate::smime::payload::{Payload, Source, Written};
+use crate::smime::sign::grown;
+use crate::smime::spool::{Input, Spool};
 use crate::smime::verdict::Form;
 use crate::smime::{Encrypt, Error, Sign};
 use crate::time::Timestamp;
@@ -23,25 +25,46 @@ impl<'a> Seal<'a> {
         Self { sign, encrypt }
     }
 
-    /// Seals a message; the header fields travel inside, the Subject is hidden outside (RFC 9788).
+    /// Seals a message in memory; the header fields travel inside, the Subject is hidden outside (RFC 9788).
     pub fn run(&self, message: &[u8], now: Timestamp, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
-        let mut out = Vec::with_capacity(grown(message.len(), Form::Opaque));
-        self.write(message, now, random, &mut out)?;
+        let mut out = Vec::with_capacity(grown(grown(message.len(), self.sign.signed_form()), Form::Opaque));
+        self.stream(&mut Cursor::new(message), now, random, &mut out)?;
         Ok(out)
     }
 
-    /// Seals a message, and writes the result as it comes into being; nothing of it is good where this fails.
-    pub fn write(&self, message: &[u8], now: Timestamp, random: &mut dyn Random, sink: &mut dyn Write) -> Result<(), Error> {
+    /// Seals a message of any size, in one pass and constant memory; nothing of the result is good where this fails.
+    ///
+    /// The result is begun anew where the message turns out not to survive relays as it is.
+    pub fn stream(
+        &self,
+        message: &mut dyn Input,
+        now: Timestamp,
+        random: &mut dyn Random,
+        spool: &mut dyn Spool,
+    ) -> Result<(), Error> {
         let limits = Limits::default();
         let protection = self.sign.protection();
-        let parts = message_parts(message, &limits)?;
-        let head = parts.head(Confidentiality::Cipher, protection);
-        let payload = Payload::safe(&head, parts.body, &limits)?;
-        let mut signed = Vec::with_capacity(grown(payload.len(), self.sign.signed_form()));
-        self.sign.entity(&payload, now, random, &mut signed)?;
-        for (_, raw) in parts.outer(Confidentiality::Cipher, protection) {
-            sink.write_all(&raw)?;
+        let mut source = Source::read(message, &limits)?;
+        let head = source.parts.head(Confidentiality::Cipher, protection);
+        let outer = source.parts.outer(Confidentiality::Cipher, protection);
+        let mut payload = Payload::checked(head.clone(), &mut source);
+        if self.write(&outer, &mut payload, now, random, spool)? == Written::Whole {
+            return Ok(());
         }
-        self.encrypt.entity(&mut signed.as_slice(), random, sink)
+        let mut payload = Payload::encoded(head, &mut source, &limits)?;
+        self.write(&outer, &mut payload, now, random, spool).map(|_| ())
+    }
+
+    fn write(
+        &self,
+        outer: &[(String, Vec<u8>)],
+        payload: &mut Payload<'_, '_>,
+        now: Timestamp,
+        random: &mut dyn Random,
+        spool: &mut dyn Spool,
+    ) -> Result<Written, Error> {
+        spool.restart()?;
+        outer.iter().try_for_each(|(_, raw)| spool.write_all(raw))?;
+        self.encrypt.entity(random, spool, |content, random| self.sign.entity(payload, now, random, content))
     }
 }

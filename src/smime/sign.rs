@@ -1,16 +1,17 @@
 //! `sign`: a message in, a signed message out.
 
-use std::borrow::Cow;
-use std::io::{Read, Write};
+use std::io::{Cursor, Write};
 
-use crate::cms::{Padding, SignedBuilder, SignerOptions};
+use crate::cms::{ContentHash, Padding, SignedBuilder, SignerOptions};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::random::Random;
 use crate::keys::Identity;
 use crate::limits::Limits;
-use crate::mime::{self, canonical, transfer};
+use crate::mime::transfer;
 use crate::smime::Error;
-use crate::smime::headers::{Confidentiality, HeaderProtection, Parts};
+use crate::smime::headers::{Confidentiality, HeaderProtection};
+use crate::smime::payload::{Payload, Source, Written};
+use crate::smime::spool::{Input, Spool};
 use crate::smime::verdict::Form;
 use crate::time::Timestamp;
 
@@ -66,21 +67,36 @@ impl<'a> Sign<'a> {
         self
     }
 
-    /// Signs a message; `now` is the time that the signature claims.
+    /// Signs a message in memory; `now` is the time that the signature claims.
     pub fn run(&self, message: &[u8], now: Timestamp, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
         let mut out = Vec::with_capacity(grown(message.len(), self.form));
-        self.write(message, now, random, &mut out)?;
+        self.stream(&mut Cursor::new(message), now, random, &mut out)?;
         Ok(out)
     }
 
-    /// Signs a message, and writes the result as it comes into being; nothing of it is good where this fails.
-    pub fn write(&self, message: &[u8], now: Timestamp, random: &mut dyn Random, sink: &mut dyn Write) -> Result<(), Error> {
-        let parts = message_parts(message, &self.limits)?;
-        let head = parts.head(Confidentiality::Clear, self.protection);
-        for (_, raw) in parts.outer(Confidentiality::Clear, self.protection) {
-            sink.write_all(&raw)?;
+    /// Signs a message of any size, in constant memory; nothing of the result is good where this fails.
+    ///
+    /// The result is begun anew where the message turns out not to survive relays as it is.
+    pub fn stream(
+        &self,
+        message: &mut dyn Input,
+        now: Timestamp,
+        random: &mut dyn Random,
+        spool: &mut dyn Spool,
+    ) -> Result<(), Error> {
+        let mut source = Source::read(message, &self.limits)?;
+        let head = source.parts.head(Confidentiality::Clear, self.protection);
+        let outer = source.parts.outer(Confidentiality::Clear, self.protection);
+        spool.restart()?;
+        outer.iter().try_for_each(|(_, raw)| spool.write_all(raw))?;
+        let mut payload = Payload::checked(head.clone(), &mut source);
+        if self.entity(&mut payload, now, random, spool)? == Written::Whole {
+            return Ok(());
         }
-        self.entity(&Payload::safe(&head, parts.body, &self.limits)?, now, random, sink)
+        spool.restart()?;
+        outer.iter().try_for_each(|(_, raw)| spool.write_all(raw))?;
+        let mut payload = Payload::encoded(head, &mut source, &self.limits)?;
+        self.entity(&mut payload, now, random, spool).map(|_| ())
     }
 
     pub(in crate::smime) fn signed_form(&self) -> Form {
@@ -91,14 +107,14 @@ impl<'a> Sign<'a> {
         self.protection
     }
 
-    /// Writes the signed MIME entity of a payload that is canonical and safe.
+    /// Writes the signed MIME entity of a payload; not to its end where the payload would not survive relays.
     pub(in crate::smime) fn entity(
         &self,
-        payload: &Payload<'_>,
+        payload: &mut Payload<'_, '_>,
         now: Timestamp,
         random: &mut dyn Random,
         sink: &mut dyn Write,
-    ) -> Result<(), Error> {
+    ) -> Result<Written, Error> {
         let key = self.identity.private_key();
         let mut options = SignerOptions::for_key(key, self.digest, self.padding)?;
         options.signing_time = Some(now);
@@ -114,46 +130,24 @@ impl<'a> Sign<'a> {
             Form::Clear => {
                 let boundary = boundary(random);
                 clear_signed_begin(&boundary, micalg, sink)?;
-                let signature = builder.detached(&mut Tee { source: payload.reader(), sink: &mut *sink }, random)?;
-                Ok(clear_signed_end(&boundary, &signature, sink)?)
+                let mut content = Hashed { hash: builder.hash(), sink: &mut *sink };
+                if payload.write_to(&self.limits, &mut content)? == Written::Unsafe {
+                    return Ok(Written::Unsafe);
+                }
+                let signature = builder.signature(&content.hash.finish(), random)?;
+                clear_signed_end(&boundary, &signature, sink)?;
             }
             Form::Opaque => {
                 let mut lines = Pkcs7Mime::begin("signed-data", sink)?;
-                builder.opaque(&mut payload.reader(), &mut lines, random)?;
-                Ok(lines.finish()?)
+                let mut signing = builder.begin(&mut lines)?;
+                if payload.write_to(&self.limits, &mut signing)? == Written::Unsafe {
+                    return Ok(Written::Unsafe);
+                }
+                signing.finish(random)?;
+                lines.finish()?;
             }
         }
-    }
-}
-
-/// What gets signed or encrypted: a header section and a body, so that a large body need not be copied behind its header.
-pub(in crate::smime) struct Payload<'a> {
-    head: Cow<'a, [u8]>,
-    body: Cow<'a, [u8]>,
-}
-
-impl<'a> Payload<'a> {
-    /// With CRLF line ends, and else as it is.
-    pub(in crate::smime) fn canonical(head: &'a [u8], body: &'a [u8]) -> Self {
-        Self { head: canonical::to_crlf(head), body: canonical::to_crlf(body) }
-    }
-
-    /// In the form that survives relays.
-    pub(in crate::smime) fn safe(head: &'a [u8], body: &'a [u8], limits: &Limits) -> Result<Self, Error> {
-        // the header section ends in CRLF: what holds for both holds for the whole
-        if canonical::is_safe(head) && canonical::is_safe(body) {
-            return Ok(Self { head: Cow::Borrowed(head), body: Cow::Borrowed(body) });
-        }
-        let whole = canonical::to_safe(&[head, body].concat(), limits)?;
-        Ok(Self { head: Cow::Owned(whole), body: Cow::Borrowed(&[]) })
-    }
-
-    pub(in crate::smime) fn reader(&self) -> impl Read {
-        self.head.as_ref().chain(self.body.as_ref())
-    }
-
-    pub(in crate::smime) fn len(&self) -> usize {
-        self.head.len().saturating_add(self.body.len())
+        Ok(Written::Whole)
     }
 }
 
@@ -166,29 +160,21 @@ pub(in crate::smime) fn grown(len: usize, form: Form) -> usize {
     content.saturating_add(16 << 10)
 }
 
-/// Takes a message apart; what has no header section at all is the text of a message.
-pub(in crate::smime) fn message_parts<'a>(message: &'a [u8], limits: &Limits) -> Result<Parts<'a>, Error> {
-    let entity = mime::parse(message, limits)?;
-    let mut parts = Parts::of(&entity, message);
-    if entity.fields().is_empty() {
-        let charset = if std::str::from_utf8(message).is_ok() { "utf-8" } else { "iso-8859-1" };
-        parts.structure =
-            format!("Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: 8bit\r\n").into_bytes();
-    }
-    Ok(parts)
-}
-
-/// Reads, and writes what was read: content is hashed and goes out while it is in the processor's cache.
-struct Tee<'a, R> {
-    source: R,
+/// Content that is hashed on its way, while it is in the processor's cache.
+struct Hashed<'a> {
+    hash: ContentHash,
     sink: &'a mut dyn Write,
 }
 
-impl<R: Read> Read for Tee<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.source.read(buffer)?;
-        self.sink.write_all(buffer.get(..read).unwrap_or_default())?;
-        Ok(read)
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.hash.update(bytes);
+        self.sink.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.sink.flush()
     }
 }
 

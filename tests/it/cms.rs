@@ -19,7 +19,8 @@ mod rules;
 mod timestamps;
 mod vectors;
 
-use sealpost::cms::{self, Content, EnvelopedReader, Error, Key, SignatureCheck, SignedData};
+use sealpost::cms::{self, Content, Decrypting, EnvelopedReader, Error, Key, SignatureCheck, SignedData};
+use sealpost::crypto;
 use sealpost::crypto::random::Seeded;
 use sealpost::limits::Limits;
 use sealpost::pki::Certificate;
@@ -65,18 +66,40 @@ fn read_enveloped(message: &[u8]) -> Result<EnvelopedReader<&[u8]>, Error> {
     }
 }
 
-/// Decrypts with the first candidate that opens it.
+/// Decrypts with the first candidate that opens it, in a second pass where the cipher must know first what comes last.
 fn decrypt(message: &[u8], keys: &[Key<'_>]) -> Result<Vec<u8>, Error> {
     let mut last = Error::Malformed("no key fits");
     for candidate in read_enveloped(message)?.candidates(keys) {
-        let reader = read_enveloped(message)?;
-        let mut plain = Vec::new();
-        let opened =
-            reader.content_key(candidate, keys, &mut Seeded::new(b"decrypt")).and_then(|key| reader.decrypt(&key, &mut plain));
-        match opened {
-            Ok(_) => return Ok(plain),
-            Err(error) => last = error,
+        let mut foreknown = None;
+        loop {
+            let reader = read_enveloped(message)?;
+            let key = match reader.content_key(candidate, keys, &mut Seeded::new(b"decrypt")) {
+                Ok(key) => key,
+                Err(error) => {
+                    last = error;
+                    break;
+                }
+            };
+            let mut decrypting = reader.decrypting(&key, foreknown.as_ref())?;
+            match read_plain(&mut decrypting) {
+                Ok(plain) => return decrypting.finish().map(|_| plain),
+                Err(Error::Crypto(crypto::Error::Foreknowledge)) if foreknown.is_none() => {
+                    foreknown = Some(decrypting.foreknown());
+                }
+                Err(error) => {
+                    last = error;
+                    break;
+                }
+            }
         }
     }
     Err(last)
+}
+
+fn read_plain(decrypting: &mut Decrypting<&[u8]>) -> Result<Vec<u8>, Error> {
+    let mut plain = Vec::new();
+    while let Some(piece) = decrypting.next_piece()? {
+        plain.extend_from_slice(piece);
+    }
+    Ok(plain)
 }

@@ -12,7 +12,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("secret", &[]),
         ("asn1", &["limits", "time", "secret"]),
         ("crypto", &["asn1", "limits", "time", "secret"]),
-        ("mime", &["limits", "time"]),
+        ("mime", &["limits", "time", "secret"]),
         ("pki", &["crypto", "asn1", "limits", "time"]),
         ("cms", &["pki", "crypto", "asn1", "limits", "time", "secret"]),
         ("keys", &["pki", "crypto", "asn1", "limits", "time", "secret"]),

@@ -182,7 +182,7 @@ impl Connection {
 
     /// Sends bytes.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let progress = Progress::bar("sending", bytes.len());
+        let progress = Progress::bar("sending", u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         for piece in bytes.chunks(PIECE) {
             let sent = match &mut self.stream {
                 Some(Stream::Plain(stream)) => stream.write_all(piece).and_then(|()| stream.flush()),

@@ -12,19 +12,17 @@ pub(in crate::smime) enum Confidentiality {
     Cipher,
 }
 
-/// A message taken apart: the fields about its structure, the others, and the body.
-pub(in crate::smime) struct Parts<'a> {
+/// A header section taken apart: the fields about the structure, and the others.
+pub(in crate::smime) struct Parts {
     /// Content-* fields, each with its line break.
     pub(in crate::smime) structure: Vec<u8>,
     /// The other fields that go along: name in lower case, and the field as written.
     pub(in crate::smime) others: Vec<(String, Vec<u8>)>,
-    /// The body.
-    pub(in crate::smime) body: &'a [u8],
 }
 
-impl<'a> Parts<'a> {
+impl Parts {
     /// Takes a message apart. Bcc and the traces of earlier relays stay behind; every field is made so that relays leave it alone.
-    pub(in crate::smime) fn of(entity: &Entity, source: &'a [u8]) -> Self {
+    pub(in crate::smime) fn of(entity: &Entity, source: &[u8]) -> Self {
         let (mut structure, mut others) = (Vec::new(), Vec::new());
         for field in entity.fields() {
             let safe = || ascii::field(&field.name, field.raw(source)).into_owned();
@@ -37,7 +35,7 @@ impl<'a> Parts<'a> {
                 others.push((field.name.clone(), safe()));
             }
         }
-        Self { structure, others, body: entity.body(source) }
+        Self { structure, others }
     }
 
     /// The fields that stand outside.

@@ -1,18 +1,20 @@
 //! An encrypted layer: which key opens it, and whether its content is whole.
 
-use crate::cms::{self, Content, Key};
+use std::io::{BufRead, Read};
+
+use crate::cms::{self, Candidate, Decrypting, EnvelopedReader, Key};
+use crate::crypto;
 use crate::crypto::algorithm::{CipherParameters, Strength};
-use crate::crypto::random::Random;
 use crate::pki::Certificate;
-use crate::secret::Secret;
 use crate::smime::finding::{Code, Finding};
-use crate::smime::peel::{State, Work};
+use crate::smime::hints::Trial;
+use crate::smime::peel::source::PieceStream;
+use crate::smime::peel::{Stop, Work, failure_of};
 use crate::smime::verdict::{EncryptedKind, EncryptedLayer, Layer, RecipientVerdict};
 
 impl Work<'_, '_> {
-    pub(in crate::smime::peel) fn enveloped(&mut self, bytes: &[u8], random: &mut dyn Random) -> State {
-        let keys = &self.open.keys;
-        let Ok(Content::Enveloped(reader)) = cms::open(bytes, &self.open.limits) else { return State::Failed };
+    /// Tries the keys one after another, a pass for each that seemed to fit and did not.
+    pub(in crate::smime::peel) fn enveloped<R: Read>(&mut self, reader: EnvelopedReader<R>) -> Result<(), Stop> {
         let reader = reader.knowing(self.open.known);
         let recipients = reader.recipients().iter().map(|recipient| RecipientVerdict {
             kind: recipient.kind_name(),
@@ -21,57 +23,129 @@ impl Work<'_, '_> {
             algorithm: recipient.algorithm_name(),
             used: false,
         });
-        let mut layer = EncryptedLayer {
-            kind: if reader.is_authenticated() { EncryptedKind::AuthEnveloped } else { EncryptedKind::Enveloped },
-            cipher: reader.cipher_name(),
-            authenticated: false,
-            recipients: recipients.collect(),
-        };
+        let kind = if reader.is_authenticated() { EncryptedKind::AuthEnveloped } else { EncryptedKind::Enveloped };
+        let recipients = recipients.collect();
+        let cipher = reader.cipher_name();
+        let layer = self.push_layer(Layer::Encrypted(EncryptedLayer { kind, cipher, authenticated: false, recipients }))?;
+        self.is_signed_inside = false;
         let parameters = match reader.parameters() {
             Ok(parameters) => parameters,
-            Err(error) => {
-                self.verdict.layers.push(Layer::Encrypted(layer));
-                return self.broken(&error);
-            }
+            Err(error) => return Err(self.broken(error)),
         };
         self.judge_cipher(&parameters);
-        let candidates = reader.candidates(keys);
-        let (mut opened, mut unlikely, mut failure) = (None, None, None);
-        for candidate in candidates {
-            let mut content = Secret::new(Vec::with_capacity(bytes.len()));
-            let result = reader.content_key(candidate, keys, random).and_then(|key| {
-                match cms::open(self.open.watched(bytes), &self.open.limits)? {
-                    Content::Enveloped(again) => again.decrypt(&key, content.expose_mut()),
-                    _ => Err(cms::Error::Malformed("not an encrypted message")),
+        let candidates = reader.candidates(&self.open.keys);
+        let mut trial = self.hints.encrypted.get(&layer).cloned().unwrap_or_default();
+        while let Some(candidate) = candidates.get(trial.next).copied() {
+            match self.content_key(&reader, candidate) {
+                Ok(key) => {
+                    let decrypting = match reader.decrypting(&key, trial.foreknown.as_ref()) {
+                        Ok(decrypting) => decrypting,
+                        Err(error) => return Err(self.broken(error)),
+                    };
+                    return self.decrypted(layer, decrypting, candidate, &parameters, trial);
                 }
-            });
-            match result {
-                Ok(_) if candidate.is_named || parameters.cipher.is_authenticated() || reads_as_content(content.expose()) => {
-                    opened = Some((candidate.recipient, content));
-                    break;
-                }
-                // a wrong guess under RSA v1.5 gives a random key, and one in 256 of these ends with a padding that fits
-                Ok(_) => unlikely = unlikely.or(Some((candidate.recipient, content))),
                 // a guess that fails says nothing; a named key that fails says that the message was changed
-                Err(error) if candidate.is_named || !matches!(error, cms::Error::DecryptionFailed) => failure = Some(error),
+                Err(error) if candidate.is_named || !matches!(error, cms::Error::DecryptionFailed) => {
+                    trial.failure = Some(failure_of(error)?);
+                }
                 Err(_) => {}
             }
+            trial.next = trial.next.saturating_add(1);
+            if trial.is_last {
+                break;
+            }
         }
-        let Some((at, mut content)) = opened.or(unlikely) else {
-            self.verdict.layers.push(Layer::Encrypted(layer));
-            return match failure {
-                Some(error) => self.broken(&error),
-                None => self.no_key(),
-            };
+        Err(self.no_candidate(layer, trial))
+    }
+
+    fn content_key<R: Read>(
+        &mut self,
+        reader: &EnvelopedReader<R>,
+        candidate: Candidate,
+    ) -> Result<crate::secret::Secret<Vec<u8>>, cms::Error> {
+        let random = self.random.as_deref_mut().ok_or(cms::Error::Malformed("no randomness for a decryption"))?;
+        reader.content_key(candidate, &self.open.keys, random)
+    }
+
+    /// Nothing is left to try: the guess that seemed unlikely, else the end.
+    fn no_candidate(&mut self, layer: usize, mut trial: Trial) -> Stop {
+        if let Some(unlikely) = trial.unlikely.filter(|_| !trial.is_last) {
+            (trial.next, trial.is_last, trial.foreknown) = (unlikely, true, None);
+            self.hints.encrypted.insert(layer, trial);
+            return Stop::Again;
+        }
+        match trial.failure {
+            Some(failure) => self.fail(failure.code, failure.text),
+            None => {
+                let finding = Finding::error(Code::NoKey, "no key here decrypts the message");
+                self.add(finding.fix("sealpost id import FILE"));
+                Stop::Failed
+            }
+        }
+    }
+
+    fn decrypted<R: Read>(
+        &mut self,
+        layer: usize,
+        decrypting: Decrypting<R>,
+        candidate: Candidate,
+        parameters: &CipherParameters,
+        mut trial: Trial,
+    ) -> Result<(), Stop> {
+        let mut stream = PieceStream::new(decrypting);
+        // a wrong guess under RSA v1.5 gives a random key, and one in 256 of these ends with a padding that fits
+        let is_guess = !candidate.is_named && !parameters.cipher.is_authenticated() && !trial.is_last;
+        if is_guess
+            && let Ok(window) = stream.fill_buf()
+            && !reads_as_content(window)
+        {
+            trial.unlikely = trial.unlikely.or(Some(trial.next));
+            (trial.next, trial.foreknown) = (trial.next.saturating_add(1), None);
+            self.hints.encrypted.insert(layer, trial);
+            return Err(Stop::Again);
+        }
+        self.mark(layer, candidate, true);
+        let result = self.content(&mut stream);
+        self.back_to(layer);
+        let foreknown = stream.pieces.foreknown();
+        let error = match (stream.error, result) {
+            (Some(error), _) => error,
+            (None, Err(stop)) => return Err(stop),
+            (None, Ok(_)) => match stream.pieces.finish() {
+                Ok(_) => {
+                    if let Some(Layer::Encrypted(layer)) = self.verdict.layers.get_mut(layer) {
+                        layer.authenticated = layer.kind == EncryptedKind::AuthEnveloped;
+                    }
+                    return Ok(());
+                }
+                Err(error) => error,
+            },
         };
-        if let Some(recipient) = layer.recipients.get_mut(at) {
-            recipient.used = true;
+        // nothing that the inside said was true
+        self.forget(layer.saturating_add(1));
+        self.mark(layer, candidate, false);
+        if matches!(error, cms::Error::Crypto(crypto::Error::Foreknowledge)) && trial.foreknown.is_none() {
+            trial.foreknown = Some(foreknown);
+            self.hints.encrypted.insert(layer, trial);
+            return Err(Stop::Again);
         }
-        layer.authenticated = layer.kind == EncryptedKind::AuthEnveloped;
-        self.verdict.layers.push(Layer::Encrypted(layer));
-        self.is_signed_inside = false;
-        self.content = std::mem::take(content.expose_mut());
-        self.next()
+        if candidate.is_named || !matches!(error, cms::Error::DecryptionFailed) || trial.is_last {
+            trial.failure = Some(failure_of(error)?);
+        }
+        if trial.is_last {
+            return Err(self.no_candidate(layer, trial));
+        }
+        (trial.next, trial.foreknown) = (trial.next.saturating_add(1), None);
+        self.hints.encrypted.insert(layer, trial);
+        Err(Stop::Again)
+    }
+
+    fn mark(&mut self, layer: usize, candidate: Candidate, is_used: bool) {
+        if let Some(Layer::Encrypted(layer)) = self.verdict.layers.get_mut(layer)
+            && let Some(recipient) = layer.recipients.get_mut(candidate.recipient)
+        {
+            recipient.used = is_used;
+        }
     }
 
     fn judge_cipher(&mut self, parameters: &CipherParameters) {
@@ -83,12 +157,6 @@ impl Work<'_, '_> {
             let text = format!("the tag has {} bytes – legal (RFC 5084), yet easier to forge than 16", parameters.tag_len);
             self.error(Code::WeakAlgorithm, text);
         }
-    }
-
-    fn no_key(&mut self) -> State {
-        let finding = Finding::error(Code::NoKey, "no key here decrypts the message");
-        self.add(finding.fix("sealpost id import FILE"));
-        State::Failed
     }
 
     fn addresses_of(&self, id: &cms::RecipientId) -> Vec<String> {

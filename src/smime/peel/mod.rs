@@ -1,76 +1,149 @@
-//! Takes a message apart, layer by layer, and collects the verdict on the way.
+//! Takes a message apart in one pass, layer by layer, and collects the verdict on the way.
+//!
+//! Content goes through: what a layer holds is read by the layer inside while the one around is not checked yet. So whatever the inside
+//! says is forgotten where a decryption around it fails, and the result lies in a spool that is released at the very end or never.
+//! Where something that comes late decides about what came early, the pass ends with [`Stop::Again`] and the next one knows it.
 
+mod clear;
+mod content;
 mod enveloped;
+mod opaque;
 mod signed;
+mod source;
+mod walk;
 
-use crate::cms::{self, Content, SignatureCheck, SignedData, Signer};
+use std::io;
+use std::rc::Rc;
+
+use crate::cms;
 use crate::crypto::random::Random;
-use crate::mime::{self, Entity, canonical};
+use crate::limits::LimitReached;
+use crate::mime::stream::{Head, ReadError};
+use crate::mime::{self, Entity};
+use crate::secret::Secret;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
-use crate::smime::layer::{Kind, kind};
-use crate::smime::open::{Depth, Open, Opened};
-use crate::smime::released::Released;
+use crate::smime::hints::{Failure, Hints};
+use crate::smime::open::{Layers, Open, Want};
 use crate::smime::sender::Author;
-use crate::smime::verdict::{Form, Layer, UncoveredPart, Verdict};
+use crate::smime::spool::Spool;
+use crate::smime::verdict::{Layer, Verdict};
 
-/// Bytes in memory, whose reading is told.
-pub(in crate::smime) struct Watched<'b, 'a> {
-    rest: &'b [u8],
-    tell: Option<&'a dyn Fn(usize)>,
-}
+pub(in crate::smime) use clear::{HashError, hash_file};
+pub(in crate::smime) use opaque::signed_layer;
+pub(in crate::smime) use source::PieceStream;
 
-impl std::io::Read for Watched<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.rest.read(buffer)?;
-        if let Some(tell) = self.tell {
-            tell(read);
-        }
-        Ok(read)
-    }
-}
-
-impl<'a> Open<'a> {
-    fn watched<'b>(&self, bytes: &'b [u8]) -> Watched<'b, 'a> {
-        Watched { rest: bytes, tell: self.progress }
-    }
-}
-
-/// What is still to be taken off.
-pub(in crate::smime) enum State {
-    ClearSigned { content: Vec<u8>, signature: Vec<u8> },
-    Cms(Vec<u8>),
-    Leaf(Vec<u8>),
+/// Why a pass ended early.
+#[derive(Debug)]
+pub(in crate::smime) enum Stop {
+    /// The hints changed: another pass is needed.
+    Again,
+    /// An error stands in the verdict.
     Failed,
+    /// The source or the spool failed.
+    Io(io::Error),
 }
 
-pub(in crate::smime) struct Work<'o, 'a> {
-    pub(in crate::smime) open: &'o Open<'a>,
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// One pass.
+pub(in crate::smime) struct Work<'w, 'a> {
+    pub(in crate::smime) open: &'w Open<'a>,
+    pub(in crate::smime) hints: &'w mut Hints,
+    pub(in crate::smime) random: Option<&'w mut dyn Random>,
+    pub(in crate::smime) sink: &'w mut dyn Spool,
+    pub(in crate::smime) layers: Layers,
+    pub(in crate::smime) want: Want,
     pub(in crate::smime) verdict: Verdict,
+    /// The findings, each with the number of layers around what it is about.
+    found: Vec<(usize, Finding)>,
+    /// The number of layers around what is looked at.
+    at: usize,
     /// The header section of the message around everything, and who it says it is from.
-    outer: Option<(Entity, Vec<u8>)>,
+    pub(in crate::smime) outer: Option<Head>,
     author: Author,
-    /// The content exactly as the last layer held it.
-    content: Vec<u8>,
     is_signed_inside: bool,
+    /// Whether something inside failed that stops nothing around it.
+    has_failed: bool,
+    leaf: Option<Leaf>,
 }
 
-impl<'o, 'a> Work<'o, 'a> {
-    pub(in crate::smime) fn new(open: &'o Open<'a>) -> Self {
+/// The beginning of a content: enough for its header fields and the first of its texts. Wiped, and without `Debug`.
+pub(in crate::smime) struct Payload {
+    entity: Entity,
+    bytes: Secret<Vec<u8>>,
+}
+
+impl Payload {
+    fn new(entity: Entity, bytes: Vec<u8>) -> Self {
+        Self { entity, bytes: Secret::new(bytes) }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.expose()
+    }
+}
+
+/// The innermost content.
+struct Leaf {
+    payload: Rc<Payload>,
+    form: LeafForm,
+}
+
+/// How the innermost content went to the spool.
+enum LeafForm {
+    /// It is there.
+    Written,
+    /// It is there behind this header section, which was chosen before the signers were judged.
+    Headed(Vec<u8>),
+    /// The payload is all of it, and is written at the end.
+    Held,
+}
+
+/// What a pass found.
+pub(in crate::smime) struct Found {
+    pub(in crate::smime) verdict: Verdict,
+    pub(in crate::smime) outer: Option<Head>,
+    /// Whether the innermost content lies in the spool.
+    pub(in crate::smime) is_whole: bool,
+    pub(in crate::smime) is_signed_inside: bool,
+}
+
+impl<'w, 'a> Work<'w, 'a> {
+    pub(in crate::smime) fn new(
+        open: &'w Open<'a>,
+        hints: &'w mut Hints,
+        random: Option<&'w mut dyn Random>,
+        sink: &'w mut dyn Spool,
+        layers: Layers,
+        want: Want,
+    ) -> Self {
         Self {
             open,
+            hints,
+            random,
+            sink,
+            layers,
+            want,
             verdict: Verdict::default(),
+            found: Vec::new(),
+            at: 0,
             outer: None,
             author: Author::None,
-            content: Vec::new(),
             is_signed_inside: false,
+            has_failed: false,
+            leaf: None,
         }
     }
 
-    fn add(&mut self, finding: Finding) {
+    pub(in crate::smime) fn add(&mut self, finding: Finding) {
         let finding = self.open.accept.apply(finding);
-        if !self.verdict.findings.contains(&finding) {
-            self.verdict.findings.push(finding);
+        if !self.found.iter().any(|(_, known)| *known == finding) {
+            self.found.push((self.at, finding));
         }
     }
 
@@ -78,234 +151,77 @@ impl<'o, 'a> Work<'o, 'a> {
         self.add(Finding::error(code, text));
     }
 
-    pub(in crate::smime) fn finish(self, content: Option<Released>, is_signed_inside: bool) -> Opened {
-        Opened::new(self.verdict, content, is_signed_inside)
-    }
-
-    pub(in crate::smime) fn nothing(mut self, code: Code, text: &str) -> Opened {
+    fn fail(&mut self, code: Code, text: impl Into<String>) -> Stop {
         self.error(code, text);
-        self.finish(None, false)
+        Stop::Failed
     }
 
-    /// Finds the S/MIME part of a message: the root, else the first in the tree; says what stands beside it.
-    pub(in crate::smime) fn outermost(&mut self, source: Vec<u8>) -> State {
-        let root = match mime::parse(&source, &self.open.limits) {
-            Ok(root) => root,
-            Err(error) => return self.unreadable(&error),
-        };
-        self.author = Author::of(&root, &source);
-        let entities = root.walk();
-        let smime: Vec<&Entity> = entities.iter().copied().filter(|entity| kind(entity, &source).is_some()).collect();
-        let Some(first) = smime.first().copied() else {
-            self.outer = Some((root, Vec::new()));
-            return State::Leaf(source);
-        };
-        for defect in root.defects().iter().chain(first.defects()) {
-            self.add(Finding::warning(Code::MimeDefect, format!("part {} {}", first.path(), defect.text())));
-        }
-        if first.path() != "0" {
-            let inside: Vec<String> = first.walk().iter().map(|entity| entity.path()).collect();
-            let leaves = entities.iter().filter(|e| e.children().is_empty() && !inside.contains(&e.path()));
-            let uncovered: Vec<UncoveredPart> =
-                leaves.map(|e| UncoveredPart { part: e.path(), content_type: e.content_type().essence() }).collect();
-            if !uncovered.is_empty() {
-                let text = format!("only part {} is signed or encrypted – other parts of the message are not", first.path());
-                self.add(Finding::warning(Code::Uncovered, text));
-            }
-            self.verdict.uncovered = uncovered;
-        }
-        for other in smime.iter().skip(1).filter(|other| !is_inside(other, first)) {
-            self.add(Finding::warning(Code::OtherSmimePart, format!("part {} is S/MIME, too, and was not judged", other.path())));
-        }
-        let state = self.take_off(first, &source);
-        self.outer = Some((root, source));
-        state
+    pub(in crate::smime) fn limit(&mut self, limit: &LimitReached) -> Stop {
+        self.fail(Code::Limit, limit.to_string())
     }
 
-    /// The layer that an entity is.
-    fn take_off(&mut self, entity: &Entity, source: &[u8]) -> State {
-        match kind(entity, source) {
-            Some(Kind::Opaque) => State::Cms(entity.decoded_body(source)),
-            Some(Kind::ClearSigned) => {
-                let [content, signature, rest @ ..] = entity.children() else {
-                    self.error(Code::Malformed, "the multipart/signed has not two parts");
-                    return State::Failed;
-                };
-                if !rest.is_empty() {
-                    let text = format!("the multipart/signed has {} parts – only the first is signed", entity.children().len());
-                    self.add(Finding::warning(Code::Uncovered, text));
-                    let parts = rest.iter().map(|e| UncoveredPart { part: e.path(), content_type: e.content_type().essence() });
-                    self.verdict.uncovered.extend(parts);
-                }
-                let content = canonical::to_crlf(content.bytes(source)).into_owned();
-                State::ClearSigned { content, signature: signature.decoded_body(source) }
-            }
-            None => State::Leaf(entity.bytes(source).to_vec()),
+    fn unreadable(&mut self, error: ReadError) -> Stop {
+        match error {
+            ReadError::Io(error) => Stop::Io(error),
+            ReadError::Message(mime::Error::Limit(limit)) => self.limit(&limit),
+            ReadError::Message(error) => self.fail(Code::Malformed, error.to_string()),
         }
     }
 
-    fn unreadable(&mut self, error: &mime::Error) -> State {
-        let code = if matches!(error, mime::Error::Limit(_)) { Code::Limit } else { Code::Malformed };
-        self.error(code, error.to_string());
-        State::Failed
-    }
-
-    fn broken(&mut self, error: &cms::Error) -> State {
-        let code = match error {
-            cms::Error::Limit(_) => Code::Limit,
-            cms::Error::Unsupported(_) => Code::Unsupported,
-            cms::Error::DecryptionFailed => Code::DecryptionFailed,
-            _ => Code::Malformed,
-        };
-        self.error(code, format!("the cryptographic message cannot be read – {error}"));
-        State::Failed
-    }
-
-    pub(in crate::smime) fn clear_signed(&mut self, content: Vec<u8>, signature: &[u8]) -> State {
-        let data = match cms::open(signature, &self.open.limits) {
-            Ok(Content::Signed(reader)) => reader.read(Some(&content), &mut Vec::new()),
-            Ok(_) => Err(cms::Error::Malformed("the signature part holds no SignedData")),
-            Err(error) => Err(error),
-        };
-        if let Some(tell) = self.open.progress {
-            tell(content.len());
-        }
-        match data {
-            Ok(data) if data.has_content => {
-                self.error(
-                    Code::Malformed,
-                    "the signature part holds content of its own – which of the two is signed is not clear",
-                );
-                State::Failed
-            }
-            Ok(data) => self.signed(data, content, Form::Clear),
-            Err(error) => self.broken(&error),
+    pub(in crate::smime) fn broken(&mut self, error: cms::Error) -> Stop {
+        match failure_of(error) {
+            Ok(failure) => self.fail(failure.code, failure.text),
+            Err(error) => Stop::Io(error),
         }
     }
 
-    pub(in crate::smime) fn detached(&mut self, content: &[u8], signature: &[u8]) {
-        let read = |content: &[u8]| match cms::open(signature, &self.open.limits)? {
-            Content::Signed(reader) => reader.read(Some(content), &mut Vec::new()),
-            _ => Err(cms::Error::Malformed("the signature file holds no SignedData")),
-        };
-        let data = match read(content) {
-            Ok(data) => data,
-            Err(error) => {
-                self.broken(&error);
-                return;
-            }
-        };
-        // programs sign text with CRLF line ends; the file at hand may have others
-        let fits = |data: &SignedData| data.signers.iter().all(|signer| !self.is_changed(signer, data));
-        let crlf = canonical::to_crlf(content);
-        if !fits(&data)
-            && crlf.as_ref() != content
-            && let Ok(other) = read(&crlf)
-            && fits(&other)
-        {
-            self.add(Finding::warning(Code::NonConforming, "the signature fits the file with CRLF line ends"));
-            self.signed(other, crlf.into_owned(), Form::Clear);
-            return;
-        }
-        self.signed(data, content.to_vec(), Form::Clear);
+    /// Whatever lies in the spool is not whole.
+    pub(in crate::smime) fn fails(&mut self) {
+        self.has_failed = true;
     }
 
-    fn is_changed(&self, signer: &Signer, data: &SignedData) -> bool {
-        let candidates = self.certificates_of(signer, data);
-        candidates.iter().all(|c| matches!(signer.verify(c, data), SignatureCheck::ContentChanged | SignatureCheck::Invalid(_)))
+    /// Begins a layer: bounds their number, and gives its place among them.
+    pub(in crate::smime) fn push_layer(&mut self, layer: Layer) -> Result<usize, Stop> {
+        let (at, most) = (self.verdict.layers.len(), self.open.limits.smime_layers);
+        if at >= most {
+            return Err(self.fail(Code::Limit, format!("limit reached: smime layers – at most {most}")));
+        }
+        self.verdict.layers.push(layer);
+        self.at = at.saturating_add(1);
+        Ok(at)
     }
 
-    pub(in crate::smime) fn cms(&mut self, bytes: &[u8], depth: Depth, random: &mut Option<&mut dyn Random>) -> State {
-        match cms::open(self.open.watched(bytes), &self.open.limits) {
-            Ok(Content::Signed(reader)) => {
-                if depth == Depth::OneEncrypted {
-                    self.error(Code::NotEncrypted, "the message is signed, not encrypted");
-                    return State::Failed;
-                }
-                let mut content = Vec::new();
-                match reader.read(None, &mut content) {
-                    Ok(mut data) => {
-                        data.supply_digests(&content);
-                        self.opaque_signed(data, content)
-                    }
-                    Err(error) => self.broken(&error),
-                }
-            }
-            Ok(Content::Enveloped(_)) => match (depth, random) {
-                (Depth::OneSigned, _) | (_, None) => {
-                    self.error(Code::NotSigned, "the message is encrypted – what is signed inside is seen after decryption");
-                    State::Failed
-                }
-                (_, Some(random)) => self.enveloped(bytes, *random),
-            },
-            Ok(Content::Compressed(_)) => {
-                self.error(Code::Unsupported, "a compressed message is not read");
-                State::Failed
-            }
-            Ok(Content::Other(kind)) => {
-                self.error(Code::Unsupported, format!("a cryptographic message of the type {kind} is not read"));
-                State::Failed
-            }
-            Err(error) => self.broken(&error),
-        }
+    /// Comes back to a layer from what is inside.
+    fn back_to(&mut self, layer: usize) {
+        self.at = layer.saturating_add(1);
     }
 
-    fn opaque_signed(&mut self, data: SignedData, content: Vec<u8>) -> State {
-        if data.signers.is_empty() {
-            if !data.certificates.is_empty() && content.is_empty() {
-                self.add(Finding::info(
-                    Code::CertificatesOnly,
-                    format!("the message holds {} certificates and nothing else", data.certificates.len()),
-                ));
-            }
-            self.error(Code::NotSigned, "the message has the form of a signed one and nobody signed it");
-            return State::Failed;
-        }
-        if !data.has_content {
-            self.error(Code::Malformed, "the signed message holds no content – is it a detached signature?");
-            return State::Failed;
-        }
-        self.signed(data, content, Form::Opaque)
+    /// Forgets a layer and all inside it, with what was found there; what this layer says of itself from here on is said of it.
+    pub(in crate::smime) fn forget(&mut self, layer: usize) {
+        self.verdict.layers.truncate(layer);
+        self.found.retain(|(at, _)| *at <= layer);
+        self.leaf = None;
+        self.has_failed = false;
     }
 
-    /// What the content of the layer just taken off is.
-    fn next(&mut self) -> State {
-        // a bare structure inside a structure, without MIME between
-        if cms::looks_like(&self.content) {
-            return State::Cms(self.content.clone());
+    /// Ends the pass: the verdict, and the result where it was held back.
+    pub(in crate::smime) fn conclude(mut self) -> Result<Found, Stop> {
+        self.at = usize::MAX;
+        let mut is_whole = false;
+        if let Some(leaf) = self.leaf.take().filter(|_| !self.has_failed) {
+            self.judge_leaf(&leaf)?;
+            is_whole = true;
         }
-        match mime::parse(&self.content, &self.open.limits) {
-            Ok(entity) if kind(&entity, &self.content).is_some() => {
-                let content = std::mem::take(&mut self.content);
-                let state = self.take_off(&entity, &content);
-                self.content = content;
-                state
-            }
-            Ok(_) => State::Leaf(Vec::new()),
-            Err(error) => self.unreadable(&error),
-        }
+        self.found.sort_by_key(|(at, _)| *at);
+        self.verdict.findings = self.found.into_iter().map(|(_, finding)| finding).collect();
+        Ok(Found { verdict: self.verdict, outer: self.outer, is_whole, is_signed_inside: self.is_signed_inside })
     }
 
-    /// The end: nothing more to take off.
-    pub(in crate::smime) fn leaf(self, source: Vec<u8>, depth: Depth) -> Opened {
-        if self.verdict.layers.is_empty() {
-            let (code, text) = match depth {
-                Depth::OneEncrypted => (Code::NotEncrypted, "nothing in the message is encrypted"),
-                Depth::OneSigned => (Code::NotSigned, "nothing in the message is signed"),
-                Depth::Every => (Code::NotSigned, "nothing in the message is signed or encrypted"),
-            };
-            drop(source);
-            return self.nothing(code, text);
-        }
-        self.release()
+    fn outer(&self) -> Option<(&Entity, &[u8])> {
+        self.outer.as_ref().map(|head| (&head.entity, head.bytes.as_slice()))
     }
 
-    /// One layer was taken off, and that is all that was asked.
-    pub(in crate::smime) fn one_layer(self, _rest: State) -> Opened {
-        self.release()
-    }
-
-    fn release(mut self) -> Opened {
+    fn judge_leaf(&mut self, leaf: &Leaf) -> Result<(), Stop> {
         let is_authenticated = match self.verdict.layers.last() {
             Some(Layer::Encrypted(layer)) => layer.authenticated,
             _ => true,
@@ -314,25 +230,25 @@ impl<'o, 'a> Work<'o, 'a> {
             let text = "the content decrypts, and nothing proves that it was not changed on the way";
             self.add(Finding::warning(Code::NotAuthenticated, text));
         }
-        let content = std::mem::take(&mut self.content);
-        if let Ok(payload) = mime::parse(&content, &self.open.limits) {
-            let outer = self.outer.as_ref().map(|(outer, source)| (outer, source.as_slice()));
-            self.verdict.headers = headers::protected(&payload, &content, outer, &self.verdict.layers);
-            if let Some((shown, protected)) = headers::other_from(outer, &payload, &content, &self.verdict.layers) {
-                let text =
-                    format!("the From outside says {shown}, the one inside {protected}, and no signer vouches for the latter");
-                self.add(Finding::warning(Code::FromMismatch, text));
-            }
+        let (entity, bytes) = (&leaf.payload.entity, leaf.payload.bytes());
+        let protected = headers::protected(entity, bytes, self.outer(), &self.verdict.layers);
+        if let Some((shown, protected)) = headers::other_from(self.outer(), entity, bytes, &self.verdict.layers) {
+            let text = format!("the From outside says {shown}, the one inside {protected}, and no signer vouches for the latter");
+            self.add(Finding::warning(Code::FromMismatch, text));
         }
-        let released = match self.outer.take() {
-            Some((outer, source)) => Released::message_of(&outer, &source, content, &self.open.limits, &self.verdict.layers),
-            None => Released::bytes(content),
-        };
-        let is_signed_inside = self.is_signed_inside;
-        self.finish(Some(released), is_signed_inside)
+        self.verdict.headers = protected;
+        self.write_held(leaf)
     }
 }
 
-fn is_inside(entity: &Entity, of: &Entity) -> bool {
-    of.walk().iter().any(|inner| inner.path() == entity.path())
+/// What an error of a structure means, in words that tell nothing about keys; an error of the source is given back.
+fn failure_of(error: cms::Error) -> Result<Failure, io::Error> {
+    let code = match error {
+        cms::Error::Io(error) => return Err(error),
+        cms::Error::Limit(_) => Code::Limit,
+        cms::Error::Unsupported(_) => Code::Unsupported,
+        cms::Error::DecryptionFailed => Code::DecryptionFailed,
+        _ => Code::Malformed,
+    };
+    Ok(Failure { code, text: format!("the cryptographic message cannot be read – {error}") })
 }

@@ -2,51 +2,60 @@
 
 use crate::cms::{SignatureCheck, SignedData, Signer};
 use crate::crypto::algorithm::Strength;
-use crate::mime::{self, Entity};
+use crate::mime::Entity;
 use crate::pki::{self, Certificate, ChainStatus, Crl, Judgement, Purpose, Reason, ReasonCode, RevocationStatus, Weight};
 use crate::smime::details::{self, SignerDetails};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
 use crate::smime::learnt::Learnt;
-use crate::smime::peel::{State, Work};
+use crate::smime::peel::{Payload, Stop, Work};
 use crate::smime::sender::{self, Author};
-use crate::smime::verdict::{Coverage, Form, Layer, SignatureStatus, SignedLayer, SignerVerdict};
+use crate::smime::verdict::{Coverage, Layer, SignatureStatus, SignerVerdict};
 
 impl Work<'_, '_> {
     /// Judges the signers of a layer; all must be good.
-    pub(in crate::smime::peel) fn signed(&mut self, data: SignedData, content: Vec<u8>, form: Form) -> State {
+    pub(in crate::smime) fn signed(&mut self, layer: usize, data: &SignedData, payload: Option<&Payload>) -> Result<(), Stop> {
         for oddity in &data.oddities {
             self.add(Finding::warning(Code::NonConforming, oddity.clone()));
         }
         if data.signers.is_empty() {
-            self.error(Code::NotSigned, "the message has the form of a signed one and nobody signed it");
-            return State::Failed;
+            self.forget(layer);
+            return Err(self.fail(Code::NotSigned, "the message has the form of a signed one and nobody signed it"));
         }
-        let mut data = data;
-        data.supply_digests(&content);
-        if data.signers.iter().any(Signer::needs_content) {
-            data.supply_content(content.clone());
-        }
-        let signers: Vec<SignerVerdict> = data.signers.iter().map(|signer| self.judge_signer(signer, &data)).collect();
+        self.ask_for_what_is_missing(layer, data)?;
+        let signers: Vec<SignerVerdict> = data.signers.iter().map(|signer| self.judge_signer(signer, data)).collect();
         if let Some(finding) = details::labels_differ(signers.iter().map(|signer| &signer.details)) {
             self.add(finding);
         }
-        let mut covers = Coverage::Body;
-        if let Ok(payload) = mime::parse(&content, &self.open.limits) {
-            let outer = self.outer.as_ref().map(|(outer, source)| (outer, source.as_slice()));
-            if headers::covered(&payload, &content, outer).is_some() {
-                covers = Coverage::BodyAndHeaders;
-            }
-            self.check_author(&payload, &content, &signers);
+        let mut is_protected = false;
+        if let Some(payload) = payload {
+            is_protected = headers::covered(&payload.entity, payload.bytes(), self.outer()).is_some();
+            self.check_author(&payload.entity, payload.bytes(), &signers);
+        } else {
+            self.check_author(&Entity::empty(), &[], &signers);
         }
-        self.verdict.layers.push(Layer::Signed(SignedLayer { form, covers, signers }));
-        self.is_signed_inside = true;
-        self.content = content;
-        self.next()
+        if let Some(Layer::Signed(layer)) = self.verdict.layers.get_mut(layer) {
+            layer.covers = if is_protected { Coverage::BodyAndHeaders } else { Coverage::Body };
+            layer.signers = signers;
+        }
+        Ok(())
+    }
+
+    /// Another pass, where a signer uses a digest that nobody announced, or signs the content itself.
+    fn ask_for_what_is_missing(&mut self, layer: usize, data: &SignedData) -> Result<(), Stop> {
+        let missing = data.missing_digests();
+        let mut is_new = false;
+        for digest in missing {
+            is_new |= self.hints.digests.insert(digest);
+        }
+        if data.signers.iter().any(Signer::needs_content) {
+            is_new |= self.hints.held.insert(layer);
+        }
+        if is_new { Err(Stop::Again) } else { Ok(()) }
     }
 
     /// The certificates that a signer may mean.
-    pub(in crate::smime::peel) fn certificates_of(&self, signer: &Signer, data: &SignedData) -> Vec<Certificate> {
+    pub(in crate::smime) fn certificates_of(&self, signer: &Signer, data: &SignedData) -> Vec<Certificate> {
         let known = data.certificates.iter().chain(self.open.known).chain(&self.open.trust.intermediates);
         let mut found: Vec<Certificate> = Vec::new();
         for certificate in known.filter(|certificate| signer.id.names(certificate)) {
@@ -160,7 +169,7 @@ impl Work<'_, '_> {
     fn check_author(&mut self, payload: &Entity, content: &[u8], signers: &[SignerVerdict]) {
         let certified: Vec<String> = signers.iter().flat_map(|signer| signer.addresses.clone()).collect();
         let mut claims = vec![("", self.author.clone())];
-        let outer = self.outer.as_ref().map(|(outer, source)| (outer, source.as_slice()));
+        let outer = self.outer();
         let protected = headers::covered(payload, content, outer);
         // of what people see: the protected fields where there are such
         let shown = protected.map(|protected| (protected, content)).or(outer);

@@ -1,0 +1,145 @@
+//! The bytes that get signed: CRLF line ends, and a form that survives relays (RFC 8551 3.1.1, 3.1.3).
+
+mod encode;
+mod safe;
+
+use std::borrow::Cow;
+use std::io::{self, BufRead, Read};
+
+pub use encode::to_safe;
+pub(crate) use encode::{Plan, encode, plan};
+pub(crate) use safe::SafeScan;
+pub use safe::is_safe;
+
+/// The same bytes with every line end as CRLF; borrowed where they are so already.
+pub fn to_crlf(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if is_crlf(bytes) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut out = Vec::with_capacity(bytes.len().saturating_add(bytes.len() / 32));
+    push_crlf(bytes, Before::Other, &mut out);
+    Cow::Owned(out)
+}
+
+/// Whether every LF follows a CR.
+pub fn is_crlf(bytes: &[u8]) -> bool {
+    is_crlf_after(bytes, Before::Other)
+}
+
+/// What stood before a piece of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    CarriageReturn,
+    Other,
+}
+
+impl Before {
+    fn after(self, bytes: &[u8]) -> Self {
+        match bytes.last() {
+            None => self,
+            Some(b'\r') => Self::CarriageReturn,
+            Some(_) => Self::Other,
+        }
+    }
+}
+
+fn is_crlf_after(bytes: &[u8], before: Before) -> bool {
+    let starts_well = bytes.first() != Some(&b'\n') || before == Before::CarriageReturn;
+    // without a branch in the loop, so that the compiler takes many bytes at once
+    let lone = bytes.iter().zip(bytes.iter().skip(1)).fold(false, |lone, (a, b)| lone | ((*b == b'\n') & (*a != b'\r')));
+    starts_well && !lone
+}
+
+fn push_crlf(bytes: &[u8], before: Before, out: &mut Vec<u8>) {
+    let mut rest = bytes;
+    let mut is_first = before == Before::CarriageReturn;
+    while let Some(at) = memchr::memchr(b'\n', rest) {
+        let (line, after) = rest.split_at(at);
+        out.extend_from_slice(line);
+        // a CR that is there already is the CR of this line end
+        let has_return = line.last() == Some(&b'\r') || (line.is_empty() && is_first);
+        out.extend_from_slice(if has_return { b"\n" } else { b"\r\n" });
+        rest = after.get(1..).unwrap_or_default();
+        is_first = false;
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Bytes with every line end as CRLF, as they go by.
+pub(crate) struct Crlf<B> {
+    source: B,
+    before: Before,
+    /// What is lent came from here, or from the source where it was canonical.
+    converted: Vec<u8>,
+    at: usize,
+    /// Bytes at the front of the source that are known to be canonical.
+    clean: usize,
+}
+
+impl<B: BufRead> Crlf<B> {
+    /// Reads from here.
+    pub(crate) fn new(source: B) -> Self {
+        Self { source, before: Before::Other, converted: Vec::new(), at: 0, clean: 0 }
+    }
+}
+
+impl<B: BufRead> BufRead for Crlf<B> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at < self.converted.len() {
+            return Ok(self.converted.get(self.at..).unwrap_or_default());
+        }
+        if self.clean == 0 {
+            let bytes = self.source.fill_buf()?;
+            if is_crlf_after(bytes, self.before) {
+                self.clean = bytes.len();
+                self.before = self.before.after(bytes);
+            } else {
+                (self.at, _) = (0, self.converted.clear());
+                push_crlf(bytes, self.before, &mut self.converted);
+                self.before = self.before.after(bytes);
+                let len = bytes.len();
+                self.source.consume(len);
+                return Ok(&self.converted);
+            }
+        }
+        let bytes = self.source.fill_buf()?;
+        Ok(bytes.get(..self.clean).unwrap_or(bytes))
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        if self.at < self.converted.len() {
+            self.at = self.at.saturating_add(bytes).min(self.converted.len());
+            return;
+        }
+        let bytes = bytes.min(self.clean);
+        self.clean = self.clean.saturating_sub(bytes);
+        self.source.consume(bytes);
+    }
+}
+
+impl<B: BufRead> Read for Crlf<B> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        super::stream::copy_out(self, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_become_crlf_and_crlf_stays() {
+        assert!(matches!(to_crlf(b"a\r\nb"), Cow::Borrowed(_)));
+        assert_eq!(to_crlf(b"a\nb\r\nc\rd\n").as_ref(), b"a\r\nb\r\nc\rd\r\n");
+    }
+
+    #[test]
+    fn a_stream_becomes_what_one_go_gives() {
+        let text = b"a\nb\r\nc\rd\n\n\r\r\n\r\n\n\r";
+        for piece in 1..text.len() {
+            let mut found = Vec::new();
+            Crlf::new(io::BufReader::with_capacity(piece, text.as_slice())).read_to_end(&mut found).expect("readable");
+            assert_eq!(found, to_crlf(text).as_ref(), "in pieces of {piece}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Base64 in lines (RFC 2045 6.8).
+
+use std::io::{self, BufRead, Read, Write};
+
+/// Decodes base64; line breaks and characters outside the alphabet do not count (RFC 2045 6.8), the first padding ends it.
+pub fn decode_base64(text: &[u8]) -> Vec<u8> {
+    decode_clean(text).unwrap_or_else(|| decode_tolerant(text))
+}
+
+/// Decodes what holds nothing but lines of the alphabet and padding at its end, as nearly all mail does, at memory speed.
+fn decode_clean(text: &[u8]) -> Option<Vec<u8>> {
+    let mut clean = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'\n', rest) {
+        let (line, after) = rest.split_at(at);
+        clean.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        rest = after.get(1..).unwrap_or_default();
+    }
+    clean.extend_from_slice(rest);
+    let bare = clean.strip_suffix(b"==").or_else(|| clean.strip_suffix(b"=")).unwrap_or(&clean);
+    base64_simd::STANDARD_NO_PAD.decode_to_vec(bare).ok()
+}
+
+fn decode_tolerant(text: &[u8]) -> Vec<u8> {
+    let mut clean = Vec::with_capacity(text.len());
+    push_alphabet(text, &mut clean);
+    // a lone last character carries no whole byte
+    if clean.len() % 4 == 1 {
+        clean.pop();
+    }
+    match base64_simd::STANDARD_NO_PAD.decode_to_vec(&clean) {
+        Ok(bytes) => bytes,
+        // trailing bits that are not zero: forgiven, as every mail program does
+        Err(_) => decode_sloppy(&clean),
+    }
+}
+
+fn decode_sloppy(clean: &[u8]) -> Vec<u8> {
+    let whole = clean.len() - clean.len() % 4;
+    let (head, tail) = clean.split_at(whole);
+    let mut bytes = base64_simd::STANDARD_NO_PAD.decode_to_vec(head).unwrap_or_default();
+    let mut bits: u32 = 0;
+    for &byte in tail {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            _ => 63,
+        };
+        bits = bits << 6 | u32::from(value);
+    }
+    match tail.len() {
+        2 => bytes.extend((bits >> 4).to_be_bytes().last()),
+        3 => bytes.extend_from_slice((bits >> 2).to_be_bytes().get(2..).unwrap_or_default()),
+        _ => {}
+    }
+    bytes
+}
+
+/// Decodes base64 as it goes by, as [`decode_base64`] does.
+pub(crate) struct Base64Reader<B> {
+    source: B,
+    /// Characters of the alphabet that wait to be decoded.
+    clean: Vec<u8>,
+    /// Decoded bytes that found no room.
+    left: Vec<u8>,
+    is_ended: bool,
+}
+
+impl<B: BufRead> Base64Reader<B> {
+    /// Reads lines of base64 from here.
+    pub(crate) fn new(source: B) -> Self {
+        Self { source, clean: Vec::with_capacity(64 << 10), left: Vec::new(), is_ended: false }
+    }
+
+    /// Takes characters from the source that give at most `bytes` bytes.
+    fn gather(&mut self, bytes: usize) -> io::Result<()> {
+        let chars = (bytes / 3).saturating_mul(4).saturating_sub(self.clean.len());
+        let text = self.source.fill_buf()?;
+        let text = text.get(..chars.min(text.len())).unwrap_or_default();
+        if text.is_empty() {
+            self.is_ended = true;
+            return Ok(());
+        }
+        let from = self.clean.len();
+        push_lines(text, &mut self.clean);
+        let taken = text.len();
+        if !self.clean.get(from..).is_some_and(is_alphabet) {
+            self.clean.truncate(from);
+            self.is_ended = push_alphabet(text, &mut self.clean);
+        }
+        self.source.consume(taken);
+        Ok(())
+    }
+}
+
+impl<B: BufRead> Read for Base64Reader<B> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        // small reads go through a buffer of their own
+        if !self.left.is_empty() || out.len() < SMALL {
+            if self.left.is_empty() {
+                let mut block = vec![0; SMALL];
+                let read = self.read(&mut block)?;
+                block.truncate(read);
+                self.left = block;
+            }
+            let len = self.left.len().min(out.len());
+            let (now, later) = self.left.split_at(len);
+            out.get_mut(..len).unwrap_or_default().copy_from_slice(now);
+            self.left = later.to_vec();
+            return Ok(len);
+        }
+        loop {
+            if !self.is_ended {
+                self.gather(out.len())?;
+            }
+            let whole = self.clean.len() - self.clean.len() % 4;
+            if whole == 0 && !self.is_ended {
+                continue;
+            }
+            let quads = self.clean.get(..whole).unwrap_or_default();
+            let decoded = base64_simd::STANDARD_NO_PAD.decode(quads, base64_simd::Out::from_slice(out));
+            let mut len = decoded.map_or(0, |bytes| bytes.len());
+            self.clean.drain(..whole);
+            if self.is_ended && !self.clean.is_empty() {
+                // the last characters carry one or two bytes
+                let last = decode_sloppy(&self.clean);
+                self.clean.clear();
+                if let Some(space) = out.get_mut(len..len.saturating_add(last.len())) {
+                    space.copy_from_slice(&last);
+                    len = len.saturating_add(last.len());
+                } else {
+                    self.left = last;
+                }
+            }
+            return Ok(len);
+        }
+    }
+}
+
+/// Reads of less than this many bytes are gathered.
+const SMALL: usize = 256;
+
+/// Appends text without its line breaks.
+fn push_lines(text: &[u8], clean: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'\n', rest) {
+        let (line, after) = rest.split_at(at);
+        clean.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        rest = after.get(1..).unwrap_or_default();
+    }
+    // the line break that ends this piece of text may be cut in two
+    clean.extend_from_slice(rest.strip_suffix(b"\r").unwrap_or(rest));
+}
+
+fn is_alphabet(text: &[u8]) -> bool {
+    text.iter().fold(true, |all, byte| all & (byte.is_ascii_alphanumeric() | (*byte == b'+') | (*byte == b'/')))
+}
+
+/// Appends what counts; says whether padding ended it.
+fn push_alphabet(text: &[u8], clean: &mut Vec<u8>) -> bool {
+    for &byte in text {
+        match byte {
+            b'=' => return true,
+            byte if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/') => clean.push(byte),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Encodes base64 in lines of 76 characters that end in CRLF (RFC 2045 6.8).
+pub fn encode_base64(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len().div_ceil(LINE_BYTES).saturating_mul(LINE));
+    let mut chunks = bytes.chunks_exact(LINE_BYTES);
+    let mut line = [0; LINE];
+    for chunk in &mut chunks {
+        out.extend_from_slice(encode_line(chunk, &mut line));
+    }
+    if !chunks.remainder().is_empty() {
+        out.extend_from_slice(encode_line(chunks.remainder(), &mut line));
+    }
+    out
+}
+
+/// Bytes that one line of base64 carries, and characters of the line with its CRLF.
+const LINE_BYTES: usize = 57;
+const LINE: usize = 78;
+/// Lines that are written at once.
+const LINES: usize = 1024;
+
+/// Encodes at most [`LINE_BYTES`] bytes as a line with its CRLF.
+fn encode_line<'a>(bytes: &[u8], line: &'a mut [u8; LINE]) -> &'a [u8] {
+    let len = base64_simd::STANDARD.encode(bytes, base64_simd::Out::from_slice(line.as_mut_slice())).len();
+    line.iter_mut().skip(len).zip(b"\r\n").for_each(|(to, from)| *to = *from);
+    line.get(..len.saturating_add(2)).unwrap_or_default()
+}
+
+/// Encodes base64 as it goes by, in the lines of [`encode_base64`]; [`Base64Lines::finish`] writes the last one.
+#[derive(Debug)]
+pub struct Base64Lines<W> {
+    sink: W,
+    /// Bytes of a line that is not full.
+    rest: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl<W: Write> Base64Lines<W> {
+    /// Writes to this sink.
+    pub fn new(sink: W) -> Self {
+        Self { sink, rest: Vec::with_capacity(LINE_BYTES), out: Vec::with_capacity(LINES.saturating_mul(LINE)) }
+    }
+
+    /// Writes what is left.
+    pub fn finish(mut self) -> io::Result<()> {
+        if !self.rest.is_empty() {
+            self.out.extend_from_slice(encode_line(&self.rest, &mut [0; LINE]));
+        }
+        self.sink.write_all(&self.out)?;
+        self.sink.flush()
+    }
+}
+
+impl<W: Write> Write for Base64Lines<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut left = bytes;
+        let mut line = [0; LINE];
+        if !self.rest.is_empty() {
+            let (head, tail) = left.split_at(left.len().min(LINE_BYTES.saturating_sub(self.rest.len())));
+            self.rest.extend_from_slice(head);
+            left = tail;
+            if self.rest.len() < LINE_BYTES {
+                return Ok(bytes.len());
+            }
+            self.out.extend_from_slice(encode_line(&self.rest, &mut line));
+            self.rest.clear();
+        }
+        let mut chunks = left.chunks_exact(LINE_BYTES);
+        for chunk in &mut chunks {
+            self.out.extend_from_slice(encode_line(chunk, &mut line));
+            if self.out.len() >= LINES.saturating_mul(LINE) {
+                self.sink.write_all(&self.out)?;
+                self.out.clear();
+            }
+        }
+        self.rest.extend_from_slice(chunks.remainder());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.write_all(&self.out)?;
+        self.out.clear();
+        self.sink.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_comes_back_through_lines_junk_and_sloppy_ends() {
+        for len in [0, 1, 2, 56, 57, 58, 1000] {
+            let bytes: Vec<u8> = (0..len).map(|i| u8::try_from(i % 251).expect("small")).collect();
+            assert_eq!(decode_base64(&encode_base64(&bytes)), bytes);
+        }
+        assert_eq!(decode_base64(b" aG Vs\n!bG8=\nrest"), b"hello");
+        assert_eq!(decode_base64(b"aGVsbG9="), b"hello");
+    }
+}

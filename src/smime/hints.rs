@@ -1,0 +1,45 @@
+//! What one pass over a message learnt too late, for the pass that follows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::crypto::algorithm::DigestAlgorithm;
+use crate::crypto::cipher::Foreknown;
+
+/// What passes before this one learnt.
+#[derive(Debug, Default)]
+pub(in crate::smime) struct Hints {
+    /// Digests that signers use and nobody announced.
+    pub(in crate::smime) digests: BTreeSet<DigestAlgorithm>,
+    /// Entities that looked signed and are not S/MIME: the number of layers around, and the path.
+    pub(in crate::smime) not_smime: BTreeSet<(usize, String)>,
+    /// Signed layers whose content itself is signed and not its digest: the number of layers around.
+    pub(in crate::smime) held: BTreeSet<usize>,
+    /// Whether a file was tried with CRLF line ends.
+    pub(in crate::smime) is_crlf_tried: bool,
+    /// The header section of the released message, where it was known only when the signers were judged.
+    pub(in crate::smime) header: Option<Vec<u8>>,
+    /// Encrypted layers, by the number of layers around.
+    pub(in crate::smime) encrypted: BTreeMap<usize, Trial>,
+}
+
+/// How far the keys for an encrypted layer were tried.
+#[derive(Debug, Default, Clone)]
+pub(in crate::smime) struct Trial {
+    /// The candidate to try next.
+    pub(in crate::smime) next: usize,
+    /// The first guess whose content does not read as one; taken where no other fits.
+    pub(in crate::smime) unlikely: Option<usize>,
+    /// Whether only the unlikely guess is left.
+    pub(in crate::smime) is_last: bool,
+    /// Why a key that was named, or fitted, failed.
+    pub(in crate::smime) failure: Option<Failure>,
+    /// What the cipher must know before it begins.
+    pub(in crate::smime) foreknown: Option<Foreknown>,
+}
+
+/// A failure in words that tell nothing about the key.
+#[derive(Debug, Clone)]
+pub(in crate::smime) struct Failure {
+    pub(in crate::smime) code: crate::smime::Code,
+    pub(in crate::smime) text: String,
+}

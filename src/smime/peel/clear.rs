@@ -1,0 +1,159 @@
+//! `multipart/signed`: the content, and the signature behind it (RFC 8551 3.5.3).
+
+use std::io::BufRead;
+
+use crate::cms::{self, Content, ContentHash, Hashed, SignedData};
+use crate::crypto::algorithm::DigestAlgorithm;
+use crate::mime::canonical::Crlf;
+use crate::mime::stream::{Ended, Feed, Head, PIECE};
+use crate::mime::transfer::Decoded;
+use crate::mime::{ContentType, entity::Defect};
+use crate::smime::finding::{Code, Finding};
+use crate::smime::layer;
+use crate::smime::peel::opaque::signed_layer;
+use crate::smime::peel::source::Hashing;
+use crate::smime::peel::{Stop, Work};
+use crate::smime::verdict::{Form, UncoveredPart};
+
+/// The digests that are computed where the message does not announce a known one: those that signers use.
+const USUAL: [DigestAlgorithm; 4] =
+    [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512, DigestAlgorithm::Sha1];
+
+impl Work<'_, '_> {
+    pub(in crate::smime::peel) fn clear_signed(&mut self, feed: &mut Feed<'_>, head: &Head) -> Result<(), Stop> {
+        let parts_missing = "the multipart/signed has not two parts";
+        let Some(boundary) = head.entity.content_type().parameter("boundary") else {
+            return Err(self.fail(Code::Malformed, parts_missing));
+        };
+        let layer = self.push_layer(signed_layer(Form::Clear))?;
+        self.is_signed_inside = true;
+        let mut parts = feed.parts(boundary);
+        let announced = announced_digests(head.entity.content_type().parameter("micalg").unwrap_or_default());
+        let hash = ContentHash::new(self.wanted_digests(&announced));
+        let hold = self.hold_at(layer);
+        let (hash, held, payload) = {
+            let Some(part) = parts.next()? else {
+                self.forget(layer);
+                return Err(self.fail(Code::Malformed, parts_missing));
+            };
+            let mut content = Hashing::new(Crlf::new(part), hash, hold);
+            let payload = self.content(&mut content)?;
+            self.back_to(layer);
+            let (_, hash, held) = content.into_parts().map_err(|limit| self.limit(&limit))?;
+            (hash.finish(), held, payload)
+        };
+        let data = {
+            let Some(mut part) = parts.next()? else {
+                self.forget(layer);
+                return Err(self.fail(Code::Malformed, parts_missing));
+            };
+            let mut part = Feed::with_capacity(&mut part, PIECE / 4);
+            let signature_head = match part.head(vec![2], &ContentType::text_plain(), &self.open.limits) {
+                Ok(head) => head,
+                Err(error) => return Err(self.unreadable(error)),
+            };
+            let is_announced = layer::is_signature_type(head.entity.content_type().parameter("protocol").unwrap_or_default());
+            if !is_announced && !layer::is_signature(&signature_head.entity, &signature_head.bytes) {
+                self.hints.not_smime.insert((layer, head.entity.path()));
+                return Err(Stop::Again);
+            }
+            read_signature(&mut Decoded::new(signature_head.entity.transfer_encoding(), part), hash, self.open)
+        };
+        let mut others = Vec::new();
+        let mut count = parts.count();
+        while let Some(mut part) = parts.next()? {
+            count = count.saturating_add(1);
+            let path = [head.entity.path_numbers(), &[count]].concat();
+            let mut part = Feed::with_capacity(&mut part, PIECE / 16);
+            if let Ok(other) = part.head(path, &ContentType::text_plain(), &self.open.limits) {
+                others.push(UncoveredPart { part: other.entity.path(), content_type: other.entity.content_type().essence() });
+            }
+            if others.len() > self.open.limits.mime_parts {
+                return Err(
+                    self.fail(Code::Limit, format!("limit reached: mime parts – at most {}", self.open.limits.mime_parts))
+                );
+            }
+        }
+        if !others.is_empty() {
+            let text = format!("the multipart/signed has {count} parts – only the first is signed");
+            self.add(Finding::warning(Code::Uncovered, text));
+            self.verdict.uncovered.extend(others);
+        }
+        if parts.ended() == Ended::Unclosed {
+            let text = format!("part {} {}", head.entity.path(), Defect::Unclosed.text());
+            self.add(Finding::warning(Code::MimeDefect, text));
+        }
+        let mut data = match data {
+            Ok(data) => data,
+            Err(error) => {
+                self.forget(layer);
+                return Err(self.broken(error));
+            }
+        };
+        if data.has_content {
+            self.forget(layer);
+            let text = "the signature part holds content of its own – which of the two is signed is not clear";
+            return Err(self.fail(Code::Malformed, text));
+        }
+        if let Some(content) = held {
+            data.supply_content(content);
+        }
+        self.signed(layer, &data, payload.as_deref())
+    }
+}
+
+/// Reads the signature over content that was hashed.
+fn read_signature(
+    source: &mut dyn std::io::Read,
+    hashed: Hashed,
+    open: &crate::smime::Open<'_>,
+) -> Result<SignedData, cms::Error> {
+    match cms::open(source, &open.limits)? {
+        Content::Signed(reader) => reader.finish(hashed),
+        _ => Err(cms::Error::Malformed("the signature part holds no SignedData")),
+    }
+}
+
+/// The digests of the parameter micalg, a list (RFC 8551 3.5.3.2); the usual ones where it names none that is known.
+fn announced_digests(micalg: &str) -> Vec<DigestAlgorithm> {
+    let mut found: Vec<DigestAlgorithm> = Vec::new();
+    for digest in micalg.split(',').filter_map(|name| DigestAlgorithm::from_name(name.trim())) {
+        if !found.contains(&digest) {
+            found.push(digest);
+        }
+    }
+    if found.is_empty() { USUAL.to_vec() } else { found }
+}
+
+/// Hashes a file that a detached signature covers, and copies it.
+pub(in crate::smime) fn hash_file(
+    source: &mut dyn BufRead,
+    digests: Vec<DigestAlgorithm>,
+    hold: Option<usize>,
+    sink: &mut dyn std::io::Write,
+) -> Result<(Hashed, Option<Vec<u8>>), HashError> {
+    let mut content = Hashing::new(source, ContentHash::new(digests), hold);
+    loop {
+        let window = content.fill_buf()?;
+        if window.is_empty() {
+            break;
+        }
+        sink.write_all(window)?;
+        let len = window.len();
+        content.consume(len);
+    }
+    let (_, hash, held) = content.into_parts().map_err(HashError::Limit)?;
+    Ok((hash.finish(), held))
+}
+
+/// Why a file could not be hashed.
+pub(in crate::smime) enum HashError {
+    Io(std::io::Error),
+    Limit(crate::limits::LimitReached),
+}
+
+impl From<std::io::Error> for HashError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}

@@ -1,0 +1,174 @@
+//! What a layer holds: another layer, or the end.
+
+use std::io::BufRead;
+use std::rc::Rc;
+
+use crate::cms;
+use crate::mime::stream::{Feed, Head, ReadError, drain};
+use crate::mime::{self, ContentType, Entity};
+use crate::smime::headers;
+use crate::smime::open::{Layers, Want};
+use crate::smime::peel::{Leaf, LeafForm, Payload, Stop, Work};
+use crate::smime::released::Released;
+use crate::smime::verdict::Layer;
+
+impl Work<'_, '_> {
+    /// Takes the content of the layer begun last, to its end; gives its beginning. A failure inside is noted and stops nothing around.
+    pub(in crate::smime::peel) fn content(&mut self, source: &mut dyn BufRead) -> Result<Option<Rc<Payload>>, Stop> {
+        let payload = {
+            let mut feed = Feed::new(source);
+            let taken = self.take_content(&mut feed);
+            let payload = match taken {
+                Ok(payload) => payload,
+                Err(Stop::Failed) => {
+                    self.has_failed = true;
+                    None
+                }
+                Err(other) => return Err(other),
+            };
+            drain(&mut feed)?;
+            payload
+        };
+        Ok(payload)
+    }
+
+    fn take_content(&mut self, feed: &mut Feed<'_>) -> Result<Option<Rc<Payload>>, Stop> {
+        feed.want(PEEK)?;
+        // what is compressed only stands around the layer that was asked for
+        let is_asked = !matches!(self.verdict.layers.last(), Some(Layer::Compressed));
+        if self.layers != Layers::Every && is_asked {
+            let head = self.head_if_any(feed)?;
+            return self.leaf(feed, head).map(Some);
+        }
+        // a bare structure inside a structure, without MIME between
+        if cms::looks_like(feed.window()) {
+            self.structure(feed)?;
+            return Ok(None);
+        }
+        let head = match feed.head(Vec::new(), &ContentType::text_plain(), &self.open.limits) {
+            Ok(head) => head,
+            Err(error) => return Err(self.unreadable(error)),
+        };
+        match self.kind(&head) {
+            Some(kind) => {
+                let payload = Rc::new(Payload::new(head.entity.clone(), head.bytes.clone()));
+                match self.take_off(feed, &head, kind) {
+                    Err(Stop::Failed) => self.has_failed = true,
+                    other => other?,
+                }
+                Ok(Some(payload))
+            }
+            None => self.leaf(feed, Some(head)).map(Some),
+        }
+    }
+
+    /// The header section of content that is not looked into; none where it cannot be read as one.
+    fn head_if_any(&mut self, feed: &mut Feed<'_>) -> Result<Option<Head>, Stop> {
+        match feed.head(Vec::new(), &ContentType::text_plain(), &self.open.limits) {
+            Ok(head) => Ok(Some(head)),
+            Err(ReadError::Io(error)) => Err(Stop::Io(error)),
+            Err(ReadError::Message(_)) => Ok(None),
+        }
+    }
+
+    /// The innermost content: its beginning is held, all of it goes to the spool.
+    fn leaf(&mut self, feed: &mut Feed<'_>, head: Option<Head>) -> Result<Rc<Payload>, Stop> {
+        let mut bytes = head.as_ref().map(|head| head.bytes.clone()).unwrap_or_default();
+        let most = if self.want == Want::Message { HELD } else { PREFIX };
+        let is_all = loop {
+            let window = feed.fill_buf()?;
+            if window.is_empty() {
+                break true;
+            }
+            let room = most.saturating_sub(bytes.len());
+            if room == 0 {
+                break false;
+            }
+            let len = window.len().min(room);
+            bytes.extend_from_slice(window.get(..len).unwrap_or_default());
+            feed.consume(len);
+        };
+        let entity = mime::parse(&bytes, &self.open.limits).ok();
+        // a beginning whose parts are too many, or too deep, is judged by its header section alone
+        let entity = entity.or(head.map(|head| head.entity)).unwrap_or_else(Entity::empty);
+        let payload = Rc::new(Payload::new(entity, bytes));
+        let form = match self.want {
+            Want::Nothing => LeafForm::Written,
+            Want::Message if is_all => LeafForm::Held,
+            Want::Message if self.outer.is_some() => self.write_headed(&payload)?,
+            Want::Message | Want::Content => {
+                self.sink.write_all(payload.bytes())?;
+                LeafForm::Written
+            }
+        };
+        loop {
+            let window = feed.fill_buf()?;
+            if window.is_empty() {
+                break;
+            }
+            if self.want != Want::Nothing {
+                self.sink.write_all(window)?;
+            }
+            let len = window.len();
+            feed.consume(len);
+        }
+        self.leaf = Some(Leaf { payload: Rc::clone(&payload), form });
+        Ok(payload)
+    }
+
+    /// Begins a message that is too large to be held: its header section, as it will be where the signers are who they must be, and
+    /// the first of its texts.
+    fn write_headed(&mut self, payload: &Payload) -> Result<LeafForm, Stop> {
+        let (entity, bytes) = (&payload.entity, payload.bytes());
+        let header = match &self.hints.header {
+            Some(header) => header.clone(),
+            None => headers::released_header(self.outer(), entity, bytes, &self.verdict.layers),
+        };
+        let inner = headers::message_entity(entity, bytes, self.outer());
+        self.sink.write_all(&header)?;
+        let mut at = inner.body_range().start;
+        for edit in headers::legacy_display(inner, bytes, &self.verdict.layers) {
+            // a text that is cut off by the end of the beginning stays as it is
+            if edit.range.end >= bytes.len() {
+                break;
+            }
+            self.sink.write_all(bytes.get(at..edit.range.start).unwrap_or_default())?;
+            self.sink.write_all(&edit.with)?;
+            at = edit.range.end;
+        }
+        self.sink.write_all(bytes.get(at..).unwrap_or_default())?;
+        Ok(LeafForm::Headed(header))
+    }
+
+    /// Writes what waited for the verdict.
+    pub(in crate::smime::peel) fn write_held(&mut self, leaf: &Leaf) -> Result<(), Stop> {
+        let (entity, bytes) = (&leaf.payload.entity, leaf.payload.bytes());
+        match &leaf.form {
+            LeafForm::Written => Ok(()),
+            LeafForm::Headed(written) => {
+                let header = headers::released_header(self.outer(), entity, bytes, &self.verdict.layers);
+                if *written == header {
+                    return Ok(());
+                }
+                self.hints.header = Some(header);
+                Err(Stop::Again)
+            }
+            LeafForm::Held => {
+                let released = match self.outer() {
+                    Some((outer, source)) => {
+                        Released::message_of(outer, source, bytes.to_vec(), &self.open.limits, &self.verdict.layers)
+                    }
+                    None => Released::bytes(bytes.to_vec()),
+                };
+                Ok(self.sink.write_all(&released.message())?)
+            }
+        }
+    }
+}
+
+/// Bytes that tell a structure from text.
+const PEEK: usize = 64;
+/// Bytes at the beginning that hold the header fields of a message that is wrapped.
+const PREFIX: usize = 64 << 10;
+/// Bytes of a message that is held whole; larger ones stream. 1 MiB: most mail is smaller, and memory stays small.
+const HELD: usize = 1 << 20;

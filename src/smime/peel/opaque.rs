@@ -1,0 +1,108 @@
+//! Structures that carry their content: signed, compressed, encrypted.
+
+use std::io::Read;
+
+use crate::cms::{self, CompressedReader, Content, ContentHash, SignedReader};
+use crate::crypto::algorithm::DigestAlgorithm;
+use crate::smime::finding::{Code, Finding};
+use crate::smime::open::Layers;
+use crate::smime::peel::source::{Hashing, PieceStream};
+use crate::smime::peel::{Stop, Work};
+use crate::smime::verdict::{Coverage, Form, Layer, SignedLayer};
+
+impl Work<'_, '_> {
+    /// Takes a structure, to its end.
+    pub(in crate::smime::peel) fn structure(&mut self, source: &mut dyn Read) -> Result<(), Stop> {
+        match cms::open(source, &self.open.limits) {
+            Ok(Content::Signed(reader)) => {
+                if self.layers == Layers::OneEncrypted {
+                    return Err(self.fail(Code::NotEncrypted, "the message is signed, not encrypted"));
+                }
+                self.opaque_signed(reader)
+            }
+            Ok(Content::Enveloped(reader)) => {
+                if self.layers == Layers::OneSigned {
+                    let text = "the message is encrypted – what is signed inside is seen after decryption";
+                    return Err(self.fail(Code::NotSigned, text));
+                }
+                self.enveloped(reader)
+            }
+            Ok(Content::Compressed(reader)) => self.compressed(reader),
+            Ok(Content::Other(kind)) => {
+                Err(self.fail(Code::Unsupported, format!("a cryptographic message of the type {kind} is not read")))
+            }
+            Err(error) => Err(self.broken(error)),
+        }
+    }
+
+    fn opaque_signed<R: Read>(&mut self, reader: SignedReader<R>) -> Result<(), Stop> {
+        let layer = self.push_layer(signed_layer(Form::Opaque))?;
+        self.is_signed_inside = true;
+        let hash = ContentHash::new(self.wanted_digests(&reader.digests()));
+        let mut content = Hashing::new(PieceStream::new(reader), hash, self.hold_at(layer));
+        let payload = self.content(&mut content);
+        self.back_to(layer);
+        let (stream, hash, held) = content.into_parts().map_err(|limit| self.limit(&limit))?;
+        if let Some(error) = stream.error {
+            self.forget(layer);
+            return Err(self.broken(error));
+        }
+        let payload = payload?;
+        let mut data = match stream.pieces.finish(hash.finish()) {
+            Ok(data) => data,
+            Err(error) => {
+                self.forget(layer);
+                return Err(self.broken(error));
+            }
+        };
+        if data.signers.is_empty() {
+            self.forget(layer);
+            if !data.certificates.is_empty() && !data.has_content {
+                let text = format!("the message holds {} certificates and nothing else", data.certificates.len());
+                self.add(Finding::info(Code::CertificatesOnly, text));
+            }
+            return Err(self.fail(Code::NotSigned, "the message has the form of a signed one and nobody signed it"));
+        }
+        if !data.has_content {
+            self.forget(layer);
+            return Err(self.fail(Code::Malformed, "the signed message holds no content – is it a detached signature?"));
+        }
+        if let Some(content) = held {
+            data.supply_content(content);
+        }
+        self.signed(layer, &data, payload.as_deref())
+    }
+
+    fn compressed<R: Read>(&mut self, reader: CompressedReader<R>) -> Result<(), Stop> {
+        let layer = self.push_layer(Layer::Compressed)?;
+        let mut stream = PieceStream::new(reader);
+        let result = self.content(&mut stream);
+        self.back_to(layer);
+        let error = match (stream.error, result) {
+            (Some(error), _) => error,
+            (None, Err(stop)) => return Err(stop),
+            (None, Ok(_)) => match stream.pieces.finish() {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            },
+        };
+        self.leaf = None;
+        Err(self.broken(error))
+    }
+
+    /// The digests to compute: those that a structure announces, and those that an earlier pass found missing.
+    pub(in crate::smime) fn wanted_digests(&self, announced: &[DigestAlgorithm]) -> Vec<DigestAlgorithm> {
+        let more = self.hints.digests.iter().copied().filter(|digest| !announced.contains(digest));
+        announced.iter().copied().chain(more).collect()
+    }
+
+    /// The bound on content that is held for a signature over the content itself; `None` where no earlier pass asked for it.
+    pub(in crate::smime) fn hold_at(&self, layer: usize) -> Option<usize> {
+        self.hints.held.contains(&layer).then_some(self.open.limits.held_bytes)
+    }
+}
+
+/// A signed layer before it was judged.
+pub(in crate::smime) fn signed_layer(form: Form) -> Layer {
+    Layer::Signed(SignedLayer { form, covers: Coverage::Body, signers: Vec::new() })
+}

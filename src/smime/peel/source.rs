@@ -1,0 +1,140 @@
+//! What passes by on its way to the next layer: pieces of a structure, hashed or decrypted as they go.
+
+use std::io::{self, BufRead, Read};
+
+use zeroize::Zeroize;
+
+use crate::cms::{self, CompressedReader, ContentHash, Decrypting, SignedReader};
+use crate::limits::LimitReached;
+use crate::mime::stream;
+use crate::secret::Secret;
+
+/// Something that gives its content piece by piece.
+pub(in crate::smime) trait Pieces {
+    /// Puts the next piece into the empty `piece`; nothing at the end.
+    fn next_piece(&mut self, piece: &mut Vec<u8>) -> Result<(), cms::Error>;
+}
+
+impl<R: Read> Pieces for SignedReader<R> {
+    fn next_piece(&mut self, piece: &mut Vec<u8>) -> Result<(), cms::Error> {
+        if let Some(next) = self.next_piece()? {
+            piece.extend_from_slice(next);
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Pieces for Decrypting<R> {
+    fn next_piece(&mut self, piece: &mut Vec<u8>) -> Result<(), cms::Error> {
+        if let Some(next) = self.next_piece()? {
+            piece.extend_from_slice(next);
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Pieces for CompressedReader<R> {
+    fn next_piece(&mut self, piece: &mut Vec<u8>) -> Result<(), cms::Error> {
+        piece.resize(stream::PIECE, 0);
+        let read = self.read(piece)?;
+        piece.truncate(read);
+        Ok(())
+    }
+}
+
+/// Pieces as a stream. An error of the structure is kept for the layer whose structure it is; the reader sees that the source failed.
+pub(in crate::smime) struct PieceStream<P> {
+    pub(in crate::smime) pieces: P,
+    pub(in crate::smime) error: Option<cms::Error>,
+    piece: Secret<Vec<u8>>,
+    at: usize,
+    is_ended: bool,
+}
+
+impl<P: Pieces> PieceStream<P> {
+    pub(in crate::smime) fn new(pieces: P) -> Self {
+        Self { pieces, error: None, piece: Secret::new(Vec::new()), at: 0, is_ended: false }
+    }
+}
+
+impl<P: Pieces> BufRead for PieceStream<P> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.error.is_some() {
+            return Err(io::Error::other("the layer around failed"));
+        }
+        if self.at == self.piece.expose().len() && !self.is_ended {
+            (self.at, _) = (0, self.piece.expose_mut().clear());
+            if let Err(error) = self.pieces.next_piece(self.piece.expose_mut()) {
+                self.piece.expose_mut().zeroize();
+                self.error = Some(error);
+                return Err(io::Error::other("the layer around failed"));
+            }
+            self.is_ended = self.piece.expose().is_empty();
+        }
+        Ok(self.piece.expose().get(self.at..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.at = self.at.saturating_add(bytes).min(self.piece.expose().len());
+    }
+}
+
+impl<P: Pieces> Read for PieceStream<P> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        stream::copy_out(self, out)
+    }
+}
+
+/// Content that is hashed as it is taken, and held where a signature is over the content itself.
+pub(in crate::smime::peel) struct Hashing<B> {
+    pub(in crate::smime::peel) source: B,
+    pub(in crate::smime::peel) hash: ContentHash,
+    held: Option<Held>,
+}
+
+/// Content in memory, up to a bound.
+struct Held {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl<B: BufRead> Hashing<B> {
+    /// Hashes; with a limit the content is held, too.
+    pub(in crate::smime::peel) fn new(source: B, hash: ContentHash, hold: Option<usize>) -> Self {
+        Self { source, hash, held: hold.map(|limit| Held { bytes: Vec::new(), limit }) }
+    }
+
+    /// The source, the hash, and the content where it was held.
+    pub(in crate::smime::peel) fn into_parts(self) -> Result<(B, ContentHash, Option<Vec<u8>>), LimitReached> {
+        match self.held {
+            Some(held) if held.bytes.len() > held.limit => {
+                let limit = u64::try_from(held.limit).unwrap_or(u64::MAX);
+                Err(LimitReached { name: "held bytes", limit })
+            }
+            held => Ok((self.source, self.hash, held.map(|held| held.bytes))),
+        }
+    }
+}
+
+impl<B: BufRead> BufRead for Hashing<B> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.source.fill_buf()
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        if let Ok(window) = self.source.fill_buf() {
+            let taken = window.get(..bytes.min(window.len())).unwrap_or_default();
+            self.hash.update(taken);
+            if let Some(held) = self.held.as_mut().filter(|held| held.bytes.len() <= held.limit) {
+                held.bytes.extend_from_slice(taken);
+            }
+        }
+        self.source.consume(bytes);
+    }
+}
+
+impl<B: BufRead> Read for Hashing<B> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        stream::copy_out(self, out)
+    }
+}

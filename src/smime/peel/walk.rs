@@ -1,0 +1,222 @@
+//! Finds the S/MIME part of a message: the root, else the first in the tree; says what stands beside it.
+
+use std::io::{BufRead, Read};
+
+use crate::limits::Budget;
+use crate::mime::stream::{Ended, Feed, Head, PIECE, drain};
+use crate::mime::transfer::{Base64Reader, Decoded};
+use crate::mime::{self, ContentType, entity::Defect};
+use crate::smime::finding::{Code, Finding};
+use crate::smime::layer::{self, Form, Kind};
+use crate::smime::open::Layers;
+use crate::smime::peel::{Stop, Work};
+use crate::smime::sender::Author;
+use crate::smime::verdict::UncoveredPart;
+
+/// What the walk through a tree found.
+struct Walk {
+    parts: Budget,
+    /// The path of the part that was taken.
+    taken: Option<String>,
+    /// The leaves that are not inside it.
+    leaves: Vec<UncoveredPart>,
+    /// Other S/MIME parts.
+    others: Vec<String>,
+    /// Multiparts with text behind their last part.
+    epilogues: Vec<String>,
+}
+
+impl Work<'_, '_> {
+    /// Takes what was given: a bare structure in any form, or a message.
+    pub(in crate::smime) fn run(&mut self, source: &mut dyn Read) -> Result<(), Stop> {
+        let mut feed = Feed::new(source);
+        feed.want(layer::DETECT)?;
+        match layer::form(feed.window()) {
+            Form::Cms => self.structure(&mut feed),
+            Form::Base64 => self.structure(&mut Base64Reader::new(&mut feed)),
+            Form::Pem(start) => {
+                feed.consume(start);
+                self.structure(&mut Base64Reader::new(Until { source: &mut feed, stop: b'-', is_ended: false }))
+            }
+            Form::Message => self.message(&mut feed),
+        }
+    }
+
+    fn message(&mut self, feed: &mut Feed<'_>) -> Result<(), Stop> {
+        let head = match feed.head(Vec::new(), &ContentType::text_plain(), &self.open.limits) {
+            Ok(head) => head,
+            Err(error) => return Err(self.unreadable(error)),
+        };
+        self.author = Author::of(&head.entity, &head.bytes);
+        self.outer = Some(head.clone());
+        let mut walk = Walk {
+            parts: Budget::new("mime parts", self.open.limits.mime_parts),
+            taken: None,
+            leaves: Vec::new(),
+            others: Vec::new(),
+            epilogues: Vec::new(),
+        };
+        let result = self.walk(feed, &head, &mut walk);
+        self.at = 0;
+        let Some(taken) = walk.taken else {
+            result?;
+            let (code, text) = match self.layers {
+                Layers::OneEncrypted => (Code::NotEncrypted, "nothing in the message is encrypted"),
+                Layers::OneSigned => (Code::NotSigned, "nothing in the message is signed"),
+                Layers::Every => (Code::NotSigned, "nothing in the message is signed or encrypted"),
+            };
+            return Err(self.fail(code, text));
+        };
+        let root_defects = self.outer.as_ref().map(|head| head.entity.defects().to_vec()).unwrap_or_default();
+        for defect in root_defects {
+            self.add(Finding::warning(Code::MimeDefect, format!("part 0 {}", defect.text())));
+        }
+        if !walk.leaves.is_empty() {
+            let text = format!("only part {taken} is signed or encrypted – other parts of the message are not");
+            self.add(Finding::warning(Code::Uncovered, text));
+        }
+        walk.leaves.append(&mut self.verdict.uncovered);
+        self.verdict.uncovered = walk.leaves;
+        for other in walk.others {
+            self.add(Finding::warning(Code::OtherSmimePart, format!("part {other} is S/MIME, too, and was not judged")));
+        }
+        for path in walk.epilogues {
+            let text = format!("text follows the last part of {path} – it is neither signed nor encrypted");
+            self.add(Finding::warning(Code::Uncovered, text));
+        }
+        result
+    }
+
+    /// Walks an entity in the order of the message. A failure of the part that was taken does not end the walk.
+    fn walk(&mut self, feed: &mut Feed<'_>, head: &Head, walk: &mut Walk) -> Result<(), Stop> {
+        if let Err(limit) = walk.parts.spend(1u64) {
+            return Err(self.limit(&limit));
+        }
+        let path = head.entity.path();
+        if let Some(kind) = self.kind(head) {
+            if walk.taken.is_none() {
+                for defect in head.entity.defects() {
+                    self.add(Finding::warning(Code::MimeDefect, format!("part {path} {}", defect.text())));
+                }
+                walk.taken = Some(path);
+                let result = match self.take_off(feed, head, kind) {
+                    Err(Stop::Failed) => {
+                        self.has_failed = true;
+                        Ok(())
+                    }
+                    other => other,
+                };
+                self.at = 0;
+                result?;
+                drain(feed)?;
+                return Ok(());
+            }
+            walk.others.push(path);
+        }
+        let content_type = head.entity.content_type();
+        let numbers = head.entity.path_numbers().to_vec();
+        let below = |number: usize| [numbers.as_slice(), &[number]].concat();
+        match content_type.parameter("boundary") {
+            Some(boundary) if content_type.is_multipart() => {
+                let default = if content_type.subtype == "digest" { ContentType::message() } else { ContentType::text_plain() };
+                // buffers get smaller where many are needed
+                let capacity = if numbers.len() < 4 { PIECE / 2 } else { PIECE / 16 };
+                let mut parts = feed.parts(boundary);
+                loop {
+                    let number = parts.count().saturating_add(1);
+                    let Some(mut part) = parts.next()? else { break };
+                    let mut inside = Feed::with_capacity(&mut part, capacity);
+                    self.walk_head(&mut inside, below(number), &default, walk)?;
+                }
+                let ended = parts.ended();
+                let (_, has_text) = drain(feed)?;
+                if has_text {
+                    walk.epilogues.push(head.entity.path());
+                }
+                match ended {
+                    Ended::Closed => {}
+                    Ended::Unclosed => self.defect(head, Defect::Unclosed),
+                    Ended::NoParts => {
+                        self.defect(head, Defect::NoParts);
+                        walk.leaves.push(uncovered(head));
+                    }
+                }
+            }
+            _ if head.entity.is_message() && head.entity.transfer_encoding().is_identity() => {
+                self.walk_head(feed, below(1), &ContentType::text_plain(), walk)?;
+            }
+            _ => {
+                if content_type.is_multipart() {
+                    self.defect(head, Defect::NoBoundary);
+                }
+                walk.leaves.push(uncovered(head));
+                drain(feed)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn walk_head(&mut self, feed: &mut Feed<'_>, path: Vec<usize>, default: &ContentType, walk: &mut Walk) -> Result<(), Stop> {
+        match feed.head(path, default, &self.open.limits) {
+            Ok(head) => self.walk(feed, &head, walk),
+            Err(error) => Err(self.unreadable(error)),
+        }
+    }
+
+    /// What is odd about the root is said where there is something to judge.
+    fn defect(&mut self, head: &Head, defect: Defect) {
+        if head.entity.path() == "0"
+            && let Some(outer) = &mut self.outer
+        {
+            outer.entity.add_defect(defect);
+        }
+    }
+
+    /// How an entity is S/MIME, as far as its header section and earlier passes tell.
+    pub(in crate::smime::peel) fn kind(&self, head: &Head) -> Option<Kind> {
+        let kind = layer::kind_of_head(&head.entity, &head.bytes)?;
+        let is_known = self.hints.not_smime.contains(&(self.verdict.layers.len(), head.entity.path()));
+        (!is_known).then_some(kind)
+    }
+
+    /// Takes off the layer that an entity is.
+    pub(in crate::smime::peel) fn take_off(&mut self, feed: &mut Feed<'_>, head: &Head, kind: Kind) -> Result<(), Stop> {
+        match kind {
+            Kind::Opaque => self.structure(&mut Decoded::new(head.entity.transfer_encoding(), feed)),
+            Kind::ClearSigned => self.clear_signed(feed, head),
+        }
+    }
+}
+
+fn uncovered(head: &Head) -> UncoveredPart {
+    UncoveredPart { part: head.entity.path(), content_type: head.entity.content_type().essence() }
+}
+
+/// What comes before a byte.
+struct Until<B> {
+    source: B,
+    stop: u8,
+    is_ended: bool,
+}
+
+impl<B: BufRead> BufRead for Until<B> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        if self.is_ended {
+            return Ok(&[]);
+        }
+        let bytes = self.source.fill_buf()?;
+        let end = bytes.iter().position(|byte| *byte == self.stop);
+        self.is_ended = end == Some(0);
+        Ok(bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default())
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.source.consume(bytes);
+    }
+}
+
+impl<B: BufRead> Read for Until<B> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        mime::stream::copy_out(self, out)
+    }
+}

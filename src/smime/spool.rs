@@ -1,0 +1,34 @@
+//! What a verb reads, and where its result goes.
+
+use std::io::{self, Read, Seek, Write};
+
+use zeroize::Zeroize;
+
+/// What a verb reads: it may be read once more from its start, where what comes late decides about what came early.
+///
+/// A file is one, and so is `std::io::Cursor` over bytes in memory; a pipe must be spooled by the caller.
+pub trait Input: Read + Seek {}
+
+impl<T: Read + Seek> Input for T {}
+
+/// Where a result goes: a private place that nobody reads before the verb has ended well.
+///
+/// Opening writes plaintext here before it is checked, and signing writes before it is known whether every line may stay as it is; so
+/// it may be begun anew, and a caller throws it away where the verb fails.
+pub trait Spool: Write {
+    /// Forgets what was written.
+    fn restart(&mut self) -> io::Result<()>;
+}
+
+impl Spool for Vec<u8> {
+    fn restart(&mut self) -> io::Result<()> {
+        self.zeroize();
+        Ok(())
+    }
+}
+
+impl Spool for io::Sink {
+    fn restart(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
