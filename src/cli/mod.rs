@@ -14,6 +14,7 @@ mod decrypt;
 mod demo;
 mod details;
 mod encrypt;
+mod explain;
 mod failure;
 mod id;
 mod input;
@@ -67,6 +68,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Verify(args) => verify::run(context, &args),
         Verb::Decrypt(args) => decrypt::run(context, &args),
         Verb::Inspect(args) => inspect::run(context, &args),
+        Verb::Explain(args) => explain::run(context, &args),
         Verb::Id(args) => id::run(context, args),
         Verb::Contact(args) => contact::run(context, args),
         Verb::Trust(args) => trust::run(context, args),
@@ -108,6 +110,8 @@ enum Verb {
     Decrypt(decrypt::DecryptArgs),
     /// Show the layers, algorithms, recipients and certificates of anything; no key needed
     Inspect(inspect::InspectArgs),
+    /// Say why a message is not valid or not readable, what changed on the way, and what helps
+    Explain(explain::ExplainArgs),
     /// Your own keys and certificates
     Id(id::IdArgs),
     /// Other people's certificates
@@ -136,5 +140,6 @@ Examples:
   sealpost id new jane@a.example                  a key and a certificate from it
   sealpost seal letter.eml -o sealed.eml          sign, and encrypt to the recipients of the message
   sealpost open sealed.eml                        decrypt, verify, and say who signed
+  sealpost explain odd.eml                        why it is not valid or readable, and what helps
   sealpost up --domain a.example --user jane      set up a mail server here; `sealpost serve` runs it
 ";

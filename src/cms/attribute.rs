@@ -1,6 +1,6 @@
 //! Signed and unsigned attributes (RFC 5652 5.3, 11).
 
-use crate::asn1::{Element, Oid, Tag, encode};
+use crate::asn1::{Cursor, Element, Oid, Tag, encode, oid};
 use crate::cms::Error;
 use crate::limits::{Budget, LimitReached, Limits};
 
@@ -78,6 +78,12 @@ impl Attributes {
     /// Every value of an attribute, wherever it stands.
     pub fn values<'a>(&'a self, oid: &'a Oid) -> impl Iterator<Item = &'a [u8]> {
         self.list.iter().filter(move |attribute| attribute.oid == *oid).flat_map(|a| a.values.iter().map(Vec::as_slice))
+    }
+
+    /// The signed digest of the content, where it is clear.
+    pub fn message_digest(&self) -> Option<Vec<u8>> {
+        let value = self.single(&oid::MESSAGE_DIGEST).ok()??;
+        Cursor::new(value).octet_string().ok().map(std::borrow::Cow::into_owned)
     }
 
     /// The one value of an attribute; `None` where it is absent, an error where it stands twice or has not exactly one value.

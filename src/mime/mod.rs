@@ -25,6 +25,7 @@ use crate::limits::LimitReached;
 pub use content_type::ContentType;
 pub use entity::{Defect, Entity, parse};
 pub use header::Field;
+pub(crate) use text::{decode_exactly, encode_exactly};
 pub use transfer::TransferEncoding;
 
 /// Why a message could not be read.

@@ -8,6 +8,18 @@ pub(in crate::mime) fn decode_charset(bytes: &[u8], charset: &str) -> String {
     encoding.decode_without_bom_handling(bytes).0.into_owned()
 }
 
+/// Text of a charset; nothing where the charset is not known or the bytes are not in it.
+pub(crate) fn decode_exactly(bytes: &[u8], charset: &str) -> Option<String> {
+    let encoding = Encoding::for_label(charset.trim().as_bytes())?;
+    encoding.decode_without_bom_handling_and_without_replacement(bytes).map(std::borrow::Cow::into_owned)
+}
+
+/// Text in a charset; nothing where the charset is not known or cannot hold it.
+pub(crate) fn encode_exactly(text: &str, charset: &str) -> Option<Vec<u8>> {
+    let (bytes, _, has_holes) = Encoding::for_label(charset.as_bytes())?.encode(text);
+    (!has_holes).then(|| bytes.into_owned())
+}
+
 /// Whether a character is not seen, or changes how those around it are seen: controls, marks of direction, blanks of no width, tags.
 pub(in crate::mime) fn is_unseen(c: char) -> bool {
     c.is_control()

@@ -10,6 +10,7 @@ mod choice;
 mod details;
 mod encrypt;
 mod error;
+mod explain;
 mod finding;
 mod headers;
 mod hints;
@@ -37,6 +38,7 @@ pub use choice::{Chosen, CipherChoice, Recipient, TransportChoice, Way, check_re
 pub use details::{CountersignerVerdict, Proof, SignerDetails, TimestampVerdict};
 pub use encrypt::Encrypt;
 pub use error::Error;
+pub use explain::{Change, Explained, Explanation};
 pub use finding::{Code, Finding, Outcome, Severity};
 pub use headers::HeaderProtection;
 pub use inspect::{Inspection, Part, inspect, inspect_stream};

@@ -8,6 +8,7 @@
 
 mod cms;
 mod encrypted;
+mod explain;
 mod identity;
 mod legitimate;
 mod program;

@@ -234,3 +234,37 @@ impl Room {
             .expect("it runs")
     }
 }
+
+#[test]
+fn explain_says_what_was_done_and_changes_nothing() {
+    let room = Room::new();
+    let signed = message(FROM_ALICE, &clear_signed(ENTITY, &stage().alice));
+    let with_footer = signed.replacen(SAID, &format!("{SAID}\r\n_____\r\nlist footer"), 1);
+    let with_field = signed.replacen("Content-Type: text/plain", "X-Scanned: yes\r\nContent-Type: text/plain", 1);
+    for (message, exit, change) in [
+        (&signed, 0, None),
+        (&with_footer, 1, Some("lines-added")),
+        (&with_field, 1, Some("field-added")),
+        (&signed.replace(SAID, EVIL), 1, None),
+        (&message("From: boss@example.com", &clear_signed(ENTITY, &stage().alice)), 4, None),
+    ] {
+        let ended = room.run("explain", message.as_bytes(), &["--json"]);
+        assert_eq!(ended.status.code(), Some(exit), "{}", String::from_utf8_lossy(&ended.stderr));
+        let json: Value = serde_json::from_slice(&ended.stdout).expect("one JSON object");
+        assert_eq!((&json["schema"], &json["exit"]), (&Value::from("sealpost.explain/1"), &Value::from(exit)));
+        assert_eq!(json["result"], if exit == 0 { "ok" } else { "bad" });
+        let explanations = json["explanations"].as_array().expect("a list");
+        assert_eq!(explanations.is_empty(), exit == 0, "{explanations:?}");
+        let found = explanations.iter().find_map(|e| e["change"].as_str());
+        assert_eq!(found, change);
+        if change.is_some() {
+            assert!(explanations.iter().any(|e| e["where"] == "part 1"));
+        }
+        // the words of the message are no result of it
+        assert!(!holds(&ended.stdout, SAID) && !holds(&ended.stderr, SAID));
+        let ended = room.run("explain", message.as_bytes(), &[]);
+        assert_eq!(ended.status.code(), Some(exit));
+        assert!(!ended.stdout.is_empty() && !holds(&ended.stdout, SAID));
+        assert_eq!(change.is_some_and(|change| holds(&ended.stdout, change)), change.is_some());
+    }
+}
