@@ -42,7 +42,11 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<Exit, Failure
             let materials = args.read.materials_without_keys(context)?;
             materials.open(context).explain_detached(&message, &input::file(path, &context.limits)?)
         }
-        None => args.read.materials(context, &message)?.open(context).explain(&message, &mut context.random()),
+        None => args
+            .read
+            .materials(context, &mut std::io::Cursor::new(&message))?
+            .open(context)
+            .explain(&message, &mut context.random()),
     };
     let exit = report::exit(explained.verdict.outcome());
     if context.json {

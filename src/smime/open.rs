@@ -327,7 +327,10 @@ impl Work<'_, '_> {
 }
 
 /// The signature of a file: a structure in any form, or the body of a MIME part.
-fn open_signature(signature: &[u8], limits: &Limits) -> Result<cms::SignedReader<Cursor<Vec<u8>>>, cms::Error> {
+pub(in crate::smime) fn open_signature(
+    signature: &[u8],
+    limits: &Limits,
+) -> Result<cms::SignedReader<Cursor<Vec<u8>>>, cms::Error> {
     let mut source = signature;
     let mut feed = Feed::new(&mut source);
     feed.want(layer::DETECT)?;

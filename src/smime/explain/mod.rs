@@ -14,7 +14,7 @@ mod words;
 use crate::crypto::random::Random;
 use crate::mime::{self, canonical};
 use crate::smime::finding::{Code, Severity};
-use crate::smime::layer::{Input, Kind, detect, kind};
+use crate::smime::layer::{Form, Kind, form, kind};
 use crate::smime::open::{Open, Opened};
 use crate::smime::verdict::Verdict;
 
@@ -148,15 +148,8 @@ impl Open<'_> {
     pub fn explain_detached(&self, content: &[u8], signature: &[u8]) -> Explained {
         let opened = self.verify_detached(content, signature);
         let is_bad = opened.verdict().has_error(Code::ContentChanged) || opened.verdict().has_error(Code::SignatureInvalid);
-        let structure = match detect(signature) {
-            Input::Cms(cms) => Some(cms),
-            Input::Message(source) => mime::parse(&source, &self.limits).ok().map(|entity| entity.decoded_body(&source)),
-        };
-        let signed = structure.filter(|_| is_bad).map(|signature| Signed {
-            received: content.to_vec(),
-            signature,
-            place: "the file".to_owned(),
-        });
+        let signed =
+            is_bad.then(|| Signed { received: content.to_vec(), signature: signature.to_vec(), place: "the file".to_owned() });
         self.explained(&opened, signed)
     }
 
@@ -180,17 +173,18 @@ impl Open<'_> {
 
     /// The first multipart/signed of a message, as `open` takes it.
     fn clear_signed_part(&self, message: &[u8]) -> Option<Signed> {
-        let Input::Message(source) = detect(message) else { return None };
-        let root = mime::parse(&source, &self.limits).ok()?;
-        let entities = root.walk();
-        let first = entities.into_iter().find(|entity| kind(entity, &source).is_some())?;
+        if form(message) != Form::Message {
+            return None;
+        }
+        let root = mime::parse(message, &self.limits).ok()?;
+        let first = root.walk().into_iter().find(|entity| kind(entity, message).is_some())?;
         let [content, signature, ..] = first.children() else { return None };
-        if kind(first, &source) != Some(Kind::ClearSigned) {
+        if kind(first, message) != Some(Kind::ClearSigned) {
             return None;
         }
         Some(Signed {
-            received: content.bytes(&source).to_vec(),
-            signature: signature.decoded_body(&source),
+            received: content.bytes(message).to_vec(),
+            signature: signature.decoded_body(message),
             place: format!("part {}", content.path()),
         })
     }

@@ -1,10 +1,10 @@
 //! Whether bytes are what was signed.
 
-use crate::cms::{self, Content, SignatureCheck, SignedData};
+use crate::cms::{self, SignatureCheck, SignedData};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::digest;
 use crate::smime::explain::Signed;
-use crate::smime::open::Open;
+use crate::smime::open::{Open, open_signature};
 
 /// Knows what was signed by its digest.
 pub(super) struct Oracle<'a> {
@@ -59,7 +59,7 @@ impl<'a> Oracle<'a> {
 }
 
 fn read(open: &Open<'_>, signature: &[u8], content: &[u8]) -> Option<SignedData> {
-    let Ok(Content::Signed(reader)) = cms::open(signature, &open.limits) else { return None };
+    let reader = open_signature(signature, &open.limits).ok()?;
     let mut data = reader.read(Some(content), &mut std::io::sink()).ok()?;
     data.supply_digests(content);
     Some(data)

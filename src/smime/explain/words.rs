@@ -74,6 +74,12 @@ fn meaning(code: Code, signer: Option<&SignerVerdict>) -> (String, Option<String
         Code::OtherSmimePart => plain("Save that part and open it alone"),
         Code::MimeDefect => plain("Other programs may show the message differently"),
         Code::NonConforming => plain("It is clear what is meant, and another program may refuse it"),
+        Code::TimestampInvalid => {
+            plain("Somebody's word that it was there at that time does not hold; the signature itself is judged without it")
+        }
+        Code::CountersignatureInvalid => {
+            plain("Somebody's signature under the signature does not hold; the signature itself is judged without it")
+        }
         Code::CertificatesOnly => with("Such messages hand over certificates", "sealpost contact add MSG"),
         Code::Unsupported => plain("This version cannot do it"),
     }

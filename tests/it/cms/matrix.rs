@@ -11,8 +11,7 @@ use super::own::{CIPHERS, CONTENT, READERS, SIGNERS, builder, detached, encrypte
 use super::{decrypt, read_signed};
 
 /// What is not possible here yet, whatever peer makes it: a part of the labels of its rows, and what is missing.
-const NOT_YET: &[(&str, &str)] = &[
-];
+const NOT_YET: &[(&str, &str)] = &[];
 
 pub(super) const PASSWORD: &str = "correct horse";
 

@@ -301,7 +301,7 @@ impl Sealed {
         parameters.tag_len = tag_len;
         let content_key = vec![5; cipher.key_len()];
         let aad = attributes.clone().unwrap_or_default();
-        let foreknown = Foreknown { aad: aad, content_len: CONTENT.len() as u64 };
+        let foreknown = Foreknown { aad: aad.clone(), content_len: CONTENT.len() as u64 };
         let mut encryptor = Encryptor::knowing(&parameters, &content_key, &foreknown).unwrap();
         let mut ciphertext = Vec::new();
         encryptor.update(CONTENT, &mut ciphertext);
