@@ -14,6 +14,7 @@ mod keys;
 mod mime;
 mod pki;
 mod proto;
+mod relay;
 mod rules;
 mod server;
 mod smime;

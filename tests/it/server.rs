@@ -4,6 +4,7 @@
 mod clients;
 mod delivery;
 mod disasters;
+mod signed;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

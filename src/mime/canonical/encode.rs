@@ -6,10 +6,10 @@
 use std::io::{self, BufRead, Read, Write};
 
 use crate::limits::{Budget, Limits};
-use crate::mime::canonical::{Crlf, SafeScan, to_crlf};
+use crate::mime::canonical::{Crlf, SafeScan};
 use crate::mime::stream::{Feed, Head, PIECE, ReadError, drain};
 use crate::mime::transfer::{Base64Lines, Decoded, QuotedPrintableWriter};
-use crate::mime::{ContentType, Error, TransferEncoding};
+use crate::mime::{ContentType, Error, TransferEncoding, ascii};
 
 /// What becomes of each entity, in the order of the message.
 #[derive(Debug, Default)]
@@ -233,17 +233,13 @@ fn copy(from: &mut dyn BufRead, to: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// The header section with another transfer encoding; blanks at the ends of its lines are dropped.
+/// The header section with another transfer encoding, its fields as relays leave them alone.
 fn write_header(head: &Head, encoding: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     if head.bytes.is_empty() && encoding.is_none() {
         return Ok(());
     }
     for field in head.entity.fields().iter().filter(|field| field.name != "content-transfer-encoding") {
-        let raw = to_crlf(field.raw(&head.bytes));
-        for line in raw.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end).filter(|line| !line.is_empty()) {
-            out.write_all(line)?;
-            out.write_all(b"\r\n")?;
-        }
+        out.write_all(&ascii::field(&field.name, field.raw(&head.bytes)))?;
     }
     if let Some(encoding) = encoding {
         write!(out, "Content-Transfer-Encoding: {encoding}\r\n")?;

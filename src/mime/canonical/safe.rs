@@ -1,7 +1,7 @@
 //! Whether relays leave bytes alone.
 
 /// Whether relays leave these bytes alone: ASCII, lines of at most 998 bytes that end in CRLF, no blanks at their ends, none that
-/// begins with `From `.
+/// begins with `From ` or is a lone dot, at which careless gateways end the message.
 pub fn is_safe(bytes: &[u8]) -> bool {
     let mut scan = SafeScan::new();
     // block by block, so that memory is read once for all questions
@@ -82,7 +82,7 @@ impl SafeScan {
 }
 
 /// Whether bytes are ASCII without NUL, every LF follows a CR and every CR comes before an LF and after no blank, and no line begins
-/// with `From `; the first and the last byte are looked at from inside only.
+/// with `From ` or is a lone dot; the first and the last byte are looked at from inside only.
 fn is_clean(bytes: &[u8]) -> bool {
     let (first, second, third) = (bytes, bytes.get(1..).unwrap_or_default(), bytes.get(2..).unwrap_or_default());
     // without a branch in the loops, so that the compiler takes many bytes at once
@@ -91,12 +91,13 @@ fn is_clean(bytes: &[u8]) -> bool {
         let (is_return, is_feed) = (*a == b'\r', *b == b'\n');
         bad | u8::from(is_return != is_feed) | u8::from((*b == b'\r') & ((*a == b' ') | (*a == b'\t')))
     });
-    let from = first
-        .iter()
-        .zip(second)
-        .zip(third)
-        .fold(0_u8, |seen, ((a, b), c)| seen | (u8::from(*a == b'\n') & u8::from(*b == b'F') & u8::from(*c == b'r')));
-    odd == 0 && pairs == 0 && (from == 0 || memchr::memmem::find(bytes, b"\nFrom ").is_none())
+    let from = first.iter().zip(second).zip(third).fold(0_u8, |seen, ((a, b), c)| {
+        let is_from = (*b == b'F') & (*c == b'r');
+        let is_dot = (*b == b'.') & (*c == b'\r');
+        seen | (u8::from(*a == b'\n') & u8::from(is_from | is_dot))
+    });
+    let is_in = |what: &[u8]| memchr::memmem::find(bytes, what).is_some();
+    odd == 0 && pairs == 0 && (from == 0 || !(is_in(b"\nFrom ") || is_in(b"\n.\r")))
 }
 
 #[cfg(test)]
@@ -113,7 +114,9 @@ mod tests {
             let blank = line.ends_with(b" ") || line.ends_with(b"\t");
             line.len() <= 998 && !blank && !line.starts_with(b"From ") && !line.contains(&b'\r')
         };
-        bytes.is_ascii() && !bytes.contains(&0) && ended && contents.into_iter().all(is_good)
+        // a dot that ends the text without a line break ends no message
+        let is_dot = bytes.starts_with(b".\r\n") || bytes.windows(4).any(|four| four == b"\n.\r\n");
+        bytes.is_ascii() && !bytes.contains(&0) && ended && !is_dot && contents.into_iter().all(is_good)
     }
 
     #[test]
@@ -141,6 +144,9 @@ mod tests {
             "a\r\r\nb",
             " \r\n",
             "Fr\r\nFrom:",
+            ".\r\n",
+            "a\r\n.\r\nb",
+            "a\r\n..\r\n.b\r\n.",
         ]
         .map(str::to_owned)
         .to_vec();
