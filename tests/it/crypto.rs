@@ -3,9 +3,12 @@
 //! A vector says `valid`, `invalid` or `acceptable`. The first two must come out so; where they do not, the flag of the vector stands in
 //! the test with the reason.
 
+mod keys;
 mod peers;
 mod recipients;
+mod rfc;
 mod signatures;
+mod signers;
 mod symmetric;
 
 use std::path::Path;
@@ -17,6 +20,22 @@ use sealpost::crypto::algorithm::DigestAlgorithm;
 use sealpost::crypto::provider::Provider;
 
 const PROVIDERS: [Provider; 2] = [Provider::Rust, Provider::Fastest];
+
+const DIGESTS: [DigestAlgorithm; 13] = [
+    DigestAlgorithm::Md5,
+    DigestAlgorithm::Sha1,
+    DigestAlgorithm::Sha224,
+    DigestAlgorithm::Sha256,
+    DigestAlgorithm::Sha384,
+    DigestAlgorithm::Sha512,
+    DigestAlgorithm::Sha512_256,
+    DigestAlgorithm::Sha3_224,
+    DigestAlgorithm::Sha3_256,
+    DigestAlgorithm::Sha3_384,
+    DigestAlgorithm::Sha3_512,
+    DigestAlgorithm::Shake128,
+    DigestAlgorithm::Shake256,
+];
 
 /// One vector and the group that it stands in.
 struct Case<'a> {
@@ -53,6 +72,65 @@ impl Case<'_> {
     }
 }
 
+/// Every file of the folder, and how many vectors it has: none may vanish unseen.
+const FILES: &[(&str, usize)] = &[
+    ("aes_cbc_pkcs5_test.json", 216),
+    ("aes_gcm_test.json", 316),
+    ("aes_wrap_test.json", 165),
+    ("chacha20_poly1305_test.json", 325),
+    ("ecdh_secp256r1_test.json", 612),
+    ("ecdh_secp384r1_test.json", 1047),
+    ("ecdsa_secp256r1_sha256_test.json", 484),
+    ("ecdsa_secp384r1_sha256_test.json", 472),
+    ("ecdsa_secp521r1_sha512_test.json", 542),
+    ("ed25519_test.json", 151),
+    ("hkdf_sha256_test.json", 86),
+    ("hkdf_sha512_test.json", 83),
+    ("hmac_sha256_test.json", 174),
+    ("hmac_sha512_test.json", 174),
+    ("pbes2_hmacsha1_aes_128_test.json", 84),
+    ("pbes2_hmacsha256_aes_256_test.json", 84),
+    ("pbkdf2_hmacsha1_test.json", 64),
+    ("pbkdf2_hmacsha256_test.json", 60),
+    ("rsa_oaep_2048_sha1_mgf1sha1_test.json", 36),
+    ("rsa_oaep_2048_sha256_mgf1sha1_test.json", 31),
+    ("rsa_oaep_2048_sha256_mgf1sha256_test.json", 37),
+    ("rsa_oaep_2048_sha384_mgf1sha384_test.json", 34),
+    ("rsa_oaep_2048_sha512_mgf1sha512_test.json", 33),
+    ("rsa_oaep_4096_sha512_mgf1sha512_test.json", 36),
+    ("rsa_pkcs1_2048_test.json", 67),
+    ("rsa_pkcs1_4096_test.json", 67),
+    ("rsa_pss_2048_sha1_mgf1_20_params_test.json", 88),
+    ("rsa_pss_2048_sha256_mgf1_0_params_test.json", 103),
+    ("rsa_pss_2048_sha256_mgf1_32_params_test.json", 108),
+    ("rsa_pss_3072_sha256_mgf1_32_params_test.json", 108),
+    ("rsa_pss_4096_sha384_mgf1_48_test.json", 141),
+    ("rsa_signature_2048_sha256_test.json", 259),
+    ("rsa_signature_2048_sha384_test.json", 258),
+    ("rsa_signature_2048_sha512_test.json", 259),
+    ("rsa_signature_3072_sha256_test.json", 259),
+    ("rsa_signature_3072_sha512_test.json", 260),
+    ("rsa_signature_4096_sha256_test.json", 258),
+    ("rsa_signature_4096_sha512_test.json", 259),
+    ("rsa_signature_8192_sha256_test.json", 258),
+    ("x25519_test.json", 518),
+    ("x448_asn_test.json", 529),
+];
+
+#[test]
+fn every_file_of_wycheproof_is_run() {
+    let Some(folder) = support::vectors("wycheproof") else { return };
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    let mut there: Vec<String> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
+    there.retain(|name| name.ends_with("_test.json"));
+    there.sort();
+    assert_eq!(there, FILES.iter().map(|file| file.0).collect::<Vec<_>>());
+    let tests = [include_str!("crypto/recipients.rs"), include_str!("crypto/signatures.rs"), include_str!("crypto/symmetric.rs")];
+    for (name, _) in FILES {
+        assert!(tests.iter().any(|test| test.contains(name)), "no test runs {name}");
+    }
+}
+
 /// Runs every vector of a file: `accepts` says whether the primitive takes it. `otherwise` names flags whose vectors we judge
 /// otherwise than the file does, whatever the reason is that stands beside them.
 fn run(file: &str, otherwise: &[&str], accepts: impl Fn(&Case<'_>) -> bool) {
@@ -77,7 +155,7 @@ fn run(file: &str, otherwise: &[&str], accepts: impl Fn(&Case<'_>) -> bool) {
             }
         }
     }
-    assert!(counted > 0, "{file} has no vectors");
+    assert!(FILES.contains(&(file, counted)), "{file} has {counted} vectors");
     assert!(wrong.is_empty(), "{file}: {} of {counted} come out otherwise\n{}", wrong.len(), wrong.join("\n"));
 }
 

@@ -133,6 +133,14 @@ fn only_crypto_names_cryptography_crates() {
         "ghash::",
         "aws_lc_rs::",
         "ed25519_dalek::",
+        "ed448_goldilocks::",
+        "elliptic_curve::",
+        "ecdsa::",
+        "bp256::",
+        "bp384::",
+        "shake::",
+        "chacha20::",
+        "poly1305::",
     ];
     for (name, text) in all_sources() {
         // rustls chooses its own provider, which is AWS-LC too

@@ -118,7 +118,8 @@ def key_encryption_key(kdf, digest, wrap, secret, ukm):
     info = sequence(sequence(WRAPS[wrap]), entity, tlv(0xA2, octets(bits.to_bytes(4, "big"))))
     if kdf == "x963":
         return X963KDF(HASHES[digest](), bits // 8, info).derive(secret)
-    return HKDF(HASHES[digest](), bits // 8, None, info).derive(secret)
+    # the user keying material is the salt, too
+    return HKDF(HASHES[digest](), bits // 8, ukm, info).derive(secret)
 
 
 def agree(private, public):

@@ -13,9 +13,10 @@ use crate::crypto::algorithm::{CipherParameters, DigestAlgorithm, KeyTransport, 
 use crate::crypto::cipher::{Decryptor, Encryptor, Foreknown};
 use crate::crypto::digest::Digest;
 use crate::crypto::key::{PrivateKey, PublicKey};
+use crate::crypto::mac::Hmac;
 use crate::crypto::random::Random;
 use crate::crypto::signature::{self, Input};
-use crate::crypto::{Error, agreement, transport};
+use crate::crypto::{Error, agreement, kdf, transport};
 use crate::secret::Secret;
 
 pub(in crate::crypto) use aws_lc::{
@@ -103,6 +104,27 @@ impl Provider {
     /// Starts a digest, as [`Digest::new`].
     pub fn digest(self, algorithm: DigestAlgorithm) -> Digest {
         Digest::by(self, algorithm)
+    }
+
+    /// HMAC, as [`crate::crypto::mac::hmac`].
+    pub fn hmac(self, digest: DigestAlgorithm, key: &[u8], message: &[u8]) -> Vec<u8> {
+        Hmac::by(self, digest, key).of(&[message])
+    }
+
+    /// HKDF, as [`kdf::hkdf`].
+    pub fn hkdf(self, digest: DigestAlgorithm, (shared, salt): (&[u8], &[u8]), info: &[u8], len: usize) -> Secret<Vec<u8>> {
+        kdf::hkdf_by(self, digest, (shared, salt), info, len)
+    }
+
+    /// PBKDF2, as [`kdf::pbkdf2`].
+    pub fn pbkdf2(
+        self,
+        digest: DigestAlgorithm,
+        (password, salt): (&[u8], &[u8]),
+        iterations: u64,
+        len: usize,
+    ) -> Secret<Vec<u8>> {
+        kdf::pbkdf2_by(self, digest, (password, salt), iterations, len)
     }
 
     /// Encrypts content, as [`Encryptor::new`] and [`Encryptor::knowing`].

@@ -1,32 +1,38 @@
 //! Keys of OpenSSL: its files are read and ours by it; it wraps and agrees on the same.
 
+use sealpost::asn1::encode;
 use sealpost::crypto::Error;
-use sealpost::crypto::algorithm::{KeyAlgorithm, KeyWrap};
+use sealpost::crypto::algorithm::{AlgorithmIdentifier, CipherParameters, ContentCipher, DigestAlgorithm, KeyAlgorithm, KeyWrap};
+use sealpost::crypto::cipher::Foreknown;
 use sealpost::crypto::key::PrivateKey;
 use sealpost::crypto::random::OsRandom;
 use sealpost::crypto::wrap;
 use sealpost::limits::Limits;
 use sealpost::secret::Secret;
 
-use super::PROVIDERS;
+use super::{DIGESTS, PROVIDERS};
 use crate::support;
 
-const KINDS: [(&str, &[&str], KeyAlgorithm); 6] = [
+const KINDS: [(&str, &[&str], KeyAlgorithm); 10] = [
     ("RSA", &["-pkeyopt", "rsa_keygen_bits:2048"], KeyAlgorithm::Rsa(2048)),
     ("EC", &["-pkeyopt", "ec_paramgen_curve:P-256"], KeyAlgorithm::P256),
     ("EC", &["-pkeyopt", "ec_paramgen_curve:P-384"], KeyAlgorithm::P384),
     ("EC", &["-pkeyopt", "ec_paramgen_curve:P-521"], KeyAlgorithm::P521),
+    ("EC", &["-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"], KeyAlgorithm::BrainpoolP256),
+    ("EC", &["-pkeyopt", "ec_paramgen_curve:brainpoolP384r1"], KeyAlgorithm::BrainpoolP384),
+    ("ED448", &[], KeyAlgorithm::Ed448),
+    ("X448", &[], KeyAlgorithm::X448),
     ("ED25519", &[], KeyAlgorithm::Ed25519),
     ("X25519", &[], KeyAlgorithm::X25519),
 ];
 
-fn openssl(args: &[&str], input: &[u8]) -> Vec<u8> {
+pub(super) fn openssl(args: &[&str], input: &[u8]) -> Vec<u8> {
     let (code, out, talk) = support::run("openssl", args, input);
     assert_eq!(code, 0, "openssl {}: {talk}", args.join(" "));
     out
 }
 
-fn generated(kind: &str, options: &[&str]) -> Vec<u8> {
+pub(super) fn generated(kind: &str, options: &[&str]) -> Vec<u8> {
     openssl(&[&["genpkey", "-algorithm", kind][..], options].concat(), &[])
 }
 
@@ -141,6 +147,65 @@ fn openssl_agrees_on_the_same_secret() {
         for provider in PROVIDERS {
             let shared = provider.shared_secret(&ours, theirs.public_key()).expect("agrees");
             assert_eq!(*shared.expose(), secret, "{algorithm} {provider:?}");
+        }
+    }
+}
+
+/// OpenSSL's `dgst` is the judge of the digests that no vector is about.
+#[test]
+fn openssl_hashes_to_the_same() {
+    if !support::peer("openssl") {
+        return;
+    }
+    let content = vec![0x61; 1000];
+    for digest in DIGESTS {
+        let len = digest.output_len().to_string();
+        let mut args = vec!["dgst", "-binary"];
+        let name = format!("-{}", digest.name());
+        args.push(&name);
+        if matches!(digest, DigestAlgorithm::Shake128 | DigestAlgorithm::Shake256) {
+            args.extend(["-xoflen", &len]);
+        }
+        let theirs = openssl(&args, &content);
+        for provider in PROVIDERS {
+            let mut hash = provider.digest(digest);
+            hash.update(&content);
+            assert_eq!(hash.finish(), theirs, "{} {provider:?}", digest.name());
+        }
+    }
+}
+
+const CCM: &str = "import sys
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM
+key, nonce, aad, tag, content = sys.argv[1:6]
+sealed = AESCCM(bytes.fromhex(key), int(tag)).encrypt(bytes.fromhex(nonce), b'a' * int(content), b'd' * int(aad))
+sys.stdout.buffer.write(sealed)
+";
+
+/// Nonces of every length, tags of every length that is read, with and without authenticated data.
+#[test]
+fn ccm_of_python_is_decrypted() {
+    let Some(program) = support::named_peer("SEALPOST_PYTHON") else { return };
+    let ciphers = [(ContentCipher::Aes128Ccm, 16), (ContentCipher::Aes192Ccm, 24), (ContentCipher::Aes256Ccm, 32)];
+    let cases = [(7, 16, 0, 0), (8, 12, 1, 20_000), (11, 14, 65_280, 15), (12, 16, 40, 16), (13, 12, 14, 65_535)];
+    for ((cipher, key_len), (nonce_len, tag_len, aad_len, len)) in ciphers.into_iter().flat_map(|c| cases.map(|case| (c, case))) {
+        let (key, nonce, aad) = (vec![7; key_len], vec![9; nonce_len], vec![b'd'; aad_len]);
+        let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+        let args = [hex(&key), hex(&nonce), aad_len.to_string(), tag_len.to_string(), len.to_string()];
+        let (code, sealed, talk) =
+            support::run(&program, &[&["-c", CCM][..], &args.each_ref().map(String::as_str)].concat(), &[]);
+        assert_eq!(code, 0, "{talk}");
+        let (encrypted, tag) = sealed.split_at(len);
+        let nonce_and_tag = encode::sequence(&[encode::octet_string(&nonce), encode::integer_u64(tag_len)]);
+        let identifier = AlgorithmIdentifier::with(cipher.oid(), nonce_and_tag);
+        let parameters = CipherParameters::from_identifier(&identifier).expect("parameters");
+        let foreknown = Foreknown { aad: aad.clone(), content_len: len as u64 };
+        for provider in PROVIDERS {
+            let mut plain = Vec::new();
+            let mut decryptor = provider.decryptor(&parameters, &key, Some(&foreknown)).expect("a key that fits");
+            encrypted.chunks(1000).for_each(|piece| decryptor.update(piece, &mut plain));
+            decryptor.finish(&aad, Some(tag), &mut plain).expect("the tag fits");
+            assert!(plain == vec![b'a'; len], "{} {nonce_len} {tag_len}", cipher.name());
         }
     }
 }

@@ -4,11 +4,11 @@ use sealpost::asn1::{encode, oid};
 use sealpost::crypto::algorithm::{AlgorithmIdentifier, CipherParameters, ContentCipher, DigestAlgorithm, KeyWrap};
 use sealpost::crypto::cipher::{Decryptor, Encryptor, Foreknown};
 use sealpost::crypto::provider::Provider;
-use sealpost::crypto::{Error, kdf, mac, pbe, wrap};
+use sealpost::crypto::{Error, mac, pbe, wrap};
 use sealpost::limits::Limits;
 use sealpost::secret::Secret;
 
-use super::{Case, PROVIDERS, run};
+use super::{Case, DIGESTS, PROVIDERS, run};
 
 #[test]
 fn aes_cbc_takes_what_wycheproof_takes() {
@@ -94,10 +94,43 @@ fn hmac_takes_what_wycheproof_takes() {
     for (file, digest) in [("hmac_sha256_test.json", DigestAlgorithm::Sha256), ("hmac_sha512_test.json", DigestAlgorithm::Sha512)]
     {
         run(file, &[], |case| {
-            let code = mac::hmac(digest, &case.bytes("key"), &case.bytes("msg"));
+            let codes = PROVIDERS.map(|provider| provider.hmac(digest, &case.bytes("key"), &case.bytes("msg")));
+            assert_eq!(codes[0], codes[1], "{}: the providers differ", case.test["tcId"]);
             let len = usize::try_from(case.number("tagSize") / 8).expect("a length");
-            mac::equal(&code[..len], &case.bytes("tag"))
+            mac::equal(&codes[0][..len], &case.bytes("tag"))
         });
+    }
+}
+
+#[test]
+fn hkdf_derives_what_wycheproof_derives() {
+    for (file, digest) in [("hkdf_sha256_test.json", DigestAlgorithm::Sha256), ("hkdf_sha512_test.json", DigestAlgorithm::Sha512)]
+    {
+        run(file, &[], |case| {
+            let len = usize::try_from(case.number("size")).expect("a length");
+            let keys = PROVIDERS.map(|provider| {
+                let key = provider.hkdf(digest, (&case.bytes("ikm"), &case.bytes("salt")), &case.bytes("info"), len);
+                key.expose().clone()
+            });
+            assert_eq!(keys[0], keys[1], "{}: the providers differ", case.test["tcId"]);
+            keys[0] == case.bytes("okm")
+        });
+    }
+}
+
+#[test]
+fn the_providers_hash_to_the_same_in_any_pieces() {
+    let content: Vec<u8> = (0..1000_u32).map(|n| n.to_le_bytes()[0] ^ 0x5a).collect();
+    for digest in DIGESTS {
+        for len in [0, 1, 55, 56, 63, 64, 65, 111, 112, 127, 128, 129, 135, 136, 137, 168, 1000] {
+            let digests = PROVIDERS.map(|provider| {
+                let mut hash = provider.digest(digest);
+                content[..len].chunks(37).for_each(|piece| hash.update(piece));
+                hash.finish()
+            });
+            assert_eq!(digests[0], digests[1], "{} {len}", digest.name());
+            assert_eq!(digests[0].len(), digest.output_len());
+        }
     }
 }
 
@@ -111,9 +144,20 @@ fn pbkdf2_derives_what_wycheproof_derives() {
     {
         run(file, &[], |case| {
             let (rounds, key) = (case.number("iterationCount"), case.bytes("dk"));
-            let derive = || kdf::pbkdf2(digest, &case.bytes("password"), &case.bytes("salt"), rounds, key.len());
-            rounds > ROUNDS || *derive().expose() == key
+            let derive = |provider: Provider| {
+                let derived = provider.pbkdf2(digest, (&case.bytes("password"), &case.bytes("salt")), rounds, key.len());
+                derived.expose().clone()
+            };
+            rounds > ROUNDS || PROVIDERS.into_iter().all(|provider| derive(provider) == key)
         });
+    }
+}
+
+#[test]
+fn the_providers_derive_the_same_from_a_password() {
+    for digest in DIGESTS {
+        let keys = PROVIDERS.map(|provider| provider.pbkdf2(digest, (b"password", b"salt"), 100, 100).expose().clone());
+        assert_eq!(keys[0], keys[1], "{}", digest.name());
     }
 }
 
