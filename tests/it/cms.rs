@@ -9,6 +9,7 @@ mod details;
 mod gpgsm;
 mod hostile;
 mod javascript;
+mod mail;
 mod matrix;
 mod nss;
 mod openssl;

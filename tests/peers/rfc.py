@@ -112,13 +112,12 @@ def name_of(table, raw):
 
 
 def key_encryption_key(kdf, digest, wrap, secret, ukm):
-    """ECC-CMS-SharedInfo (RFC 5753 7.2), then X9.63 or HKDF (RFC 8418 2.2)."""
+    """ECC-CMS-SharedInfo (RFC 5753 7.2), then X9.63, or HKDF with the keying material as salt (RFC 8418 2.2)."""
     bits = int(wrap)
     entity = tlv(0xA0, octets(ukm)) if ukm is not None else b""
     info = sequence(sequence(WRAPS[wrap]), entity, tlv(0xA2, octets(bits.to_bytes(4, "big"))))
     if kdf == "x963":
         return X963KDF(HASHES[digest](), bits // 8, info).derive(secret)
-    # the user keying material is the salt, too
     return HKDF(HASHES[digest](), bits // 8, ukm, info).derive(secret)
 
 

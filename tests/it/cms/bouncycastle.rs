@@ -12,7 +12,7 @@ use super::read_signed;
 use crate::support;
 
 /// Its jars where Debian puts them, and a compiler for the program beside them.
-fn peer() -> Option<Peer> {
+pub(super) fn peer() -> Option<Peer> {
     const JARS: [&str; 5] = ["bcmail", "bcpkix", "bcprov", "bcutil", "javax.mail"];
     if !support::peer("javac") {
         return None;

@@ -7,7 +7,7 @@ use super::own::CONTENT;
 use crate::support;
 
 /// One OpenSSL.
-struct Openssl {
+pub(super) struct Openssl {
     program: String,
     version: Version,
 }
@@ -21,23 +21,29 @@ enum Version {
 }
 
 /// Those that are at hand.
-fn all() -> Vec<Openssl> {
+pub(super) fn all() -> Vec<Openssl> {
     let old = support::peer("openssl").then(|| Openssl { program: "openssl".to_owned(), version: Version::Old });
     let new = support::named_peer("SEALPOST_OPENSSL4").map(|program| Openssl { program, version: Version::New });
     old.into_iter().chain(new).collect()
 }
 
 impl Openssl {
+    /// Works on bare structures, and leaves line ends alone.
     fn cms(&self, args: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
+        self.mail(&[&["-binary"], args].concat(), input)
+    }
+
+    /// Works on MIME messages, with the line ends of mail.
+    pub(super) fn mail(&self, args: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
         // the ciphers that its version 3 calls legacy, too
-        let always = ["cms", "-binary", "-provider", "default", "-provider", "legacy"];
+        let always = ["cms", "-provider", "default", "-provider", "legacy"];
         let (code, stdout, stderr) = support::run(&self.program, &[&always, args].concat(), input);
         let why = || stderr.lines().take(3).collect::<Vec<_>>().join("; ");
         if code == 0 { Ok(stdout) } else { Err(format!("openssl {args:?}: {}", why())) }
     }
 
     /// What only the new one can, for rows that the old one is not to be asked.
-    fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         self.version == Version::New
     }
 

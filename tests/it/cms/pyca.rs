@@ -6,7 +6,7 @@ use super::matrix::{self, long};
 use super::own::CONTENT;
 use crate::support;
 
-fn peer(script: &str) -> Option<Peer> {
+pub(super) fn peer(script: &str) -> Option<Peer> {
     let program = support::named_peer("SEALPOST_PYTHON")?;
     Some(Peer { program, args: vec!["-B".to_owned(), format!("{}/tests/peers/{script}", env!("CARGO_MANIFEST_DIR"))] })
 }
