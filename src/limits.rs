@@ -77,7 +77,7 @@ impl Default for Limits {
             path_signature_checks: 200,
             name_checks: 250_000,
             kdf_iterations: 10_000_000,
-            decompressed_bytes: 1 << 30,
+            decompressed_bytes: 16 << 30,
             decompression_ratio: 200,
         }
     }

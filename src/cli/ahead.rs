@@ -5,8 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-/// Bytes of one block; four of them are on the way at most.
-pub(crate) const BLOCK: usize = 256 << 10;
+/// Bytes of one block; three of them are on the way at most.
+pub(crate) const BLOCK: usize = 128 << 10;
 
 /// Work on less than this many bytes is over before a thread would help.
 pub(crate) const LARGE: u64 = 2 << 20;
@@ -80,7 +80,7 @@ impl Drop for ReadAhead {
 
 impl Worker {
     fn start(file: File) -> Self {
-        let (give, blocks) = sync_channel(2);
+        let (give, blocks) = sync_channel(1);
         let (used, take) = channel();
         let handle = std::thread::spawn(move || read_blocks(file, &give, &take));
         Self { blocks, used, handle, block: Vec::new(), at: 0 }

@@ -79,7 +79,7 @@ impl<W: Write + Send + 'static> Write for WriteBehind<W> {
 
 impl<W: Write + Send + 'static> Worker<W> {
     fn start(place: W) -> Self {
-        let (blocks, take) = sync_channel::<Vec<u8>>(2);
+        let (blocks, take) = sync_channel::<Vec<u8>>(1);
         let (give, used) = sync_channel::<Vec<u8>>(4);
         let handle = std::thread::spawn(move || {
             let mut place = place;

@@ -11,8 +11,8 @@ use crate::cli::ahead::ReadAhead;
 use crate::cli::failure::{Failure, on_file, reason};
 use crate::cli::progress::Progress;
 
-/// Bytes of a pipe that are held in memory; what is more goes to an unlinked file that only its owner reads. 1 MiB: most mail is smaller.
-pub(crate) const HELD: usize = 1 << 20;
+/// Bytes of a pipe that are held in memory; what is more goes to an unlinked file that only its owner reads. 256 KiB: most mail is smaller.
+pub(crate) const HELD: usize = 256 << 10;
 
 /// Bytes of a key, a certificate or a list that are read whole. 1 GiB: far over any.
 const WHOLE: u64 = 1 << 30;
@@ -126,6 +126,14 @@ impl Message {
     /// Its bytes.
     pub(crate) fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Its first bytes; it is left at its start.
+    pub(crate) fn beginning(&mut self) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        self.by_ref().take(4096).read_to_end(&mut bytes).map_err(Failure::io)?;
+        self.seek(SeekFrom::Start(0)).map_err(Failure::io)?;
+        Ok(bytes)
     }
 
     /// All of it; for what is done in memory.

@@ -32,7 +32,7 @@ pub(crate) struct InspectArgs {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &InspectArgs) -> Result<Exit, Failure> {
     let mut source = Source(args.file.clone()).open("inspecting", &context.limits)?;
-    let small = if source.len() <= SMALL { look(&source.read_whole(SMALL)?) } else { None };
+    let small = if is_likely(source.len(), &source.beginning()?) { look(&source.read_whole(SMALL)?) } else { None };
     let (kind, inspection, extra) = match small {
         Some(found) => found,
         None => {
@@ -50,8 +50,18 @@ pub(crate) fn run(context: &Context, args: &InspectArgs) -> Result<Exit, Failure
     Ok(if is_bad { Exit::Refused } else { Exit::Good })
 }
 
-/// Bytes of a file that may be a certificate, a list or a key: messages of any size stream. 64 MiB: a list with a million entries.
+/// Bytes of a file that is looked at whole. 64 MiB: a list with a million entries.
 const SMALL: u64 = 64 << 20;
+
+/// Bytes of a file that is looked at whole whatever it begins with.
+const TINY: u64 = 512 << 10;
+
+/// Whether a file may be a certificate, a list or a key, which are read whole; messages of any size stream.
+fn is_likely(len: u64, beginning: &[u8]) -> bool {
+    let is_der = beginning.first() == Some(&0x30) && !sealpost::cms::looks_like(beginning);
+    let is_pem = beginning.trim_ascii_start().starts_with(b"-----BEGIN ") && sealpost::cms::pem_start(beginning).is_none();
+    len <= TINY || (len <= SMALL && (is_der || is_pem))
+}
 
 /// What it is: a certificate, a list, a key file; `None` where it is a cryptographic structure or a message.
 fn look(bytes: &[u8]) -> Option<(&'static str, Inspection, Vec<String>)> {

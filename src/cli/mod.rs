@@ -6,6 +6,7 @@
 
 mod ahead;
 mod behind;
+mod beside;
 mod ca;
 mod contact;
 mod context;
@@ -33,23 +34,29 @@ mod sign;
 mod trust;
 mod verify;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::cli::context::{Context, GlobalArgs};
 use crate::cli::failure::{Exit, Failure};
 
 /// Runs the command of the process's arguments.
 pub(crate) fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let parsed = match message_verb(&arguments) {
+        Some(parsed) => Ok(parsed),
+        None => Arguments::try_parse_from(&arguments).map(|arguments| (arguments.global, arguments.verb)),
+    };
+    let (global, verb) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Good.code() });
         }
     };
-    let ended = Context::new(&arguments.global).and_then(|context| run(&context, arguments.verb));
+    let ended = Context::new(&global).and_then(|context| run(&context, verb));
     match ended {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {
@@ -57,6 +64,36 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::from(failure.exit.code())
         }
     }
+}
+
+/// Reads the arguments of a verb that works on a message by its own description alone: describing all the others costs more time and
+/// memory than a small message. What cannot be read so, and what asks for help, is for the whole description to answer.
+fn message_verb(arguments: &[OsString]) -> Option<(GlobalArgs, Verb)> {
+    fn one<A: Args>(arguments: &[OsString], verb: impl Fn(A) -> Verb) -> Option<(GlobalArgs, Verb)> {
+        let parsed = One::<A>::try_parse_from(arguments).ok()?;
+        Some((parsed.global, verb(parsed.args)))
+    }
+    let (_, after) = arguments.split_first()?;
+    match after.first()?.to_str()? {
+        "sign" => one(after, Verb::Sign),
+        "encrypt" => one(after, Verb::Encrypt),
+        "seal" => one(after, Verb::Seal),
+        "open" => one(after, Verb::Open),
+        "verify" => one(after, Verb::Verify),
+        "decrypt" => one(after, Verb::Decrypt),
+        "inspect" => one(after, Verb::Inspect),
+        _ => None,
+    }
+}
+
+/// One verb alone.
+#[derive(Debug, Parser)]
+#[command(disable_help_flag = true)]
+struct One<A: Args> {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(flatten)]
+    args: A,
 }
 
 fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {

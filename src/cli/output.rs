@@ -5,11 +5,12 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tempfile::{NamedTempFile, SpooledTempFile};
+use tempfile::SpooledTempFile;
 
 use sealpost::smime::Spool;
 
 use crate::cli::behind::WriteBehind;
+use crate::cli::beside::{Beside, Taken};
 use crate::cli::failure::{Failure, on_file, reason};
 use crate::cli::input::HELD;
 
@@ -41,7 +42,7 @@ impl Output {
     /// Begins a result that is written as it comes into being and kept only when it is whole.
     pub(crate) fn spool(&self) -> Result<OutSpool<'_>, Failure> {
         let place = match self.path() {
-            Some(path) if !is_special(path) => Place::Beside(beside(path)?),
+            Some(path) if !is_special(path) => Place::Beside(Beside::create(path).map_err(on_file("write", path))?),
             _ => Place::Spool(SpooledTempFile::new(HELD)),
         };
         Ok(OutSpool { output: self, place: WriteBehind::new(place) })
@@ -81,7 +82,7 @@ pub(crate) struct OutSpool<'a> {
 
 enum Place {
     /// A file beside the one that it will be.
-    Beside(NamedTempFile),
+    Beside(Beside),
     /// Memory, then an unlinked file.
     Spool(SpooledTempFile),
 }
@@ -124,16 +125,12 @@ impl Spool for OutSpool<'_> {
     fn restart(&mut self) -> std::io::Result<()> {
         let place = self.place.settle()?;
         match place {
-            Place::Beside(file) => {
-                file.as_file().set_len(0)?;
-                file.seek(SeekFrom::Start(0))?;
-            }
+            Place::Beside(file) => file.restart(),
             Place::Spool(spool) => {
                 spool.set_len(0)?;
-                spool.seek(SeekFrom::Start(0))?;
+                spool.seek(SeekFrom::Start(0)).map(|_| ())
             }
         }
-        Ok(())
     }
 }
 
@@ -155,7 +152,7 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], force: bool) -> Result<(), F
     if is_special(path) {
         return std::fs::write(path, bytes).map_err(on_file("write", path));
     }
-    let mut beside = beside(path)?;
+    let mut beside = Beside::create(path).map_err(on_file("write", path))?;
     beside.write_all(bytes).and_then(|()| beside.flush()).map_err(on_file("write", path))?;
     keep(beside, path, force)
 }
@@ -165,20 +162,11 @@ fn is_special(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir())
 }
 
-fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder).map_err(on_file("write", path))
-}
-
-fn keep(beside: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
-    if force {
-        beside.persist(path).map_err(|e| on_file("write", path)(e.error))?;
-        return Ok(());
-    }
-    match beside.persist_noclobber(path) {
-        Ok(_) => Ok(()),
-        Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => Err(exists(path)),
-        Err(e) => Err(on_file("write", path)(e.error)),
+fn keep(beside: Beside, path: &Path, force: bool) -> Result<(), Failure> {
+    let taken = if force { Taken::Replace } else { Taken::Refuse };
+    match beside.keep(path, taken) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(exists(path)),
+        other => other.map_err(on_file("write", path)),
     }
 }
 

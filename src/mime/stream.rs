@@ -305,7 +305,7 @@ fn read_some(source: &mut dyn Read, space: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Bytes of one read: a system call costs little, the processor's second cache holds it.
-pub(crate) const PIECE: usize = 128 << 10;
+pub(crate) const PIECE: usize = 64 << 10;
 
 /// Bytes of one copy.
 const COPY: usize = 1 << 10;
