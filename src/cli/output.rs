@@ -1,7 +1,7 @@
 //! What a command writes: a file made beside its name and renamed, or standard output.
 
 use std::fs::OpenOptions;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -13,6 +13,7 @@ use crate::cli::behind::WriteBehind;
 use crate::cli::beside::{Beside, Taken};
 use crate::cli::failure::{Failure, on_file, reason};
 use crate::cli::input::HELD;
+use crate::cli::report;
 
 /// Where the result goes.
 #[derive(Debug, Clone, Args)]
@@ -98,6 +99,7 @@ impl OutSpool<'_> {
                 spool.seek(SeekFrom::Start(0)).map_err(&failed)?;
                 let copied = match path {
                     Some(path) => OpenOptions::new().write(true).open(path).and_then(|mut device| copy(&mut spool, &mut device)),
+                    None if std::io::stdout().is_terminal() => show(&mut spool),
                     None => copy(&mut spool, &mut std::io::stdout().lock()),
                 };
                 copied.map_err(failed)
@@ -105,6 +107,25 @@ impl OutSpool<'_> {
         }
     }
 }
+
+/// Shows a result on a terminal: a message must not control it, nor paint a verdict of its own.
+fn show(from: &mut dyn Read) -> std::io::Result<()> {
+    let (mut from, mut out) = (std::io::BufReader::new(from), std::io::stdout().lock());
+    let mut line = Vec::new();
+    while (&mut from).take(LINE).read_until(b'\n', &mut line)? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        let content = text.trim_end_matches(['\r', '\n']);
+        out.write_all(report::safe(content).as_bytes())?;
+        if text.ends_with('\n') {
+            out.write_all(b"\n")?;
+        }
+        line.clear();
+    }
+    out.flush()
+}
+
+/// Bytes that are shown at once where no line ends.
+const LINE: u64 = 64 << 10;
 
 fn copy(from: &mut dyn Read, to: &mut dyn Write) -> std::io::Result<()> {
     std::io::copy(from, to)?;

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use crate::asn1::reader::{Octets, Reader};
 use crate::asn1::{Cursor, Oid, Tag, encode};
-use crate::cms::reader::{end, read_oid};
+use crate::cms::reader::{end, read_oid, read_version};
 use crate::cms::{Error, Material, Recipient, RecipientKind};
 use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters};
 use crate::crypto::cipher::{Decryptor, Foreknown};
@@ -76,7 +76,7 @@ pub struct Opened {
 impl<R: Read> EnvelopedReader<R> {
     pub(in crate::cms) fn new(mut reader: Reader<R>, authenticated: bool, limits: &Limits) -> Result<Self, Error> {
         reader.enter(Tag::SEQUENCE)?;
-        reader.raw()?;
+        read_version(&mut reader, 4)?;
         let mut originator = Box::<Material>::default();
         if reader.peek()? == Some(Tag::context_constructed(0)) {
             *originator = Material::of_originator(&reader.raw()?, limits)?;

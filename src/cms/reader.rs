@@ -49,6 +49,16 @@ pub(in crate::cms) fn read_oid<R: Read>(reader: &mut Reader<R>) -> Result<Oid, E
     Ok(Cursor::new(&reader.raw()?).oid()?)
 }
 
+/// Reads the version of a structure. Writers do not agree on which of those known goes with what, and so none is held to it; one above
+/// `highest` may mean anything (RFC 5652 5.1, 6.1: 5 and 4 are the highest).
+pub(in crate::cms) fn read_version<R: Read>(reader: &mut Reader<R>, highest: u64) -> Result<(), Error> {
+    let version = Cursor::new(&reader.raw()?).small_unsigned()?;
+    if version > highest {
+        return Err(Error::Unsupported(format!("version {version} of a cryptographic message")));
+    }
+    Ok(())
+}
+
 /// Leaves what is open, and looks whether bytes follow.
 pub(in crate::cms) fn end<R: Read>(mut reader: Reader<R>, open: usize) -> Result<bool, Error> {
     for _ in 0..open {

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use crate::asn1::reader::{Octets, Reader};
 use crate::asn1::{Cursor, Oid, Tag};
-use crate::cms::reader::{end, read_oid};
+use crate::cms::reader::{end, read_oid, read_version};
 use crate::cms::{Error, Material, Signer};
 use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm};
 use crate::crypto::digest::Digest;
@@ -74,7 +74,7 @@ pub struct Hashed {
 impl<R: Read> SignedReader<R> {
     pub(in crate::cms) fn new(mut reader: Reader<R>, limits: &Limits) -> Result<Self, Error> {
         reader.enter(Tag::SEQUENCE)?;
-        reader.raw()?;
+        read_version(&mut reader, 5)?;
         let set = reader.raw()?;
         let mut set = Cursor::new(&set).set()?;
         let mut declared = Vec::new();

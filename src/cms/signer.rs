@@ -84,6 +84,8 @@ pub enum SignatureCheck {
     ContentChanged,
     /// It does not, for this reason.
     Invalid(String),
+    /// It uses what is not known here.
+    Unsupported(String),
 }
 
 /// `SignerInfo ::= SEQUENCE { version, sid, digestAlgorithm, signedAttrs [0] OPTIONAL, signatureAlgorithm, signature, unsignedAttrs [1] OPTIONAL }`
@@ -146,6 +148,8 @@ impl Signer {
             Err(Error::Crypto(crypto::Error::SignatureInvalid)) => {
                 SignatureCheck::Invalid("it does not fit the content and the signer's key".to_owned())
             }
+            Err(Error::Unsupported(what)) => SignatureCheck::Unsupported(what),
+            Err(Error::Crypto(error @ crypto::Error::Unsupported { .. })) => SignatureCheck::Unsupported(error.to_string()),
             Err(error) => SignatureCheck::Invalid(error.to_string()),
         }
     }

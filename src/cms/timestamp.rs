@@ -185,7 +185,7 @@ impl Token {
             match signer.verify(certificate, &self.data) {
                 SignatureCheck::Valid(oddities) => return Ok(self.stamp(algorithm, signer, certificate, oddities)),
                 SignatureCheck::ContentChanged => why = "it was changed after the authority signed it".to_owned(),
-                SignatureCheck::Invalid(reason) => why = reason,
+                SignatureCheck::Invalid(reason) | SignatureCheck::Unsupported(reason) => why = reason,
             }
         }
         Err(why)

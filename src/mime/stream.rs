@@ -101,7 +101,7 @@ impl<'s> Feed<'s> {
     /// The parts of a multipart whose body comes next.
     pub(crate) fn parts(&mut self, boundary: &str) -> Parts<'_, 's> {
         let state = PartState { delimiters: Delimiters::new(boundary), ready: 0, from: 0, next: Next::Searching };
-        Parts { feed: self, state, number: 0 }
+        Parts { feed: self, state, number: 0, has_loud_preamble: false }
     }
 }
 
@@ -135,6 +135,7 @@ pub(crate) struct Parts<'f, 's> {
     feed: &'f mut Feed<'s>,
     state: PartState,
     number: usize,
+    has_loud_preamble: bool,
 }
 
 /// One part: its bytes up to the delimiter that follows.
@@ -181,8 +182,11 @@ pub(crate) enum Ended {
 impl<'s> Parts<'_, 's> {
     /// The next part; what is left of the one before is passed over.
     pub(crate) fn next(&mut self) -> io::Result<Option<Part<'_, 's>>> {
-        // the first time this is the preamble
-        drain(&mut Part { feed: self.feed, state: &mut self.state })?;
+        let rest = &mut Part { feed: self.feed, state: &mut self.state };
+        match self.number {
+            0 => self.has_loud_preamble = is_loud(rest)?,
+            _ => drop(drain(rest)?),
+        }
         let Next::Delimiter { len, closes } = self.state.next else { return Ok(None) };
         self.feed.consume(len);
         (self.state.ready, self.state.from, self.state.next) = (0, 0, if closes { Next::Closed } else { Next::Searching });
@@ -191,6 +195,11 @@ impl<'s> Parts<'_, 's> {
         }
         self.number = self.number.saturating_add(1);
         Ok(Some(Part { feed: self.feed, state: &mut self.state }))
+    }
+
+    /// Whether more stands before the first part than the line that tells old programs what this is: markup, or a long text.
+    pub(crate) fn has_loud_preamble(&self) -> bool {
+        self.has_loud_preamble
     }
 
     /// How many parts were begun.
@@ -267,6 +276,24 @@ impl From<io::Error> for ReadError {
         Self::Io(error)
     }
 }
+
+/// Passes over what is left; says whether it is more than a line for old programs.
+fn is_loud(rest: &mut dyn BufRead) -> io::Result<bool> {
+    let (mut count, mut has_markup) = (0_usize, false);
+    loop {
+        let bytes = rest.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(has_markup || count > USUAL_PREAMBLE);
+        }
+        has_markup = has_markup || bytes.contains(&b'<');
+        count = count.saturating_add(bytes.iter().filter(|byte| !byte.is_ascii_whitespace()).count());
+        let len = bytes.len();
+        rest.consume(len);
+    }
+}
+
+/// Characters of the preambles that programs write; the longest of those seen has 150.
+const USUAL_PREAMBLE: usize = 200;
 
 /// Passes over what is left; gives how many bytes that were, and whether some of them were no white space.
 pub(crate) fn drain(rest: &mut dyn BufRead) -> io::Result<(u64, bool)> {

@@ -26,6 +26,7 @@ mod released;
 mod seal;
 mod sender;
 mod sign;
+mod splice;
 mod spool;
 mod verdict;
 

@@ -5,13 +5,14 @@ use std::io::BufRead;
 use crate::cms::{self, Content, ContentHash, Hashed, SignedData};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::mime::canonical::Crlf;
-use crate::mime::stream::{Ended, Feed, Head, PIECE};
+use crate::mime::stream::{Ended, Feed, Head, PIECE, drain};
 use crate::mime::transfer::Decoded;
 use crate::mime::{ContentType, entity::Defect};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::layer;
 use crate::smime::peel::opaque::signed_layer;
 use crate::smime::peel::source::Hashing;
+use crate::smime::peel::walk::texts_outside;
 use crate::smime::peel::{Stop, Work};
 use crate::smime::verdict::{Form, UncoveredPart};
 
@@ -79,7 +80,12 @@ impl Work<'_, '_> {
             self.add(Finding::warning(Code::Uncovered, text));
             self.verdict.uncovered.extend(others);
         }
-        if parts.ended() == Ended::Unclosed {
+        let (ended, has_loud_preamble) = (parts.ended(), parts.has_loud_preamble());
+        let (_, has_epilogue) = drain(feed)?;
+        for text in texts_outside(&head.entity.path(), has_loud_preamble, has_epilogue) {
+            self.add(Finding::warning(Code::Uncovered, text));
+        }
+        if ended == Ended::Unclosed {
             let text = format!("part {} {}", head.entity.path(), Defect::Unclosed.text());
             self.add(Finding::warning(Code::MimeDefect, text));
         }

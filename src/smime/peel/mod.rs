@@ -26,6 +26,7 @@ use crate::smime::headers;
 use crate::smime::hints::{Failure, Hints};
 use crate::smime::open::{Layers, Open, Want};
 use crate::smime::sender::Author;
+use crate::smime::splice;
 use crate::smime::spool::Spool;
 use crate::smime::verdict::{Layer, Verdict};
 
@@ -226,6 +227,15 @@ impl<'w, 'a> Work<'w, 'a> {
             Some(Layer::Encrypted(layer)) => layer.authenticated,
             _ => true,
         };
+        if !is_authenticated && splice::looks_spliced(&leaf.payload.entity, leaf.payload.bytes()) {
+            // told like every other ciphertext that was changed
+            let failure = failure_of(cms::Error::DecryptionFailed)?;
+            self.error(failure.code, failure.text);
+            if let Some(Layer::Encrypted(layer)) = self.verdict.layers.last_mut() {
+                layer.recipients.iter_mut().for_each(|recipient| recipient.used = false);
+            }
+            return Ok(());
+        }
         if !is_authenticated {
             let text = "the content decrypts, and nothing proves that it was not changed on the way";
             self.add(Finding::warning(Code::NotAuthenticated, text));

@@ -114,6 +114,10 @@ impl Work<'_, '_> {
                 self.error(Code::SignatureInvalid, format!("the signature of {certificate} is bad – {why}"));
                 verdict.finding = Some(Code::SignatureInvalid);
             }
+            Some(SignatureCheck::Unsupported(what)) => {
+                self.error(Code::Unsupported, format!("the signature of {certificate} cannot be checked here – {what}"));
+                verdict.finding = Some(Code::Unsupported);
+            }
             None => {}
         }
         verdict.from_match = self.author.includes(&verdict.addresses);

@@ -22,8 +22,8 @@ struct Walk {
     leaves: Vec<UncoveredPart>,
     /// Other S/MIME parts.
     others: Vec<String>,
-    /// Multiparts with text behind their last part.
-    epilogues: Vec<String>,
+    /// Texts outside of every part.
+    outside: Vec<String>,
 }
 
 impl Work<'_, '_> {
@@ -54,7 +54,7 @@ impl Work<'_, '_> {
             taken: None,
             leaves: Vec::new(),
             others: Vec::new(),
-            epilogues: Vec::new(),
+            outside: Vec::new(),
         };
         let result = self.walk(feed, &head, &mut walk);
         self.at = 0;
@@ -80,8 +80,7 @@ impl Work<'_, '_> {
         for other in walk.others {
             self.add(Finding::warning(Code::OtherSmimePart, format!("part {other} is S/MIME, too, and was not judged")));
         }
-        for path in walk.epilogues {
-            let text = format!("text follows the last part of {path} – it is neither signed nor encrypted");
+        for text in walk.outside {
             self.add(Finding::warning(Code::Uncovered, text));
         }
         result
@@ -128,11 +127,9 @@ impl Work<'_, '_> {
                     let mut inside = Feed::with_capacity(&mut part, capacity);
                     self.walk_head(&mut inside, below(number), &default, walk)?;
                 }
-                let ended = parts.ended();
-                let (_, has_text) = drain(feed)?;
-                if has_text {
-                    walk.epilogues.push(head.entity.path());
-                }
+                let (ended, has_loud_preamble) = (parts.ended(), parts.has_loud_preamble());
+                let (_, has_epilogue) = drain(feed)?;
+                walk.outside.extend(texts_outside(&head.entity.path(), has_loud_preamble, has_epilogue));
                 match ended {
                     Ended::Closed => {}
                     Ended::Unclosed => self.defect(head, Defect::Unclosed),
@@ -186,6 +183,13 @@ impl Work<'_, '_> {
             Kind::ClearSigned => self.clear_signed(feed, head),
         }
     }
+}
+
+/// What is said of text before the first part and after the last.
+pub(in crate::smime::peel) fn texts_outside(path: &str, has_preamble: bool, has_epilogue: bool) -> Vec<String> {
+    let say = |what: &str| format!("text {what} part of {path} – it is neither signed nor encrypted");
+    let (before, after) = (has_preamble.then(|| say("stands before the first")), has_epilogue.then(|| say("follows the last")));
+    before.into_iter().chain(after).collect()
 }
 
 fn uncovered(head: &Head) -> UncoveredPart {

@@ -256,6 +256,28 @@ fn odd_structures_are_told_or_refused() {
 }
 
 #[test]
+fn versions_and_algorithms_that_nobody_knows_are_not_guessed() {
+    let mut cases = Vec::new();
+    for version in [0, 1, 3, 4, 5] {
+        cases.push((format!("version {version}"), good().with(|f| f.version = version).message(), Expect::Good));
+    }
+    for version in [6, 99, 1 << 40] {
+        cases.push((
+            format!("version {version}"),
+            good().with(|f| f.version = version).message(),
+            Expect::Refused(Code::Unsupported),
+        ));
+    }
+    // the digest of a signer by another name: the rest of the structure is good
+    let (known, unknown) = (encode::oid(&oid::SHA256), encode::tlv(Tag::OID, b"\x60\x86\x48\x01\x65\x03\x04\x02\x7f"));
+    let mut der = good().with(|f| f.declared.clear()).der();
+    let at = memchr::memmem::rfind(&der, &known).expect("it names its digest");
+    der.splice(at..at + known.len(), unknown);
+    cases.push(("an unknown digest".to_owned(), message(FROM_ALICE, &part(P7M, &der)), Expect::Refused(Code::Unsupported)));
+    check_all(cases);
+}
+
+#[test]
 fn a_structure_cut_at_any_place_is_refused() {
     let der = good().der();
     for end in (0..der.len()).step_by(7) {

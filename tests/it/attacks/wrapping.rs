@@ -153,3 +153,14 @@ fn fields_that_programs_read_differently_are_told() {
         ("a line that is no field", first("not a field"), Expect::Warned(Code::MimeDefect)),
     ]);
 }
+
+#[test]
+fn text_outside_of_every_part_is_told() {
+    let inside = signed();
+    let preamble = inside.replacen("\r\n\r\n--sig", &format!("\r\n\r\n<html>{EVIL}\r\n--sig"), 1);
+    let epilogue = format!("{inside}{EVIL}\r\n");
+    check_all([
+        ("before the first part", from_alice(&preamble), Expect::Warned(Code::Uncovered)),
+        ("after the last part", from_alice(&epilogue), Expect::Warned(Code::Uncovered)),
+    ]);
+}
