@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use crate::cli::ahead::{BLOCK, LARGE, has_processors};
 
 /// A place to write to; from some MiB on a thread does it.
-pub(crate) struct WriteBehind<W> {
+pub(crate) struct WriteBehind<W: Write + Send + 'static> {
     /// The place, while no thread writes there.
     place: Option<W>,
     worker: Option<Worker<W>>,
@@ -42,6 +42,16 @@ impl<W: Write + Send + 'static> WriteBehind<W> {
     pub(crate) fn finish(mut self) -> io::Result<W> {
         self.settle()?.flush()?;
         self.place.take().ok_or_else(lost)
+    }
+}
+
+/// A place that is given up is given up by the thread, too: what it holds must be gone before the program ends.
+impl<W: Write + Send + 'static> Drop for WriteBehind<W> {
+    fn drop(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            drop(worker.blocks);
+            drop(worker.handle.join());
+        }
     }
 }
 
