@@ -5,12 +5,13 @@ use std::io::{Cursor, Write};
 use crate::cms::{EnvelopedBuilder, To};
 use crate::crypto::random::Random;
 use crate::limits::Limits;
+use crate::mime::canonical::Wish;
 use crate::smime::Error;
 use crate::smime::choice::{Chosen, CipherChoice, Recipient, TransportChoice, Way, check_recipient, choose};
 use crate::smime::headers::{Confidentiality, HeaderProtection};
 use crate::smime::payload::{Payload, Source, Written};
 use crate::smime::sign::{Pkcs7Mime, grown};
-use crate::smime::spool::Input;
+use crate::smime::spool::{Input, Spool};
 use crate::smime::verdict::Form;
 
 /// An encryption: to whom, and how.
@@ -56,13 +57,30 @@ impl Encrypt {
     }
 
     /// Encrypts a message of any size, in constant memory; nothing of the result is good where this fails.
-    pub fn stream(&self, message: &mut dyn Input, random: &mut dyn Random, sink: &mut dyn Write) -> Result<(), Error> {
+    ///
+    /// The result is begun anew where only a look at each part tells what its line ends are.
+    pub fn stream(&self, message: &mut dyn Input, random: &mut dyn Random, spool: &mut dyn Spool) -> Result<(), Error> {
         let mut source = Source::read(message, &self.limits)?;
         let head = source.parts.head(Confidentiality::Cipher, HeaderProtection::On);
         let outer = source.parts.outer(Confidentiality::Cipher, HeaderProtection::On);
-        outer.iter().try_for_each(|(_, raw)| sink.write_all(raw))?;
-        let mut payload = Payload::canonical(head, &mut source);
-        self.entity(random, sink, |content, _| payload.write_to(&self.limits, content)).map(|_| ())
+        let mut payload = Payload::canonical(head.clone(), &mut source);
+        if self.write(&outer, &mut payload, random, spool)? == Written::Whole {
+            return Ok(());
+        }
+        spool.restart()?;
+        let mut payload = Payload::planned(head, Wish::Canonical, &mut source, &self.limits)?;
+        self.write(&outer, &mut payload, random, spool).map(|_| ())
+    }
+
+    fn write(
+        &self,
+        outer: &[(String, Vec<u8>)],
+        payload: &mut Payload<'_, '_>,
+        random: &mut dyn Random,
+        spool: &mut dyn Spool,
+    ) -> Result<Written, Error> {
+        outer.iter().try_for_each(|(_, raw)| spool.write_all(raw))?;
+        self.entity(random, spool, |content, _| payload.write_to(&self.limits, content))
     }
 
     /// Writes the encrypted MIME entity of what `content` writes; not to its end where that says that it is unsafe.

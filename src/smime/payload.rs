@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read, SeekFrom, Write};
 
 use crate::limits::Limits;
 use crate::mime::ContentType;
-use crate::mime::canonical::{self, Crlf, Plan, SafeScan};
+use crate::mime::canonical::{self, Crlf, Plan, SafeScan, Wish};
 use crate::mime::stream::Feed;
 use crate::smime::Error;
 use crate::smime::headers::Parts;
@@ -67,21 +67,21 @@ pub(in crate::smime) struct Payload<'p, 'm> {
 
 /// How the payload is made safe.
 enum BodyForm {
-    /// With CRLF line ends, and else as it is.
+    /// With CRLF line ends, and else as it is, where line ends are all that a line feed can be.
     Canonical,
     /// So, too, where that survives relays; else it says so.
     Checked,
-    /// In the form that survives relays.
-    Encoded(Plan),
+    /// Part by part, as planned.
+    Planned(Plan),
 }
 
-/// Whether a payload went by in a form that survives relays.
+/// Whether a payload went by in the form that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(in crate::smime) enum Written {
     /// It did.
     Whole,
-    /// It did not, and not all of it went by: begin anew with [`Payload::encoded`].
+    /// It did not, and not all of it went by: begin anew with [`Payload::planned`].
     Unsafe,
 }
 
@@ -96,11 +96,16 @@ impl<'p, 'm> Payload<'p, 'm> {
         Self { head, source, form: BodyForm::Checked }
     }
 
-    /// With parts encoded anew that would not survive relays.
-    pub(in crate::smime) fn encoded(head: Vec<u8>, source: &'p mut Source<'m>, limits: &Limits) -> Result<Self, Error> {
+    /// Part by part as is wished, after a look at each.
+    pub(in crate::smime) fn planned(
+        head: Vec<u8>,
+        wish: Wish,
+        source: &'p mut Source<'m>,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
         source.input.seek(SeekFrom::Start(source.body_at))?;
-        let plan = canonical::plan(&mut head.as_slice().chain(&mut *source.input), limits)?;
-        Ok(Self { head, source, form: BodyForm::Encoded(plan) })
+        let plan = canonical::plan(&mut head.as_slice().chain(&mut *source.input), wish, limits)?;
+        Ok(Self { head, source, form: BodyForm::Planned(plan) })
     }
 
     /// Writes all of it.
@@ -108,13 +113,13 @@ impl<'p, 'm> Payload<'p, 'm> {
         let input = &mut *self.source.input;
         input.seek(SeekFrom::Start(self.source.body_at))?;
         match &self.form {
-            BodyForm::Encoded(plan) => {
+            BodyForm::Planned(plan) => {
                 canonical::encode(&mut self.head.as_slice().chain(input), plan, limits, out)?;
                 Ok(Written::Whole)
             }
             BodyForm::Canonical => {
                 out.write_all(&canonical::to_crlf(&self.head))?;
-                copy(input, None, out)
+                copy(&self.head, input, None, out)
             }
             BodyForm::Checked => {
                 let mut scan = SafeScan::new();
@@ -123,17 +128,18 @@ impl<'p, 'm> Payload<'p, 'm> {
                     return Ok(Written::Unsafe);
                 }
                 out.write_all(&self.head)?;
-                copy(input, Some(scan), out)
+                copy(&self.head, input, Some(scan), out)
             }
         }
     }
 }
 
-/// Copies a body with CRLF line ends, for as long as it is safe where that is asked.
-fn copy(input: &mut dyn Input, scan: Option<SafeScan>, out: &mut dyn Write) -> Result<Written, Error> {
+/// Copies the body behind a header section with CRLF line ends, for as long as no line feed may be content and all is safe where that is
+/// asked.
+fn copy(head: &[u8], input: &mut dyn Input, scan: Option<SafeScan>, out: &mut dyn Write) -> Result<Written, Error> {
     let mut scan = scan;
     let mut feed = Feed::new(input);
-    let mut lines = Crlf::new(&mut feed);
+    let mut lines = Crlf::watched(head, &mut feed);
     loop {
         let window = lines.fill_buf()?;
         if window.is_empty() {
@@ -148,6 +154,9 @@ fn copy(input: &mut dyn Input, scan: Option<SafeScan>, out: &mut dyn Write) -> R
         out.write_all(window)?;
         let len = window.len();
         lines.consume(len);
+        if lines.is_doubtful() {
+            return Ok(Written::Unsafe);
+        }
     }
     let is_safe = scan.is_none_or(|scan| scan.finish());
     Ok(if is_safe { Written::Whole } else { Written::Unsafe })

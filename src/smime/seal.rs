@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use crate::crypto::random::Random;
 use crate::limits::Limits;
+use crate::mime::canonical::Wish;
 use crate::smime::headers::Confidentiality;
 use crate::smime::payload::{Payload, Source, Written};
 use crate::smime::sign::grown;
@@ -51,7 +52,7 @@ impl<'a> Seal<'a> {
         if self.write(&outer, &mut payload, now, random, spool)? == Written::Whole {
             return Ok(());
         }
-        let mut payload = Payload::encoded(head, &mut source, &limits)?;
+        let mut payload = Payload::planned(head, Wish::Safe, &mut source, &limits)?;
         self.write(&outer, &mut payload, now, random, spool).map(|_| ())
     }
 

@@ -7,6 +7,7 @@ use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::random::Random;
 use crate::keys::Identity;
 use crate::limits::Limits;
+use crate::mime::canonical::Wish;
 use crate::mime::transfer;
 use crate::smime::Error;
 use crate::smime::headers::{Confidentiality, HeaderProtection};
@@ -95,7 +96,7 @@ impl<'a> Sign<'a> {
         }
         spool.restart()?;
         outer.iter().try_for_each(|(_, raw)| spool.write_all(raw))?;
-        let mut payload = Payload::encoded(head, &mut source, &self.limits)?;
+        let mut payload = Payload::planned(head, Wish::Safe, &mut source, &self.limits)?;
         self.entity(&mut payload, now, random, spool).map(|_| ())
     }
 

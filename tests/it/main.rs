@@ -6,6 +6,7 @@ mod ca;
 mod choice;
 mod cli;
 mod cms;
+mod content;
 mod crates;
 mod crypto;
 mod fuzz;

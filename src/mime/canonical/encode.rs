@@ -1,12 +1,14 @@
 //! An entity in a form that survives relays: parts that are not safe are encoded anew, parts that are stay byte for byte.
 //!
-//! Signed parts inside are never touched: they were safe when they were signed, or they are lost in any case. Two passes: the first
-//! looks which parts are safe, the second writes.
+//! Signed parts inside are never touched: they were safe when they were signed, or they are lost in any case. Nor are parts in a
+//! transfer encoding that is not known (RFC 2045 6.4: nobody but its own reader can say what they hold): encoded once more they would
+//! need a second label, and there is none. Binary content that is not text has no lines: its canonical form is itself (RFC 8551 3.1.1),
+//! and no transport leaves it alone. Two passes: the first looks which parts are safe, the second writes.
 
 use std::io::{self, BufRead, Read, Write};
 
 use crate::limits::{Budget, Limits};
-use crate::mime::canonical::{Crlf, SafeScan};
+use crate::mime::canonical::{Crlf, SafeScan, is_crlf, to_crlf};
 use crate::mime::stream::{Feed, Head, PIECE, ReadError, drain};
 use crate::mime::transfer::{Base64Lines, Decoded, QuotedPrintableWriter};
 use crate::mime::{ContentType, Error, TransferEncoding, ascii};
@@ -19,8 +21,10 @@ pub(crate) struct Plan(Vec<Fate>);
 enum Fate {
     /// Safe; what is inside is kept, too.
     Keep,
-    /// Byte for byte, whatever it is: a signed part, or a multipart whose parts cannot be found.
+    /// As it is, whatever it is: a signed part, one in an unknown encoding, or a multipart whose parts cannot be found.
     Verbatim,
+    /// So, too, and line feeds that stand alone stay.
+    Exact,
     /// The header section anew, and what is inside by its own fate.
     Container,
     /// Anew, as quoted-printable.
@@ -29,38 +33,44 @@ enum Fate {
     Base64,
 }
 
+/// What is asked of the form of an entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// It survives relays.
+    Safe,
+    /// Its lines end in CRLF, and its binary content stays as it is: it goes where no relay sees it.
+    Canonical,
+}
+
 /// An entity in a form that survives relays, in memory.
 pub fn to_safe(entity: &[u8], limits: &Limits) -> Result<Vec<u8>, Error> {
     let message = |error| match error {
         ReadError::Message(error) => error,
         ReadError::Io(_) => Error::Encoding("memory that cannot be read"),
     };
-    let plan = plan(&mut io::Cursor::new(entity), limits).map_err(message)?;
+    let plan = plan(&mut io::Cursor::new(entity), Wish::Safe, limits).map_err(message)?;
     let mut out = Vec::with_capacity(entity.len().saturating_mul(2));
     encode(&mut io::Cursor::new(entity), &plan, limits, &mut out).map_err(message)?;
     Ok(out)
 }
 
 /// The first pass: which parts are safe.
-pub(crate) fn plan(entity: &mut dyn Read, limits: &Limits) -> Result<Plan, ReadError> {
-    let mut feed = Feed::new(entity);
-    let mut crlf = Crlf::new(&mut feed);
-    let mut planner = Planner { plan: Plan::default(), limits, parts: Budget::new("mime parts", limits.mime_parts) };
-    planner.entity(&mut Feed::new(&mut crlf), &[], &ContentType::text_plain())?;
+pub(crate) fn plan(entity: &mut dyn Read, wish: Wish, limits: &Limits) -> Result<Plan, ReadError> {
+    let mut planner = Planner { plan: Plan::default(), wish, limits, parts: Budget::new("mime parts", limits.mime_parts) };
+    planner.entity(&mut Feed::new(entity), &[], &ContentType::text_plain())?;
     Ok(planner.plan)
 }
 
 /// The second pass: writes.
 pub(crate) fn encode(entity: &mut dyn Read, plan: &Plan, limits: &Limits, out: &mut dyn Write) -> Result<(), ReadError> {
-    let mut feed = Feed::new(entity);
-    let mut crlf = Crlf::new(&mut feed);
     let mut fates = plan.0.iter().copied();
     let mut next = || fates.next().unwrap_or(Fate::Keep);
-    write_entity(&mut Feed::new(&mut crlf), &[], &ContentType::text_plain(), &mut next, limits, out)
+    write_entity(&mut Feed::new(entity), &[], &ContentType::text_plain(), &mut next, limits, out)
 }
 
 struct Planner<'a> {
     plan: Plan,
+    wish: Wish,
     limits: &'a Limits,
     parts: Budget,
 }
@@ -73,16 +83,19 @@ impl Planner<'_> {
         let at = self.plan.0.len();
         self.plan.0.push(Fate::Keep);
         let mut scan = SafeScan::new();
-        scan.update(&head.bytes);
+        scan.update(&to_crlf(&head.bytes));
         if is_sealed(&head) {
-            scan_rest(feed, &mut scan)?;
-            self.decide(at, Fate::Verbatim);
-            return Ok(scan.finish());
+            let mut lines = Crlf::watched(&[], feed);
+            scan_rest(&mut lines, &mut scan)?;
+            // whoever wrote CRLF and let line feeds stand alone meant them; verifiers take them for line ends in what is clear-signed
+            let is_exact = self.wish == Wish::Canonical && lines.is_mixed() && is_crlf(&head.bytes);
+            self.decide(at, if is_exact { Fate::Exact } else { Fate::Verbatim });
+            return Ok(self.is_good(&scan));
         }
         let below = |number: usize| [path, &[number]].concat();
         let is_safe = match inside(&head) {
             Inside::Parts(boundary, default) => {
-                let mut is_safe = scan.is_safe() && !boundary.ends_with([' ', '\t']);
+                let mut is_safe = self.is_good(&scan) && (!boundary.ends_with([' ', '\t']) || self.wish == Wish::Canonical);
                 let mut parts = feed.parts(&boundary);
                 loop {
                     let number = parts.count().saturating_add(1);
@@ -91,23 +104,32 @@ impl Planner<'_> {
                 }
                 if parts.count() == 0 {
                     self.decide(at, Fate::Verbatim);
-                    return Ok(scan.is_safe());
+                    return Ok(self.is_good(&scan));
                 }
                 let mut epilogue = SafeScan::new();
-                scan_rest(feed, &mut epilogue)?;
+                scan_rest(&mut Crlf::new(feed), &mut epilogue)?;
                 // blanks behind a delimiter and text around the parts are not seen here: a multipart is kept whole or not at all
-                is_safe && epilogue.finish()
+                is_safe && self.is_good(&epilogue)
             }
-            Inside::Message => scan.is_safe() && self.entity(feed, &below(1), &ContentType::text_plain())?,
+            Inside::Message => self.is_good(&scan) && self.entity(feed, &below(1), &ContentType::text_plain())?,
+            Inside::Nothing if is_bytes(&head) => {
+                drain(feed)?;
+                self.wish == Wish::Canonical
+            }
             Inside::Nothing => {
-                scan_rest(feed, &mut scan)?;
-                scan.finish()
+                scan_rest(&mut Crlf::new(feed), &mut scan)?;
+                self.is_good(&scan)
             }
         };
         if !is_safe {
             self.decide(at, fate_of(&head));
         }
         Ok(is_safe)
+    }
+
+    /// Whether what went by is as is wished.
+    fn is_good(&self, scan: &SafeScan) -> bool {
+        self.wish == Wish::Canonical || scan.finish()
     }
 
     fn decide(&mut self, at: usize, fate: Fate) {
@@ -145,9 +167,23 @@ fn inside(head: &Head) -> Inside {
     }
 }
 
+/// Whether nothing inside may change.
 fn is_sealed(head: &Head) -> bool {
     let kind = head.entity.content_type();
-    kind.is("multipart", "signed") || kind.is("multipart", "encrypted")
+    kind.is("multipart", "signed")
+        || kind.is("multipart", "encrypted")
+        || head.entity.transfer_encoding() == TransferEncoding::Other
+}
+
+/// Whether a leaf holds bytes, not lines.
+fn is_bytes(head: &Head) -> bool {
+    let is_lines = matches!(head.entity.content_type().kind.as_str(), "text" | "message" | "multipart");
+    head.entity.transfer_encoding() == TransferEncoding::Binary && !is_lines
+}
+
+/// The body of a leaf: bytes, or lines that end in CRLF.
+fn body<'f>(head: &Head, feed: &'f mut Feed<'_>) -> Box<dyn BufRead + 'f> {
+    if is_bytes(head) { Box::new(feed) } else { Box::new(Crlf::new(feed)) }
 }
 
 fn scan_rest(rest: &mut dyn BufRead, scan: &mut SafeScan) -> io::Result<()> {
@@ -174,9 +210,17 @@ fn write_entity(
     let head = feed.head(path.to_vec(), default, limits)?;
     let below = |number: usize| [path, &[number]].concat();
     match (fate, inside(&head)) {
-        (Fate::Verbatim, _) | (Fate::Keep, Inside::Nothing) => {
+        (Fate::Exact, _) => {
             out.write_all(&head.bytes)?;
             copy(feed, out)?;
+        }
+        (Fate::Verbatim, _) => {
+            out.write_all(&to_crlf(&head.bytes))?;
+            copy(&mut Crlf::new(feed), out)?;
+        }
+        (Fate::Keep, Inside::Nothing) => {
+            out.write_all(&to_crlf(&head.bytes))?;
+            copy(&mut body(&head, feed), out)?;
         }
         (Fate::Keep | Fate::Container, Inside::Parts(boundary, default)) => {
             write_container(&head, fate, out)?;
@@ -200,7 +244,7 @@ fn write_entity(
         }
         (Fate::QuotedPrintable, _) => {
             write_header(&head, Some("quoted-printable"), out)?;
-            let mut decoded = Decoded::new(head.entity.transfer_encoding(), feed);
+            let mut decoded = Decoded::new(head.entity.transfer_encoding(), body(&head, feed));
             let mut lines = Feed::new(&mut decoded);
             let mut writer = QuotedPrintableWriter::to(out);
             copy(&mut Crlf::new(&mut lines), &mut writer)?;
@@ -208,7 +252,7 @@ fn write_entity(
         }
         (Fate::Base64 | Fate::Container, _) => {
             write_header(&head, Some("base64"), out)?;
-            let mut decoded = Decoded::new(head.entity.transfer_encoding(), feed);
+            let mut decoded = Decoded::new(head.entity.transfer_encoding(), body(&head, feed));
             let mut writer = Base64Lines::new(out);
             copy(&mut Feed::new(&mut decoded), &mut writer)?;
             writer.finish()?;
@@ -218,7 +262,7 @@ fn write_entity(
 }
 
 fn write_container(head: &Head, fate: Fate, out: &mut dyn Write) -> io::Result<()> {
-    if fate == Fate::Keep { out.write_all(&head.bytes) } else { write_header(head, None, out) }
+    if fate == Fate::Keep { out.write_all(&to_crlf(&head.bytes)) } else { write_header(head, None, out) }
 }
 
 fn copy(from: &mut dyn BufRead, to: &mut dyn Write) -> io::Result<()> {

@@ -2,14 +2,16 @@
 
 mod encode;
 mod safe;
+mod watch;
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
 pub use encode::to_safe;
-pub(crate) use encode::{Plan, encode, plan};
+pub(crate) use encode::{Plan, Wish, encode, plan};
 pub(crate) use safe::SafeScan;
 pub use safe::is_safe;
+use watch::Watch;
 
 /// The same bytes with every line end as CRLF; borrowed where they are so already.
 pub fn to_crlf(bytes: &[u8]) -> Cow<'_, [u8]> {
@@ -74,12 +76,28 @@ pub(crate) struct Crlf<B> {
     at: usize,
     /// Bytes at the front of the source that are known to be canonical.
     clean: usize,
+    watch: Option<Watch>,
 }
 
 impl<B: BufRead> Crlf<B> {
     /// Reads from here.
     pub(crate) fn new(source: B) -> Self {
-        Self { source, before: Before::Other, converted: Vec::new(), at: 0, clean: 0 }
+        Self { source, before: Before::Other, converted: Vec::new(), at: 0, clean: 0, watch: None }
+    }
+
+    /// Reads the body that follows this header section from here, and watches whether its line feeds may be content.
+    pub(crate) fn watched(head: &[u8], source: B) -> Self {
+        Self { watch: Some(Watch::after(head)), ..Self::new(source) }
+    }
+
+    /// Whether line feeds went by that may be content, and were made line ends.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_doubtful)
+    }
+
+    /// Whether line ends of both kinds went by.
+    pub(crate) fn is_mixed(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_mixed)
     }
 }
 
@@ -90,7 +108,11 @@ impl<B: BufRead> BufRead for Crlf<B> {
         }
         if self.clean == 0 {
             let bytes = self.source.fill_buf()?;
-            if is_crlf_after(bytes, self.before) {
+            let is_clean = is_crlf_after(bytes, self.before);
+            if let Some(watch) = &mut self.watch {
+                watch.look(bytes, !is_clean);
+            }
+            if is_clean {
                 self.clean = bytes.len();
                 self.before = self.before.after(bytes);
             } else {
