@@ -146,3 +146,33 @@ fn openssl_decrypts_to_the_same_bytes() {
     let ends = b"Content-Transfer-Encoding: binary\r\n\r\n#!/bin/sh\necho one\r\n\0\n\r\n--b--\r\n";
     assert!(out.ends_with(ends), "{}", String::from_utf8_lossy(&out));
 }
+
+#[test]
+fn a_part_in_an_unknown_encoding_keeps_its_label_and_its_bytes() {
+    // trailing blanks and eight bits: not safe, and nobody here can say what they mean
+    for (label, body) in [("x-uuencode", "begin 644 a\r\n#0V%T \r\n`\r\nend \r\n"), ("x-yenc", "=ybegin\r\nFrom \u{fc}\r\n")] {
+        for kind in ["application/octet-stream", "text/plain", "message/rfc822"] {
+            let letter = with_attachment("\r\n", kind, label, body.as_bytes());
+            let letter = String::from_utf8(letter).expect("UTF-8").replace("Two\r\n", "Tw\u{f6} \r\n");
+            for (form, message) in forms(letter.as_bytes()) {
+                let found = content(&message);
+                let root = mime::parse(&found, &Limits::default()).expect("a message");
+                let part = &root.children()[1];
+                let written = String::from_utf8_lossy(part.bytes(&found)).into_owned();
+                let expected = format!("Content-Type: {kind}\r\nContent-Transfer-Encoding: {label}\r\n\r\n{body}");
+                assert_eq!(written, expected, "{form}");
+                assert_eq!(root.children()[0].decoded_body(&found), "Tw\u{f6} \r\nlines.".as_bytes(), "{form}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_in_an_unknown_encoding_keeps_its_label_and_its_bytes() {
+    let letter = "From: alice@example.com\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: x-yenc\r\n\r\n=y \u{fc} \r\n";
+    for (form, message) in forms(letter.as_bytes()) {
+        let found = String::from_utf8(content(&message)).expect("UTF-8");
+        let (head, body) = found.split_once("\r\n\r\n").expect("a header section");
+        assert!(head.contains("Content-Transfer-Encoding: x-yenc") && body == "=y \u{fc} \r\n", "{form}: {found}");
+    }
+}
