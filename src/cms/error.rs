@@ -69,7 +69,10 @@ impl From<crypto::Error> for Error {
 
 impl From<pki::Error> for Error {
     fn from(error: pki::Error) -> Self {
-        Self::Certificate(error)
+        match error {
+            pki::Error::Crypto(error @ crypto::Error::Unsupported { .. }) => Self::from(error),
+            other => Self::Certificate(other),
+        }
     }
 }
 

@@ -155,6 +155,9 @@ impl Signer {
     }
 
     fn check(&self, certificate: &Certificate, signed: &Signed<'_>) -> Result<SignatureCheck, Error> {
+        if matches!(self.digest.oid, oid::MD2 | oid::MD4) {
+            return Ok(SignatureCheck::Invalid(format!("the digest {} is broken", self.digest.name())));
+        }
         let digest_algorithm = DigestAlgorithm::from_identifier(&self.digest)?;
         let algorithm = SignatureAlgorithm::from_identifier(&self.signature_algorithm, Some(digest_algorithm))?;
         if digest_algorithm.strength() == Strength::Broken {

@@ -25,14 +25,32 @@ pub(in crate::smime) fn form(window: &[u8]) -> Form {
         return Form::Cms;
     }
     let window = window.get(..DETECT.min(window.len())).unwrap_or_default();
-    if let Some(start) = cms::pem_start(window) {
+    if let Some(start) = cms::pem_start(window).or_else(|| pem_after_text(window)) {
         return Form::Pem(start);
     }
+    let window = window.trim_ascii_start();
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || matches!(byte, b'+' | b'/' | b'=');
     if window.first() == Some(&b'M') && window.iter().all(is_base64) && cms::looks_like(&mime::transfer::decode_base64(window)) {
         return Form::Base64;
     }
     Form::Message
+}
+
+/// PEM may follow text that explains it (RFC 7468 2). Where a line reads as a header field it is a message, whatever stands in its
+/// body: else who signed would not be compared with the From that a person sees.
+fn pem_after_text(window: &[u8]) -> Option<usize> {
+    let mut at = 0usize;
+    for line in window.split_inclusive(|byte| *byte == b'\n') {
+        if line.starts_with(b"-----BEGIN ") {
+            return cms::pem_start(window.get(at..)?).and_then(|start| start.checked_add(at));
+        }
+        let name = line.iter().position(|byte| *byte == b':').and_then(|colon| line.get(..colon)).unwrap_or_default();
+        if !name.is_empty() && name.trim_ascii().iter().all(u8::is_ascii_graphic) {
+            return None;
+        }
+        at = at.checked_add(line.len())?;
+    }
+    None
 }
 
 /// How an entity is S/MIME.

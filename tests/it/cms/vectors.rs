@@ -128,7 +128,7 @@ fn signed(layer: &Layer) -> Result<Vec<u8>, String> {
     let bad = checks(&data, &[]).into_iter().find(|check| !matches!(check, SignatureCheck::Valid(_)));
     match bad {
         _ if is_good(&data) => Ok(layer.detached.clone().unwrap_or(inside)),
-        Some(SignatureCheck::Invalid(why)) => Err(why),
+        Some(SignatureCheck::Invalid(why) | SignatureCheck::Unsupported(why)) => Err(why),
         Some(_) => Err("content changed".to_owned()),
         None => Err("no signers".to_owned()),
     }
