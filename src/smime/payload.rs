@@ -6,6 +6,7 @@ use crate::limits::Limits;
 use crate::mime::ContentType;
 use crate::mime::canonical::{self, Crlf, Plan, SafeScan, Wish};
 use crate::mime::stream::Feed;
+use crate::mime::transfer::Decoded;
 use crate::smime::Error;
 use crate::smime::headers::Parts;
 use crate::smime::spool::Input;
@@ -19,42 +20,73 @@ pub(in crate::smime) struct Source<'m> {
 }
 
 impl<'m> Source<'m> {
-    /// Reads the header section; what has none at all is the text of a message.
+    /// Reads the header section. What has none at all, and what does not say its type, is the text of a message.
     pub(in crate::smime) fn read(input: &'m mut dyn Input, limits: &Limits) -> Result<Self, Error> {
         input.seek(SeekFrom::Start(0))?;
         let head = {
             let mut feed = Feed::new(input);
             feed.head(Vec::new(), &ContentType::text_plain(), limits)?
         };
-        let mut parts = Parts::of(&head.entity, &head.bytes);
-        if head.entity.fields().is_empty() {
-            let charset = if is_utf8(input)? { "utf-8" } else { "iso-8859-1" };
-            parts.structure =
-                format!("Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: 8bit\r\n").into_bytes();
-        }
         let body_at = u64::try_from(head.bytes.len()).unwrap_or(u64::MAX);
+        let mut parts = Parts::of(&head.entity, &head.bytes);
+        let is_bare = head.entity.fields().is_empty();
+        if is_bare || head.entity.field("content-type").is_none() {
+            input.seek(SeekFrom::Start(body_at))?;
+            let charset = charset(Decoded::new(head.entity.transfer_encoding(), Feed::new(input)))?;
+            // ASCII is what no field at all means, too (RFC 2045 5.2); it gets one where a field is needed
+            if charset != Charset::Ascii || is_bare {
+                let label = match (head.entity.field("content-transfer-encoding"), charset) {
+                    (Some(_), _) => "",
+                    (None, Charset::Ascii) => "Content-Transfer-Encoding: 7bit\r\n",
+                    (None, _) => "Content-Transfer-Encoding: 8bit\r\n",
+                };
+                let made = format!("Content-Type: text/plain; charset={}\r\n{label}", charset.name());
+                parts.structure.splice(..0, made.into_bytes());
+            }
+        }
         Ok(Self { input, body_at, parts })
     }
 }
 
-/// Whether a text is UTF-8.
-fn is_utf8(input: &mut dyn Input) -> io::Result<bool> {
-    input.seek(SeekFrom::Start(0))?;
-    let mut feed = Feed::new(input);
-    let mut cut = Vec::new();
+/// How a text is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Charset {
+    Ascii,
+    Utf8,
+    /// Every byte is a character: nothing is lost.
+    Latin1,
+}
+
+impl Charset {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ascii => "us-ascii",
+            Self::Utf8 => "utf-8",
+            Self::Latin1 => "iso-8859-1",
+        }
+    }
+}
+
+/// The charset of a text that says none.
+fn charset(mut text: impl Read) -> io::Result<Charset> {
+    let mut feed = Feed::new(&mut text);
+    let (mut cut, mut found) = (Vec::new(), Charset::Ascii);
     loop {
         let window = feed.fill_buf()?;
         if window.is_empty() {
-            return Ok(cut.is_empty());
+            return Ok(if cut.is_empty() { found } else { Charset::Latin1 });
         }
-        cut.extend_from_slice(window);
         let len = window.len();
-        feed.consume(len);
-        match std::str::from_utf8(&cut) {
-            Ok(_) => cut.clear(),
-            Err(error) if error.error_len().is_none() => drop(cut.drain(..error.valid_up_to())),
-            Err(_) => return Ok(false),
+        if !cut.is_empty() || !window.is_ascii() {
+            found = Charset::Utf8;
+            cut.extend_from_slice(window);
+            match std::str::from_utf8(&cut) {
+                Ok(_) => cut.clear(),
+                Err(error) if error.error_len().is_none() => drop(cut.drain(..error.valid_up_to())),
+                Err(_) => return Ok(Charset::Latin1),
+            }
         }
+        feed.consume(len);
     }
 }
 

@@ -176,3 +176,39 @@ fn a_message_in_an_unknown_encoding_keeps_its_label_and_its_bytes() {
         assert!(head.contains("Content-Transfer-Encoding: x-yenc") && body == "=y \u{fc} \r\n", "{form}: {found}");
     }
 }
+
+#[test]
+fn text_that_says_no_charset_gets_the_one_that_it_is_in() {
+    let long = |text: &[u8]| [&b"x".repeat(131_070), text].concat();
+    let utf8 = "gr\u{fc}\u{df}e \u{4f60}".as_bytes();
+    let table: &[(&str, Vec<u8>, &str)] = &[
+        ("", b"hello".to_vec(), "us-ascii"),
+        ("", utf8.to_vec(), "utf-8"),
+        ("", b"gr\xfc\xdfe".to_vec(), "iso-8859-1"),
+        ("", "x\u{fc}".as_bytes()[..2].to_vec(), "iso-8859-1"),
+        // across the window of the reader
+        ("", long(utf8), "utf-8"),
+        ("", long(b"\xe4\xbdx"), "iso-8859-1"),
+        ("Content-Transfer-Encoding: 8bit\r\n", utf8.to_vec(), "utf-8"),
+        ("Content-Transfer-Encoding: quoted-printable\r\n", b"gr=C3=BC".to_vec(), "utf-8"),
+        ("Content-Transfer-Encoding: quoted-printable\r\n", b"gr=FC".to_vec(), "iso-8859-1"),
+        ("Content-Transfer-Encoding: base64\r\n", b"aGVsbG8=".to_vec(), "us-ascii"),
+        ("Content-Type: text/plain\r\n", utf8.to_vec(), "(none)"),
+    ];
+    for (fields, body, charset) in table {
+        let head = format!("From: alice@example.com\r\nTo: bob@example.org\r\n{fields}\r\n");
+        let letter = [head.as_bytes(), body].concat();
+        for (form, message) in forms(&letter) {
+            let found = content(&message);
+            let root = mime::parse(&found, &Limits::default()).expect("a message");
+            assert_eq!(root.content_type().parameter("charset").unwrap_or("(none)"), *charset, "{form}: {fields}");
+            let expected = mime::parse(&letter, &Limits::default()).expect("a message").decoded_body(&letter);
+            assert!(root.decoded_body(&found) == expected, "{form}: {fields} {charset}");
+        }
+    }
+    // without header section, too
+    let alice = person("alice");
+    let signed =
+        Sign::new(&alice).run(b"hello, world\r\n", Timestamp::from_unix(NOW), &mut Seeded::new(b"bare")).expect("signed");
+    assert!(String::from_utf8_lossy(&content(&signed)).contains("charset=us-ascii"));
+}
