@@ -287,11 +287,6 @@ impl Entity {
         (self.preamble, self.epilogue) = (at..at, at..at);
     }
 
-    /// What a multipart without a usable boundary lacks, and what comes of it when its parts are read.
-    pub(crate) fn add_defect(&mut self, defect: Defect) {
-        self.defects.push(defect);
-    }
-
     /// What is odd about it.
     pub fn defects(&self) -> &[Defect] {
         &self.defects

@@ -67,6 +67,8 @@ pub(in crate::smime) struct Work<'w, 'a> {
     /// The header section of the message around everything, and who it says it is from.
     pub(in crate::smime) outer: Option<Head>,
     author: Author,
+    /// The authors of the attached messages that the part lies in.
+    attached: Vec<Author>,
     is_signed_inside: bool,
     /// Whether something inside failed that stops nothing around it.
     has_failed: bool,
@@ -135,6 +137,7 @@ impl<'w, 'a> Work<'w, 'a> {
             at: 0,
             outer: None,
             author: Author::None,
+            attached: Vec::new(),
             is_signed_inside: false,
             has_failed: false,
             leaf: None,

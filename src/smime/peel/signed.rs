@@ -173,6 +173,7 @@ impl Work<'_, '_> {
     fn check_author(&mut self, payload: &Entity, content: &[u8], signers: &[SignerVerdict]) {
         let certified: Vec<String> = signers.iter().flat_map(|signer| signer.addresses.clone()).collect();
         let mut claims = vec![("", self.author.clone())];
+        claims.extend(self.attached.iter().map(|author| ("attached message's ", author.clone())));
         let outer = self.outer();
         let protected = headers::covered(payload, content, outer);
         // of what people see: the protected fields where there are such

@@ -18,6 +18,10 @@ struct Walk {
     parts: Budget,
     /// The path of the part that was taken.
     taken: Option<String>,
+    /// What is odd about the root.
+    root_defects: Vec<Defect>,
+    /// The path of the attached message that the part lies in.
+    inside: Option<String>,
     /// The leaves that are not inside it.
     leaves: Vec<UncoveredPart>,
     /// Other S/MIME parts.
@@ -52,6 +56,8 @@ impl Work<'_, '_> {
         let mut walk = Walk {
             parts: Budget::new("mime parts", self.open.limits.mime_parts),
             taken: None,
+            root_defects: head.entity.defects().to_vec(),
+            inside: None,
             leaves: Vec::new(),
             others: Vec::new(),
             outside: Vec::new(),
@@ -67,12 +73,15 @@ impl Work<'_, '_> {
             };
             return Err(self.fail(code, text));
         };
-        let root_defects = self.outer.as_ref().map(|head| head.entity.defects().to_vec()).unwrap_or_default();
-        for defect in root_defects {
+        for defect in std::mem::take(&mut walk.root_defects) {
             self.add(Finding::warning(Code::MimeDefect, format!("part 0 {}", defect.text())));
         }
         if !walk.leaves.is_empty() {
             let text = format!("only part {taken} is signed or encrypted – other parts of the message are not");
+            self.add(Finding::warning(Code::Uncovered, text));
+        }
+        if let Some(inside) = &walk.inside {
+            let text = format!("part {taken} belongs to the attached message {inside} – what the message around it says is not covered");
             self.add(Finding::warning(Code::Uncovered, text));
         }
         walk.leaves.append(&mut self.verdict.uncovered);
@@ -132,19 +141,19 @@ impl Work<'_, '_> {
                 walk.outside.extend(texts_outside(&head.entity.path(), has_loud_preamble, has_epilogue));
                 match ended {
                     Ended::Closed => {}
-                    Ended::Unclosed => self.defect(head, Defect::Unclosed),
+                    Ended::Unclosed => walk.defect(head, Defect::Unclosed),
                     Ended::NoParts => {
-                        self.defect(head, Defect::NoParts);
+                        walk.defect(head, Defect::NoParts);
                         walk.leaves.push(uncovered(head));
                     }
                 }
             }
             _ if head.entity.is_message() && head.entity.transfer_encoding().is_identity() => {
-                self.walk_head(feed, below(1), &ContentType::text_plain(), walk)?;
+                self.walk_attached(feed, below(1), walk)?;
             }
             _ => {
                 if content_type.is_multipart() {
-                    self.defect(head, Defect::NoBoundary);
+                    walk.defect(head, Defect::NoBoundary);
                 }
                 walk.leaves.push(uncovered(head));
                 drain(feed)?;
@@ -160,13 +169,26 @@ impl Work<'_, '_> {
         }
     }
 
-    /// What is odd about the root is said where there is something to judge.
-    fn defect(&mut self, head: &Head, defect: Defect) {
-        if head.entity.path() == "0"
-            && let Some(outer) = &mut self.outer
-        {
-            outer.entity.add_defect(defect);
+    /// Walks an attached message. Where the part that is taken lies in it, its header fields are those around the part; its author
+    /// must be covered as well as that of the message around it.
+    fn walk_attached(&mut self, feed: &mut Feed<'_>, path: Vec<usize>, walk: &mut Walk) -> Result<(), Stop> {
+        let head = match feed.head(path, &ContentType::text_plain(), &self.open.limits) {
+            Ok(head) => head,
+            Err(error) => return Err(self.unreadable(error)),
+        };
+        if walk.taken.is_some() {
+            return self.walk(feed, &head, walk);
         }
+        self.attached.push(Author::of(&head.entity, &head.bytes));
+        let around = self.outer.replace(head.clone());
+        let result = self.walk(feed, &head, walk);
+        if walk.taken.is_none() {
+            self.attached.pop();
+            self.outer = around;
+        } else {
+            walk.inside.get_or_insert_with(|| head.entity.path());
+        }
+        result
     }
 
     /// How an entity is S/MIME, as far as its header section and earlier passes tell.
@@ -190,6 +212,15 @@ pub(in crate::smime::peel) fn texts_outside(path: &str, has_preamble: bool, has_
     let say = |what: &str| format!("text {what} part of {path} – it is neither signed nor encrypted");
     let (before, after) = (has_preamble.then(|| say("stands before the first")), has_epilogue.then(|| say("follows the last")));
     before.into_iter().chain(after).collect()
+}
+
+impl Walk {
+    /// What is odd about the root is said where there is something to judge.
+    fn defect(&mut self, head: &Head, defect: Defect) {
+        if head.entity.path() == "0" {
+            self.root_defects.push(defect);
+        }
+    }
 }
 
 fn uncovered(head: &Head) -> UncoveredPart {
