@@ -2,18 +2,20 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
 /// Bytes of one block; three of them are on the way at most.
-pub(crate) const BLOCK: usize = 128 << 10;
+const BLOCK: usize = 128 << 10;
 
 /// Work on less than this many bytes is over before a thread would help.
 pub(crate) const LARGE: u64 = 2 << 20;
 
-/// Whether a second thread has a processor to run on.
+/// Whether a second thread has a processor to run on; asked of the system once.
 pub(crate) fn has_processors() -> bool {
-    std::thread::available_parallelism().is_ok_and(|count| count.get() > 1)
+    static MORE: OnceLock<bool> = OnceLock::new();
+    *MORE.get_or_init(|| std::thread::available_parallelism().is_ok_and(|count| count.get() > 1))
 }
 
 /// A file that is read ahead where it is large.

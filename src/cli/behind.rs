@@ -4,7 +4,10 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::cli::ahead::{BLOCK, LARGE, has_processors};
+use crate::cli::ahead::{LARGE, has_processors};
+
+/// Bytes of one block: waking the other thread costs as much as copying some ten KiB.
+const BLOCK: usize = 256 << 10;
 
 /// A place to write to; from some MiB on a thread does it.
 pub(crate) struct WriteBehind<W: Write + Send + 'static> {

@@ -235,21 +235,30 @@ pub struct Decrypting<R> {
 impl<R: Read> Decrypting<R> {
     /// The next piece of content. `None` at its end, and then the tag or the padding fits, and all that was given may be released.
     pub fn next_piece(&mut self) -> Result<Option<&[u8]>, Error> {
-        self.plain.expose_mut().clear();
+        let mut plain = std::mem::take(self.plain.expose_mut());
+        plain.clear();
+        let result = self.append(&mut plain);
+        *self.plain.expose_mut() = plain;
+        result?;
+        let piece = self.plain.expose().as_slice();
+        Ok(Some(piece).filter(|piece| !piece.is_empty()))
+    }
+
+    /// Appends the next piece, as [`Decrypting::next_piece`] gives it; nothing at the end.
+    pub fn append(&mut self, plain: &mut Vec<u8>) -> Result<(), Error> {
+        let before = plain.len();
         while let Some(decryptor) = &mut self.decryptor {
             let Some(piece) = self.reader.next_piece(&mut self.octets)? else {
-                self.check()?;
-                break;
+                return self.check(plain);
             };
             let len = u64::try_from(piece.len()).unwrap_or(u64::MAX);
             self.seen.content_len = self.seen.content_len.saturating_add(len);
-            decryptor.update(piece, self.plain.expose_mut());
-            if !self.plain.expose().is_empty() {
+            decryptor.update(piece, plain);
+            if plain.len() > before {
                 break;
             }
         }
-        let piece = self.plain.expose().as_slice();
-        Ok(Some(piece).filter(|piece| !piece.is_empty()))
+        Ok(())
     }
 
     /// What a second pass over the same message must know, where this one ended with
@@ -266,11 +275,11 @@ impl<R: Read> Decrypting<R> {
     }
 
     /// Ends the content: the tag or the padding must fit.
-    fn check(&mut self) -> Result<(), Error> {
+    fn check(&mut self, plain: &mut Vec<u8>) -> Result<(), Error> {
         self.reader.leave()?;
         let tag = self.authentication()?;
         let Some(decryptor) = self.decryptor.take() else { return Ok(()) };
-        Ok(decryptor.finish(&self.seen.aad, tag.as_deref(), self.plain.expose_mut())?)
+        Ok(decryptor.finish(&self.seen.aad, tag.as_deref(), plain)?)
     }
 
     /// The authenticated attributes as the DER of a SET OF, and the tag (RFC 5083 2.1, 2.2).

@@ -83,15 +83,16 @@ impl<B: BufRead> Base64Reader<B> {
             self.is_ended = true;
             return Ok(());
         }
-        let from = self.clean.len();
         push_lines(text, &mut self.clean);
         let taken = text.len();
-        if !self.clean.get(from..).is_some_and(is_alphabet) {
-            self.clean.truncate(from);
-            self.is_ended = push_alphabet(text, &mut self.clean);
-        }
         self.source.consume(taken);
         Ok(())
+    }
+
+    /// Leaves out what does not count; the first padding ends it.
+    fn filter(&mut self) {
+        let text = std::mem::take(&mut self.clean);
+        self.is_ended |= push_alphabet(&text, &mut self.clean);
     }
 }
 
@@ -115,14 +116,23 @@ impl<B: BufRead> Read for Base64Reader<B> {
             if !self.is_ended {
                 self.gather(out.len())?;
             }
-            let whole = self.clean.len() - self.clean.len() % 4;
-            if whole == 0 && !self.is_ended {
-                continue;
+            if self.is_ended {
+                self.filter();
             }
+            let mut len;
+            let whole = self.clean.len() - self.clean.len() % 4;
             let quads = self.clean.get(..whole).unwrap_or_default();
-            let decoded = base64_simd::STANDARD_NO_PAD.decode(quads, base64_simd::Out::from_slice(out));
-            let mut len = decoded.map_or(0, |bytes| bytes.len());
-            self.clean.drain(..whole);
+            match base64_simd::STANDARD_NO_PAD.decode(quads, base64_simd::Out::from_slice(out)) {
+                Ok(bytes) => {
+                    len = bytes.len();
+                    self.clean.drain(..whole);
+                }
+                // characters that do not count are rare, and padding comes once
+                Err(_) => {
+                    self.filter();
+                    continue;
+                }
+            }
             if self.is_ended && !self.clean.is_empty() {
                 // the last characters carry one or two bytes
                 let last = decode_sloppy(&self.clean);
@@ -134,7 +144,9 @@ impl<B: BufRead> Read for Base64Reader<B> {
                     self.left = last;
                 }
             }
-            return Ok(len);
+            if len > 0 || self.is_ended {
+                return Ok(len);
+            }
         }
     }
 }
@@ -152,10 +164,6 @@ fn push_lines(text: &[u8], clean: &mut Vec<u8>) {
     }
     // the line break that ends this piece of text may be cut in two
     clean.extend_from_slice(rest.strip_suffix(b"\r").unwrap_or(rest));
-}
-
-fn is_alphabet(text: &[u8]) -> bool {
-    text.iter().fold(true, |all, byte| all & (byte.is_ascii_alphanumeric() | (*byte == b'+') | (*byte == b'/')))
 }
 
 /// Appends what counts; says whether padding ended it.
@@ -189,6 +197,19 @@ const LINE_BYTES: usize = 57;
 const LINE: usize = 78;
 /// Lines that are written at once.
 const LINES: usize = 1024;
+
+/// Lines that are encoded in one go and then broken.
+const TOGETHER: usize = 32;
+
+/// Encodes [`TOGETHER`] lines.
+fn encode_lines(bytes: &[u8], out: &mut Vec<u8>) {
+    let mut text = [0; (LINE - 2) * TOGETHER];
+    let encoded = base64_simd::STANDARD.encode(bytes, base64_simd::Out::from_slice(text.as_mut_slice()));
+    for line in encoded.chunks_exact(LINE - 2) {
+        out.extend_from_slice(line);
+        out.extend_from_slice(b"\r\n");
+    }
+}
 
 /// Encodes at most [`LINE_BYTES`] bytes as a line with its CRLF.
 fn encode_line<'a>(bytes: &[u8], line: &'a mut [u8; LINE]) -> &'a [u8] {
@@ -236,13 +257,17 @@ impl<W: Write> Write for Base64Lines<W> {
             self.out.extend_from_slice(encode_line(&self.rest, &mut line));
             self.rest.clear();
         }
-        let mut chunks = left.chunks_exact(LINE_BYTES);
+        let mut chunks = left.chunks_exact(LINE_BYTES.saturating_mul(TOGETHER));
         for chunk in &mut chunks {
-            self.out.extend_from_slice(encode_line(chunk, &mut line));
+            encode_lines(chunk, &mut self.out);
             if self.out.len() >= LINES.saturating_mul(LINE) {
                 self.sink.write_all(&self.out)?;
                 self.out.clear();
             }
+        }
+        let mut chunks = chunks.remainder().chunks_exact(LINE_BYTES);
+        for chunk in &mut chunks {
+            self.out.extend_from_slice(encode_line(chunk, &mut line));
         }
         self.rest.extend_from_slice(chunks.remainder());
         Ok(bytes.len())

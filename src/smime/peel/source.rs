@@ -11,36 +11,45 @@ use crate::secret::Secret;
 
 /// Something that gives its content piece by piece.
 pub(in crate::smime) trait Pieces {
-    /// Puts the next piece into the empty `piece`; nothing at the end.
-    fn next_piece(&mut self, piece: &mut Vec<u8>) -> Result<(), cms::Error>;
+    /// Appends the next piece; says whether there was one.
+    fn next_piece(&mut self, out: &mut Vec<u8>) -> Result<More, cms::Error>;
+}
+
+/// Whether there was a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::smime) enum More {
+    Piece,
+    Ended,
 }
 
 impl<R: Read> Pieces for SignedReader<R> {
-    fn next_piece(&mut self, piece: &mut Vec<u8>) -> Result<(), cms::Error> {
-        if let Some(next) = self.next_piece()? {
-            piece.extend_from_slice(next);
-        }
-        Ok(())
+    fn next_piece(&mut self, out: &mut Vec<u8>) -> Result<More, cms::Error> {
+        let Some(next) = self.next_piece()? else { return Ok(More::Ended) };
+        next.chunks(1 << 10).for_each(|piece| out.extend_from_slice(piece));
+        Ok(More::Piece)
     }
 }
 
 impl<R: Read> Pieces for Decrypting<R> {
-    fn next_piece(&mut self, piece: &mut Vec<u8>) -> Result<(), cms::Error> {
-        if let Some(next) = self.next_piece()? {
-            piece.extend_from_slice(next);
-        }
-        Ok(())
+    fn next_piece(&mut self, out: &mut Vec<u8>) -> Result<More, cms::Error> {
+        let before = out.len();
+        self.append(out)?;
+        Ok(if out.len() > before { More::Piece } else { More::Ended })
     }
 }
 
 impl<R: Read> Pieces for CompressedReader<R> {
-    fn next_piece(&mut self, piece: &mut Vec<u8>) -> Result<(), cms::Error> {
-        piece.resize(stream::PIECE, 0);
-        let read = self.read(piece)?;
-        piece.truncate(read);
-        Ok(())
+    fn next_piece(&mut self, out: &mut Vec<u8>) -> Result<More, cms::Error> {
+        let before = out.len();
+        out.resize(before.saturating_add(GATHERED), 0);
+        let read = self.read(out.get_mut(before..).unwrap_or_default())?;
+        out.truncate(before.saturating_add(read));
+        Ok(if read > 0 { More::Piece } else { More::Ended })
     }
 }
+
+/// Pieces of others are of 4 KiB or less: so many bytes of them are gathered, since each hand-over costs.
+const GATHERED: usize = 32 << 10;
 
 /// Pieces as a stream. An error of the structure is kept for the layer whose structure it is; the reader sees that the source failed.
 pub(in crate::smime) struct PieceStream<P> {
@@ -64,12 +73,16 @@ impl<P: Pieces> BufRead for PieceStream<P> {
         }
         if self.at == self.piece.expose().len() && !self.is_ended {
             (self.at, _) = (0, self.piece.expose_mut().clear());
-            if let Err(error) = self.pieces.next_piece(self.piece.expose_mut()) {
-                self.piece.expose_mut().zeroize();
-                self.error = Some(error);
-                return Err(io::Error::other("the layer around failed"));
+            while !self.is_ended && self.piece.expose().len() < GATHERED {
+                match self.pieces.next_piece(self.piece.expose_mut()) {
+                    Ok(more) => self.is_ended = more == More::Ended,
+                    Err(error) => {
+                        self.piece.expose_mut().zeroize();
+                        self.error = Some(error);
+                        return Err(io::Error::other("the layer around failed"));
+                    }
+                }
             }
-            self.is_ended = self.piece.expose().is_empty();
         }
         Ok(self.piece.expose().get(self.at..).unwrap_or_default())
     }
