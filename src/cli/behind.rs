@@ -1,13 +1,21 @@
 //! Writes a large result in a thread of its own, so that working and writing go on at once.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::cli::ahead::{LARGE, has_processors};
+/// Work on less than this many bytes is over before a thread would help.
+const LARGE: u64 = 2 << 20;
 
 /// Bytes of one block: waking the other thread costs as much as copying some ten KiB.
 const BLOCK: usize = 256 << 10;
+
+/// Whether a second thread has a processor to run on; asked of the system once.
+fn has_processors() -> bool {
+    static MORE: OnceLock<bool> = OnceLock::new();
+    *MORE.get_or_init(|| std::thread::available_parallelism().is_ok_and(|count| count.get() > 1))
+}
 
 /// A place to write to; from some MiB on a thread does it.
 pub(crate) struct WriteBehind<W: Write + Send + 'static> {

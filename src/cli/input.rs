@@ -1,5 +1,6 @@
 //! What a command reads: a file, `-`, or standard input.
 
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,6 @@ use tempfile::SpooledTempFile;
 
 use sealpost::limits::Limits;
 
-use crate::cli::ahead::ReadAhead;
 use crate::cli::failure::{Failure, on_file, reason};
 use crate::cli::progress::Progress;
 
@@ -60,7 +60,7 @@ impl Source {
                 let file = std::fs::File::open(path).map_err(&failed)?;
                 let metadata = file.metadata().map_err(&failed)?;
                 if metadata.is_file() {
-                    (Place::File(ReadAhead::new(file, metadata.len())), metadata.len())
+                    (Place::File(file), metadata.len())
                 } else if metadata.is_dir() {
                     return Err(Failure::io(format!("cannot read {name} – it is a folder")));
                 } else {
@@ -113,7 +113,7 @@ pub(crate) struct Message {
 }
 
 enum Place {
-    File(ReadAhead),
+    File(File),
     Spool(SpooledTempFile),
 }
 
