@@ -36,7 +36,7 @@ impl Source {
         let mut bytes = Vec::new();
         let read = match self.path() {
             Some(path) => {
-                let file = std::fs::File::open(path).map_err(on_file("read", path))?;
+                let file = File::open(path).map_err(on_file("read", path))?;
                 let size = file.metadata().map_or(0, |m| usize::try_from(m.len().min(bound)).unwrap_or(0));
                 bytes.reserve(size.saturating_add(1));
                 file.take(bound.saturating_add(1)).read_to_end(&mut bytes)
@@ -57,7 +57,7 @@ impl Source {
         let bound = limits.message_bytes;
         let (place, len) = match self.path() {
             Some(path) => {
-                let file = std::fs::File::open(path).map_err(&failed)?;
+                let file = File::open(path).map_err(&failed)?;
                 let metadata = file.metadata().map_err(&failed)?;
                 if metadata.is_file() {
                     (Place::File(file), metadata.len())
