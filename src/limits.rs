@@ -16,6 +16,8 @@ pub struct Limits {
     pub mime_parts: usize,
     /// Bytes of one header section. 1 MiB: postfix refuses at 100 KiB, Exchange at 256 KiB.
     pub header_bytes: usize,
+    /// Bytes of all header sections of one message, together. 64 MiB: what is told of each part is held.
+    pub all_header_bytes: usize,
     /// Fields of one header section. 5 000: long relay paths have some hundreds.
     pub header_fields: usize,
     /// Bytes of one message. 64 GiB: messages stream, and no file system of mail holds larger ones.
@@ -28,12 +30,24 @@ pub struct Limits {
     pub ber_depth: usize,
     /// Bytes of one ASN.1 value that must be held whole (a certificate, an attribute). 8 MiB: a large CRL.
     pub ber_value_bytes: usize,
-    /// Signers of one SignedData. 64: each costs a public-key operation and a chain.
+    /// Bytes of the certificates, revocation lists, signers and recipients of one structure, together. 64 MiB: they are held; 5 000
+    /// recipients take 3 MiB, the largest revocation lists some MiB each.
+    pub structure_bytes: usize,
+    /// Signers of one SignedData, and countersigners and time-stamps of one message. 64: each costs a public-key operation and a chain.
     pub signers: usize,
     /// Recipients of one EnvelopedData. 5 000: a large distribution list.
     pub recipients: usize,
-    /// Recipients of one message that are tried with our keys. 64: each costs a private-key operation.
+    /// Recipients of one message that are tried with our keys. 64: each costs a private-key operation; a password counts for
+    /// 16, since its derivation may take seconds.
     pub recipient_trials: usize,
+    /// Passes over one message. 256: one for each recipient that is tried, in each of some layers, and some for what layers ask for.
+    pub passes: usize,
+    /// Bytes that passes over one message read after the first four, together. 16 GiB: four are what an odd message needs (a digest
+    /// that nobody announced, content that is held, attributes behind the content); more are trials of keys, which cost a large
+    /// message minutes and not days.
+    pub reread_bytes: u64,
+    /// Certificates that one signer's identifier names. 16: each costs a public-key operation; renewals with the same key are few.
+    pub signer_certificates: usize,
     /// Certificates in one message. 256.
     pub certificates: usize,
     /// Bytes of one CMS attribute set. 1 MiB.
@@ -61,15 +75,20 @@ impl Default for Limits {
             mime_depth: 100,
             mime_parts: 10_000,
             header_bytes: 1 << 20,
+            all_header_bytes: 64 << 20,
             header_fields: 5_000,
             message_bytes: 64 << 30,
             held_bytes: 64 << 20,
             smime_layers: 10,
             ber_depth: 64,
             ber_value_bytes: 8 << 20,
+            structure_bytes: 64 << 20,
             signers: 64,
             recipients: 5_000,
             recipient_trials: 64,
+            passes: 256,
+            reread_bytes: 16 << 30,
+            signer_certificates: 16,
             certificates: 256,
             attribute_bytes: 1 << 20,
             attributes: 512,

@@ -75,6 +75,9 @@ impl<'a> Cursor<'a> {
     pub fn any(&mut self) -> Result<Element<'a>, Error> {
         let header = Header::parse(self.rest, self.offset)?;
         let truncated = Error::Truncated { offset: self.offset };
+        if header.is_end() {
+            return Err(Error::Malformed { offset: self.offset, what: "end-of-contents where none belongs" });
+        }
         let (raw_len, content_end) = match header.length {
             Length::Definite(length) => {
                 let end = usize::try_from(length).ok().and_then(|l| l.checked_add(header.size));

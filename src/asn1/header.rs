@@ -26,9 +26,11 @@ pub(in crate::asn1) struct Header {
 pub(in crate::asn1) const MAX_HEADER: usize = 6 + 127;
 
 impl Header {
-    /// Whether it stands for end-of-contents.
+    /// Whether it stands for end-of-contents: two octets, and no other way to write them (X.690 8.1.5).
     pub(in crate::asn1) fn is_end(&self) -> bool {
-        self.tag == Tag { class: Class::Universal, constructed: false, number: 0 } && self.length == Length::Definite(0)
+        self.size == 2
+            && self.tag == Tag { class: Class::Universal, constructed: false, number: 0 }
+            && self.length == Length::Definite(0)
     }
 
     /// Reads a header at the start of `bytes`; `offset` is for messages. Non-minimal lengths are read.

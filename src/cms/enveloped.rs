@@ -10,7 +10,7 @@ use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters};
 use crate::crypto::cipher::{Decryptor, Foreknown};
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
-use crate::limits::{Budget, Limits};
+use crate::limits::{Budget, LimitReached, Limits};
 use crate::pki::Certificate;
 use crate::secret::Secret;
 
@@ -55,6 +55,9 @@ pub struct Candidate {
     pub is_named: bool,
 }
 
+/// How many trials of private keys a password counts for: its derivation may take seconds, and a message names one password or two.
+const PASSWORD_TRIALS: usize = 16;
+
 /// A message none of whose recipients can be read is malformed; one of which some can is another's, and stays readable to him.
 fn refuse_all_unreadable(recipients: &[Recipient]) -> Result<(), Error> {
     let is_unreadable = |recipient: &Recipient| matches!(recipient.kind, RecipientKind::Unreadable(_));
@@ -82,10 +85,13 @@ impl<R: Read> EnvelopedReader<R> {
             *originator = Material::of_originator(&reader.raw()?, limits)?;
         }
         let mut budget = Budget::new("recipients", limits.recipients);
+        let mut held = Budget::new("structure bytes", limits.structure_bytes);
         let mut recipients = Vec::new();
         reader.enter(Tag::SET)?;
         while reader.peek()?.is_some() {
-            let found = Recipient::from_der(&reader.raw()?, limits)?;
+            let raw = reader.raw()?;
+            held.spend(raw.len())?;
+            let found = Recipient::from_der(&raw, limits)?;
             budget.spend(found.len())?;
             recipients.extend(found);
         }
@@ -142,6 +148,28 @@ impl<R: Read> EnvelopedReader<R> {
     /// fits: whoever tries guesses opens the source again for each, and takes no content from CBC for the message's unless it reads
     /// as one.
     pub fn candidates(&self, keys: &[Key<'_>]) -> Vec<Candidate> {
+        self.within_trials(keys).0
+    }
+
+    /// The bound on trials, where it leaves out some of those worth trying.
+    pub fn beyond_trials(&self, keys: &[Key<'_>]) -> Option<LimitReached> {
+        self.within_trials(keys).1
+    }
+
+    fn within_trials(&self, keys: &[Key<'_>]) -> (Vec<Candidate>, Option<LimitReached>) {
+        let mut budget = Budget::new("recipient trials", self.limits.recipient_trials);
+        let mut within = Vec::new();
+        for candidate in self.all_candidates(keys) {
+            let is_password = matches!(keys.get(candidate.key), Some(Key::Password(_)));
+            if let Err(limit) = budget.spend(if is_password { PASSWORD_TRIALS } else { 1 }) {
+                return (within, Some(limit));
+            }
+            within.push(candidate);
+        }
+        (within, None)
+    }
+
+    fn all_candidates(&self, keys: &[Key<'_>]) -> Vec<Candidate> {
         let (mut named, mut guessed) = (Vec::new(), Vec::new());
         for (at, recipient) in self.recipients.iter().enumerate() {
             for (key_at, key) in keys.iter().enumerate() {
@@ -162,7 +190,6 @@ impl<R: Read> EnvelopedReader<R> {
             }
         }
         named.extend(guessed);
-        named.truncate(self.limits.recipient_trials);
         named
     }
 
@@ -185,6 +212,17 @@ impl<R: Read> EnvelopedReader<R> {
             return Err(Error::DecryptionFailed);
         }
         Ok(key)
+    }
+
+    /// Passes over the content without a key, to the end of the structure; says whether bytes follow it.
+    pub fn pass_over(mut self) -> Result<bool, Error> {
+        if self.reader.peek()?.is_some_and(|tag| tag.same_type(Tag::context(0))) {
+            let mut octets = self.reader.octets(Tag::context(0))?;
+            while self.reader.next_piece(&mut octets)?.is_some() {}
+        }
+        self.reader.leave()?;
+        self.reader.skip_rest()?;
+        end(self.reader, 3)
     }
 
     /// Begins to decrypt. What the pieces hold is not to be released before the last one was given: until then nothing is checked.

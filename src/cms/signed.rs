@@ -171,8 +171,9 @@ impl<R: Read> SignedReader<R> {
         if self.declared.is_empty() {
             data.oddities.push("the set of digest algorithms is empty".to_owned());
         }
-        self.read_certificates(&mut data)?;
-        self.read_signers(&mut data)?;
+        let mut held = Budget::new("structure bytes", self.limits.structure_bytes);
+        self.read_certificates(&mut data, &mut held)?;
+        self.read_signers(&mut data, &mut held)?;
         for algorithm in data.used_digests() {
             let is_declared =
                 |declared: &AlgorithmIdentifier| DigestAlgorithm::from_identifier(declared).is_ok_and(|d| d == algorithm);
@@ -205,14 +206,16 @@ impl<R: Read> SignedReader<R> {
         Ok(data)
     }
 
-    fn read_certificates(&mut self, data: &mut SignedData) -> Result<(), Error> {
+    fn read_certificates(&mut self, data: &mut SignedData, held: &mut Budget) -> Result<(), Error> {
         let mut budget = Budget::new("certificates", self.limits.certificates);
         let mut material = Material::default();
         if self.reader.peek()? == Some(Tag::context_constructed(0)) {
             self.reader.enter(Tag::context_constructed(0))?;
             while self.reader.peek()?.is_some() {
                 budget.spend(1u64)?;
-                material.add_certificate(self.reader.raw()?);
+                let raw = self.reader.raw()?;
+                held.spend(raw.len())?;
+                material.add_certificate(raw);
             }
             self.reader.leave()?;
         }
@@ -220,7 +223,9 @@ impl<R: Read> SignedReader<R> {
             self.reader.enter(Tag::context_constructed(1))?;
             while self.reader.peek()?.is_some() {
                 budget.spend(1u64)?;
-                material.add_revocation(self.reader.raw()?);
+                let raw = self.reader.raw()?;
+                held.spend(raw.len())?;
+                material.add_revocation(raw);
             }
             self.reader.leave()?;
         }
@@ -231,12 +236,14 @@ impl<R: Read> SignedReader<R> {
         Ok(())
     }
 
-    fn read_signers(&mut self, data: &mut SignedData) -> Result<(), Error> {
+    fn read_signers(&mut self, data: &mut SignedData, held: &mut Budget) -> Result<(), Error> {
         let mut budget = Budget::new("signers", self.limits.signers);
         self.reader.enter(Tag::SET)?;
         while self.reader.peek()?.is_some() {
             budget.spend(1u64)?;
-            data.signers.push(Signer::from_der(&self.reader.raw()?, &self.limits)?);
+            let raw = self.reader.raw()?;
+            held.spend(raw.len())?;
+            data.signers.push(Signer::from_der(&raw, &self.limits)?);
         }
         self.reader.leave()?;
         Ok(())

@@ -86,10 +86,7 @@ pub(in crate::mime) fn section(source: &[u8], range: Range<usize>, limits: &Limi
     let mut section = Section { end: range.start, ..Section::default() };
     let mut at = range.start;
     while at < range.end {
-        if at.saturating_sub(range.start) > limits.header_bytes {
-            let limit = u64::try_from(limits.header_bytes).unwrap_or(u64::MAX);
-            return Err(Error::Limit(LimitReached { name: "header bytes", limit }));
-        }
+        check_size(at.saturating_sub(range.start), limits)?;
         let rest = source.get(at..range.end).unwrap_or_default();
         let line_len = memchr::memchr(b'\n', rest).map_or(rest.len(), |lf| lf.saturating_add(1));
         let line = rest.get(..line_len).unwrap_or_default();
@@ -134,7 +131,14 @@ pub(in crate::mime) fn section(source: &[u8], range: Range<usize>, limits: &Limi
         at = next;
         section.end = at;
     }
+    // the last line counts, too: a stream is cut here, and what follows would be taken for a body
+    check_size(at.saturating_sub(range.start), limits)?;
     Ok(section)
+}
+
+fn check_size(bytes: usize, limits: &Limits) -> Result<(), Error> {
+    let limit = u64::try_from(limits.header_bytes).unwrap_or(u64::MAX);
+    if bytes > limits.header_bytes { Err(Error::Limit(LimitReached { name: "header bytes", limit })) } else { Ok(()) }
 }
 
 /// What stands before the colon, if it may be the name of a field.

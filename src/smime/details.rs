@@ -128,8 +128,15 @@ impl CountersignerVerdict {
 }
 
 /// Judges what stands beside a signature that fits. Nothing of it makes a message bad: the findings are warnings, but for a bound.
-pub(in crate::smime) fn judge(signer: &Signer, data: &SignedData, open: &Open<'_>) -> (SignerDetails, Vec<Finding>) {
-    let mut judge = Judge { data, open, findings: Vec::new() };
+///
+/// Each costs as much as a signer does, and is taken from what is `left` for all of them.
+pub(in crate::smime) fn judge(
+    signer: &Signer,
+    data: &SignedData,
+    open: &Open<'_>,
+    left: &mut Budget,
+) -> (SignerDetails, Vec<Finding>) {
+    let mut judge = Judge { data, open, left, findings: Vec::new() };
     let mut details = SignerDetails::said_by(signer);
     details.timestamps = judge.timestamps(signer);
     details.countersigners = judge.countersigners(signer);
@@ -147,16 +154,15 @@ pub(in crate::smime) fn labels_differ<'a>(details: impl IntoIterator<Item = &'a 
 struct Judge<'j, 'a> {
     data: &'j SignedData,
     open: &'j Open<'a>,
+    left: &'j mut Budget,
     findings: Vec<Finding>,
 }
 
 impl Judge<'_, '_> {
     fn timestamps(&mut self, signer: &Signer) -> Vec<TimestampVerdict> {
-        // each costs as much as a signer does
-        let mut budget = Budget::new("signers", self.open.limits.signers);
         let mut found = Vec::new();
         for token in signer.timestamp_tokens() {
-            if let Err(limit) = budget.spend(1u64) {
+            if let Err(limit) = self.left.spend(1u64) {
                 self.findings.push(Finding::error(Code::Limit, limit.to_string()));
                 break;
             }
@@ -212,13 +218,18 @@ impl Judge<'_, '_> {
                 return Vec::new();
             }
         };
+        if let Err(limit) = self.left.spend(counters.len()) {
+            self.findings.push(Finding::error(Code::Limit, limit.to_string()));
+            return Vec::new();
+        }
         counters.iter().map(|counter| self.countersigner(counter)).collect()
     }
 
     fn countersigner(&mut self, counter: &CounterSignature) -> CountersignerVerdict {
         let pool: Vec<Certificate> =
             self.data.certificates.iter().chain(self.open.known).chain(&self.open.trust.intermediates).cloned().collect();
-        let named: Vec<&Certificate> = pool.iter().filter(|certificate| counter.signer.id.names(certificate)).collect();
+        let named = pool.iter().filter(|certificate| counter.signer.id.names(certificate));
+        let named: Vec<&Certificate> = named.take(self.open.limits.signer_certificates).collect();
         let is_valid = |certificate: &&&Certificate| matches!(counter.verify(certificate), SignatureCheck::Valid(_));
         let valid = named.iter().find(is_valid).copied();
         let mut verdict = CountersignerVerdict::new(counter, valid.or(named.first().copied()));

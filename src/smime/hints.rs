@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::cipher::Foreknown;
+use crate::limits::LimitReached;
 
 /// What passes before this one learnt.
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ pub(in crate::smime) struct Trial {
     pub(in crate::smime) is_last: bool,
     /// Why a key that was named, or fitted, failed.
     pub(in crate::smime) failure: Option<Failure>,
+    /// The bound on trials, where more would be worth trying.
+    pub(in crate::smime) beyond: Option<LimitReached>,
     /// What the cipher must know before it begins.
     pub(in crate::smime) foreknown: Option<Foreknown>,
 }

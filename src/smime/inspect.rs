@@ -8,7 +8,7 @@ use crate::crypto::digest::Digest;
 use crate::limits::{Budget, Limits};
 use crate::mime::stream::{Ended, Feed, Head, PIECE, ReadError, drain};
 use crate::mime::transfer::{Base64Reader, Decoded};
-use crate::mime::{self, ContentType, entity::Defect};
+use crate::mime::{self, ContentType, TransferEncoding, entity::Defect};
 use crate::pki::{Certificate, ChainStatus, RevocationStatus};
 use crate::smime::details::SignerDetails;
 use crate::smime::finding::{Code, Finding};
@@ -59,7 +59,7 @@ pub fn inspect(input: &[u8], limits: &Limits) -> Inspection {
 
 /// Looks into a message or a structure of any size, in one pass and constant memory. An error is one of the source.
 pub fn inspect_stream(source: &mut dyn Read, limits: &Limits) -> io::Result<Inspection> {
-    let mut work = Inspector { seen: Inspection::default(), limits, parts: Budget::new("mime parts", limits.mime_parts) };
+    let mut work = Inspector::new(limits);
     match work.input(source) {
         Err(Stop::Io(error)) => Err(error),
         Ok(()) | Err(Stop::Said) => Ok(work.seen),
@@ -70,6 +70,11 @@ struct Inspector<'a> {
     seen: Inspection,
     limits: &'a Limits,
     parts: Budget,
+    heads: Budget,
+    /// The levels of MIME around this one, in the layers around.
+    around: usize,
+    /// The levels of MIME around what is looked at.
+    depth: usize,
 }
 
 /// Why the looking ended early.
@@ -85,7 +90,13 @@ impl From<io::Error> for Stop {
     }
 }
 
-impl Inspector<'_> {
+impl<'a> Inspector<'a> {
+    fn new(limits: &'a Limits) -> Self {
+        let parts = Budget::new("mime parts", limits.mime_parts);
+        let heads = Budget::new("all header bytes", limits.all_header_bytes);
+        Self { seen: Inspection::default(), limits, parts, heads, around: 0, depth: 0 }
+    }
+
     fn input(&mut self, source: &mut dyn Read) -> Result<(), Stop> {
         let mut feed = Feed::new(source);
         feed.want(layer::DETECT)?;
@@ -107,16 +118,24 @@ impl Inspector<'_> {
         match feed.head(path, default, self.limits) {
             Ok(head) => self.entity(feed, &head).map(|()| head),
             Err(ReadError::Io(error)) => Err(Stop::Io(error)),
-            Err(ReadError::Message(error)) => {
-                let code = if matches!(error, mime::Error::Limit(_)) { Code::Limit } else { Code::Malformed };
-                self.seen.findings.push(Finding::error(code, error.to_string()));
-                Err(Stop::Said)
-            }
+            Err(ReadError::Message(error)) => Err(self.say_of_head(&error)),
         }
     }
 
+    fn say_of_head(&mut self, error: &mime::Error) -> Stop {
+        let mut error = error.clone();
+        if let mime::Error::Limit(limit) = &mut error
+            && limit.name == "mime depth"
+        {
+            limit.limit = limit.limit.saturating_add(u64::try_from(self.around).unwrap_or(0));
+        }
+        let code = if matches!(error, mime::Error::Limit(_)) { Code::Limit } else { Code::Malformed };
+        self.seen.findings.push(Finding::error(code, error.to_string()));
+        Stop::Said
+    }
+
     fn entity(&mut self, feed: &mut Feed<'_>, head: &Head) -> Result<(), Stop> {
-        if let Err(limit) = self.parts.spend(1u64) {
+        if let Err(limit) = self.parts.spend(1u64).and_then(|()| self.heads.spend(head.bytes.len())) {
             self.seen.findings.push(Finding::error(Code::Limit, limit.to_string()));
             return Err(Stop::Said);
         }
@@ -132,12 +151,18 @@ impl Inspector<'_> {
         for defect in entity.defects() {
             self.seen.findings.push(Finding::warning(Code::MimeDefect, format!("part {path} {}", defect.text())));
         }
-        let mut counted = Counted::new(Decoded::new(entity.transfer_encoding(), feed));
+        let boundary = entity.content_type().parameter("boundary").filter(|_| entity.content_type().is_multipart());
+        // RFC 2045 6.4: the parts of a multipart are encoded, never itself; whoever says otherwise is not believed
+        let encoding = if boundary.is_some() { TransferEncoding::Binary } else { entity.transfer_encoding() };
+        let mut counted = Counted::new(Decoded::new(encoding, feed));
         let below = |number: usize| [entity.path_numbers(), &[number]].concat();
         let kind = layer::kind_of_head(entity, &head.bytes);
-        match (kind, entity.content_type().parameter("boundary")) {
-            (Some(Kind::Opaque), _) => self.structure(&mut counted)?,
-            (_, Some(boundary)) if entity.content_type().is_multipart() && entity.transfer_encoding().is_identity() => {
+        match (kind, boundary) {
+            (Some(Kind::Opaque), _) => {
+                self.depth = entity.path_numbers().len();
+                self.structure(&mut counted)?;
+            }
+            (_, Some(boundary)) => {
                 self.multipart(&mut Feed::with_capacity(&mut counted, PIECE / 2), head, boundary)?;
             }
             _ if entity.is_message() && entity.transfer_encoding().is_identity() => {
@@ -205,10 +230,7 @@ impl Inspector<'_> {
         let head = match feed.head(path, &ContentType::text_plain(), self.limits) {
             Ok(head) => head,
             Err(ReadError::Io(error)) => return Err(Stop::Io(error)),
-            Err(ReadError::Message(error)) => {
-                self.seen.findings.push(Finding::error(Code::Malformed, error.to_string()));
-                return Err(Stop::Said);
-            }
+            Err(ReadError::Message(error)) => return Err(self.say_of_head(&error)),
         };
         if !is_announced && !layer::is_signature(&head.entity, &head.bytes) {
             return self.entity(feed, &head);
@@ -295,7 +317,8 @@ impl Inspector<'_> {
                 let kind = if reader.is_authenticated() { EncryptedKind::AuthEnveloped } else { EncryptedKind::Enveloped };
                 let (cipher, recipients) = (reader.cipher_name(), recipients.collect());
                 self.seen.layers.push(Layer::Encrypted(EncryptedLayer { kind, cipher, authenticated: false, recipients }));
-                reader.parameters().map(|_| ()).or_else(|error| self.say(error))
+                let read = reader.parameters().and_then(|_| reader.pass_over());
+                read.map(|_| ()).or_else(|error| self.say(error))
             }
             Ok(Content::Other(kind)) => self.say(cms::Error::Unsupported(format!("content type {kind}"))),
             Err(error) => self.say(error),
@@ -305,9 +328,11 @@ impl Inspector<'_> {
     /// What is signed or compressed inside can be seen, too.
     fn inside(&self, source: &mut dyn BufRead) -> Result<Inspection, Stop> {
         let left = self.limits.smime_layers.saturating_sub(self.seen.layers.len());
-        let limits = Limits { smime_layers: left, ..self.limits.clone() };
-        let mut below =
-            Inspector { seen: Inspection::default(), limits: &limits, parts: Budget::new("mime parts", limits.mime_parts) };
+        // every level reads from the one around: what bounds the stack counts through all layers
+        let mime_depth = self.limits.mime_depth.saturating_sub(self.depth);
+        let limits = Limits { smime_layers: left, mime_depth, ..self.limits.clone() };
+        let mut below = Inspector::new(&limits);
+        below.around = self.around.saturating_add(self.depth);
         if source.fill_buf().is_ok_and(|window| !window.is_empty()) {
             match below.input(source) {
                 // an error of the structure is said by the one around

@@ -1,12 +1,12 @@
 //! `open`: every layer of a message taken off, each checked, and the content released only when all is well.
 
-use std::io::{self, Cursor, Read, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use crate::cms::{self, Content, Key, SignatureCheck};
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
 use crate::keys::Identity;
-use crate::limits::Limits;
+use crate::limits::{Budget, LimitReached, Limits};
 use crate::mime::ContentType;
 use crate::mime::canonical::Crlf;
 use crate::mime::stream::{Feed, ReadError};
@@ -198,7 +198,17 @@ impl<'a> Open<'a> {
             content.seek(SeekFrom::Start(0))?;
             spool.restart()?;
             let mut work = Work::new(self, &mut hints, None, spool, Layers::OneSigned, Want::Content);
-            let found = match work.detached(content, signature, &mut is_canonical) {
+            let mut source = Metered::new(content, &self.limits, None);
+            let ended = work.detached(&mut source, signature, &mut is_canonical);
+            if let Some(limit) = source.reached {
+                return Ok(Opened {
+                    verdict: Found::beyond(&limit).verdict,
+                    content: None,
+                    is_whole: false,
+                    is_signed_inside: false,
+                });
+            }
+            let found = match ended {
                 Err(Stop::Again) => continue,
                 Err(Stop::Io(error)) => return Err(error),
                 Ok(()) => (work.conclude(), true),
@@ -244,12 +254,24 @@ impl<'a> Open<'a> {
     ) -> io::Result<Found> {
         let mut hints = Hints::default();
         let mut random = random;
-        for _ in 0..MOST_PASSES {
-            message.seek(SeekFrom::Start(0))?;
+        let mut passes = Budget::new("passes", self.limits.passes);
+        let mut rereading = Budget::new("reread bytes", self.limits.reread_bytes);
+        let mut free = Budget::new("free passes", FREE_PASSES);
+        loop {
+            if let Err(limit) = passes.spend(1u64) {
+                return Ok(Found::beyond(&limit));
+            }
+            let left = if free.spend(1u64).is_ok() { None } else { Some(&mut rereading) };
+            let mut source = Metered::new(message, &self.limits, left);
+            source.seek(SeekFrom::Start(0))?;
             spool.restart()?;
             let random = random.as_mut().map(|random| &mut **random as &mut dyn Random);
             let mut work = Work::new(self, &mut hints, random, spool, layers, want);
-            match work.run(message) {
+            let ended = work.run(&mut source);
+            if let Some(limit) = source.reached {
+                return Ok(Found::beyond(&limit));
+            }
+            match ended {
                 Err(Stop::Again) => continue,
                 Err(Stop::Io(error)) => return Err(error),
                 Err(Stop::Failed) => work.fails(),
@@ -261,15 +283,56 @@ impl<'a> Open<'a> {
                 Err(_) => {}
             }
         }
-        let mut verdict = Verdict::default();
-        let text = format!("limit reached: passes over one message – at most {MOST_PASSES}");
-        verdict.findings.push(Finding::error(Code::Limit, text));
-        Ok(Found { verdict, outer: None, is_whole: false, is_signed_inside: false })
     }
 }
 
-/// One pass for each key that is tried, and some for what layers ask for.
-const MOST_PASSES: usize = 256;
+/// Passes whose bytes are not counted as read again (see [`Limits::reread_bytes`]).
+const FREE_PASSES: usize = 4;
+
+impl Found {
+    /// Nothing: a bound was reached.
+    fn beyond(limit: &LimitReached) -> Self {
+        let mut verdict = Verdict::default();
+        verdict.findings.push(Finding::error(Code::Limit, limit.to_string()));
+        Self { verdict, outer: None, is_whole: false, is_signed_inside: false }
+    }
+}
+
+/// A message whose bytes are counted as they are read.
+struct Metered<'i> {
+    input: &'i mut dyn Input,
+    size: Budget,
+    /// What is left for reading once more; `None` where this pass is free.
+    rereading: Option<&'i mut Budget>,
+    reached: Option<LimitReached>,
+}
+
+impl<'i> Metered<'i> {
+    fn new(input: &'i mut dyn Input, limits: &Limits, rereading: Option<&'i mut Budget>) -> Self {
+        Self { input, size: Budget::new("message bytes", limits.message_bytes), rereading, reached: None }
+    }
+}
+
+impl Read for Metered<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(out)?;
+        let spent = self.size.spend(read).and_then(|()| self.rereading.as_mut().map_or(Ok(()), |left| left.spend(read)));
+        match spent {
+            Ok(()) => Ok(read),
+            Err(limit) => {
+                let error = io::Error::other(limit.to_string());
+                self.reached = Some(limit);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Seek for Metered<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.input.seek(to)
+    }
+}
 
 impl Work<'_, '_> {
     /// Checks a detached signature; the content is taken as it is, else with CRLF line ends.
@@ -306,7 +369,8 @@ impl Work<'_, '_> {
         let changed = |check: SignatureCheck| matches!(check, SignatureCheck::ContentChanged | SignatureCheck::Invalid(_));
         let is_changed = data.missing_digests().is_empty()
             && data.signers.iter().any(|signer| {
-                let candidates = self.certificates_of(signer, &data);
+                let mut candidates = self.certificates_of(signer, &data);
+                candidates.truncate(self.open.limits.signer_certificates);
                 !candidates.is_empty() && candidates.iter().all(|certificate| changed(signer.verify(certificate, &data)))
             });
         // programs sign text with CRLF line ends; the file at hand may have others

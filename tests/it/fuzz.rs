@@ -1,6 +1,13 @@
 //! Every parser is given what nobody would write: samples with bytes changed, cut, repeated and spliced, from a fixed seed.
 //!
-//! A short run belongs to the tests; `SEALPOST_FUZZ_SECONDS=3600 cargo test --release --test it fuzz` looks longer, with another seed.
+//! The functions are those of the fuzz targets (`fuzz/`), which run here over their seeds without a fuzzer. A short run belongs to the
+//! tests; `SEALPOST_FUZZ_SECONDS=3600 cargo test --release --test it fuzz` looks longer, with another seed.
+
+#[path = "../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub, dead_code, reason = "it is a library of its own, too")]
+pub(crate) mod targets;
+
+pub(crate) mod seeds;
 
 use std::fs;
 use std::path::Path;
@@ -242,4 +249,90 @@ fn sessions_answer_without_a_panic() {
         client.receive(bytes);
         while !matches!(client.step(), smtp::client::ClientStep::Wait | smtp::client::ClientStep::Done(_)) {}
     });
+}
+
+/// Runs a target over every seed as it is, then changed.
+fn target(rounds: usize, run_target: fn(&[u8])) {
+    let seeds = seeds::all();
+    seeds.iter().for_each(|seed| run_target(seed));
+    run(seeds, rounds, run_target);
+}
+
+#[test]
+fn target_asn1_holds_over_its_seeds() {
+    target(3000, targets::asn1::run);
+}
+
+#[test]
+fn target_cms_holds_over_its_seeds() {
+    target(600, targets::cms::run);
+}
+
+#[test]
+fn target_mime_holds_over_its_seeds() {
+    target(800, targets::mime::run);
+}
+
+#[test]
+fn target_inspect_holds_over_its_seeds() {
+    target(800, targets::inspect::run);
+}
+
+#[test]
+fn target_open_holds_over_its_seeds() {
+    target(300, targets::open::run);
+}
+
+#[test]
+fn target_explain_holds_over_its_seeds() {
+    target(100, targets::explain::run);
+}
+
+#[test]
+fn target_write_holds_over_its_seeds() {
+    target(100, targets::write::run);
+}
+
+/// What a run of a target found once.
+struct Found {
+    /// What was wrong.
+    what: &'static str,
+    target: fn(&[u8]),
+    bytes: &'static [u8],
+}
+
+#[test]
+fn what_was_found_once_is_not_found_again() {
+    let found = [
+        Found {
+            what: "the parts of a multipart that says it is base64 were seen by open and not by inspect",
+            target: targets::mime::run,
+            bytes: b"Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: base64\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n",
+        },
+        Found {
+            what: "end-of-contents inside a definite length was a value for one reader and an error for the other",
+            target: targets::asn1::run,
+            bytes: b"\x30\x02\0\0",
+        },
+        Found {
+            what: "end-of-contents in more than two octets ended a value for one reader only",
+            target: targets::asn1::run,
+            bytes: b"\x30\x80\x02\x01\x05\x00\x81\x00\0\0",
+        },
+        Found {
+            what: "what shows messages to people asserts that a message in a message ends otherwise",
+            target: targets::mime::run,
+            bytes: b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nContent-Type: message/rfc822\r\n\r\n\
+                A: b\r\n\r\nx\r\n--b--\r\n",
+        },
+        Found {
+            what: "bytes of no charset without a header section are written as a text",
+            target: targets::write::run,
+            bytes: b"\xff(",
+        },
+    ];
+    for found in found {
+        let caught = std::panic::catch_unwind(|| (found.target)(found.bytes));
+        assert!(caught.is_ok(), "again: {}", found.what);
+    }
 }

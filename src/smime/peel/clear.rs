@@ -4,6 +4,7 @@ use std::io::BufRead;
 
 use crate::cms::{self, Content, ContentHash, Hashed, SignedData};
 use crate::crypto::algorithm::DigestAlgorithm;
+use crate::limits::Budget;
 use crate::mime::canonical::Crlf;
 use crate::mime::stream::{Ended, Feed, Head, PIECE, drain};
 use crate::mime::transfer::Decoded;
@@ -61,18 +62,18 @@ impl Work<'_, '_> {
             read_signature(&mut Decoded::new(signature_head.entity.transfer_encoding(), part), hash, self.open)
         };
         let mut others = Vec::new();
+        let mut budget = Budget::new("mime parts", self.open.limits.mime_parts);
+        let mut heads = Budget::new("all header bytes", self.open.limits.all_header_bytes);
         let mut count = parts.count();
         while let Some(mut part) = parts.next()? {
             count = count.saturating_add(1);
             let path = [head.entity.path_numbers(), &[count]].concat();
             let mut part = Feed::with_capacity(&mut part, PIECE / 16);
             if let Ok(other) = part.head(path, &ContentType::text_plain(), &self.open.limits) {
+                if let Err(limit) = budget.spend(1u64).and_then(|()| heads.spend(other.bytes.len())) {
+                    return Err(self.limit(&limit));
+                }
                 others.push(UncoveredPart { part: other.entity.path(), content_type: other.entity.content_type().essence() });
-            }
-            if others.len() > self.open.limits.mime_parts {
-                return Err(
-                    self.fail(Code::Limit, format!("limit reached: mime parts – at most {}", self.open.limits.mime_parts))
-                );
             }
         }
         if !others.is_empty() {

@@ -35,6 +35,7 @@ impl Work<'_, '_> {
         self.judge_cipher(&parameters);
         let candidates = reader.candidates(&self.open.keys);
         let mut trial = self.hints.encrypted.get(&layer).cloned().unwrap_or_default();
+        trial.beyond = reader.beyond_trials(&self.open.keys);
         while let Some(candidate) = candidates.get(trial.next).copied() {
             match self.content_key(&reader, candidate) {
                 Ok(key) => {
@@ -73,6 +74,9 @@ impl Work<'_, '_> {
             (trial.next, trial.is_last, trial.foreknown) = (unlikely, true, None);
             self.hints.encrypted.insert(layer, trial);
             return Stop::Again;
+        }
+        if let Some(limit) = trial.beyond {
+            self.error(Code::Limit, limit.to_string());
         }
         match trial.failure {
             Some(failure) => self.fail(failure.code, failure.text),

@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use crate::cms;
 use crate::crypto::random::Random;
-use crate::limits::LimitReached;
+use crate::limits::{Budget, LimitReached};
 use crate::mime::stream::{Head, ReadError};
 use crate::mime::{self, Entity};
 use crate::secret::Secret;
@@ -73,6 +73,8 @@ pub(in crate::smime) struct Work<'w, 'a> {
     /// Whether something inside failed that stops nothing around it.
     has_failed: bool,
     leaf: Option<Leaf>,
+    /// What is left for the countersigners and time-stamps of all signers.
+    beside: Budget,
 }
 
 /// The beginning of a content: enough for its header fields and the first of its texts. Wiped, and without `Debug`.
@@ -141,6 +143,7 @@ impl<'w, 'a> Work<'w, 'a> {
             is_signed_inside: false,
             has_failed: false,
             leaf: None,
+            beside: Budget::new("signers", open.limits.signers),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::cms::{SignatureCheck, SignedData, Signer};
 use crate::crypto::algorithm::Strength;
+use crate::limits::Budget;
 use crate::mime::Entity;
 use crate::pki::{self, Certificate, ChainStatus, Crl, Judgement, Purpose, Reason, ReasonCode, RevocationStatus, Weight};
 use crate::smime::details::{self, SignerDetails};
@@ -82,7 +83,11 @@ impl Work<'_, '_> {
             details: SignerDetails::default(),
             finding: None,
         };
-        let candidates = self.certificates_of(signer, data);
+        let mut candidates = self.certificates_of(signer, data);
+        if let Err(limit) = Budget::new("signer certificates", self.open.limits.signer_certificates).spend(candidates.len()) {
+            self.error(Code::Limit, limit.to_string());
+            candidates.truncate(self.open.limits.signer_certificates);
+        }
         let Some(first) = candidates.first() else {
             let text = format!("the signer's certificate is not at hand – {}", signer.id);
             self.add(Finding::error(Code::SignerCertificateMissing, text).fix("--intermediates FILE"));
@@ -102,7 +107,7 @@ impl Work<'_, '_> {
                 verdict.learnt = Learnt::of(self.open, signer, data, &certificate);
                 oddities.into_iter().for_each(|text| self.add(Finding::warning(Code::NonConforming, text)));
                 self.judge_strength(signer, &mut verdict);
-                let (details, findings) = details::judge(signer, data, self.open);
+                let (details, findings) = details::judge(signer, data, self.open, &mut self.beside);
                 verdict.details = details;
                 findings.into_iter().for_each(|finding| self.add(finding));
             }

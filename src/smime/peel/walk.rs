@@ -16,6 +16,7 @@ use crate::smime::verdict::UncoveredPart;
 /// What the walk through a tree found.
 struct Walk {
     parts: Budget,
+    heads: Budget,
     /// The path of the part that was taken.
     taken: Option<String>,
     /// What is odd about the root.
@@ -55,6 +56,7 @@ impl Work<'_, '_> {
         self.outer = Some(head.clone());
         let mut walk = Walk {
             parts: Budget::new("mime parts", self.open.limits.mime_parts),
+            heads: Budget::new("all header bytes", self.open.limits.all_header_bytes),
             taken: None,
             root_defects: head.entity.defects().to_vec(),
             inside: None,
@@ -97,7 +99,7 @@ impl Work<'_, '_> {
 
     /// Walks an entity in the order of the message. A failure of the part that was taken does not end the walk.
     fn walk(&mut self, feed: &mut Feed<'_>, head: &Head, walk: &mut Walk) -> Result<(), Stop> {
-        if let Err(limit) = walk.parts.spend(1u64) {
+        if let Err(limit) = walk.parts.spend(1u64).and_then(|()| walk.heads.spend(head.bytes.len())) {
             return Err(self.limit(&limit));
         }
         let path = head.entity.path();

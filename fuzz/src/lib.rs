@@ -1,0 +1,14 @@
+//! What each fuzz target does with its bytes: one function a target, which panics where something holds no longer.
+//!
+//! Uses: the public API of sealpost. `cargo test` runs the same functions over the seeds (`tests/it/fuzz.rs`).
+//! Holds always: the same bytes do the same; whatever a target chooses, it chooses by the bytes.
+
+pub mod asn1;
+pub mod cast;
+pub mod cms;
+pub mod explain;
+pub mod inspect;
+pub mod mime;
+pub mod open;
+pub mod pieces;
+pub mod write;

@@ -1,0 +1,107 @@
+//! The seeds of the fuzz targets: what they are, and how they are made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sealpost::cms::{self, Padding, SignedBuilder, SignerOptions};
+use sealpost::crypto::algorithm::{ContentCipher, DigestAlgorithm};
+use sealpost::crypto::random::Seeded;
+use sealpost::limits::Limits;
+use sealpost::smime::{CipherChoice, Encrypt, Form, Outcome, Seal, Sign};
+use sealpost::{mime, smime};
+
+use super::targets::cast::{Cast, NOW};
+
+/// The seeds of a folder below `fuzz/seeds`, by name.
+pub(crate) fn of(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(root().join(folder)).expect("a folder of seeds").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<PathBuf> = entries.collect();
+    files.sort();
+    let named =
+        |path: PathBuf| (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read(path).expect("a file"));
+    files.into_iter().map(named).collect()
+}
+
+/// Every seed.
+pub(crate) fn all() -> Vec<Vec<u8>> {
+    ["asn1", "cms", "mime", "open"].iter().flat_map(|folder| of(folder)).map(|(_, bytes)| bytes).collect()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds")
+}
+
+const LETTER: &str = "From: Carol <carol@example.org>\r\nTo: bob@example.org\r\nSubject: =?utf-8?Q?caf=C3=A9?=\r\nDate: Mon, 1 Jun 2026 \
+    00:00:00 +0000\r\nMessage-ID: <1@example.org>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello.\r\n";
+
+const PARTS: &str = "From: a@example.com, \"B, c\" <b@example.com>\r\nTo: group: x@example.com, y@example.com;\r\nSubject: \
+    =?utf-8?B?w6k=?=\r\n folded\r\nContent-Type: multipart/mixed; boundary=\"b c\" ; x*0=a; x*1*=%20b\r\n\r\npreamble\r\n--b c\r\n\r\ntext\r\n--b \
+    c\r\nContent-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\nSubject: inner\n\nbody\r\n--d\r\nContent-Type: text/plain\r\n\r\nx\r\n--d--\r\n--b \
+    c  \r\nContent-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>=E9=\r\n \r\n--b c\r\nContent-Type: \
+    application/octet-stream; name*=utf-8''%c3%a9.bin\r\nContent-Disposition: attachment; filename=\"a.p7m\"\r\nContent-Transfer-Encoding: \
+    base64\r\n\r\nMAA=\r\n--b c\r\nContent-Type: message/rfc822\r\n\r\nFrom: a\r\n\r\nlast--b c\r\n--b c--\r\nepilogue\r\n";
+
+/// Makes every seed anew: path and bytes.
+fn make() -> Vec<(&'static str, Vec<u8>)> {
+    let cast = Cast::load();
+    let random = &mut Seeded::new(b"seeds");
+    let letter = LETTER.as_bytes();
+    let carols = [cast.carol.certificate().clone()];
+    let both = [cast.bob.certificate().clone(), cast.carol.certificate().clone()];
+    let gcm = || CipherChoice::Fixed(ContentCipher::Aes128Gcm);
+    let clear = Sign::new(&cast.carol).run(letter, NOW, random).expect("signed");
+    let opaque = Sign::new(&cast.carol).form(Form::Opaque).run(letter, NOW, random).expect("signed");
+    let sealed = Seal::new(Sign::new(&cast.carol), Encrypt::new(&carols)).run(letter, NOW, random).expect("sealed");
+    let inner = Seal::new(Sign::new(&cast.carol), Encrypt::new(&both).cipher(gcm()));
+    let sealed_gcm = inner.run(letter, NOW, random).expect("sealed");
+    let triple = Sign::new(&cast.carol).form(Form::Opaque).run(&sealed, NOW, random).expect("signed");
+    let mut zipped = Vec::new();
+    cms::compress(&mut clear.as_slice(), &mut zipped).expect("compressed");
+    let head = "From: carol@example.org\r\nContent-Type: application/pkcs7-mime; smime-type=compressed-data\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+    let compressed = [head.as_bytes(), &mime::transfer::encode_base64(&zipped)].concat();
+    let options = SignerOptions::for_key(cast.carol.private_key(), DigestAlgorithm::Sha256, Padding::Pkcs1).expect("a key");
+    let signature = SignedBuilder::new(cast.carol.certificate(), cast.carol.private_key(), options);
+    let signature = signature.detached(&mut &b"some content\n"[..], random).expect("signed");
+    let body = |message: &[u8]| mime::parse(message, &Limits::default()).expect("a message").decoded_body(message);
+    let changed = String::from_utf8(clear.clone()).expect("ASCII").replace("Hello.", "Hello. \r\n-- \r\nlist").into_bytes();
+    let ber = b"\x30\x80\x06\x03\x2a\x03\x04\xa0\x80\x24\x80\x04\x02ab\x24\x03\x04\x01c\0\0\0\0\x17\x0d260601000000Z\x03\x02\x01\x02\0\0";
+    vec![
+        ("asn1/ber.bin", ber.to_vec()),
+        ("asn1/certificate.der", cast.carol.certificate().der().to_vec()),
+        ("cms/signed.der", body(&opaque)),
+        ("cms/enveloped.der", body(&sealed)),
+        ("cms/auth-enveloped.der", body(&sealed_gcm)),
+        ("cms/compressed.der", zipped),
+        ("cms/certificates.der", cms::certificates_only(&carols)),
+        ("cms/signature.der", signature),
+        ("mime/parts.eml", PARTS.as_bytes().to_vec()),
+        ("mime/letter.eml", letter.to_vec()),
+        ("open/clear.eml", clear),
+        ("open/changed.eml", changed),
+        ("open/opaque.eml", opaque),
+        ("open/sealed.eml", sealed),
+        ("open/sealed-gcm.eml", sealed_gcm),
+        ("open/triple.eml", triple),
+        ("open/compressed.eml", compressed),
+    ]
+}
+
+#[test]
+fn seeds_open_as_they_should() {
+    let cast = Cast::load();
+    for (name, message) in of("open") {
+        let open = smime::Open::new(&cast.trust).known(&cast.known).identity(&cast.carol);
+        let outcome = open.run(&message, &mut Seeded::new(b"seeds")).verdict().outcome();
+        assert_eq!(outcome == Outcome::Good, name != "changed.eml", "{name} – {outcome:?}");
+    }
+}
+
+#[test]
+#[ignore = "writes fuzz/seeds anew; what is signed is another each time"]
+fn seeds_are_written() {
+    for (path, bytes) in make() {
+        let path = root().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, bytes).expect("written");
+    }
+}
