@@ -83,7 +83,8 @@ impl Work<'_, '_> {
             self.add(Finding::warning(Code::Uncovered, text));
         }
         if let Some(inside) = &walk.inside {
-            let text = format!("part {taken} belongs to the attached message {inside} – what the message around it says is not covered");
+            let text =
+                format!("part {taken} belongs to the attached message {inside} – what the message around it says is not covered");
             self.add(Finding::warning(Code::Uncovered, text));
         }
         walk.leaves.append(&mut self.verdict.uncovered);
