@@ -1,7 +1,7 @@
 //! Content encryption and decryption in pieces, in memory that does not grow with the content.
 //!
 //! CMS puts the authenticated data and the tag after the ciphertext (RFC 5083). CBC does not care, GCM is computed so that it does not
-//! care ([`gcm`]); ChaCha20-Poly1305 and CCM begin with what comes last. So a [`Decryptor`] may end with [`Error::Foreknowledge`]: then
+//! care (`gcm`); ChaCha20-Poly1305 and CCM begin with what comes last. So a [`Decryptor`] may end with [`Error::Foreknowledge`]: then
 //! the ciphertext is to be read once more, by one that knows ([`Decryptor::knowing`]).
 
 mod ccm;
