@@ -32,13 +32,8 @@ pub(crate) struct OwnKeyArgs {
 }
 
 impl OwnKeyArgs {
-    /// The identity to sign with of `--p12`, or of `--cert` and `--key`.
-    pub(crate) fn identity(&self, context: &Context) -> Result<Option<Identity>, Failure> {
-        Ok(self.identities(context)?.into_iter().next())
-    }
-
-    /// Every identity of `--p12`, or the one of `--cert` and `--key`.
-    fn identities(&self, context: &Context) -> Result<Vec<Identity>, Failure> {
+    /// Every identity of `--p12`, those that may sign first, or the one of `--cert` and `--key`.
+    pub(crate) fn identities(&self, context: &Context) -> Result<Vec<Identity>, Failure> {
         if let Some(path) = &self.p12 {
             return read_identities(context, &path.display().to_string(), &input::file(path, &context.limits)?);
         }

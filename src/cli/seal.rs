@@ -37,9 +37,9 @@ pub(crate) fn run(context: &Context, args: &SealArgs) -> Result<Exit, Failure> {
     args.output.check()?;
     let mut message = Source(args.message.clone()).open("sealing", &context.limits)?;
     let header = message.header(&context.limits)?;
-    let identity = args.signer.identity(context, &header)?;
-    let addressees = args.recipients.addressees(context, &header, Some(identity.certificate()))?;
-    let sign = args.signer.signing(&identity)?;
+    let signer = args.signer.signer(context, &header)?;
+    let addressees = args.recipients.addressees(context, &header, Some(signer.identity.certificate()))?;
+    let sign = args.signer.signing(&signer)?;
     copies::write(context, "seal", &args.output, &args.recipients, &addressees, |encrypt, spool| {
         let seal = Seal::new(sign.clone(), encrypt.clone());
         seal.stream(&mut message, context.now, &mut context.random(), spool).map_err(from_smime)

@@ -6,7 +6,8 @@ use clap::Args;
 
 use sealpost::crypto::algorithm::DigestAlgorithm;
 use sealpost::keys::Identity;
-use sealpost::smime::{Form, HeaderProtection, Sign};
+use sealpost::pki::{Certificate, email};
+use sealpost::smime::{self, Form, HeaderProtection, Sign};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -54,26 +55,34 @@ pub(crate) struct SignerArgs {
 }
 
 impl SignerArgs {
-    /// The signer's identity: from files, or from the home by address.
-    pub(crate) fn identity(&self, context: &Context, message: &[u8]) -> Result<Identity, Failure> {
-        if let Some(identity) = self.key.identity(context)? {
-            return Ok(identity);
+    /// The signer: from files, or from the home by address.
+    pub(crate) fn signer(&self, context: &Context, message: &[u8]) -> Result<Signer, Failure> {
+        let mut own = self.key.identities(context)?.into_iter();
+        if let Some(identity) = own.next() {
+            let others = own.map(|other| other.certificate().clone()).collect();
+            return Ok(Signer::new(context, identity, others));
         }
         let address = match &self.sender {
             Some(address) => address.clone(),
-            None => sealpost::smime::sender_address(message, &context.limits).ok_or_else(|| {
+            None => smime::sender_address(message, &context.limits).ok_or_else(|| {
                 Failure::usage("the message has no From address – whose key shall sign is not known")
                     .hint("name the signer with --as ADDR, --p12 FILE, or --cert FILE --key FILE")
             })?,
         };
-        keyring::identity(context, &address)
+        let identity = keyring::identity(context, &address)?;
+        let home = context.existing_home()?.map(|home| home.identities()).transpose().map_err(Failure::io)?;
+        let others = home.into_iter().flatten().filter(|other| !other.retired).map(|other| other.certificate).collect();
+        Ok(Signer::new(context, identity, others))
     }
 
     /// The signing with these options.
-    pub(crate) fn signing<'a>(&self, identity: &'a Identity) -> Result<Sign<'a>, Failure> {
+    pub(crate) fn signing<'a>(&self, signer: &'a Signer) -> Result<Sign<'a>, Failure> {
         let digest = DigestAlgorithm::from_name(&self.digest)
             .ok_or_else(|| Failure::usage(format!("--digest {} is not known", self.digest)))?;
-        let mut sign = Sign::new(identity).digest(digest).form(if self.opaque { Form::Opaque } else { Form::Clear });
+        let mut sign = Sign::new(&signer.identity).digest(digest).form(if self.opaque { Form::Opaque } else { Form::Clear });
+        if let Some(other) = &signer.encryption_certificate {
+            sign = sign.encryption_certificate(other);
+        }
         if self.pss {
             sign = sign.pss();
         }
@@ -84,19 +93,43 @@ impl SignerArgs {
     }
 }
 
+/// Who signs.
+pub(crate) struct Signer {
+    /// With which key and certificate.
+    pub(crate) identity: Identity,
+    /// The certificate to which mail to him is encrypted, where it is another one.
+    encryption_certificate: Option<Certificate>,
+}
+
+impl Signer {
+    /// The signer, who may have these certificates, too: where his own only signs, the newest that encrypts is said to be for mail to him.
+    fn new(context: &Context, identity: Identity, others: Vec<Certificate>) -> Self {
+        let addresses = identity.addresses();
+        let is_for_mail_to_him = |other: &Certificate| {
+            other.addresses().iter().any(|address| email::find(&addresses, address))
+                && (other.not_before()..=other.not_after()).contains(&context.now)
+                && smime::check_recipient(other).is_ok()
+        };
+        let only_signs = smime::check_recipient(identity.certificate()).is_err();
+        let others = others.into_iter().filter(|other| only_signs && is_for_mail_to_him(other));
+        let encryption_certificate = others.max_by_key(Certificate::not_before);
+        Self { identity, encryption_certificate }
+    }
+}
+
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
     args.output.check()?;
     let mut message = Source(args.message.clone()).open("signing", &context.limits)?;
-    let identity = args.signer.identity(context, &message.header(&context.limits)?)?;
-    let signing = args.signer.signing(&identity)?;
+    let signer = args.signer.signer(context, &message.header(&context.limits)?)?;
+    let signing = args.signer.signing(&signer)?;
     args.output.write_by(|spool| signing.stream(&mut message, context.now, &mut context.random(), spool).map_err(from_smime))?;
     Ok(Exit::Good)
 }
 
 /// What an error of the library means for the command line.
-pub(crate) fn from_smime(error: sealpost::smime::Error) -> Failure {
-    use sealpost::smime::Error;
+pub(crate) fn from_smime(error: smime::Error) -> Failure {
+    use smime::Error;
     match error {
         // the input and the output say what they are
         Error::Io(error) => Failure::io(error),

@@ -20,6 +20,8 @@ pub struct SignerOptions {
     pub algorithm: SignatureAlgorithm,
     /// The time to claim.
     pub signing_time: Option<Timestamp>,
+    /// The certificate to encrypt to, where it is another than the signer's (RFC 8551 2.5.3); it goes along.
+    pub encryption_certificate: Option<Certificate>,
 }
 
 /// How RSA signatures are padded; other keys know no padding.
@@ -41,7 +43,7 @@ impl SignerOptions {
             }
             algorithm = SignatureAlgorithm::pss(digest);
         }
-        Ok(Self { digest: algorithm.digest(), algorithm, signing_time: None })
+        Ok(Self { digest: algorithm.digest(), algorithm, signing_time: None, encryption_certificate: None })
     }
 }
 
@@ -67,8 +69,10 @@ impl<'a> SignedBuilder<'a> {
     /// Adds a signer.
     #[must_use]
     pub fn signer(mut self, certificate: &'a Certificate, key: &'a PrivateKey, options: SignerOptions) -> Self {
+        let other = options.encryption_certificate.clone();
         self.signers.push((certificate, key, options));
-        self.certificate(certificate)
+        self = self.certificate(certificate);
+        other.into_iter().fold(self, |builder, other| builder.certificate(&other))
     }
 
     /// Adds a certificate for whoever verifies.
@@ -230,16 +234,29 @@ fn signer_info(
     if let Some(time) = options.signing_time {
         attributes.push(Attribute::new(oid::SIGNING_TIME, encode::time(time)));
     }
+    if let Some(other) = &options.encryption_certificate {
+        attributes.push(Attribute::new(oid::ENCRYPTION_KEY_PREFERENCE, key_preference(other)));
+    }
     let attributes = encode::set_of(attributes.iter().map(Attribute::to_der).collect());
     let signature = signature::sign(key, options.algorithm, Input::Message(&attributes), random)?;
     Ok(encode::sequence(&[
         encode::integer_u64(1),
-        encode::sequence(&[certificate.issuer().der().to_vec(), encode::tlv(Tag::INTEGER, certificate.serial())]),
+        issuer_and_serial(certificate),
         digest.to_der(),
         encode::implicit(0, &attributes),
         algorithm.to_der(),
         encode::octet_string(&signature),
     ]))
+}
+
+/// `IssuerAndSerialNumber ::= SEQUENCE { issuer, serialNumber }`
+fn issuer_and_serial(certificate: &Certificate) -> Vec<u8> {
+    encode::sequence(&[certificate.issuer().der().to_vec(), encode::tlv(Tag::INTEGER, certificate.serial())])
+}
+
+/// `SMIMEEncryptionKeyPreference ::= CHOICE { issuerAndSerialNumber [0] IMPLICIT IssuerAndSerialNumber, … }` (RFC 8551 2.5.3)
+fn key_preference(certificate: &Certificate) -> Vec<u8> {
+    encode::implicit(0, &issuer_and_serial(certificate))
 }
 
 /// RSA PKCS#1 v1.5 is named rsaEncryption in a SignerInfo, as every reader expects (RFC 3370 3.2).

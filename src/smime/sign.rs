@@ -9,6 +9,7 @@ use crate::keys::Identity;
 use crate::limits::Limits;
 use crate::mime::canonical::Wish;
 use crate::mime::transfer;
+use crate::pki::Certificate;
 use crate::smime::Error;
 use crate::smime::headers::{Confidentiality, HeaderProtection};
 use crate::smime::payload::{Payload, Source, Written};
@@ -24,6 +25,7 @@ pub struct Sign<'a> {
     form: Form,
     padding: Padding,
     protection: HeaderProtection,
+    encryption_certificate: Option<&'a Certificate>,
     limits: Limits,
 }
 
@@ -36,6 +38,7 @@ impl<'a> Sign<'a> {
             form: Form::Clear,
             padding: Padding::Pkcs1,
             protection: HeaderProtection::On,
+            encryption_certificate: None,
             limits: Limits::default(),
         }
     }
@@ -65,6 +68,14 @@ impl<'a> Sign<'a> {
     #[must_use]
     pub fn header_protection(mut self, protection: HeaderProtection) -> Self {
         self.protection = protection;
+        self
+    }
+
+    /// Says that mail shall be encrypted to this certificate of the signer, and sends it along (RFC 8551 2.5.3). Where nothing is said,
+    /// readers encrypt to the one that signs.
+    #[must_use]
+    pub fn encryption_certificate(mut self, certificate: &'a Certificate) -> Self {
+        self.encryption_certificate = Some(certificate);
         self
     }
 
@@ -119,6 +130,9 @@ impl<'a> Sign<'a> {
         let key = self.identity.private_key();
         let mut options = SignerOptions::for_key(key, self.digest, self.padding)?;
         options.signing_time = Some(now);
+        // the certificate that signs is the one to encrypt to anyway
+        let other = self.encryption_certificate.filter(|other| *other != self.identity.certificate());
+        options.encryption_certificate = other.cloned();
         let micalg = options.digest.micalg();
         let mut builder = SignedBuilder::new(self.identity.certificate(), key, options);
         for certificate in self.identity.chain() {

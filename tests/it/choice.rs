@@ -359,6 +359,84 @@ fn mail_goes_to_the_certificate_that_a_signer_prefers() {
     assert!(bench.readers(&out).iter().all(|reader| reader.contains(&reading.serial_hex())));
 }
 
+#[test]
+fn who_signs_with_a_key_that_only_signs_says_where_mail_to_him_goes() {
+    if !support::peer("openssl") {
+        return;
+    }
+    let (erin, frank) = (Bench::new(), Bench::new());
+    // these certificates are younger than the moment at which the others are judged
+    let now = |bench: &Bench, line: &str| {
+        let home = bench.path("home");
+        let args: Vec<&str> = ["--home", &home, "--batch"].into_iter().chain(line.split_whitespace()).collect();
+        let (code, out, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &args, b"");
+        assert_eq!(code, 0, "{line}\n{talk}");
+        (out, talk)
+    };
+    now(&erin, "ca init --name Test --domain example.com");
+    let (root, _) = now(&erin, "ca export root");
+    let root = frank.write("root.pem", root);
+    now(&frank, &format!("trust add {root}"));
+    let pass = erin.write("pass", "secret");
+    let locked = format!("--passphrase-file {pass}");
+    let issued = [("signing", "sign"), ("reading", "encrypt"), ("dana", "dual")].map(|(name, usage)| {
+        let (cert, bundle) = (erin.path(&format!("{name}.pem")), erin.path(&format!("{name}.p12")));
+        let who = if usage == "dual" { "dana" } else { "erin" };
+        now(
+            &erin,
+            &format!(
+                "ca issue {who}@example.com --algorithm p256 --usage {usage} -o {cert} --p12 {bundle} --for modern {locked}"
+            ),
+        );
+        now(&erin, &format!("id import {bundle} {locked}"));
+        certificate(&cert)
+    });
+    let letter = erin.write("letter", "From: erin@example.com\r\nTo: frank@example.com\r\nSubject: x\r\n\r\nHi.\r\n");
+    let signed = erin.path("signed");
+    let printed = || {
+        let text = openssl(&["cms", "-verify", "-in", &signed, "-CAfile", &root, "-noout", "-cmsout", "-print"]);
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    now(&erin, &format!("sign {locked} {letter} -o {signed}"));
+    let text = printed();
+    assert!(text.contains("id-smime-aa-encrypKeyPref"), "{text}");
+    now(&frank, &format!("contact add {signed}"));
+    let (reply, out) = (frank.write("reply", "To: erin@example.com\r\n\r\nHi.\r\n"), frank.path("out"));
+    now(&frank, &format!("encrypt {reply} -o {out}"));
+    assert!(frank.readers(&out).iter().all(|reader| reader.contains(&issued[1].serial_hex())));
+    let (clear, _) = now(&erin, &format!("open {locked} {out}"));
+    assert!(String::from_utf8_lossy(&clear).contains("Hi."));
+    // one certificate for both says so without a word
+    let letter = erin.write("letter", "From: dana@example.com\r\nTo: frank@example.com\r\n\r\nHi.\r\n");
+    now(&erin, &format!("sign {locked} {letter} -o {signed} --force"));
+    assert!(!printed().contains("encrypKeyPref"));
+}
+
+#[test]
+fn a_file_with_two_keys_signs_with_one_and_names_the_other_for_mail() {
+    let Some(vectors) = support::vectors("rfc9216-keys") else { return };
+    if !support::peer("openssl") {
+        return;
+    }
+    let bench = Bench::new();
+    let bundle = vectors.join("pkcs-12-object-for-alice.p12").display().to_string();
+    let keys = format!("--p12 {bundle} --passphrase-file {}", bench.write("pass", "alice"));
+    let letter = bench.write("letter", "From: alice@smime.example\r\nTo: bob@smime.example\r\n\r\nHi.\r\n");
+    let signed = bench.path("signed");
+    bench.ok(&format!("sign {keys} {letter} -o {signed}"));
+    let args =
+        ["cms", "-verify", "-noverify", "-in", &signed, "-certsout", &bench.path("certificates"), "-out", &bench.path("content")];
+    openssl(&args);
+    let sent = pki::load::certificates(&fs::read(bench.path("certificates")).expect("written")).expect("certificates");
+    let reading =
+        sent.iter().find(|certificate| sealpost::smime::check_recipient(certificate).is_ok()).expect("one that encrypts");
+    let root =
+        bench.write("root.pem", fs::read(vectors.join("rsa-certification-authority-root-certificate.crt.pem")).expect("a root"));
+    let told = bench.json(&format!("verify --trust {root} --revocation off {signed} -o {}", bench.path("out")));
+    let named = &told["layers"][0]["signers"][0]["encryption_key_preference"];
+    assert!(named.as_str().is_some_and(|named| named.contains(&reading.serial_hex())), "{told}");
+}
+
 const SECRET: &str = "From: alice@example.com\r\nTo: bob@example.org\r\nBcc: Carol <carol@example.org>,\r\n mallory@example.net, bob@example.org\r\nSubject: The contract\r\n\r\nHi.\r\n";
 
 #[test]
