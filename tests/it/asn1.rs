@@ -28,6 +28,7 @@ const STRICTER: &[(&str, &str)] = &[
     ("malformed ASN.1: an object identifier that cannot be read", "an arc that has no end or a needless byte"),
     ("expected another constructed value, found SET", "a SET where SignedData has a SEQUENCE"),
     ("limit reached: signers", "a bound of ours"),
+    ("unsupported: version", "a version that no standard defines may mean other things by its fields (RFC 5652 1.3)"),
     ("no SignedData", "another structure: reading it needs a key, or it is none of mail"),
 ];
 
@@ -53,7 +54,7 @@ fn certificates_are_read_where_openssl_reads_them_or_refused_for_a_reason() {
 #[test]
 fn signed_data_is_read_where_openssl_reads_it_or_refused_for_a_reason() {
     let agreed = compare("openssl_cms_parses", &[], signed_data);
-    assert!(agreed.is_none_or(|agreed| agreed >= 396), "{agreed:?}");
+    assert!(agreed.is_none_or(|agreed| agreed >= 386), "{agreed:?}");
 }
 
 /// Compares with what the index states under `key`; gives how many agree.
