@@ -138,7 +138,7 @@ impl Authority {
         ];
         extensions.extend(places(&self.base_url, "issuing"));
         if public.algorithm().encrypts() {
-            extensions.push(smime_capabilities());
+            extensions.push(smime_capabilities(public.algorithm()));
         }
         let subject = Name::from_attributes(&[(oid::COMMON_NAME, profile.name.as_deref().unwrap_or(first))]);
         let certificate = self.leaf(&self.issuing, subject, public, profile.days, extensions, at, random)?;

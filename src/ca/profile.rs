@@ -2,7 +2,7 @@
 
 use crate::asn1::{Oid, Tag, encode, oid};
 use crate::ca::Error;
-use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm};
+use crate::crypto::algorithm::{self, AlgorithmIdentifier, DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm};
 use crate::crypto::digest;
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
@@ -141,11 +141,10 @@ pub(in crate::ca) fn places(base: &str, issuer: &str) -> [Vec<u8>; 2] {
     ]
 }
 
-/// RFC 4262: what programs that hold such a key read.
-pub(in crate::ca) fn smime_capabilities() -> Vec<u8> {
-    let plain = |oid: &Oid| encode::sequence(&[encode::oid(oid)]);
-    let list = [oid::AES256_GCM, oid::AES128_GCM, oid::AES256_CBC, oid::AES128_CBC, oid::RSA_OAEP];
-    extension(oid::SMIME_CAPABILITIES, false, &encode::sequence(&list.iter().map(plain).collect::<Vec<_>>()))
+/// RFC 4262: what this program reads with a key of this kind, as it says in messages that it signs.
+pub(in crate::ca) fn smime_capabilities(key: KeyAlgorithm) -> Vec<u8> {
+    let list: Vec<Vec<u8>> = algorithm::preferred(Some(key)).iter().map(AlgorithmIdentifier::to_der).collect();
+    extension(oid::SMIME_CAPABILITIES, false, &encode::sequence(&list))
 }
 
 /// The alternative names of mail addresses: rfc822Name, or SmtpUTF8Mailbox where the local part is not ASCII (RFC 9598).

@@ -3,7 +3,7 @@
 use crate::asn1::{Cursor, Oid, encode, oid};
 use crate::cms::Error;
 use crate::crypto::algorithm::{
-    AlgorithmIdentifier, ContentCipher, DigestAlgorithm, KeyAgreement, KeyTransport, KeyWrap, Scheme,
+    self, AlgorithmIdentifier, ContentCipher, DigestAlgorithm, KeyAgreement, KeyTransport, KeyWrap, Scheme,
 };
 
 /// One capability: an algorithm and its parameters as received.
@@ -37,21 +37,8 @@ pub struct Capabilities(pub Vec<Capability>);
 impl Capabilities {
     /// What this version reads and would like to get.
     pub fn ours() -> Self {
-        let plain = |oid| Capability { oid, parameters: None };
-        // RFC 4055 5: the parameters name the digest; without them some would take SHA-1
-        let oaep = KeyTransport::oaep(DigestAlgorithm::Sha256).identifier();
-        let oaep = Capability { oid: oaep.oid, parameters: oaep.parameters };
-        // RFC 5753 8: the parameters name the key wrap
-        let agreement = |wrap: KeyWrap| Capability { oid: oid::ECDH_STD_SHA256, parameters: Some(wrap.identifier().to_der()) };
-        Self(vec![
-            plain(oid::AES256_GCM),
-            plain(oid::AES128_GCM),
-            plain(oid::AES256_CBC),
-            plain(oid::AES128_CBC),
-            oaep,
-            agreement(KeyWrap::Aes256),
-            agreement(KeyWrap::Aes128),
-        ])
+        let of = |identifier: AlgorithmIdentifier| Capability { oid: identifier.oid, parameters: identifier.parameters };
+        Self(algorithm::preferred(None).into_iter().map(of).collect())
     }
 
     /// Reads `SMIMECapabilities ::= SEQUENCE OF SMIMECapability`.

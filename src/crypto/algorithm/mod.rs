@@ -6,6 +6,7 @@ mod cipher;
 mod digest;
 mod identifier;
 mod key;
+mod preferred;
 mod recipient;
 mod signature;
 
@@ -13,5 +14,6 @@ pub use cipher::{CipherParameters, ContentCipher};
 pub use digest::{DigestAlgorithm, Strength};
 pub use identifier::AlgorithmIdentifier;
 pub use key::KeyAlgorithm;
+pub(crate) use preferred::preferred;
 pub use recipient::{KeyAgreement, KeyTransport, KeyWrap, Scheme};
 pub use signature::SignatureAlgorithm;

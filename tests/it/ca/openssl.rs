@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use sealpost::ca::Uses;
-use sealpost::crypto::algorithm::KeyAlgorithm;
+use sealpost::crypto::algorithm::{ContentCipher, KeyAlgorithm};
 use sealpost::pki::Certificate;
+use sealpost::smime::{CipherChoice, Recipient, TransportChoice, choose};
 
 use super::{AUTHORITIES, Bench, PEOPLE, key, openssl, sealpost};
 use crate::support;
@@ -156,15 +157,30 @@ fn the_capabilities_are_those_of_rfc_4262() {
         return;
     }
     let bench = Bench::new(KeyAlgorithm::P384);
-    let leaf = bench.write("leaf", &bench.issue("jane@a.example", &key(KeyAlgorithm::Rsa(2048)), Uses::Dual));
-    let parsed = openssl(&["asn1parse", "-in", &leaf], b"");
-    let mut lines = parsed.lines().skip_while(|line| !line.contains(":S/MIME Capabilities"));
-    let value = lines.nth(1).expect("the value follows, not critical");
-    let offset = value.trim_start().split(':').next().expect("an offset");
-    let inside = openssl(&["asn1parse", "-in", &leaf, "-strparse", offset], b"");
-    let names: Vec<&str> =
-        inside.lines().filter_map(|line| line.split_once("OBJECT            :")).map(|split| split.1).collect();
-    assert_eq!(names, ["aes-256-gcm", "aes-128-gcm", "aes-256-cbc", "aes-128-cbc", "rsaesOaep"], "{inside}");
+    let ciphers = ["aes-256-gcm", "aes-128-gcm", "aes-256-cbc", "aes-128-cbc"];
+    let wraps = |agreement| [agreement, "id-aes256-wrap", agreement, "id-aes128-wrap"];
+    let table = [
+        (KeyAlgorithm::Rsa(2048), vec!["rsaesOaep", "sha256", "mgf1", "sha256"]),
+        (KeyAlgorithm::P256, wraps("dhSinglePass-stdDH-sha256kdf-scheme").to_vec()),
+        (KeyAlgorithm::P384, wraps("dhSinglePass-stdDH-sha384kdf-scheme").to_vec()),
+    ];
+    for (kind, keys) in table {
+        let issued = bench.issue("jane@a.example", &key(kind), Uses::Dual);
+        let leaf = bench.write("leaf", &issued);
+        let parsed = openssl(&["asn1parse", "-in", &leaf], b"");
+        let mut lines = parsed.lines().skip_while(|line| !line.contains(":S/MIME Capabilities"));
+        let value = lines.nth(1).expect("the value follows, not critical");
+        let offset = value.trim_start().split(':').next().expect("an offset");
+        let inside = openssl(&["asn1parse", "-in", &leaf, "-strparse", offset], b"");
+        let names: Vec<&str> =
+            inside.lines().filter_map(|line| line.split_once("OBJECT            :")).map(|split| split.1).collect();
+        assert_eq!(names, [&ciphers[..], &keys].concat(), "{inside}");
+        // so those who have a certificate of ours write the best to each other
+        let chosen = choose(&[Recipient::from(&issued)], CipherChoice::Auto, TransportChoice::Auto);
+        let way = chosen.ways[0].name();
+        assert_eq!(chosen.cipher, ContentCipher::Aes256Gcm, "{kind}");
+        assert!(way == "rsa-oaep-sha256" || way.starts_with("ecdh-std-") && way.ends_with("aes256-wrap"), "{kind}: {way}");
+    }
 }
 
 #[test]
