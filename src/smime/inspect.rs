@@ -152,11 +152,15 @@ impl<'a> Inspector<'a> {
             self.seen.findings.push(Finding::warning(Code::MimeDefect, format!("part {path} {}", defect.text())));
         }
         let boundary = entity.content_type().parameter("boundary").filter(|_| entity.content_type().is_multipart());
-        // RFC 2045 6.4: the parts of a multipart are encoded, never itself; whoever says otherwise is not believed
-        let encoding = if boundary.is_some() { TransferEncoding::Binary } else { entity.transfer_encoding() };
+        let kind = layer::kind_of_head(entity, &head.bytes);
+        let encoding = match (kind, boundary) {
+            (Some(Kind::Opaque), _) => layer::encoding_of(entity, feed)?,
+            // RFC 2045 6.4: the parts of a multipart are encoded, never itself; whoever says otherwise is not believed
+            (_, Some(_)) => TransferEncoding::Binary,
+            _ => entity.transfer_encoding(),
+        };
         let mut counted = Counted::new(Decoded::new(encoding, feed));
         let below = |number: usize| [entity.path_numbers(), &[number]].concat();
-        let kind = layer::kind_of_head(entity, &head.bytes);
         match (kind, boundary) {
             (Some(Kind::Opaque), _) => {
                 self.depth = entity.path_numbers().len();
@@ -236,7 +240,7 @@ impl<'a> Inspector<'a> {
             return self.entity(feed, &head);
         }
         let entity = &head.entity;
-        let mut counted = Counted::new(Decoded::new(entity.transfer_encoding(), feed));
+        let mut counted = Counted::new(Decoded::new(layer::encoding_of(entity, feed)?, feed));
         let data = match cms::open(&mut counted, self.limits) {
             Ok(Content::Signed(reader)) => reader.finish(ContentHash::new(Vec::new()).finish()),
             Ok(_) => Err(cms::Error::Malformed("the signature part holds no SignedData")),

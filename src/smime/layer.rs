@@ -1,7 +1,10 @@
 //! Which part of a message is S/MIME, and in what form it came.
 
+use std::io;
+
 use crate::cms;
-use crate::mime::{self, Entity};
+use crate::mime::stream::Feed;
+use crate::mime::{self, Entity, TransferEncoding};
 
 /// The form of what was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +31,28 @@ pub(in crate::smime) fn form(window: &[u8]) -> Form {
     if let Some(start) = cms::pem_start(window).or_else(|| pem_after_text(window)) {
         return Form::Pem(start);
     }
-    let window = window.trim_ascii_start();
-    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || matches!(byte, b'+' | b'/' | b'=');
-    if window.first() == Some(&b'M') && window.iter().all(is_base64) && cms::looks_like(&mime::transfer::decode_base64(window)) {
+    if is_base64(window) {
         return Form::Base64;
     }
     Form::Message
+}
+
+/// Whether bytes are a cryptographic message in base64.
+fn is_base64(window: &[u8]) -> bool {
+    let window = window.get(..DETECT.min(window.len())).unwrap_or_default().trim_ascii_start();
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || matches!(byte, b'+' | b'/' | b'=');
+    window.first() == Some(&b'M') && window.iter().all(is_base64) && cms::looks_like(&mime::transfer::decode_base64(window))
+}
+
+/// The transfer encoding of a cryptographic message: what the entity says, but base64 where the body is that and nothing is said.
+/// Such a body cannot be anything else, and some gateways lose the field.
+pub(in crate::smime) fn encoding_of(entity: &Entity, body: &mut Feed<'_>) -> io::Result<TransferEncoding> {
+    let said = entity.transfer_encoding();
+    if !said.is_identity() {
+        return Ok(said);
+    }
+    body.want(DETECT)?;
+    Ok(if is_base64(body.window()) { TransferEncoding::Base64 } else { said })
 }
 
 /// PEM may follow text that explains it (RFC 7468 2). Where a line reads as a header field it is a message, whatever stands in its

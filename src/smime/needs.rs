@@ -52,7 +52,8 @@ fn look(input: &mut dyn Read, limits: &Limits) -> Result<Needs, ReadError> {
 fn of_entity(feed: &mut Feed<'_>, head: &Head, limits: &Limits) -> Result<Option<Needs>, ReadError> {
     let kind = layer::kind_of_head(&head.entity, &head.bytes);
     if kind == Some(Kind::Opaque) {
-        return Ok(Some(of_structure(&mut Decoded::new(head.entity.transfer_encoding(), feed), limits)));
+        let encoding = layer::encoding_of(&head.entity, feed)?;
+        return Ok(Some(of_structure(&mut Decoded::new(encoding, feed), limits)));
     }
     let content_type = head.entity.content_type();
     let below = |number: usize| [head.entity.path_numbers(), &[number]].concat();

@@ -407,7 +407,10 @@ pub(in crate::smime) fn open_signature(
             bytes.len()
         }
         Form::Message => match feed.head(Vec::new(), &ContentType::text_plain(), limits) {
-            Ok(head) => Decoded::new(head.entity.transfer_encoding(), &mut feed).read_to_end(&mut bytes)?,
+            Ok(head) => {
+                let encoding = layer::encoding_of(&head.entity, &mut feed)?;
+                Decoded::new(encoding, &mut feed).read_to_end(&mut bytes)?
+            }
             Err(ReadError::Io(error)) => return Err(error.into()),
             Err(ReadError::Message(_)) => 0,
         },

@@ -9,6 +9,7 @@ mod cms;
 mod content;
 mod crates;
 mod crypto;
+mod forms;
 mod fuzz;
 mod headers;
 mod keys;

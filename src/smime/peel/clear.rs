@@ -59,7 +59,8 @@ impl Work<'_, '_> {
                 self.hints.not_smime.insert((layer, head.entity.path()));
                 return Err(Stop::Again);
             }
-            read_signature(&mut Decoded::new(signature_head.entity.transfer_encoding(), part), hash, self.open)
+            let encoding = self.encoding_of(&signature_head, &mut part)?;
+            read_signature(&mut Decoded::new(encoding, part), hash, self.open)
         };
         let mut others = Vec::new();
         let mut budget = Budget::new("mime parts", self.open.limits.mime_parts);

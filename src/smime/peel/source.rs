@@ -41,10 +41,17 @@ impl<R: Read> Pieces for Decrypting<R> {
 impl<R: Read> Pieces for CompressedReader<R> {
     fn next_piece(&mut self, out: &mut Vec<u8>) -> Result<More, cms::Error> {
         let before = out.len();
+        // filled up, however little the structure gives at a time: room for each of its pieces would cost more than the work
         out.resize(before.saturating_add(GATHERED), 0);
-        let read = self.read(out.get_mut(before..).unwrap_or_default())?;
-        out.truncate(before.saturating_add(read));
-        Ok(if read > 0 { More::Piece } else { More::Ended })
+        let mut end = before;
+        while let Some(room) = out.get_mut(end..).filter(|room| !room.is_empty()) {
+            match self.read(room)? {
+                0 => break,
+                read => end = end.saturating_add(read),
+            }
+        }
+        out.truncate(end);
+        Ok(if end > before { More::Piece } else { More::Ended })
     }
 }
 

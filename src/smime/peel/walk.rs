@@ -5,7 +5,7 @@ use std::io::{BufRead, Read};
 use crate::limits::Budget;
 use crate::mime::stream::{Ended, Feed, Head, PIECE, drain};
 use crate::mime::transfer::{Base64Reader, Decoded};
-use crate::mime::{self, ContentType, entity::Defect};
+use crate::mime::{self, ContentType, TransferEncoding, entity::Defect};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::layer::{self, Form, Kind};
 use crate::smime::open::Layers;
@@ -204,9 +204,24 @@ impl Work<'_, '_> {
     /// Takes off the layer that an entity is.
     pub(in crate::smime::peel) fn take_off(&mut self, feed: &mut Feed<'_>, head: &Head, kind: Kind) -> Result<(), Stop> {
         match kind {
-            Kind::Opaque => self.structure(&mut Decoded::new(head.entity.transfer_encoding(), feed)),
+            Kind::Opaque => {
+                let encoding = self.encoding_of(head, feed)?;
+                self.structure(&mut Decoded::new(encoding, feed))
+            }
             Kind::ClearSigned => self.clear_signed(feed, head),
         }
+    }
+}
+
+impl Work<'_, '_> {
+    /// The transfer encoding of a cryptographic message; where the message does not say it, that is told.
+    pub(in crate::smime::peel) fn encoding_of(&mut self, head: &Head, body: &mut Feed<'_>) -> Result<TransferEncoding, Stop> {
+        let encoding = layer::encoding_of(&head.entity, body)?;
+        if encoding != head.entity.transfer_encoding() {
+            let text = format!("part {} is in base64, and its header does not say so", head.entity.path());
+            self.add(Finding::warning(Code::MimeDefect, text));
+        }
+        Ok(encoding)
     }
 }
 
