@@ -1,15 +1,15 @@
 //! Whether two mail addresses are the same.
 
+use crate::pki::domain;
+
 /// Whether two addresses are the same mailbox.
 ///
-/// Domains are compared without regard to case (RFC 5321 2.4). Local parts too, for ASCII letters: the standard leaves their case to
+/// Domains are compared without regard to case (RFC 5321 2.4), and to how what is not ASCII in them is written (RFC 9598 5). Local parts
+/// are compared without regard to case, too, for ASCII letters: the standard leaves their case to
 /// the receiving host, no host in use tells two people apart by it, and RFC 9788 4.4.5 compares so.
 pub fn same_address(a: &str, b: &str) -> bool {
     let (Some((local_a, domain_a)), Some((local_b, domain_b))) = (a.rsplit_once('@'), b.rsplit_once('@')) else { return false };
-    !local_a.is_empty()
-        && !domain_a.is_empty()
-        && local_a.eq_ignore_ascii_case(local_b)
-        && domain_a.eq_ignore_ascii_case(domain_b)
+    !local_a.is_empty() && !domain_a.is_empty() && local_a.eq_ignore_ascii_case(local_b) && domain::same(domain_a, domain_b)
 }
 
 /// Whether an address is among those of a certificate.
@@ -27,5 +27,16 @@ mod tests {
         for other in ["jane@a.example.", "jane@a.exampl", "jane", "@a.example", "jane@", "jane @a.example", "jane@a.example\0"] {
             assert!(!same_address("jane@a.example", other), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_domain_is_the_same_in_both_ways_to_write_it_and_a_local_part_has_one() {
+        assert!(same_address("J\u{fc}rgen@b\u{fc}cher.example", "J\u{fc}rgen@xn--bcher-kva.example"));
+        assert!(
+            !same_address("j\u{fc}rgen@b\u{fc}cher.example", "J\u{dc}RGEN@b\u{fc}cher.example"),
+            "other letters keep their case"
+        );
+        assert!(!same_address("xn--jrgen-kva@a.example", "j\u{fc}rgen@a.example"));
+        assert!(!same_address("jane@\u{ff41}.example", "jane@a.example"));
     }
 }

@@ -6,6 +6,7 @@
 
 mod certificate;
 pub mod crl;
+mod domain;
 pub mod email;
 mod error;
 mod extension;

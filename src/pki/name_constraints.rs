@@ -3,7 +3,7 @@
 use crate::asn1::{Cursor, Tag, oid};
 use crate::limits::Budget;
 use crate::pki::certificate::{GeneralName, general_names};
-use crate::pki::{Certificate, Error};
+use crate::pki::{Certificate, Error, domain};
 
 /// The constraints of one authority.
 #[derive(Debug, Clone, Default)]
@@ -37,8 +37,7 @@ impl NameConstraints {
         let excluded = || self.excluded.iter().filter(|base| same_form(base, name));
         let permitted = || self.permitted.iter().filter(|base| same_form(base, name));
         // 6.1.4 (g): a name that cannot be held against a constraint of its form is refused
-        let is_beyond_us =
-            |base: &GeneralName| !is_comparable(name) || matches!(base, GeneralName::Other | GeneralName::SmtpUtf8(_));
+        let is_beyond_us = |base: &GeneralName| !is_comparable(name) || !is_usable(base);
         excluded().chain(permitted()).any(is_beyond_us)
             || excluded().any(|base| inside(base, name) || is_below_wildcard(base, name))
             || permitted().next().is_some() && !permitted().any(|base| inside(base, name))
@@ -94,13 +93,26 @@ fn same_form(base: &GeneralName, name: &GeneralName) -> bool {
 fn is_comparable(name: &GeneralName) -> bool {
     match name {
         GeneralName::Rfc822(address) | GeneralName::SmtpUtf8(address) => address.rsplit_once('@').is_some_and(|(local, host)| {
-            !local.is_empty() && !host.is_empty() && !host.starts_with('.') && (local.starts_with('"') || !local.contains('@'))
+            let is_clear = local.starts_with('"') || !local.contains('@');
+            !local.is_empty() && !host.is_empty() && !host.starts_with('.') && is_clear && domain::to_ascii(host).is_some()
         }),
         GeneralName::Dns(host) => !host.is_empty() && !host.starts_with('.'),
         GeneralName::Uri(uri) => uri_host(uri).is_some(),
         GeneralName::Ip(bytes) => matches!(bytes.len(), 4 | 16),
         GeneralName::Directory(_) => true,
         GeneralName::Other => false,
+    }
+}
+
+/// Whether a constraint is well-formed enough to be held against names.
+fn is_usable(base: &GeneralName) -> bool {
+    match base {
+        GeneralName::Other | GeneralName::SmtpUtf8(_) => false,
+        GeneralName::Rfc822(base) => {
+            let host = base.rsplit_once('@').map_or(base.as_str(), |(_, host)| host);
+            domain::to_ascii(host.strip_prefix('.').unwrap_or(host)).is_some()
+        }
+        _ => true,
     }
 }
 
@@ -127,9 +139,15 @@ fn mail_inside(base: &str, address: &str) -> bool {
     let Some((local, host)) = address.rsplit_once('@') else { return false };
     match base.rsplit_once('@') {
         // as addresses are compared everywhere here: else an excluded mailbox would pass in capitals
-        Some((base_local, base_host)) => local.eq_ignore_ascii_case(base_local) && host.eq_ignore_ascii_case(base_host),
-        None => host_inside(base, host),
+        Some((base_local, base_host)) => local.eq_ignore_ascii_case(base_local) && domain::same(host, base_host),
+        None => domain::to_ascii(host).is_some_and(|host| mail_host_inside(base, &host)),
     }
+}
+
+/// A host with A-labels against a base that may have U-labels (RFC 9598 6).
+fn mail_host_inside(base: &str, host: &str) -> bool {
+    let (is_domain, name) = base.strip_prefix('.').map_or((false, base), |name| (true, name));
+    domain::to_ascii(name).is_some_and(|name| host_inside(&if is_domain { format!(".{name}") } else { name.into_owned() }, host))
 }
 
 /// A host, or (with a leading period) every host below a domain.
@@ -181,6 +199,14 @@ mod tests {
         assert!(mail_inside("jane@a.example", "jane@a.example"));
         assert!(!mail_inside("jane@a.example", "joe@a.example"));
         assert!(mail_inside("jane@a.example", "JANE@a.example"));
+        for base in ["xn--bcher-kva.example", "b\u{fc}cher.example", "j\u{fc}rgen@XN--BCHER-KVA.example"] {
+            assert!(
+                mail_inside(base, "j\u{fc}rgen@b\u{fc}cher.example") && mail_inside(base, "j\u{fc}rgen@xn--bcher-kva.example"),
+                "{base}"
+            );
+        }
+        assert!(mail_inside(".xn--bcher-kva.example", "jane@mail.b\u{fc}cher.example"));
+        assert!(!mail_inside(".xn--bcher-kva.example", "jane@b\u{fc}cher.example"));
         assert!(dns_inside("a.example", "mail.a.example") && !dns_inside("a.example", "xa.example"));
         assert!(
             ip_inside(&[10, 0, 0, 0, 255, 0, 0, 0], &[10, 1, 2, 3]) && !ip_inside(&[10, 0, 0, 0, 255, 0, 0, 0], &[11, 1, 2, 3])
@@ -195,6 +221,9 @@ mod tests {
         for (base, name) in [
             (mail("a.example"), mail("no address")),
             (mail("a.example"), mail("x@y@b.example")),
+            (mail("xn--bcher-kva.example"), GeneralName::SmtpUtf8("\u{fc}@b\u{fc}cher.example".to_owned())),
+            (mail("a.example"), GeneralName::SmtpUtf8("\u{fc}@\u{ff41}.example".to_owned())),
+            (mail("\u{ff41}.example"), mail("jane@b.example")),
             (mail("jane@a.example"), mail("JANE@a.example")),
             (dns("b.a.example"), dns("*.a.example")),
             (dns("a.example"), dns(".b.example")),

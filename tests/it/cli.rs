@@ -399,3 +399,17 @@ fn openssl_and_we_read_each_other() {
         }
     }
 }
+
+#[test]
+fn a_sender_whose_domain_is_written_otherwise_is_the_one_in_the_certificate() {
+    let bench = Bench::new();
+    bench.ok("ca init --name Test --domain xn--bcher-kva.example");
+    bench.ok("id new jürgen@xn--bcher-kva.example");
+    for (domain, code) in [("bücher.example", 0), ("BÜCHER.example", 0), ("bucher.example", 4)] {
+        let text = format!("From: jürgen@{domain}\r\nTo: joe@a.example\r\nSubject: x\r\n\r\nHi.\r\n");
+        let letter = bench.write("letter", text.as_bytes());
+        bench.ok(&format!("sign --as jürgen@bücher.example {letter} -o {} --force", bench.path("signed")));
+        let (found, _, talk) = bench.run(&format!("open {}", bench.path("signed")));
+        assert_eq!(found, code, "{domain}: {talk}");
+    }
+}
