@@ -52,10 +52,12 @@ fn trees_are_the_same(bytes: &[u8], limits: &Limits) {
     if seen.findings.iter().any(|finding| finding.code == Code::Limit) {
         return;
     }
-    let held: BTreeMap<String, Part> = tree.walk().into_iter().map(|entity| (entity.path(), part_of(entity, bytes))).collect();
+    let held: BTreeMap<String, &Entity> = tree.walk().into_iter().map(|entity| (entity.path(), entity)).collect();
     let streamed: BTreeMap<String, Part> = seen.parts.into_iter().map(|part| (part.path.clone(), part)).collect();
     for (path, part) in &streamed {
-        assert_eq!(Some(part), held.get(path), "streamed, held");
+        let entity = held.get(path).unwrap_or_else(|| panic!("part {path} is streamed, not held"));
+        let is_unsaid = is_closed(part) && entity.transfer_encoding().is_identity() && *part == base64_part_of(entity, bytes);
+        assert!(is_unsaid || *part == part_of(entity, bytes), "streamed: {part:?}, held: {:?}", part_of(entity, bytes));
     }
     for path in held.keys() {
         let is_inside = |outer: &&Part| path.starts_with(&format!("{}.", outer.path)) && is_closed(outer);
@@ -77,13 +79,21 @@ fn has_opaque(parts: &[Part]) -> bool {
 
 fn part_of(entity: &Entity, bytes: &[u8]) -> Part {
     let has_parts = entity.content_type().is_multipart() && entity.content_type().parameter("boundary").is_some();
-    let body = if has_parts { entity.body(bytes).to_vec() } else { entity.decoded_body(bytes) };
+    part_with(entity, bytes, &if has_parts { entity.body(bytes).to_vec() } else { entity.decoded_body(bytes) })
+}
+
+/// A structure in base64 whose header does not say so.
+fn base64_part_of(entity: &Entity, bytes: &[u8]) -> Part {
+    part_with(entity, bytes, &mime::transfer::decode_base64(entity.body(bytes)))
+}
+
+fn part_with(entity: &Entity, bytes: &[u8], body: &[u8]) -> Part {
     Part {
         path: entity.path(),
         content_type: entity.content_type().essence(),
         name: entity.file_name(bytes),
         size: body.len() as u64,
-        sha256: digest::of(DigestAlgorithm::Sha256, &body),
+        sha256: digest::of(DigestAlgorithm::Sha256, body),
     }
 }
 
