@@ -1,9 +1,11 @@
 //! The copies of an encrypted message: one for those in To and Cc, and one for each of Bcc, whom the others must not see in it.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use sealpost::mime::submission::BCC_COPY;
 use sealpost::smime::{Chosen, Encrypt, Recipient, Spool};
 
 use crate::cli::context::Context;
@@ -30,7 +32,10 @@ pub(crate) fn write(
     let mut each = || -> Result<(), Failure> {
         for copy in &copies {
             let encrypt = recipients.encryption(copy.readers)?;
-            copy.output.write_by(|sink| write(&encrypt, sink))?;
+            copy.output.write_by(|sink| match copy.address {
+                Some(_) => write(&encrypt, &mut Marked::begin(sink).map_err(Failure::io)?),
+                None => write(&encrypt, sink),
+            })?;
             written.extend(copy.output.file.as_deref());
             told.push((copy, encrypt.chosen()));
         }
@@ -75,6 +80,33 @@ struct Copy<'a> {
     output: Output,
     readers: &'a [Recipient],
     address: Option<&'a str>,
+}
+
+/// A copy of somebody in Bcc: its first field says so, lest `send` take To and Cc for those who get it.
+struct Marked<'a>(&'a mut dyn Spool);
+
+impl<'a> Marked<'a> {
+    fn begin(sink: &'a mut dyn Spool) -> io::Result<Self> {
+        sink.write_all(BCC_COPY.as_bytes())?;
+        Ok(Self(sink))
+    }
+}
+
+impl Spool for Marked<'_> {
+    fn restart(&mut self) -> io::Result<()> {
+        self.0.restart()?;
+        self.0.write_all(BCC_COPY.as_bytes())
+    }
+}
+
+impl Write for Marked<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// The copies in the order in which they are written: the main one last.

@@ -466,6 +466,11 @@ fn those_in_bcc_get_copies_of_their_own_that_the_others_do_not_betray() {
             let (clear, _) = bench.ok(&format!("open --cert {} --key {} {copy}", certs(&format!("{who}.pem")), certs(key)));
             let text = String::from_utf8(clear).expect("ASCII");
             assert!(text.contains("Subject: The contract") && text.contains("To: bob@example.org"), "{text}");
+            // the mark says that it is a copy, and not for whom
+            assert!(
+                fs::read_to_string(&copy).expect("ASCII").starts_with("X-Sealpost-Copy: bcc\r\nFrom: alice@")
+                    && !text.contains("X-Sealpost")
+            );
             for other in ["carol@", "mallory@", "Bcc:"] {
                 let outside = fs::read_to_string(&copy).expect("ASCII");
                 assert!(!text.contains(other) && !outside.contains(other), "{name}: {other}");

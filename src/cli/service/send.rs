@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use sealpost::crypto::random::Random;
-use sealpost::mime::submission::Submission;
+use sealpost::mime::submission::{Audience, Submission};
 use sealpost::proto::smtp::Credentials;
 use sealpost::proto::smtp::client::{Client, ClientStep, Outcome, Outgoing, TlsWish};
 use sealpost::server::Service;
@@ -58,7 +58,15 @@ pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
         args.from.clone().or(submission.sender).ok_or_else(|| {
             Failure::usage("the message has no From field").hint("add one, or name the sender with --from ADDR")
         })?;
-    let recipients = if args.to.is_empty() { submission.recipients } else { args.to.clone() };
+    let recipients = match submission.audience {
+        _ if !args.to.is_empty() => args.to.clone(),
+        Audience::Named(recipients) => recipients,
+        // those in To and Cc must not learn of him, not even by a message that they cannot read
+        Audience::Hidden => {
+            return Err(Failure::usage("the message is the copy of somebody in Bcc, whom it does not name – nothing was sent")
+                .hint("say to whom it goes with --to ADDR, as `encrypt` and `seal` said when they wrote it"));
+        }
+    };
     if recipients.is_empty() {
         return Err(Failure::usage("the message names no recipient").hint("add a To field, or name them with --to ADDR"));
     }

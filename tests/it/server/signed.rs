@@ -65,3 +65,31 @@ fn signed_mail_of_every_kind_arrives_as_it_was_signed() {
         assert_eq!(code, 0, "{kind} by OpenSSL: {talk}");
     }
 }
+
+#[test]
+fn the_copy_for_bcc_goes_to_nobody_but_him() {
+    let served = Served::of("a.example", &["jane", "joe", "boss"], str::to_owned);
+    let (letter, sealed, copy) = (served.path("letter"), served.path("sealed.eml"), served.path("sealed.bcc-1.eml"));
+    let head = "From: jane@a.example\nTo: joe@a.example\nBcc: boss@a.example\nSubject: x\n";
+    // the second one is begun anew while it is written: its line would not survive relays
+    for text in ["Hi.\n", "Hi. \n"] {
+        fs::write(&letter, format!("{head}\n{text}")).expect("written");
+        served.run(&["seal", &letter, "-o", &sealed, "--force"]);
+        let via = format!("localhost:{}", served.port("submission"));
+        let home = served.path("home");
+        let plain = ["--home", &home, "--batch", "--passphrase-file", &served.path("pw")];
+        let send = ["send", &copy, "--via", &via, "--user", "jane@a.example"];
+        let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &[&plain[..], &send].concat(), b"");
+        assert!(code == 2 && talk.contains("nothing was sent") && talk.contains("--to ADDR"), "{talk}");
+        served.run(&[&send[..], &["--to", "boss@a.example"]].concat());
+        served.run(&["send", &sealed, "--via", &via, "--user", "jane@a.example"]);
+        let body = |message: &str| message.replace("\r\n", "\n").split_once("\n\n").expect("a body").1.to_owned();
+        for (user, file) in [("boss@a.example", &copy), ("joe@a.example", &sealed)] {
+            let arrived = served.fetch(user);
+            let [message] = arrived.as_slice() else { panic!("{user}: {arrived:?}") };
+            assert!(!message.contains("X-Sealpost-Copy") && message.contains("To: joe@a.example"), "{message}");
+            assert!(!message.contains("boss"), "{message}");
+            assert_eq!(body(message), body(&fs::read_to_string(file).expect("ASCII")), "{user} gets his own");
+        }
+    }
+}
