@@ -93,7 +93,7 @@ pub(in crate::smime) fn kind(entity: &Entity, source: &[u8]) -> Option<Kind> {
     if content_type.kind == "application" && matches!(subtype, "pkcs7-mime" | "x-pkcs7-mime") {
         return Some(Kind::Opaque);
     }
-    // by file name only, as old gateways write it (RFC 8551 3.9)
+    // by file name only, as old gateways write it (RFC 8551 3.10)
     let by_name = content_type.kind == "application" && matches!(subtype, "octet-stream" | "pkcs7" | "x-pkcs7");
     let name = entity.file_name(source).unwrap_or_default().to_ascii_lowercase();
     (by_name && [".p7m", ".p7c", ".p7z"].iter().any(|end| name.ends_with(end))).then_some(Kind::Opaque)

@@ -3,6 +3,7 @@
 mod index;
 mod judge;
 mod tables;
+mod values;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,6 +20,7 @@ use crate::support;
 use index::Folder;
 use judge::Differs;
 use tables::{TABLES, Table};
+use values::FILES;
 
 #[test]
 fn every_message_reaches_its_stated_outcome_or_a_table_says_why_not() {
@@ -103,4 +105,59 @@ fn every_message_of_others_is_read_without_a_panic() {
     }
     eprintln!("{count} files read");
     assert!(count > 500, "only {count} files found");
+}
+
+#[test]
+fn every_other_file_is_read_or_a_table_says_why_not() {
+    let mut wrong = Vec::new();
+    for files in FILES {
+        let Some(path) = support::vectors(files.folder) else { continue };
+        let index = serde_json::from_slice(&fs::read(path.join("index.json")).expect("an index")).expect("JSON");
+        values::judge(files, &path, &index, &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Folders that hold neither messages nor keys nor signatures, or whose messages are tried elsewhere; how many entries, and where.
+const ELSEWHERE: &[(&str, usize, &str)] = &[
+    ("bettertls", 628, "certificate paths: pki"),
+    ("boringssl-pki", 169, "certificate paths, lists and fields, no messages"),
+    ("hostile-der", 879, "whatever a parser may be fed: asn1"),
+    ("imaptest-scripts", 26, "scripts for a protocol that is not spoken here"),
+    ("mime-is-broken", 372, "messages without S/MIME, and how they are parsed: mime"),
+    ("mime-torture", 303, "messages without S/MIME, and how they are parsed: mime"),
+    ("openssl-verify", 189, "certificate paths, no messages"),
+    ("smtp-hostile", 30, "talks with a server, no messages"),
+    ("wycheproof", 41, "primitives: crypto"),
+    ("wycheproof-pqc", 5, "primitives that are not done in this version"),
+    ("x509-limbo", 208, "certificate paths: pki"),
+];
+
+#[test]
+fn every_entry_of_every_folder_is_tried_somewhere() {
+    let Some(base) = support::vectors("") else { return };
+    let (mut wrong, mut seen) = (Vec::new(), BTreeSet::new());
+    for folder in fs::read_dir(base).expect("readable").map(|entry| entry.expect("an entry").path()) {
+        let Ok(index) = fs::read(folder.join("index.json")) else { continue };
+        let index: Value = serde_json::from_slice(&index).expect("JSON");
+        let entries = index["entries"].as_array().expect("entries");
+        let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+        let here = TABLES.iter().any(|table| table.name == name) || FILES.iter().any(|files| files.folder == name);
+        let has_files = FILES.iter().any(|files| files.folder == name);
+        let elsewhere = ELSEWHERE.iter().find(|(other, ..)| *other == name);
+        let tried = |entry: &&Value| {
+            let action = entry["action"].as_str().unwrap_or_default();
+            // PKCS#12 is tried in the tests of keys
+            is_message(entry) || (has_files && values::ACTIONS.contains(&action)) || action == "open PKCS#12"
+        };
+        let count = if here { entries.iter().filter(tried).count() } else { elsewhere.map_or(0, |(_, count, _)| *count) };
+        if count != entries.len() {
+            wrong.push(format!("{name}: {count} of {}", entries.len()));
+        }
+        seen.insert(name);
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let all = TABLES.iter().map(|table| table.name).chain(FILES.iter().map(|files| files.folder));
+    let missing: Vec<&str> = all.chain(ELSEWHERE.iter().map(|(name, ..)| *name)).filter(|name| !seen.contains(*name)).collect();
+    assert!(missing.is_empty(), "no such folders: {missing:?}");
 }
