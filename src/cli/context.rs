@@ -11,8 +11,9 @@ use sealpost::limits::Limits;
 use sealpost::time::Timestamp;
 
 use crate::cli::failure::Failure;
+use crate::cli::output::{self, Output};
 use crate::cli::passphrase::PassphraseArgs;
-use crate::cli::{output, report};
+use crate::cli::report;
 
 /// The options of every verb.
 #[derive(Debug, Clone, Args)]
@@ -25,7 +26,7 @@ pub(crate) struct GlobalArgs {
     at: Option<String>,
     /// Print one JSON object on standard output
     #[arg(long, global = true)]
-    json: bool,
+    pub(crate) json: bool,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -86,11 +87,25 @@ impl Context {
         OsRandom
     }
 
+    /// Refuses early what writing a message to this place would refuse at the end, and the place where the JSON result goes.
+    pub(crate) fn check_output(&self, output: &Output) -> Result<(), Failure> {
+        if self.json && output.is_stdout() {
+            let text = "--json prints its object on standard output, where the message would go, too";
+            return Err(Failure::usage(text).hint("add -o FILE"));
+        }
+        output.check()
+    }
+
     /// Prints the JSON result.
     pub(crate) fn print_json(&self, value: &serde_json::Value) -> Result<(), Failure> {
-        let text = serde_json::to_string(value).map_err(Failure::io)?;
-        output::stdout(format!("{}\n", report::safe_json(&text)).as_bytes())
+        print_json(value)
     }
+}
+
+/// Prints one JSON object on standard output.
+pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(Failure::io)?;
+    output::stdout(format!("{}\n", report::safe_json(&text)).as_bytes())
 }
 
 /// Reads the system's clock.

@@ -24,9 +24,6 @@ pub(crate) fn write(
     mut write: impl FnMut(&Encrypt, &mut dyn Spool) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let copies = copies(output, addressees)?;
-    if context.json && output.is_stdout() {
-        return Err(Failure::usage("--json prints the verdict on standard output, where the message goes").hint("add -o FILE"));
-    }
     let mut told = Vec::new();
     let mut written: Vec<&Path> = Vec::new();
     let mut each = || -> Result<(), Failure> {

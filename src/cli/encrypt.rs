@@ -31,7 +31,7 @@ pub(crate) struct EncryptArgs {
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &EncryptArgs) -> Result<Exit, Failure> {
-    args.output.check()?;
+    context.check_output(&args.output)?;
     let mut message = Source(args.message.clone()).open("encrypting", &context.limits)?;
     let addressees = args.recipients.addressees(context, &message.header(&context.limits)?, None)?;
     copies::write(context, "encrypt", &args.output, &args.recipients, &addressees, |encrypt, spool| {

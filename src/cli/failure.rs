@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::{Value, json};
+
 use crate::cli::report;
 
 /// The exit codes of the program. Fixed: scripts depend on them.
@@ -73,6 +75,19 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl Failure {
+    /// The JSON object of a command that ended so.
+    pub(crate) fn to_json(&self, verb: &str) -> Value {
+        json!({
+            "schema": format!("sealpost.{verb}/1"),
+            "result": "bad",
+            "exit": self.exit.code(),
+            "error": self.message,
+            "hint": self.hint,
+        })
     }
 }
 

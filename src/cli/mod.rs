@@ -55,11 +55,16 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Good.code() });
         }
     };
+    let name = verb.name();
     let ended = Context::new(&global).and_then(|context| run(&context, verb));
     match ended {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {
             eprintln!("{failure}");
+            // whoever reads JSON gets an object however it ends; where standard output itself failed, there is nobody to tell
+            if global.json {
+                let _ = context::print_json(&failure.to_json(name));
+            }
             ExitCode::from(failure.exit.code())
         }
     }
@@ -167,6 +172,30 @@ enum Verb {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+impl Verb {
+    /// Its name, as JSON results have it.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Sign(_) => "sign",
+            Self::Encrypt(_) => "encrypt",
+            Self::Seal(_) => "seal",
+            Self::Open(_) => "open",
+            Self::Verify(_) => "verify",
+            Self::Decrypt(_) => "decrypt",
+            Self::Inspect(_) => "inspect",
+            Self::Explain(_) => "explain",
+            Self::Id(_) => "id",
+            Self::Contact(_) => "contact",
+            Self::Trust(_) => "trust",
+            Self::Ca(_) => "ca",
+            #[cfg(feature = "server")]
+            Self::Service(verb) => verb.name(),
+            Self::Demo(_) => "demo",
+            Self::Completions { .. } => "completions",
+        }
+    }
 }
 
 const EXAMPLES: &str = "\

@@ -73,6 +73,7 @@ pub(crate) fn finish(context: &Context, verb: &str, opened: &Opened, spool: OutS
     let verdict = opened.verdict();
     report::print(verdict);
     match (opened.may_release(), want) {
+        (true, Want::Nothing) if context.json => eprintln!("hint: with --json the result goes to a file only – add -o FILE"),
         (true, Want::Nothing) => {}
         (true, _) => spool.keep()?,
         (false, _) => eprintln!("nothing was released"),

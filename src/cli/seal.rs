@@ -34,7 +34,7 @@ pub(crate) struct SealArgs {
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &SealArgs) -> Result<Exit, Failure> {
-    args.output.check()?;
+    context.check_output(&args.output)?;
     let mut message = Source(args.message.clone()).open("sealing", &context.limits)?;
     let header = message.header(&context.limits)?;
     let signer = args.signer.signer(context, &header)?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use sealpost::crypto::algorithm::DigestAlgorithm;
 use sealpost::keys::Identity;
@@ -119,11 +120,26 @@ impl Signer {
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
-    args.output.check()?;
+    context.check_output(&args.output)?;
     let mut message = Source(args.message.clone()).open("signing", &context.limits)?;
     let signer = args.signer.signer(context, &message.header(&context.limits)?)?;
     let signing = args.signer.signing(&signer)?;
     args.output.write_by(|spool| signing.stream(&mut message, context.now, &mut context.random(), spool).map_err(from_smime))?;
+    if context.json {
+        let certificate = signer.identity.certificate();
+        context.print_json(&json!({
+            "schema": "sealpost.sign/1",
+            "result": "ok",
+            "exit": 0,
+            "file": args.output.file.as_ref().map(|path| path.display().to_string()),
+            "detached": !args.signer.opaque,
+            "signer": {
+                "addresses": certificate.addresses(),
+                "subject": certificate.to_string(),
+                "digest": args.signer.digest,
+            },
+        }))?;
+    }
     Ok(Exit::Good)
 }
 

@@ -413,3 +413,66 @@ fn a_sender_whose_domain_is_written_otherwise_is_the_one_in_the_certificate() {
         assert_eq!(found, code, "{domain}: {talk}");
     }
 }
+
+#[test]
+fn with_json_every_message_verb_prints_one_object_and_gives_messages_to_files_only() {
+    let bench = Bench::new();
+    let letter = bench.letter();
+    let alice = format!("--cert {} --key {} --chain {}", cert("alice"), key("alice"), issuing("alice"));
+    let read = format!("--trust {} --at {AT} --revocation off", cert("root"));
+    let bob = format!("--cert {} --key {}", cert("bob"), key("bob"));
+    let to_bob = format!("--to-cert {}", cert("bob"));
+    let object = |verb: &str, line: &str, exit: i32| {
+        let (code, out, talk) = bench.run(&format!("{verb} --json {line}"));
+        assert_eq!(code, exit, "{verb} {line}: {talk}");
+        let found: Value = serde_json::from_slice(&out).unwrap_or_else(|_| panic!("{verb} {line}: one JSON object, not {out:?}"));
+        assert_eq!(
+            (&found["schema"], &found["exit"]),
+            (&Value::from(format!("sealpost.{verb}/1")), &Value::from(exit)),
+            "{line}"
+        );
+        assert_eq!(found["result"], if exit == 0 { "ok" } else { "bad" }, "{verb} {line}");
+        assert!(!found.to_string().contains("Gr"), "the letter is no part of the object");
+        (found, talk)
+    };
+    // what writes a message refuses to do so where nobody would get it
+    for (verb, line) in [("sign", alice.clone()), ("encrypt", to_bob.clone()), ("seal", format!("{alice} {to_bob}"))] {
+        for place in ["", "-o -"] {
+            let (refused, talk) = object(verb, &format!("{line} {letter} {place}"), 2);
+            assert!(refused["hint"] == "add -o FILE" && talk.contains("hint: add -o FILE"), "{refused} {talk}");
+        }
+        let (told, _) = object(verb, &format!("{line} {letter} -o {}", bench.path(verb)), 0);
+        assert_eq!(told["file"], bench.path(verb), "{told}");
+        assert!(!bench.read(verb).is_empty());
+    }
+    // what reads one gives its verdict
+    let file = format!("{letter} --signature {}", certs("root.pem"));
+    for (verb, line, exit) in [
+        ("open", format!("{read} {bob} {}", bench.path("seal")), 0),
+        ("open", format!("--raw {read} {}", bench.path("sign")), 0),
+        ("verify", format!("{read} {}", bench.path("sign")), 0),
+        ("verify", format!("{read} {file}"), 8),
+        ("decrypt", format!("{read} {bob} {}", bench.path("encrypt")), 0),
+        ("open", format!("{read} {letter}"), 7),
+    ] {
+        for place in ["", "-o -"] {
+            let (found, talk) = object(verb, &format!("{line} {place}"), exit);
+            assert!(found["layers"].is_array() && (exit != 0 || talk.contains("-o FILE")), "{verb} {line}: {talk}");
+        }
+        object(verb, &format!("{line} -o {} --force", bench.path("out")), exit);
+        assert_eq!(bench.exists("out"), exit == 0, "{verb} {line}");
+        let _ = fs::remove_file(bench.path("out"));
+    }
+    object("explain", &format!("{read} {}", bench.path("sign")), 0);
+    let inspected: Value = serde_json::from_slice(&bench.ok(&format!("inspect --json {letter}"))).expect("one JSON object");
+    assert_eq!(inspected["schema"], "sealpost.inspect/1");
+    // and what cannot be done is an object, too
+    for verb in ["sign", "encrypt", "seal", "open", "verify", "decrypt", "inspect", "explain", "send"] {
+        let (failed, _) = object(
+            verb,
+            &format!("/nonexistent/message {}", if matches!(verb, "inspect" | "explain" | "send") { "" } else { "-o x" }),
+            9,
+        );
+        assert!(failed["error"].as_str().is_some_and(|text| text.contains("it does not exist")), "{failed}");
+    }
+}

@@ -62,6 +62,24 @@ pub(crate) enum ServiceVerb {
     Fetch(fetch::FetchArgs),
 }
 
+impl ServiceVerb {
+    /// Its name, as JSON results have it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Up(_) => "up",
+            Self::Serve(_) => "serve",
+            Self::Domain { .. } => "domain",
+            Self::User { .. } => "user",
+            Self::Alias { .. } => "alias",
+            Self::Queue { .. } => "queue",
+            Self::Status => "status",
+            Self::Trace(_) => "trace",
+            Self::Send(_) => "send",
+            Self::Fetch(_) => "fetch",
+        }
+    }
+}
+
 /// Run the mail server
 #[derive(Debug, Args)]
 #[command(before_help = "\
