@@ -315,6 +315,13 @@ impl Entity {
         disposition.and_then(|parameters| of(&parameters, "filename")).or_else(|| of(&self.content_type.parameters, "name"))
     }
 
+    /// Whether the part says that it is a file beside the message (RFC 2183 2.2).
+    pub fn is_attachment(&self, source: &[u8]) -> bool {
+        let disposition =
+            self.field("content-disposition").map(|field| content_type::split_parameters(&field.unfolded(source)).0);
+        disposition.is_some_and(|word| word.eq_ignore_ascii_case("attachment"))
+    }
+
     /// Text of a multipart before its first part.
     pub fn preamble<'a>(&self, source: &'a [u8]) -> &'a [u8] {
         source.get(self.preamble.clone()).unwrap_or_default()

@@ -19,8 +19,19 @@ pub(in crate::smime) struct Hints {
     pub(in crate::smime) is_crlf_tried: bool,
     /// The header section of the released message, where it was known only when the signers were judged.
     pub(in crate::smime) header: Option<Vec<u8>>,
+    /// What stands below a multipart in the content of a layer, by the number of layers around.
+    pub(in crate::smime) below: BTreeMap<usize, Below>,
     /// Encrypted layers, by the number of layers around.
     pub(in crate::smime) encrypted: BTreeMap<usize, Trial>,
+}
+
+/// What stands below a multipart in the content of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::smime) enum Below {
+    /// A layer of mail, which is taken.
+    Layer,
+    /// What looked like one is none.
+    Nothing,
 }
 
 /// How far the keys for an encrypted layer were tried.

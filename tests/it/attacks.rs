@@ -10,6 +10,7 @@ mod cms;
 mod encrypted;
 mod explain;
 mod identity;
+mod inside;
 mod legitimate;
 mod program;
 mod stage;

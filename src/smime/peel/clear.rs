@@ -80,7 +80,8 @@ impl Work<'_, '_> {
         if !others.is_empty() {
             let text = format!("the multipart/signed has {count} parts – only the first is signed");
             self.add(Finding::warning(Code::Uncovered, text));
-            self.verdict.uncovered.extend(others);
+            let at = self.at;
+            self.uncovered.extend(others.into_iter().map(|part| (at, part)));
         }
         let (ended, has_loud_preamble) = (parts.ended(), parts.has_loud_preamble());
         let (_, has_epilogue) = drain(feed)?;

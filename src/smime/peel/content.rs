@@ -7,7 +7,9 @@ use crate::cms;
 use crate::mime::stream::{Feed, Head, ReadError, drain};
 use crate::mime::{self, ContentType, Entity};
 use crate::smime::headers;
+use crate::smime::hints::Below;
 use crate::smime::open::{Layers, Want};
+use crate::smime::peel::below::{self, Rest};
 use crate::smime::peel::{Leaf, LeafForm, Payload, Stop, Work};
 use crate::smime::released::Released;
 use crate::smime::verdict::Layer;
@@ -34,9 +36,7 @@ impl Work<'_, '_> {
 
     fn take_content(&mut self, feed: &mut Feed<'_>) -> Result<Option<Rc<Payload>>, Stop> {
         feed.want(PEEK)?;
-        // what is compressed only stands around the layer that was asked for
-        let is_asked = !matches!(self.verdict.layers.last(), Some(Layer::Compressed));
-        if self.layers != Layers::Every && is_asked {
+        if !self.looks_inside() {
             let head = self.head_if_any(feed)?;
             return self.leaf(feed, head).map(Some);
         }
@@ -58,8 +58,17 @@ impl Work<'_, '_> {
                 }
                 Ok(Some(payload))
             }
+            None if self.hints.below.get(&self.verdict.layers.len()) == Some(&Below::Layer) => {
+                self.below(feed, &head).map(|()| None)
+            }
             None => self.leaf(feed, Some(head)).map(Some),
         }
+    }
+
+    /// Whether layers in the content of the layer begun last are looked for: where every one is asked for, and in what is only compressed,
+    /// which stands around the layer that was asked for.
+    pub(in crate::smime::peel) fn looks_inside(&self) -> bool {
+        self.layers == Layers::Every || matches!(self.verdict.layers.last(), Some(Layer::Compressed))
     }
 
     /// The header section of content that is not looked into; none where it cannot be read as one.
@@ -90,7 +99,7 @@ impl Work<'_, '_> {
         };
         let entity = mime::parse(&bytes, &self.open.limits).ok();
         // a beginning whose parts are too many, or too deep, is judged by its header section alone
-        let entity = entity.or(head.map(|head| head.entity)).unwrap_or_else(Entity::empty);
+        let entity = entity.or(head.as_ref().map(|head| head.entity.clone())).unwrap_or_else(Entity::empty);
         let payload = Rc::new(Payload::new(entity, bytes));
         let form = match self.want {
             Want::Nothing => LeafForm::Written,
@@ -101,6 +110,15 @@ impl Work<'_, '_> {
                 LeafForm::Written
             }
         };
+        if let Some(head) = head.filter(|head| self.looks_below(head)) {
+            let beginning = payload.bytes().get(head.bytes.len()..).unwrap_or_default();
+            let (want, sink) = (self.want, &mut *self.sink);
+            let mut keep = |bytes: &[u8]| if want == Want::Nothing { Ok(()) } else { sink.write_all(bytes) };
+            let mut rest = Rest { beginning, feed: &mut *feed, keep: &mut keep };
+            let found = below::look(&mut Feed::new(&mut rest), &head, self.levels, &self.open.limits);
+            let found = found.map_err(|error| self.unreadable(error))?;
+            self.found_below(&found)?;
+        }
         loop {
             let window = feed.fill_buf()?;
             if window.is_empty() {

@@ -4,6 +4,7 @@
 //! says is forgotten where a decryption around it fails, and the result lies in a spool that is released at the very end or never.
 //! Where something that comes late decides about what came early, the pass ends with [`Stop::Again`] and the next one knows it.
 
+mod below;
 mod clear;
 mod content;
 mod enveloped;
@@ -28,7 +29,7 @@ use crate::smime::open::{Layers, Open, Want};
 use crate::smime::sender::Author;
 use crate::smime::splice;
 use crate::smime::spool::Spool;
-use crate::smime::verdict::{Layer, Verdict};
+use crate::smime::verdict::{Layer, UncoveredPart, Verdict};
 
 pub(in crate::smime) use clear::{HashError, hash_file};
 pub(in crate::smime) use opaque::signed_layer;
@@ -62,8 +63,12 @@ pub(in crate::smime) struct Work<'w, 'a> {
     pub(in crate::smime) verdict: Verdict,
     /// The findings, each with the number of layers around what it is about.
     found: Vec<(usize, Finding)>,
+    /// The parts that no layer covers, each with the number of layers around it.
+    uncovered: Vec<(usize, UncoveredPart)>,
     /// The number of layers around what is looked at.
     at: usize,
+    /// The levels of MIME around the layer begun last, in all the layers around.
+    levels: usize,
     /// The header section of the message around everything, and who it says it is from.
     pub(in crate::smime) outer: Option<Head>,
     author: Author,
@@ -136,7 +141,9 @@ impl<'w, 'a> Work<'w, 'a> {
             want,
             verdict: Verdict::default(),
             found: Vec::new(),
+            uncovered: Vec::new(),
             at: 0,
+            levels: 0,
             outer: None,
             author: Author::None,
             attached: Vec::new(),
@@ -207,6 +214,7 @@ impl<'w, 'a> Work<'w, 'a> {
     pub(in crate::smime) fn forget(&mut self, layer: usize) {
         self.verdict.layers.truncate(layer);
         self.found.retain(|(at, _)| *at <= layer);
+        self.uncovered.retain(|(at, _)| *at <= layer);
         self.leaf = None;
         self.has_failed = false;
     }
@@ -220,6 +228,8 @@ impl<'w, 'a> Work<'w, 'a> {
             is_whole = true;
         }
         self.found.sort_by_key(|(at, _)| *at);
+        self.uncovered.sort_by_key(|(at, _)| *at);
+        self.verdict.uncovered = self.uncovered.into_iter().map(|(_, part)| part).collect();
         self.verdict.findings = self.found.into_iter().map(|(_, finding)| finding).collect();
         Ok(Found { verdict: self.verdict, outer: self.outer, is_whole, is_signed_inside: self.is_signed_inside })
     }

@@ -2,23 +2,28 @@
 
 use std::io::{BufRead, Read};
 
-use crate::limits::Budget;
+use crate::limits::{Budget, Limits};
 use crate::mime::stream::{Ended, Feed, Head, PIECE, drain};
 use crate::mime::transfer::{Base64Reader, Decoded};
 use crate::mime::{self, ContentType, TransferEncoding, entity::Defect};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::layer::{self, Form, Kind};
 use crate::smime::open::Layers;
+use crate::smime::peel::below::{self, Owner};
 use crate::smime::peel::{Stop, Work};
 use crate::smime::sender::Author;
 use crate::smime::verdict::UncoveredPart;
 
 /// What the walk through a tree found.
-struct Walk {
+pub(in crate::smime::peel) struct Walk {
+    /// The number of layers around.
+    at: usize,
+    /// Whose the part is that is looked at, within a layer.
+    owner: Owner,
     parts: Budget,
     heads: Budget,
     /// The path of the part that was taken.
-    taken: Option<String>,
+    pub(in crate::smime::peel) taken: Option<String>,
     /// What is odd about the root.
     root_defects: Vec<Defect>,
     /// The path of the attached message that the part lies in.
@@ -54,19 +59,10 @@ impl Work<'_, '_> {
         };
         self.author = Author::of(&head.entity, &head.bytes);
         self.outer = Some(head.clone());
-        let mut walk = Walk {
-            parts: Budget::new("mime parts", self.open.limits.mime_parts),
-            heads: Budget::new("all header bytes", self.open.limits.all_header_bytes),
-            taken: None,
-            root_defects: head.entity.defects().to_vec(),
-            inside: None,
-            leaves: Vec::new(),
-            others: Vec::new(),
-            outside: Vec::new(),
-        };
+        let mut walk = Walk { root_defects: head.entity.defects().to_vec(), ..Walk::inside(&self.open.limits, 0) };
         let result = self.walk(feed, &head, &mut walk);
         self.at = 0;
-        let Some(taken) = walk.taken else {
+        if walk.taken.is_none() {
             result?;
             let (code, text) = match self.layers {
                 Layers::OneEncrypted => (Code::NotEncrypted, "nothing in the message is encrypted"),
@@ -74,42 +70,56 @@ impl Work<'_, '_> {
                 Layers::Every => (Code::NotSigned, "nothing in the message is signed or encrypted"),
             };
             return Err(self.fail(code, text));
-        };
-        for defect in std::mem::take(&mut walk.root_defects) {
+        }
+        self.say_beside(walk);
+        result
+    }
+
+    /// Says what stands beside the part that was taken.
+    pub(in crate::smime::peel) fn say_beside(&mut self, walk: Walk) {
+        let taken = walk.taken.unwrap_or_default();
+        for defect in walk.root_defects {
             self.add(Finding::warning(Code::MimeDefect, format!("part 0 {}", defect.text())));
         }
         if !walk.leaves.is_empty() {
-            let text = format!("only part {taken} is signed or encrypted – other parts of the message are not");
-            self.add(Finding::warning(Code::Uncovered, text));
+            let finding = if walk.at == 0 {
+                let text = format!("only part {taken} is signed or encrypted – other parts of the message are not");
+                Finding::warning(Code::Uncovered, text)
+            } else {
+                let text =
+                    format!("inside, only part {taken} is signed or encrypted – the parts beside it are not, and are left out");
+                Finding::warning(Code::Uncovered, text).fix("sealpost decrypt MSG -o FILE")
+            };
+            self.add(finding);
         }
         if let Some(inside) = &walk.inside {
             let text =
                 format!("part {taken} belongs to the attached message {inside} – what the message around it says is not covered");
             self.add(Finding::warning(Code::Uncovered, text));
         }
-        walk.leaves.append(&mut self.verdict.uncovered);
-        self.verdict.uncovered = walk.leaves;
+        self.uncovered.extend(walk.leaves.into_iter().map(|part| (walk.at, part)));
         for other in walk.others {
             self.add(Finding::warning(Code::OtherSmimePart, format!("part {other} is S/MIME, too, and was not judged")));
         }
         for text in walk.outside {
             self.add(Finding::warning(Code::Uncovered, text));
         }
-        result
     }
 
     /// Walks an entity in the order of the message. A failure of the part that was taken does not end the walk.
-    fn walk(&mut self, feed: &mut Feed<'_>, head: &Head, walk: &mut Walk) -> Result<(), Stop> {
+    pub(in crate::smime::peel) fn walk(&mut self, feed: &mut Feed<'_>, head: &Head, walk: &mut Walk) -> Result<(), Stop> {
         if let Err(limit) = walk.parts.spend(1u64).and_then(|()| walk.heads.spend(head.bytes.len())) {
             return Err(self.limit(&limit));
         }
         let path = head.entity.path();
         if let Some(kind) = self.kind(head) {
-            if walk.taken.is_none() {
+            if walk.taken.is_none() && walk.takes(head, kind) {
                 for defect in head.entity.defects() {
                     self.add(Finding::warning(Code::MimeDefect, format!("part {path} {}", defect.text())));
                 }
                 walk.taken = Some(path);
+                let levels = head.entity.path_numbers().len();
+                self.levels = self.levels.saturating_add(levels);
                 let result = match self.take_off(feed, head, kind) {
                     Err(Stop::Failed) => {
                         self.has_failed = true;
@@ -117,7 +127,8 @@ impl Work<'_, '_> {
                     }
                     other => other,
                 };
-                self.at = 0;
+                self.at = walk.at;
+                self.levels = self.levels.saturating_sub(levels);
                 result?;
                 drain(feed)?;
                 return Ok(());
@@ -166,7 +177,7 @@ impl Work<'_, '_> {
     }
 
     fn walk_head(&mut self, feed: &mut Feed<'_>, path: Vec<usize>, default: &ContentType, walk: &mut Walk) -> Result<(), Stop> {
-        match feed.head(path, default, &self.open.limits) {
+        match below::head_below(feed, path, default, self.levels, &self.open.limits) {
             Ok(head) => self.walk(feed, &head, walk),
             Err(error) => Err(self.unreadable(error)),
         }
@@ -175,12 +186,18 @@ impl Work<'_, '_> {
     /// Walks an attached message. Where the part that is taken lies in it, its header fields are those around the part; its author
     /// must be covered as well as that of the message around it.
     fn walk_attached(&mut self, feed: &mut Feed<'_>, path: Vec<usize>, walk: &mut Walk) -> Result<(), Stop> {
-        let head = match feed.head(path, &ContentType::text_plain(), &self.open.limits) {
+        let head = match below::head_below(feed, path, &ContentType::text_plain(), self.levels, &self.open.limits) {
             Ok(head) => head,
             Err(error) => return Err(self.unreadable(error)),
         };
         if walk.taken.is_some() {
             return self.walk(feed, &head, walk);
+        }
+        if walk.at > 0 {
+            let around = std::mem::replace(&mut walk.owner, Owner::Attached);
+            let result = self.walk(feed, &head, walk);
+            walk.owner = around;
+            return result;
         }
         self.attached.push(Author::of(&head.entity, &head.bytes));
         let around = self.outer.replace(head.clone());
@@ -233,6 +250,27 @@ pub(in crate::smime::peel) fn texts_outside(path: &str, has_preamble: bool, has_
 }
 
 impl Walk {
+    /// A walk through what so many layers are around.
+    pub(in crate::smime::peel) fn inside(limits: &Limits, at: usize) -> Self {
+        Self {
+            at,
+            owner: Owner::Sender,
+            parts: Budget::new("mime parts", limits.mime_parts),
+            heads: Budget::new("all header bytes", limits.all_header_bytes),
+            taken: None,
+            root_defects: Vec::new(),
+            inside: None,
+            leaves: Vec::new(),
+            others: Vec::new(),
+            outside: Vec::new(),
+        }
+    }
+
+    /// Whether an S/MIME part may be taken: any of a message, and those of a content that are layers of mail.
+    fn takes(&self, head: &Head, kind: Kind) -> bool {
+        self.at == 0 || below::is_layer(&head.entity, &head.bytes, kind, self.owner)
+    }
+
     /// What is odd about the root is said where there is something to judge.
     fn defect(&mut self, head: &Head, defect: Defect) {
         if head.entity.path() == "0" {

@@ -127,6 +127,7 @@ pub(super) fn part(content_type: &str, structure: &[u8]) -> String {
 
 pub(super) const P7S: &str = "application/pkcs7-signature; name=smime.p7s";
 pub(super) const P7M: &str = "application/pkcs7-mime; smime-type=signed-data; name=smime.p7m";
+pub(super) const ZIPPED: &str = "application/pkcs7-mime; smime-type=compressed-data; name=smime.p7z";
 pub(super) const ENVELOPED: &str = "application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m";
 
 /// A multipart entity.
@@ -148,6 +149,13 @@ pub(super) fn clear_signed(entity: &str, by: &Identity) -> String {
 /// An opaque-signed entity.
 pub(super) fn opaque_signed(entity: &str, by: &Identity) -> String {
     part(P7M, &enclosed(entity.as_bytes(), by))
+}
+
+/// A compressed entity.
+pub(super) fn compressed(entity: &str) -> String {
+    let mut out = Vec::new();
+    sealpost::cms::compress(&mut entity.as_bytes(), &mut out).expect("compressed");
+    part(ZIPPED, &out)
 }
 
 /// A message of alice's: these fields over an entity.
