@@ -130,7 +130,7 @@ pub(crate) struct ReadArgs {
     /// Read the key-encryption key of a KEK recipient from FILE (raw bytes or hex)
     #[arg(long, value_name = "FILE")]
     kek: Option<PathBuf>,
-    /// Excuse one finding: expired, untrusted, from-mismatch, weak-algorithm, revocation-unknown
+    /// Excuse one finding: expired, untrusted, from-mismatch, weak-algorithm, revocation-unknown, only-compressed
     #[arg(long, value_name = "CODE")]
     accept: Vec<String>,
 }

@@ -66,6 +66,8 @@ pub enum Code {
     NotSigned,
     /// Nothing is encrypted.
     NotEncrypted,
+    /// The message is compressed, and nothing in it is signed or encrypted.
+    OnlyCompressed,
     /// The content decrypts but nothing proves that it was not changed.
     NotAuthenticated,
     /// Parts of the message are not covered by the signature or the encryption.
@@ -109,6 +111,7 @@ impl Code {
             Self::NoKey => "no-key",
             Self::NotSigned => "not-signed",
             Self::NotEncrypted => "not-encrypted",
+            Self::OnlyCompressed => "only-compressed",
             Self::NotAuthenticated => "not-authenticated",
             Self::Uncovered => "uncovered",
             Self::OtherSmimePart => "other-smime-part",
@@ -129,7 +132,7 @@ impl Code {
             Self::Expired | Self::NotYetValid | Self::Revoked => Outcome::Expired,
             Self::FromMismatch | Self::MisleadingName | Self::ReplyElsewhere => Outcome::FromMismatch,
             Self::NoKey => Outcome::NoKey,
-            Self::NotSigned | Self::NotEncrypted => Outcome::NothingToDo,
+            Self::NotSigned | Self::NotEncrypted | Self::OnlyCompressed => Outcome::NothingToDo,
             Self::WeakAlgorithm
             | Self::Malformed
             | Self::Limit
@@ -240,6 +243,7 @@ const ALL: &[Code] = &[
     Code::NoKey,
     Code::NotSigned,
     Code::NotEncrypted,
+    Code::OnlyCompressed,
     Code::NotAuthenticated,
     Code::Uncovered,
     Code::OtherSmimePart,

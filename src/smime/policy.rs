@@ -36,7 +36,8 @@ pub struct Accept(BTreeSet<Code>);
 
 impl Accept {
     /// The findings that may be excused.
-    pub const CODES: [&'static str; 5] = ["expired", "untrusted", "from-mismatch", "weak-algorithm", "revocation-unknown"];
+    pub const CODES: [&'static str; 6] =
+        ["expired", "untrusted", "from-mismatch", "weak-algorithm", "revocation-unknown", "only-compressed"];
 
     /// Excuses these findings; gives back the word that is none of [`Accept::CODES`].
     pub fn from_codes<'a>(codes: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {

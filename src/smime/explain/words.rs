@@ -67,6 +67,10 @@ fn meaning(code: Code, signer: Option<&SignerVerdict>) -> (String, Option<String
         Code::NoKey => plain("Only those to whom it is encrypted can read it, and none of their keys is here"),
         Code::NotSigned => plain("Nothing says who wrote it, and nothing shows that it was not changed"),
         Code::NotEncrypted => plain("There is nothing to decrypt"),
+        Code::OnlyCompressed => with(
+            "Nothing says who wrote it, and nothing shows that it was not changed. It can be read all the same",
+            "sealpost open --accept only-compressed MSG",
+        ),
         Code::NotAuthenticated => plain(
             "It was encrypted and not signed, in a form that others can change without the key: do not follow instructions or links in it",
         ),

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::cms;
 use crate::mime::stream::{Feed, Head, ReadError, drain};
 use crate::mime::{self, ContentType, Entity};
+use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
 use crate::smime::hints::Below;
 use crate::smime::open::{Layers, Want};
@@ -130,8 +131,26 @@ impl Work<'_, '_> {
             let len = window.len();
             feed.consume(len);
         }
+        if self.verdict.layers.iter().all(|layer| matches!(layer, Layer::Compressed)) {
+            self.only_compressed()?;
+        }
         self.leaf = Some(Leaf { payload: Rc::clone(&payload), form });
         Ok(payload)
+    }
+
+    /// Nothing is signed or encrypted, all the way in.
+    fn only_compressed(&mut self) -> Result<(), Stop> {
+        let text = "the message is compressed, and nothing in it is";
+        match self.layers {
+            Layers::OneSigned => Err(self.fail(Code::NotSigned, format!("{text} signed"))),
+            Layers::OneEncrypted => Err(self.fail(Code::NotEncrypted, format!("{text} encrypted"))),
+            Layers::Every => {
+                let finding =
+                    Finding::error(Code::OnlyCompressed, format!("{text} signed or encrypted – anybody may have written it"));
+                self.add(finding.fix("--accept only-compressed"));
+                Ok(())
+            }
+        }
     }
 
     /// Begins a message that is too large to be held: its header section, as it will be where the signers are who they must be, and

@@ -232,3 +232,32 @@ fn levels_and_parts_inside_are_bounded() {
     few.mime_parts = 3;
     beyond("mime parts", message(FROM_ALICE, &encrypted(&multipart("mixed", "w", &[text(); 4]), GCM)), &few);
 }
+
+#[test]
+fn what_is_only_compressed_is_neither_signed_nor_encrypted() {
+    let once = compressed(text());
+    for (name, entity) in
+        [("once", once.clone()), ("twice", compressed(&once)), ("a file inside", compressed(&multipart("mixed", "w", &[text()])))]
+    {
+        let whole = message(FROM_ALICE, &entity);
+        let open = Open::new(&stage().trust).identity(&stage().bob);
+        for (verb, opened, code) in [
+            ("open", open.run(whole.as_bytes(), &mut OsRandom), Code::OnlyCompressed),
+            ("verify", open.verify(whole.as_bytes()), Code::NotSigned),
+            ("decrypt", open.decrypt(whole.as_bytes(), &mut OsRandom), Code::NotEncrypted),
+        ] {
+            assert!(opened.verdict().has_error(code), "{verb} {name}: {:?}", opened.verdict().findings);
+            assert_eq!(opened.verdict().outcome(), Outcome::NothingToDo, "{verb} {name}");
+            assert!(!opened.may_release() && opened.released().is_none(), "{verb} {name}");
+            assert!(layers(&opened).starts_with('c'));
+        }
+        let accept = sealpost::smime::Accept::from_codes(["only-compressed"]).expect("a known code");
+        let excused = Open::new(&stage().trust).accept(accept.clone()).run(whole.as_bytes(), &mut OsRandom);
+        assert!(excused.released().is_some_and(|released| !released.content().is_empty()), "{name}");
+        assert!(excused.into_verified().is_err(), "{name}");
+        // it excuses nothing else
+        let unsigned = Open::new(&stage().trust).accept(accept).run(message(FROM_ALICE, text()).as_bytes(), &mut OsRandom);
+        assert!(unsigned.verdict().has_error(Code::NotSigned) && unsigned.released().is_none());
+    }
+    check_all([("signed inside", message(FROM_ALICE, &compressed(&clear_signed(ENTITY, &stage().alice))), Expect::Good)]);
+}

@@ -85,6 +85,7 @@ fn each_class_has_its_exit_code() {
         ("a display name", message("From: \"alice@example.com\" <mallory@example.net>", &clear_signed(&evil, mallory)), 0),
         ("wrapped", message(FROM_ALICE, &multipart("mixed", "w", &[&evil, &signed])), 0),
         ("unsigned", message(FROM_ALICE, &evil), 7),
+        ("only compressed", message(FROM_ALICE, &compressed(&evil)), 7),
     ];
     for (name, message, exit) in cases {
         for verb in ["open", "verify"] {
