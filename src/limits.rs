@@ -60,7 +60,8 @@ pub struct Limits {
     pub path_signature_checks: usize,
     /// Comparisons of a name with a name constraint in one path. 250 000: the bound of Go and webpki; real paths need some hundreds.
     pub name_checks: usize,
-    /// Rounds of PBKDF2 or PKCS#12 KDF in a key file. 10 000 000: some seconds.
+    /// Rounds that the keys derived from a passphrase take for one key file or one recipient, together; each block of a digest takes
+    /// all of its key's. 20 000 000: some seconds; 600 000 for each of some dozen keys.
     pub kdf_iterations: u64,
     /// Bytes that decompression of one layer may give. 1 GiB: mail systems end at some hundred MiB, and what is given is to be stored.
     pub decompressed_bytes: u64,
@@ -95,7 +96,7 @@ impl Default for Limits {
             path_length: 16,
             path_signature_checks: 200,
             name_checks: 250_000,
-            kdf_iterations: 10_000_000,
+            kdf_iterations: 20_000_000,
             decompressed_bytes: 16 << 30,
             decompression_ratio: 200,
         }

@@ -6,7 +6,7 @@ use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters, ContentCip
 use crate::crypto::cipher::{Decryptor, Encryptor};
 use crate::crypto::kdf::{self, Pkcs12Purpose};
 use crate::crypto::random::Random;
-use crate::limits::{LimitReached, Limits};
+use crate::limits::{Budget, Limits};
 use crate::secret::Secret;
 
 /// Rounds of PBKDF2 that we write: OWASP's figure of 2023 for HMAC-SHA-256.
@@ -35,6 +35,11 @@ pub fn encrypt(
     Ok((AlgorithmIdentifier::with(oid::PBES2, parameters), out))
 }
 
+/// The rounds that the key derivations of one file or message may take, together.
+pub fn rounds(limits: &Limits) -> Budget {
+    Budget::new("kdf iterations", limits.kdf_iterations)
+}
+
 /// RFC 8018 appendix B.2.3: PBES1 has 64 effective bits.
 const RC2_64: ContentCipher = ContentCipher::Rc2Cbc { effective_bits: 64 };
 
@@ -44,10 +49,10 @@ pub fn decrypt_sequence(
     algorithm: &AlgorithmIdentifier,
     passphrase: &Secret<Vec<u8>>,
     encrypted: &[u8],
-    limits: &Limits,
+    rounds: &mut Budget,
 ) -> Result<Secret<Vec<u8>>, Error> {
     for bmp in bmp_forms(passphrase) {
-        match decrypt_as(algorithm, (passphrase, &bmp), encrypted, limits) {
+        match decrypt_as(algorithm, (passphrase, &bmp), encrypted, rounds) {
             Ok(plain) if is_sequence(plain.expose()) => return Ok(plain),
             Ok(_) | Err(Error::WrongPassphrase) => {}
             Err(error) => return Err(error),
@@ -61,9 +66,9 @@ pub fn decrypt(
     algorithm: &AlgorithmIdentifier,
     passphrase: &Secret<Vec<u8>>,
     encrypted: &[u8],
-    limits: &Limits,
+    rounds: &mut Budget,
 ) -> Result<Secret<Vec<u8>>, Error> {
-    decrypt_as(algorithm, (passphrase, &bmp_passphrase(passphrase)), encrypted, limits)
+    decrypt_as(algorithm, (passphrase, &bmp_passphrase(passphrase)), encrypted, rounds)
 }
 
 fn is_sequence(plain: &[u8]) -> bool {
@@ -75,25 +80,25 @@ fn decrypt_as(
     algorithm: &AlgorithmIdentifier,
     (passphrase, bmp): (&Secret<Vec<u8>>, &Secret<Vec<u8>>),
     encrypted: &[u8],
-    limits: &Limits,
+    rounds: &mut Budget,
 ) -> Result<Secret<Vec<u8>>, Error> {
     let unsupported = || Error::Unsupported { what: "password encryption", name: algorithm.name() };
     let parameters = algorithm.real_parameters().ok_or(Error::Malformed { what: "a password encryption without parameters" })?;
     let (cipher, key) = match algorithm.oid {
-        oid::PBES2 => pbes2(parameters, passphrase, limits)?,
-        oid::PBE_MD5_DES => pbes1(parameters, passphrase, DigestAlgorithm::Md5, ContentCipher::DesCbc, limits)?,
-        oid::PBE_SHA1_DES => pbes1(parameters, passphrase, DigestAlgorithm::Sha1, ContentCipher::DesCbc, limits)?,
-        oid::PBE_MD5_RC2 => pbes1(parameters, passphrase, DigestAlgorithm::Md5, RC2_64, limits)?,
-        oid::PBE_SHA1_RC2 => pbes1(parameters, passphrase, DigestAlgorithm::Sha1, RC2_64, limits)?,
-        oid::PKCS12_DES_EDE3 => pkcs12(parameters, bmp, ContentCipher::DesEde3Cbc, 24, limits)?,
+        oid::PBES2 => pbes2(parameters, passphrase, rounds)?,
+        oid::PBE_MD5_DES => pbes1(parameters, passphrase, DigestAlgorithm::Md5, ContentCipher::DesCbc, rounds)?,
+        oid::PBE_SHA1_DES => pbes1(parameters, passphrase, DigestAlgorithm::Sha1, ContentCipher::DesCbc, rounds)?,
+        oid::PBE_MD5_RC2 => pbes1(parameters, passphrase, DigestAlgorithm::Md5, RC2_64, rounds)?,
+        oid::PBE_SHA1_RC2 => pbes1(parameters, passphrase, DigestAlgorithm::Sha1, RC2_64, rounds)?,
+        oid::PKCS12_DES_EDE3 => pkcs12(parameters, bmp, ContentCipher::DesEde3Cbc, 24, rounds)?,
         oid::PKCS12_DES_EDE2 => {
-            let (cipher, key) = pkcs12(parameters, bmp, ContentCipher::DesEde3Cbc, 16, limits)?;
+            let (cipher, key) = pkcs12(parameters, bmp, ContentCipher::DesEde3Cbc, 16, rounds)?;
             let mut three = key.expose().clone();
             three.extend_from_within(..8);
             (cipher, Secret::new(three))
         }
-        oid::PKCS12_RC2_128 => pkcs12(parameters, bmp, ContentCipher::Rc2Cbc { effective_bits: 128 }, 16, limits)?,
-        oid::PKCS12_RC2_40 => pkcs12(parameters, bmp, ContentCipher::Rc2Cbc { effective_bits: 40 }, 5, limits)?,
+        oid::PKCS12_RC2_128 => pkcs12(parameters, bmp, ContentCipher::Rc2Cbc { effective_bits: 128 }, 16, rounds)?,
+        oid::PKCS12_RC2_40 => pkcs12(parameters, bmp, ContentCipher::Rc2Cbc { effective_bits: 40 }, 5, rounds)?,
         _ => return Err(unsupported()),
     };
     let mut plain = Secret::new(Vec::with_capacity(encrypted.len()));
@@ -135,7 +140,7 @@ pub fn pbkdf2_key(
     algorithm: &AlgorithmIdentifier,
     passphrase: &[u8],
     len: usize,
-    limits: &Limits,
+    rounds: &mut Budget,
 ) -> Result<Secret<Vec<u8>>, Error> {
     if algorithm.oid != oid::PBKDF2 {
         return Err(Error::Unsupported { what: "key derivation", name: algorithm.name() });
@@ -143,7 +148,7 @@ pub fn pbkdf2_key(
     let mut outer = Cursor::new(algorithm.real_parameters().ok_or(Error::Malformed { what: "PBKDF2 without parameters" })?);
     let mut fields = outer.sequence()?;
     let salt = fields.octet_string()?;
-    let iterations = bounded(fields.small_unsigned()?, limits)?;
+    let iterations = fields.small_unsigned()?.max(1);
     let mut len = len;
     if fields.peek() == Some(Tag::INTEGER) {
         len = usize::try_from(fields.small_unsigned()?).unwrap_or(usize::MAX).min(128);
@@ -153,17 +158,22 @@ pub fn pbkdf2_key(
         digest = hmac_digest(&AlgorithmIdentifier::from_cursor(&mut fields)?)?;
     }
     fields.finish()?;
+    spend(rounds, iterations, digest, len)?;
     Ok(kdf::pbkdf2(digest, passphrase, &salt, iterations, len))
 }
 
 /// `PBES2-params ::= SEQUENCE { keyDerivationFunc, encryptionScheme }`
-fn pbes2(parameters: &[u8], passphrase: &Secret<Vec<u8>>, limits: &Limits) -> Result<(CipherParameters, Secret<Vec<u8>>), Error> {
+fn pbes2(
+    parameters: &[u8],
+    passphrase: &Secret<Vec<u8>>,
+    rounds: &mut Budget,
+) -> Result<(CipherParameters, Secret<Vec<u8>>), Error> {
     let mut outer = Cursor::new(parameters);
     let mut fields = outer.sequence()?;
     let derivation = AlgorithmIdentifier::from_cursor(&mut fields)?;
     let cipher = CipherParameters::from_identifier(&AlgorithmIdentifier::from_cursor(&mut fields)?)?;
     fields.finish()?;
-    let key = pbkdf2_key(&derivation, passphrase.expose(), cipher.cipher.key_len(), limits)?;
+    let key = pbkdf2_key(&derivation, passphrase.expose(), cipher.cipher.key_len(), rounds)?;
     Ok((cipher, key))
 }
 
@@ -173,13 +183,14 @@ fn pbes1(
     passphrase: &Secret<Vec<u8>>,
     digest: DigestAlgorithm,
     cipher: ContentCipher,
-    limits: &Limits,
+    rounds: &mut Budget,
 ) -> Result<(CipherParameters, Secret<Vec<u8>>), Error> {
     let mut outer = Cursor::new(parameters);
     let mut fields = outer.sequence()?;
     let salt = fields.octet_string()?;
-    let iterations = bounded(fields.small_unsigned()?, limits)?;
+    let iterations = fields.small_unsigned()?.max(1);
     fields.finish()?;
+    spend(rounds, iterations, digest, digest.output_len())?;
     let derived = kdf::pbkdf1(digest, passphrase.expose(), &salt, iterations);
     let (key, rest) = derived.expose().split_at_checked(8).unwrap_or_default();
     let iv = rest.get(..8).unwrap_or_default().to_vec();
@@ -192,21 +203,23 @@ fn pkcs12(
     password: &Secret<Vec<u8>>,
     cipher: ContentCipher,
     key_len: usize,
-    limits: &Limits,
+    rounds: &mut Budget,
 ) -> Result<(CipherParameters, Secret<Vec<u8>>), Error> {
     let mut outer = Cursor::new(parameters);
     let mut fields = outer.sequence()?;
     let salt = fields.octet_string()?;
-    let iterations = bounded(fields.small_unsigned()?, limits)?;
+    let iterations = fields.small_unsigned()?.max(1);
     fields.finish()?;
-    let derive = |purpose, len| kdf::pkcs12(DigestAlgorithm::Sha1, password.expose(), &salt, purpose, iterations, len);
-    let iv = derive(Pkcs12Purpose::Iv, 8).expose().clone();
-    Ok((CipherParameters { cipher, iv, tag_len: 0 }, derive(Pkcs12Purpose::Key, key_len)))
+    let derive = |purpose, len, rounds: &mut Budget| {
+        spend(rounds, iterations, DigestAlgorithm::Sha1, len)?;
+        Ok::<_, Error>(kdf::pkcs12(DigestAlgorithm::Sha1, password.expose(), &salt, purpose, iterations, len))
+    };
+    let iv = derive(Pkcs12Purpose::Iv, 8, rounds)?.expose().clone();
+    Ok((CipherParameters { cipher, iv, tag_len: 0 }, derive(Pkcs12Purpose::Key, key_len, rounds)?))
 }
 
-fn bounded(iterations: u64, limits: &Limits) -> Result<u64, Error> {
-    if iterations > limits.kdf_iterations {
-        return Err(Error::Limit(LimitReached { name: "kdf iterations", limit: limits.kdf_iterations }));
-    }
-    Ok(iterations.max(1))
+/// Spends the rounds of a key of `len` bytes: each block of the digest takes all of them.
+pub fn spend(rounds: &mut Budget, iterations: u64, digest: DigestAlgorithm, len: usize) -> Result<(), Error> {
+    let blocks = u64::try_from(len.div_ceil(digest.output_len())).unwrap_or(u64::MAX);
+    Ok(rounds.spend(iterations.saturating_mul(blocks))?)
 }

@@ -9,7 +9,7 @@ use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
 use crate::crypto::{digest, mac, pbe};
 use crate::keys::{Error, Identity};
-use crate::limits::{LimitReached, Limits};
+use crate::limits::{Budget, Limits};
 use crate::pki::Certificate;
 use crate::secret::Secret;
 
@@ -34,16 +34,22 @@ pub fn read(bytes: &[u8], passphrase: Option<&Secret<Vec<u8>>>, limits: &Limits)
     let empty = Secret::new(Vec::new());
     let mac_data = if fields.is_empty() { None } else { Some(fields.sequence()?) };
     // a file with an empty passphrase opens without asking
-    let result = check_mac(mac_data, &safe, passphrase.unwrap_or(&empty), limits)
-        .and_then(|()| content(&safe, passphrase.unwrap_or(&empty), limits));
+    let mut lock = Lock { passphrase: passphrase.unwrap_or(&empty), rounds: pbe::rounds(limits) };
+    let result = check_mac(mac_data, &safe, &mut lock).and_then(|()| content(&safe, &mut lock, limits));
     match result {
         Err(Error::WrongPassphrase) if passphrase.is_none() => Err(Error::PassphraseNeeded),
         other => other,
     }
 }
 
+/// What a file's parts are opened with: a passphrase, and the rounds that deriving keys from it may take for all of them together.
+struct Lock<'a> {
+    passphrase: &'a Secret<Vec<u8>>,
+    rounds: Budget,
+}
+
 /// `AuthenticatedSafe ::= SEQUENCE OF ContentInfo`
-fn content(safe: &[u8], passphrase: &Secret<Vec<u8>>, limits: &Limits) -> Result<Content, Error> {
+fn content(safe: &[u8], lock: &mut Lock<'_>, limits: &Limits) -> Result<Content, Error> {
     let mut content = Content::default();
     let mut safes = Cursor::with_limits(safe, limits).sequence()?;
     while !safes.is_empty() {
@@ -51,10 +57,10 @@ fn content(safe: &[u8], passphrase: &Secret<Vec<u8>>, limits: &Limits) -> Result
         let kind = info.oid()?;
         let mut inner = info.explicit(0)?.ok_or_else(|| malformed("a safe without content"))?;
         match kind {
-            oid::ID_DATA => bags(Cursor::with_limits(&inner.octet_string()?, limits), passphrase, limits, &mut content)?,
+            oid::ID_DATA => bags(Cursor::with_limits(&inner.octet_string()?, limits), lock, &mut content)?,
             oid::ID_ENCRYPTED_DATA => {
-                let plain = encrypted_data(inner.sequence()?, passphrase, limits)?;
-                bags(Cursor::with_limits(plain.expose(), limits), passphrase, limits, &mut content)?;
+                let plain = encrypted_data(inner.sequence()?, lock)?;
+                bags(Cursor::with_limits(plain.expose(), limits), lock, &mut content)?;
             }
             other => return Err(malformed(&format!("a safe of the type {other} is not read"))),
         }
@@ -122,57 +128,51 @@ fn data_of(mut info: Cursor<'_>) -> Result<Vec<u8>, Error> {
 /// `MacData ::= SEQUENCE { mac DigestInfo, macSalt OCTET STRING, iterations INTEGER DEFAULT 1 }`
 ///
 /// A file without it is told a wrong passphrase by what it decrypts to.
-fn check_mac(fields: Option<Cursor<'_>>, safe: &[u8], passphrase: &Secret<Vec<u8>>, limits: &Limits) -> Result<(), Error> {
+fn check_mac(fields: Option<Cursor<'_>>, safe: &[u8], lock: &mut Lock<'_>) -> Result<(), Error> {
     let Some(mut fields) = fields else { return Ok(()) };
     let mut info = fields.sequence()?;
     let algorithm = AlgorithmIdentifier::from_cursor(&mut info)?;
     let expected = info.octet_string()?;
     let salt = fields.octet_string()?;
     let iterations = if fields.is_empty() { 1 } else { fields.small_unsigned()? };
-    if iterations > limits.kdf_iterations {
-        return Err(Error::Limit(LimitReached { name: "kdf iterations", limit: limits.kdf_iterations }));
-    }
     if algorithm.oid == oid::PBMAC1 {
-        return check_pbmac1(&algorithm, &expected, safe, passphrase, limits);
+        return check_pbmac1(&algorithm, &expected, safe, lock);
     }
     let digest = DigestAlgorithm::from_identifier(&algorithm)?;
-    let fits = pbe::bmp_forms(passphrase).iter().any(|password| {
+    for password in pbe::bmp_forms(lock.passphrase) {
+        pbe::spend(&mut lock.rounds, iterations, digest, digest.output_len())?;
         let key = kdf::pkcs12(digest, password.expose(), &salt, Pkcs12Purpose::Mac, iterations, digest.output_len());
-        mac::equal(&mac::hmac(digest, key.expose(), safe), &expected)
-    });
-    if fits { Ok(()) } else { Err(Error::WrongPassphrase) }
+        if mac::equal(&mac::hmac(digest, key.expose(), safe), &expected) {
+            return Ok(());
+        }
+    }
+    Err(Error::WrongPassphrase)
 }
 
 /// `PBMAC1-params ::= SEQUENCE { keyDerivationFunc, messageAuthScheme }` (RFC 9579)
-fn check_pbmac1(
-    algorithm: &AlgorithmIdentifier,
-    expected: &[u8],
-    safe: &[u8],
-    passphrase: &Secret<Vec<u8>>,
-    limits: &Limits,
-) -> Result<(), Error> {
+fn check_pbmac1(algorithm: &AlgorithmIdentifier, expected: &[u8], safe: &[u8], lock: &mut Lock<'_>) -> Result<(), Error> {
     let parameters = algorithm.real_parameters().ok_or_else(|| malformed("PBMAC1 without parameters"))?;
     let mut fields = Cursor::new(parameters).sequence()?;
     let derivation = AlgorithmIdentifier::from_cursor(&mut fields)?;
     let digest = pbe::hmac_digest(&AlgorithmIdentifier::from_cursor(&mut fields)?)?;
-    let key = pbe::pbkdf2_key(&derivation, passphrase.expose(), digest.output_len(), limits)?;
+    let key = pbe::pbkdf2_key(&derivation, lock.passphrase.expose(), digest.output_len(), &mut lock.rounds)?;
     if mac::equal(&mac::hmac(digest, key.expose(), safe), expected) { Ok(()) } else { Err(Error::WrongPassphrase) }
 }
 
 /// `EncryptedData ::= SEQUENCE { version, SEQUENCE { contentType, algorithm, [0] IMPLICIT OCTET STRING } }`
-fn encrypted_data(mut fields: Cursor<'_>, passphrase: &Secret<Vec<u8>>, limits: &Limits) -> Result<Secret<Vec<u8>>, Error> {
+fn encrypted_data(mut fields: Cursor<'_>, lock: &mut Lock<'_>) -> Result<Secret<Vec<u8>>, Error> {
     fields.integer()?;
     let mut info = fields.sequence()?;
     info.oid()?;
     let algorithm = AlgorithmIdentifier::from_cursor(&mut info)?;
     let encrypted: Cow<'_, [u8]> = info.expect(Tag::context(0))?.bytes()?;
-    Ok(pbe::decrypt_sequence(&algorithm, passphrase, &encrypted, limits)?)
+    Ok(pbe::decrypt_sequence(&algorithm, lock.passphrase, &encrypted, &mut lock.rounds)?)
 }
 
 /// `SafeContents ::= SEQUENCE OF SafeBag { bagId, bagValue [0] EXPLICIT, bagAttributes OPTIONAL }`
 ///
 /// Bags may hold bags; the cursor bounds how deep.
-fn bags(mut safe: Cursor<'_>, passphrase: &Secret<Vec<u8>>, limits: &Limits, content: &mut Content) -> Result<(), Error> {
+fn bags(mut safe: Cursor<'_>, lock: &mut Lock<'_>, content: &mut Content) -> Result<(), Error> {
     let mut list = safe.sequence()?;
     while !list.is_empty() {
         let mut bag = list.sequence()?;
@@ -183,7 +183,7 @@ fn bags(mut safe: Cursor<'_>, passphrase: &Secret<Vec<u8>>, limits: &Limits, con
             oid::SHROUDED_KEY_BAG => {
                 let mut fields = value.sequence()?;
                 let algorithm = AlgorithmIdentifier::from_cursor(&mut fields)?;
-                let plain = pbe::decrypt_sequence(&algorithm, passphrase, &fields.octet_string()?, limits)?;
+                let plain = pbe::decrypt_sequence(&algorithm, lock.passphrase, &fields.octet_string()?, &mut lock.rounds)?;
                 content.keys.push(PrivateKey::from_pkcs8(plain.expose())?);
             }
             oid::CERT_BAG => {
@@ -194,7 +194,7 @@ fn bags(mut safe: Cursor<'_>, passphrase: &Secret<Vec<u8>>, limits: &Limits, con
                     content.certificates.extend(Certificate::from_der(&inner.octet_string()?).ok());
                 }
             }
-            oid::SAFE_CONTENTS_BAG => bags(value, passphrase, limits, content)?,
+            oid::SAFE_CONTENTS_BAG => bags(value, lock, content)?,
             _ => {}
         }
     }

@@ -175,7 +175,7 @@ fn to_password(rounds: u64, recipients: usize) -> Vec<u8> {
 
 #[test]
 fn rounds_of_a_password_are_bounded_and_so_are_passwords() {
-    reaches("kdf iterations", &to_password(10_000_001, 1), &Limits::default());
+    reaches("kdf iterations", &to_password(20_000_001, 1), &Limits::default());
     reaches("recipient trials", &to_password(1, 5), &Limits::default());
 }
 

@@ -125,7 +125,7 @@ impl PrivateKey {
                 let algorithm = AlgorithmIdentifier::from_cursor(&mut fields)?;
                 let encrypted = fields.octet_string()?;
                 let passphrase = passphrase.ok_or(Error::PassphraseNeeded)?;
-                let plain = pbe::decrypt_sequence(&algorithm, passphrase, &encrypted, limits)?;
+                let plain = pbe::decrypt_sequence(&algorithm, passphrase, &encrypted, &mut pbe::rounds(limits))?;
                 Self::from_pkcs8(plain.expose())
             }
             Some(Tag::INTEGER) => {

@@ -1,6 +1,8 @@
 //! PKCS#12 files that want to exhaust the reader.
 
 use sealpost::asn1::{encode, oid};
+use sealpost::crypto::algorithm::AlgorithmIdentifier;
+use sealpost::crypto::pbe;
 use sealpost::crypto::random::Seeded;
 use sealpost::keys::pkcs12;
 use sealpost::limits::Limits;
@@ -46,6 +48,34 @@ fn refuses_more_rounds_than_the_bound() {
         let error = pkcs12::read(&file, Some(&secret("secret")), &limits).expect_err("too many").to_string();
         assert_eq!(error, format!("limit reached: kdf iterations – at most {bound}"));
     }
+}
+
+#[test]
+fn rounds_are_bounded_for_all_bags_together() {
+    let key = person("carol").private_key().to_encrypted_pkcs8(&secret("secret"), &mut Seeded::new(b"bags")).expect("locked");
+    let bag = encode::sequence(&[encode::oid(&oid::SHROUDED_KEY_BAG), encode::explicit(0, &key)]);
+    let mut limits = Limits::default();
+    // each takes 600 000
+    limits.kdf_iterations = 1_200_000;
+    let read = |count: usize| pkcs12::read(&file(&encode::sequence(&vec![bag.clone(); count])), Some(&secret("secret")), &limits);
+    assert_eq!(read(2).expect("within the bound").keys.len(), 2);
+    let error = read(3).expect_err("too many").to_string();
+    assert_eq!(error, "limit reached: kdf iterations – at most 1200000");
+}
+
+#[test]
+fn every_block_of_a_derived_key_counts() {
+    let derivation = |len: u64| {
+        let parameters = [encode::octet_string(b"saltsalt"), encode::integer_u64(1_000), encode::integer_u64(len)];
+        AlgorithmIdentifier::with(oid::PBKDF2, encode::sequence(&parameters))
+    };
+    let mut limits = Limits::default();
+    limits.kdf_iterations = 2_999;
+    // SHA-1 gives 20 bytes
+    let key = |len| pbe::pbkdf2_key(&derivation(len), b"secret", 32, &mut pbe::rounds(&limits));
+    assert_eq!(key(40).expect("two blocks").expose().len(), 40);
+    let error = key(41).err().expect("three blocks").to_string();
+    assert_eq!(error, "limit reached: kdf iterations – at most 2999");
 }
 
 #[test]
