@@ -24,7 +24,7 @@ use crate::time::{Civil, Timestamp};
 pub struct Cursor<'a> {
     rest: &'a [u8],
     offset: u64,
-    depth: usize,
+    depth: Depth,
 }
 
 /// One value: its tag, its bytes as received, its content.
@@ -37,7 +37,14 @@ pub struct Element<'a> {
     /// The content, without header and end-of-contents octets.
     pub content: &'a [u8],
     offset: u64,
-    depth: usize,
+    depth: Depth,
+}
+
+/// How deep values may still be nested, and what the bound was at the outside.
+#[derive(Debug, Clone, Copy)]
+struct Depth {
+    left: usize,
+    limit: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -48,7 +55,7 @@ impl<'a> Cursor<'a> {
 
     /// Reads from `bytes`, nested at most `limits.ber_depth` deep.
     pub fn with_limits(bytes: &'a [u8], limits: &Limits) -> Self {
-        Self { rest: bytes, offset: 0, depth: limits.ber_depth }
+        Self { rest: bytes, offset: 0, depth: Depth { left: limits.ber_depth, limit: limits.ber_depth } }
     }
 
     /// Whether all was read.
@@ -211,8 +218,8 @@ impl<'a> Cursor<'a> {
 impl<'a> Element<'a> {
     /// Reads the values inside.
     pub fn cursor(&self) -> Result<Cursor<'a>, Error> {
-        let Some(depth) = self.depth.checked_sub(1) else { return Err(too_deep()) };
-        Ok(Cursor { rest: self.content, offset: self.offset, depth })
+        let Some(left) = self.depth.left.checked_sub(1) else { return Err(self.depth.reached()) };
+        Ok(Cursor { rest: self.content, offset: self.offset, depth: Depth { left, ..self.depth } })
     }
 
     /// The content of a string type; the pieces of a constructed one are joined.
@@ -291,7 +298,7 @@ impl<'a> Element<'a> {
 }
 
 /// Where the value of indefinite length at the start of `bytes` ends, its end-of-contents octets included.
-fn indefinite_end(bytes: &[u8], offset: u64, depth: usize) -> Result<usize, Error> {
+fn indefinite_end(bytes: &[u8], offset: u64, depth: Depth) -> Result<usize, Error> {
     let truncated = || Error::Truncated { offset };
     let first = Header::parse(bytes, offset)?;
     let mut at = first.size;
@@ -306,8 +313,8 @@ fn indefinite_end(bytes: &[u8], offset: u64, depth: usize) -> Result<usize, Erro
             }
             Length::Indefinite => {
                 open = open.saturating_add(1);
-                if open > depth {
-                    return Err(too_deep());
+                if open > depth.left {
+                    return Err(depth.reached());
                 }
                 header.size
             }
@@ -320,8 +327,10 @@ fn indefinite_end(bytes: &[u8], offset: u64, depth: usize) -> Result<usize, Erro
     Ok(at)
 }
 
-fn too_deep() -> Error {
-    Error::Limit(LimitReached { name: "ber depth", limit: u64::try_from(Limits::default().ber_depth).unwrap_or(u64::MAX) })
+impl Depth {
+    fn reached(self) -> Error {
+        Error::Limit(LimitReached { name: "ber depth", limit: u64::try_from(self.limit).unwrap_or(u64::MAX) })
+    }
 }
 
 /// Types that BER may write in pieces; context tags may stand for such types.

@@ -73,6 +73,22 @@ fn nesting_is_bounded_in_both_readers() {
 }
 
 #[test]
+fn both_readers_name_the_bound_in_force() {
+    let limits = Limits { ber_depth: 3, ..Limits::default() };
+    let reached = |error: Error| assert_eq!(error.to_string(), "limit reached: ber depth – at most 3");
+    let open = [0x30, 0x80].repeat(9);
+    let deep = [&open[..], &[0; 18]].concat();
+    reached(Cursor::with_limits(&deep, &limits).any().expect_err("too deep"));
+    reached(Reader::new(deep.as_slice(), &limits).raw().expect_err("too deep"));
+    // of definite lengths each is found when it is entered
+    let mut cursor = Cursor::with_limits(&[0x30, 8, 0x30, 6, 0x30, 4, 0x30, 2, 0x30, 0], &limits);
+    for _ in 0..3 {
+        cursor = cursor.sequence().expect("three are allowed");
+    }
+    reached(cursor.sequence().expect_err("too deep"));
+}
+
+#[test]
 fn octets_in_pieces_of_every_form_are_joined() {
     let mut out = Vec::new();
     let mut writer = Writer::new(&mut out);
