@@ -37,7 +37,7 @@ enum State {
     Pieces,
     /// The structure gave its last piece; the zlib stream goes on.
     LastPiece,
-    /// The zlib stream ended, and its checksum fits.
+    /// The zlib stream ended, and its checksum fits; or there is none, and no content.
     Ended,
 }
 
@@ -91,6 +91,11 @@ impl<R: Read> CompressedReader<R> {
             let input = self.piece.get(self.done..).unwrap_or_default();
             if input.is_empty() && self.state == State::Pieces {
                 self.next_piece()?;
+                continue;
+            }
+            // OpenSSL makes no stream at all of no content
+            if self.state == State::LastPiece && self.inflate.total_in() == 0 {
+                self.state = State::Ended;
                 continue;
             }
             let flush = if self.state == State::LastPiece { FlushDecompress::Finish } else { FlushDecompress::None };

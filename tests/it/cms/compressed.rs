@@ -148,6 +148,13 @@ fn refuses_a_stream_without_its_checksum_and_bytes_after_it() {
 }
 
 #[test]
+fn no_stream_at_all_is_no_content_and_a_begun_one_is_cut() {
+    assert_eq!(decompress(&around(b""), 4096, &Limits::default()).unwrap(), (Vec::new(), false));
+    let cut = decompress(&around(b"\x78"), 4096, &Limits::default()).unwrap_err();
+    assert!(cut.to_string().contains("ends too early"), "{cut}");
+}
+
+#[test]
 fn an_end_that_was_not_asked_for_is_still_checked() {
     let message = compressed(&content(100));
     let Ok(Content::Compressed(mut reader)) = cms::open(&message[..], &Limits::default()) else { panic!("compressed") };

@@ -203,11 +203,11 @@ fn openssl_expands_what_is_compressed_here_and_we_what_it_compresses() {
         for content in [&b""[..], CONTENT, &long()] {
             let plain = openssl.cms(&["-uncompress", "-inform", "DER"], &matrix::compressed(content)).unwrap();
             assert!(plain == content);
-            // of nothing it makes no zlib stream at all
-            if content.is_empty() {
-                continue;
-            }
             for form in [&[][..], &["-stream"]] {
+                // of nothing it streams nothing, and fails
+                if content.is_empty() && !form.is_empty() {
+                    continue;
+                }
                 let message = openssl.cms(&[&["-compress", "-outform", "DER"], form].concat(), content).unwrap();
                 assert!(matrix::expanded(&message).unwrap() == content);
             }
