@@ -63,7 +63,7 @@ pub struct Limits {
     /// Rounds that the keys derived from a passphrase take for one key file or one recipient, together; each block of a digest takes
     /// all of its key's. 20 000 000: some seconds; 600 000 for each of some dozen keys.
     pub kdf_iterations: u64,
-    /// Bytes that decompression of one layer may give. 1 GiB: mail systems end at some hundred MiB, and what is given is to be stored.
+    /// Bytes that decompression of one layer may give. 16 GiB: what is given streams to disk; messages of some GiB are compressed, too.
     pub decompressed_bytes: u64,
     /// How many bytes decompression may give for each that it took, once it gave 8 MiB. 200: text gives 3 to 10, tables and logs up to
     /// 100; zlib can reach 1 032, which only long runs of one byte come near to.
