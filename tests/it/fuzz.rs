@@ -330,6 +330,12 @@ fn what_was_found_once_is_not_found_again() {
             target: targets::write::run,
             bytes: b"\xff(",
         },
+        Found {
+            what: "a line end that lay across two pieces was not seen among others, and text around the parts stayed or went by that",
+            target: targets::write::run,
+            bytes: b"Content-Type: multipart/mixed; boundary=\":foo\"\n\n--:f\x1co\n--:foo\nContent-Type: text/plain\n\
+                --:foo\nContent-Type: text/plain\r\n--:foo\nContent-Type: text/html\n--:foo--\n",
+        },
     ];
     for found in found {
         let caught = std::panic::catch_unwind(|| (found.target)(found.bytes));

@@ -2,6 +2,8 @@
 
 use memchr::memmem;
 
+use crate::mime::canonical::Before;
+
 /// Notices a message of which line ends alone do not tell where lines end.
 ///
 /// A message is written with CRLF, or lies in a file with line feeds alone. Where both go by, or where line feeds alone go by together
@@ -11,6 +13,7 @@ pub(in crate::mime::canonical) struct Watch {
     has_crlf: bool,
     has_lone: bool,
     says_binary: bool,
+    before: Before,
     /// The end of what went by, for a word that lies across two pieces.
     edge: Vec<u8>,
 }
@@ -18,14 +21,17 @@ pub(in crate::mime::canonical) struct Watch {
 impl Watch {
     /// Watches what follows this header section.
     pub(in crate::mime::canonical) fn after(head: &[u8]) -> Self {
-        Self { has_crlf: false, has_lone: false, says_binary: says_binary(head), edge: Vec::new() }
+        Self { has_crlf: false, has_lone: false, says_binary: says_binary(head), before: Before::Other, edge: Vec::new() }
     }
 
     /// Looks at what goes by, in which some line feeds stand alone or none does.
     pub(in crate::mime::canonical) fn look(&mut self, bytes: &[u8], has_lone: bool) {
         self.has_lone |= has_lone;
         // of a message with CRLF, this is all that is looked at
-        self.has_crlf = self.has_crlf || memmem::find(bytes, b"\r\n").is_some();
+        self.has_crlf = self.has_crlf
+            || memmem::find(bytes, b"\r\n").is_some()
+            || (self.before == Before::CarriageReturn && bytes.first() == Some(&b'\n'));
+        self.before = self.before.after(bytes);
         if self.has_crlf || self.says_binary {
             return;
         }
@@ -76,6 +82,7 @@ mod tests {
         assert!(!doubts(b"a\r\nbinary\r\nc\r\n", 100), "each line feed follows a carriage return");
         assert!(!doubts(b"a\nb\nc\n", 100), "a text from a file");
         assert!(doubts(b"a\r\nb\nc\r\n", 100));
+        assert!(doubts(b"a\r\nbb\nc", 2), "a line end across two pieces");
         assert!(doubts(b"a\nContent-Transfer-Encoding: binary\nb\n", 100));
         assert!(doubts(b"a\nContent-Transfer-Encoding: BINARY\nb\n", 100));
         for piece in [2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 40] {
