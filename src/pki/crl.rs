@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::asn1::{Cursor, Tag, oid};
+use crate::asn1::{Cursor, Element, Tag, oid};
 use crate::crypto::algorithm::{AlgorithmIdentifier, SignatureAlgorithm};
 use crate::crypto::key::PublicKey;
 use crate::crypto::signature::{self, Input};
-use crate::pki::{Error, Extension, Name};
+use crate::pki::{Certificate, Error, Extension, GeneralName, Name};
 use crate::time::Timestamp;
 
 /// A revocation list, its bytes kept.
@@ -140,29 +140,75 @@ impl Crl {
         self.0.revoked.get(at)
     }
 
-    /// Whether it tells about every certificate of its issuer: no delta, no partition, nothing critical that is not known.
-    pub fn is_complete(&self) -> bool {
+    /// Whether it tells about a certificate of its issuer: no delta, nothing critical that is not known, and either complete or the list
+    /// of a place where the certificate says that lists are (RFC 5280 6.3.3 (b)).
+    pub fn tells_of(&self, certificate: &Certificate) -> bool {
         let known =
             [oid::AUTHORITY_KEY_IDENTIFIER, oid::CRL_NUMBER, oid::ISSUER_ALT_NAME, oid::FRESHEST_CRL, oid::AUTHORITY_INFO_ACCESS];
-        let is_plain_idp = |e: &Extension| e.oid == oid::ISSUING_DISTRIBUTION_POINT && is_plain(&e.value);
-        self.0
-            .extensions
-            .iter()
-            .all(|e| known.contains(&e.oid) || !e.critical && e.oid != oid::DELTA_CRL_INDICATOR || is_plain_idp(e))
-            && self.0.revoked.iter().all(|entry| !entry.has_unknown_critical)
+        let is_understood = |e: &Extension| match e.oid {
+            oid::ISSUING_DISTRIBUTION_POINT => scope(&e.value).is_some_and(|places| is_for(&places, certificate)),
+            oid::DELTA_CRL_INDICATOR => false,
+            other => !e.critical || known.contains(&other),
+        };
+        self.0.extensions.iter().all(is_understood) && self.0.revoked.iter().all(|entry| !entry.has_unknown_critical)
     }
 }
 
-/// An issuing distribution point that names a place and limits nothing (RFC 5280 5.2.5).
-fn is_plain(value: &[u8]) -> bool {
-    let Ok(mut fields) = Cursor::new(value).sequence() else { return false };
+/// The places of an issuing distribution point, none where it names none; nothing where it limits what the list tells about
+/// (RFC 5280 5.2.5).
+fn scope(value: &[u8]) -> Option<Vec<GeneralName>> {
+    let mut fields = Cursor::new(value).sequence().ok()?;
+    let mut places = Vec::new();
     while !fields.is_empty() {
-        let Ok(field) = fields.any() else { return false };
-        if field.tag.number != 0 && field.content != [0] {
-            return false;
+        let field = fields.any().ok()?;
+        match field.tag.number {
+            0 => places = full_name(&field)?,
+            _ if field.content == [0] => {}
+            _ => return None,
         }
     }
-    true
+    Some(places)
+}
+
+/// Whether a list of these places is one for a certificate.
+fn is_for(places: &[GeneralName], certificate: &Certificate) -> bool {
+    // 6.3.3: a certificate has a place that it does not name, its issuer's
+    let own =
+        || stated(certificate).unwrap_or_default().into_iter().chain([GeneralName::Directory(certificate.issuer().clone())]);
+    let is_same = |a: &GeneralName, b: &GeneralName| match (a, b) {
+        (GeneralName::Other, _) => false,
+        (GeneralName::Directory(a), GeneralName::Directory(b)) => a.matches(b),
+        _ => a == b,
+    };
+    places.is_empty() || places.iter().any(|place| own().any(|own| is_same(place, &own)))
+}
+
+/// The places that a certificate names where its issuer tells of every reason.
+///
+/// `DistributionPoint ::= SEQUENCE { distributionPoint [0] OPTIONAL, reasons [1] OPTIONAL, cRLIssuer [2] OPTIONAL }` (RFC 5280 4.2.1.13)
+fn stated(certificate: &Certificate) -> Option<Vec<GeneralName>> {
+    let mut points = Cursor::new(&certificate.extension(&oid::CRL_DISTRIBUTION_POINTS)?.value).sequence().ok()?;
+    let mut places = Vec::new();
+    while !points.is_empty() {
+        let mut point = points.sequence().ok()?;
+        let name = point.optional(Tag::context_constructed(0)).ok()?;
+        if point.is_empty() {
+            places.extend(name.as_ref().and_then(full_name).unwrap_or_default());
+        }
+    }
+    Some(places)
+}
+
+/// `DistributionPointName ::= CHOICE { fullName [0] GeneralNames, nameRelativeToCRLIssuer [1] }`; the latter is not read.
+fn full_name(name: &Element<'_>) -> Option<Vec<GeneralName>> {
+    let mut choice = name.cursor().ok()?;
+    let mut list = choice.explicit(0).ok()??;
+    choice.finish().ok()?;
+    let mut names = Vec::new();
+    while !list.is_empty() {
+        names.push(GeneralName::read(&mut list).ok()?);
+    }
+    (!names.is_empty()).then_some(names)
 }
 
 fn entry(mut fields: Cursor<'_>) -> Result<Entry, Error> {

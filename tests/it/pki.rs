@@ -3,7 +3,10 @@
 //! Here PKITS (NIST), with Revocation::Hard: a certificate is good only where a list says so.
 
 mod bettertls;
+mod boringssl;
 mod limbo;
+mod openssl;
+mod places;
 
 use std::fs;
 

@@ -121,12 +121,12 @@ fn every_other_file_is_read_or_a_table_says_why_not() {
 /// Folders that hold neither messages nor keys nor signatures, or whose messages are tried elsewhere; how many entries, and where.
 const ELSEWHERE: &[(&str, usize, &str)] = &[
     ("bettertls", 628, "certificate paths: pki"),
-    ("boringssl-pki", 169, "certificate paths, lists and fields, no messages"),
+    ("boringssl-pki", 169, "certificates and lists: pki"),
     ("hostile-der", 879, "whatever a parser may be fed: asn1"),
     ("imaptest-scripts", 26, "scripts for a protocol that is not spoken here"),
     ("mime-is-broken", 372, "messages without S/MIME, and how they are parsed: mime"),
     ("mime-torture", 303, "messages without S/MIME, and how they are parsed: mime"),
-    ("openssl-verify", 189, "certificate paths, no messages"),
+    ("openssl-verify", 189, "certificate paths: pki"),
     ("smtp-hostile", 30, "talks with a server, no messages"),
     ("wycheproof", 41, "primitives: crypto"),
     ("wycheproof-pqc", 5, "primitives that are not done in this version"),
