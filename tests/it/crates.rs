@@ -74,8 +74,8 @@ fn cms_reads_a_detached_signature_and_finds_its_signer() {
     assert_eq!(id.serial_number.as_bytes(), held.tbs_certificate().serial_number().as_bytes());
     let attributes = signer.signed_attrs.as_ref().expect("there");
     let names: Vec<String> = attributes.iter().map(|attribute| attribute.oid.to_string()).collect();
-    // contentType, messageDigest, SigningCertificateV2
-    for wanted in ["1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4", "1.2.840.113549.1.9.16.2.47"] {
+    // contentType, messageDigest, SigningCertificateV2, CMSAlgorithmProtection
+    for wanted in ["1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4", "1.2.840.113549.1.9.16.2.47", "1.2.840.113549.1.9.52"] {
         assert!(names.iter().any(|name| name == wanted), "{wanted} in {names:?}");
     }
 }

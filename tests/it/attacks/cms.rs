@@ -4,7 +4,8 @@ use sealpost::asn1::{Tag, encode, oid};
 use sealpost::cms;
 use sealpost::crypto::algorithm::DigestAlgorithm;
 use sealpost::crypto::digest;
-use sealpost::smime::{Code, Open};
+use sealpost::pki;
+use sealpost::smime::{Code, Open, Outcome, Trust};
 
 use super::stage::*;
 
@@ -284,4 +285,23 @@ fn a_structure_cut_at_any_place_is_refused() {
         let opened = open(message(FROM_ALICE, &part(P7M, &der[..end])));
         assert!(opened.released().is_none(), "cut at {end}");
     }
+}
+
+#[test]
+fn a_list_that_the_message_brings_revokes_as_one_at_hand_does() {
+    let revoked = person("revoked", "issuing");
+    let list = pki::load::crls(&std::fs::read(path("issuing.crl")).expect("a list")).expect("readable").remove(0);
+    let trust = Trust { revocation: pki::Revocation::Soft, ..stage().trust.clone() };
+    let judged = |crls: Vec<Vec<u8>>| {
+        let der = Forged::opaque(ENTITY.as_bytes(), &revoked).with(|forged| forged.crls = crls).der();
+        Open::new(&trust).verify(message("From: revoked@example.com", &part(P7M, &der)).as_bytes())
+    };
+    assert_eq!(judged(Vec::new()).verdict().outcome(), Outcome::Good, "nobody is asked");
+    let opened = judged(vec![list.der().to_vec()]);
+    check("revoked", &opened, Expect::Refused(Code::Revoked)).expect("the list counts");
+    // one that its issuer did not sign says nothing
+    let mut changed = list.der().to_vec();
+    let last = changed.len() - 1;
+    changed[last] ^= 1;
+    assert!(!judged(vec![changed]).verdict().has_error(Code::Revoked));
 }

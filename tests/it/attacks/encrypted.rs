@@ -385,3 +385,24 @@ fn a_recipient_who_is_named_and_cannot_open_is_told_apart_from_none() {
         ),
     ]);
 }
+
+#[test]
+fn old_ciphers_are_read_by_those_alone_who_accept_them() {
+    if !support::peer("openssl") {
+        return;
+    }
+    let bob = path("bob.pem");
+    for cipher in ["-des3", "-des", "-rc2-40-cbc", "-rc2-64-cbc", "-rc2-cbc"] {
+        let line = ["cms", "-encrypt", "-binary", "-outform", "DER", "-provider", "default", "-provider", "legacy", cipher, &bob];
+        let (code, der, talk) = support::run("openssl", &line, secret_entity().as_bytes());
+        assert_eq!(code, 0, "{cipher}: {talk}");
+        let whole = message(FROM_ALICE, &part(ENVELOPED, &der));
+        let opened = open(&whole);
+        check(cipher, &opened, Expect::Refused(Code::WeakAlgorithm)).expect("weak");
+        assert!(!released(&opened).contains(SECRET), "{cipher}");
+        let accept = sealpost::smime::Accept::from_codes(["weak-algorithm"]).expect("a known code");
+        let excused = Open::new(&stage().trust).accept(accept).identity(&stage().bob).run(whole.as_bytes(), &mut OsRandom);
+        assert!(released(&excused).contains(SECRET), "{cipher}: {:?}", excused.verdict().findings);
+        assert!(excused.into_verified().is_err(), "{cipher}");
+    }
+}

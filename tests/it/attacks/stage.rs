@@ -59,7 +59,7 @@ fn certificates(name: &str) -> Vec<Certificate> {
     pki::load::certificates(&std::fs::read(path(name)).expect("a certificate")).expect("readable")
 }
 
-fn person(who: &str, issuer: &str) -> Identity {
+pub(super) fn person(who: &str, issuer: &str) -> Identity {
     let key = std::fs::read(path(&format!("{who}.key"))).expect("a key");
     let key = PrivateKey::from_any(&key, None, &Limits::default()).expect("readable");
     let certificate = certificates(&format!("{who}.pem")).remove(0);
@@ -222,6 +222,7 @@ pub(super) struct Forged<'a> {
     pub(super) content_type: Oid,
     pub(super) content: Option<Vec<u8>>,
     pub(super) certificates: Vec<Vec<u8>>,
+    pub(super) crls: Vec<Vec<u8>>,
     pub(super) signers: Vec<ForgedSigner<'a>>,
     pub(super) trailing: Vec<u8>,
 }
@@ -250,6 +251,7 @@ impl<'a> Forged<'a> {
             content_type: oid::ID_DATA,
             content: Some(content.to_vec()),
             certificates: std::iter::once(by.certificate()).chain(by.chain()).map(|c| c.der().to_vec()).collect(),
+            crls: Vec::new(),
             signers: vec![ForgedSigner::new(content, by)],
             trailing: Vec::new(),
         }
@@ -274,13 +276,17 @@ impl<'a> Forged<'a> {
     pub(super) fn der(&self) -> Vec<u8> {
         let mut inner = vec![encode::oid(&self.content_type)];
         inner.extend(self.content.as_ref().map(|content| encode::explicit(0, &encode::octet_string(content))));
-        let signed = encode::sequence(&[
+        let mut fields = vec![
             encode::integer_u64(self.version),
             encode::set_of(self.declared.iter().map(|digest| digest.identifier().to_der()).collect()),
             encode::sequence(&inner),
             encode::implicit(0, &encode::tlv(Tag::SET, &self.certificates.concat())),
-            encode::set_of(self.signers.iter().map(ForgedSigner::der).collect()),
-        ]);
+        ];
+        if !self.crls.is_empty() {
+            fields.push(encode::implicit(1, &encode::tlv(Tag::SET, &self.crls.concat())));
+        }
+        fields.push(encode::set_of(self.signers.iter().map(ForgedSigner::der).collect()));
+        let signed = encode::sequence(&fields);
         let mut der = encode::sequence(&[encode::oid(&oid::ID_SIGNED_DATA), encode::explicit(0, &signed)]);
         der.extend_from_slice(&self.trailing);
         der
