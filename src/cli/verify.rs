@@ -43,8 +43,9 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<Exit, Failure>
         return read(context, &verb, &materials, &mut message, &args.output);
     };
     let signature = input::file(path, &context.limits)?;
-    // the person holds the content of a detached signature already
-    let want = if args.output.file.is_none() { Want::Nothing } else { Want::Content };
+    // the person holds the content of a detached signature already; and with JSON on standard output there is no room for it
+    let is_unwanted = args.output.file.is_none() || (context.json && args.output.is_stdout());
+    let want = if is_unwanted { Want::Nothing } else { Want::Content };
     let mut spool = args.output.spool()?;
     let opener = materials.open(context);
     let opened = match want {

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use sealpost::limits::Limits;
+use sealpost::mime;
+
 use crate::support;
 
 const AT: &str = "2026-06-01T00:00:00Z";
@@ -446,12 +449,17 @@ fn with_json_every_message_verb_prints_one_object_and_gives_messages_to_files_on
         assert!(!bench.read(verb).is_empty());
     }
     // what reads one gives its verdict
-    let file = format!("{letter} --signature {}", certs("root.pem"));
+    let signed = bench.read("sign");
+    let root = mime::parse(&signed, &Limits::default()).expect("a message");
+    let content = bench.write("content", root.children()[0].bytes(&signed));
+    let signature = bench.write("p7s", &root.children()[1].decoded_body(&signed));
+    let (good, bad) = (format!("{content} --signature {signature}"), format!("{content} --signature {}", certs("root.pem")));
     for (verb, line, exit) in [
         ("open", format!("{read} {bob} {}", bench.path("seal")), 0),
         ("open", format!("--raw {read} {}", bench.path("sign")), 0),
         ("verify", format!("{read} {}", bench.path("sign")), 0),
-        ("verify", format!("{read} {file}"), 8),
+        ("verify", format!("{read} {good}"), 0),
+        ("verify", format!("{read} {bad}"), 8),
         ("decrypt", format!("{read} {bob} {}", bench.path("encrypt")), 0),
         ("open", format!("{read} {letter}"), 7),
     ] {
