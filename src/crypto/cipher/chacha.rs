@@ -5,8 +5,8 @@
 
 use ::cipher::{KeyIvInit, StreamCipher};
 use chacha20::ChaCha20;
-use ghash::universal_hash::{KeyInit, UniversalHash};
 use poly1305::Poly1305;
+use poly1305::universal_hash::{KeyInit, UniversalHash};
 
 use super::pieces::{Blockwise, STRIDE, append};
 use super::{Aead, Direction, Foreknown, lengths, overflow};

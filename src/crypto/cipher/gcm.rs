@@ -3,11 +3,9 @@
 //! GHASH is a polynomial in H: hashing A and then C gives GHASH(A)·H^c + GHASH(C), where c is the number of blocks of C. So the
 //! ciphertext is hashed as it passes, and the authenticated data, which CMS puts after it (RFC 5083), is shifted over it at the end.
 
-use ghash::GHash;
-use ghash::universal_hash::UniversalHash;
-
+use super::ghash::Ghash;
 use super::modes::{self, Counter, Keystream};
-use super::pieces::{Blockwise, STRIDE, append};
+use super::pieces::{BlockHash, Blockwise, STRIDE, append};
 use super::{Aead, Direction, lengths, overflow};
 use crate::crypto::Error;
 use crate::crypto::provider::Provider;
@@ -89,13 +87,13 @@ impl Aead for Gcm {
 /// The hash of a ciphertext that passes in pieces.
 struct LateGhash {
     h: [u8; 16],
-    state: Blockwise<GHash>,
+    state: Blockwise<Ghash>,
 }
 
 impl LateGhash {
     /// Starts with the hash key H.
     fn new(h: [u8; 16]) -> Self {
-        Self { h, state: Blockwise::new(GHash::new(&h.into())) }
+        Self { h, state: Blockwise::new(Ghash::new(h)) }
     }
 
     /// Adds ciphertext.
@@ -106,11 +104,11 @@ impl LateGhash {
     /// Ends with the authenticated data.
     fn finish(self, aad: &[u8]) -> [u8; 16] {
         let (state, bytes) = self.state.padded();
-        let mut hash: [u8; 16] = state.finalize().into();
+        let mut hash = state.finish();
         if !aad.is_empty() {
-            let mut of_aad = GHash::new(&self.h.into());
-            of_aad.update_padded(aad);
-            let shifted = multiply(of_aad.finalize().into(), power(self.h, bytes.div_ceil(16)));
+            let mut of_aad = Blockwise::new(Ghash::new(self.h));
+            of_aad.update(aad);
+            let shifted = multiply(of_aad.padded().0.finish(), power(self.h, bytes.div_ceil(16)));
             hash = xor(hash, shifted);
         }
         let bits = |bytes: u64| bytes.wrapping_mul(8).to_be_bytes();
@@ -130,9 +128,9 @@ fn hash_iv(h: [u8; 16], iv: &[u8]) -> [u8; 16] {
 
 /// a·b in the field of GHASH.
 fn multiply(a: [u8; 16], b: [u8; 16]) -> [u8; 16] {
-    let mut product = GHash::new(&a.into());
-    product.update(&[b.into()]);
-    product.finalize().into()
+    let mut product = Ghash::new(a);
+    product.blocks(&[b]);
+    product.finish()
 }
 
 /// h^exponent in the field of GHASH.

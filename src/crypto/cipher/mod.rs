@@ -7,6 +7,7 @@
 mod ccm;
 mod chacha;
 mod gcm;
+mod ghash;
 mod modes;
 mod pieces;
 

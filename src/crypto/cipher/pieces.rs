@@ -1,7 +1,7 @@
 //! Content in strides that stay in the nearest cache.
 
-use digest::block_api::BlockSizeUser;
-use ghash::universal_hash::{Block, UniversalHash};
+use poly1305::Poly1305;
+use poly1305::universal_hash::{Block, UniversalHash};
 
 use crate::secret::Secret;
 
@@ -19,16 +19,30 @@ pub(super) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
     bytes.chunks(COPY).for_each(|piece| out.extend_from_slice(piece));
 }
 
-/// A universal hash over blocks of 16 bytes, of bytes that come in any pieces.
-pub(super) struct Blockwise<H: UniversalHash> {
+/// A universal hash over blocks of 16 bytes.
+pub(super) trait BlockHash {
+    /// Adds whole blocks.
+    fn blocks(&mut self, blocks: &[[u8; BLOCK]]);
+}
+
+const BLOCK: usize = 16;
+
+impl BlockHash for Poly1305 {
+    fn blocks(&mut self, blocks: &[[u8; BLOCK]]) {
+        self.update(Block::<Self>::cast_slice_from_core(blocks));
+    }
+}
+
+/// A universal hash of bytes that come in any pieces.
+pub(super) struct Blockwise<H: BlockHash> {
     state: H,
     pending: Secret<Vec<u8>>,
     bytes: u64,
 }
 
-impl<H: UniversalHash + BlockSizeUser> Blockwise<H> {
+impl<H: BlockHash> Blockwise<H> {
     pub(super) fn new(state: H) -> Self {
-        Self { state, pending: Secret::new(Vec::with_capacity(H::block_size())), bytes: 0 }
+        Self { state, pending: Secret::new(Vec::with_capacity(BLOCK)), bytes: 0 }
     }
 
     /// Adds bytes.
@@ -36,25 +50,32 @@ impl<H: UniversalHash + BlockSizeUser> Blockwise<H> {
         self.bytes = self.bytes.wrapping_add(u64::try_from(bytes.len()).unwrap_or(0));
         let pending = self.pending.expose_mut();
         if !pending.is_empty() {
-            let (head, rest) = bytes.split_at(bytes.len().min(H::block_size().saturating_sub(pending.len())));
+            let (head, rest) = bytes.split_at(bytes.len().min(BLOCK.saturating_sub(pending.len())));
             pending.extend_from_slice(head);
             bytes = rest;
-            if pending.len() < H::block_size() {
+            if pending.len() < BLOCK {
                 return;
             }
-            self.state.update_padded(pending);
+            self.state.blocks(&[filled(pending)]);
             pending.clear();
         }
-        let (blocks, rest) = Block::<H>::slice_as_chunks(bytes);
-        self.state.update(blocks);
+        let (blocks, rest) = bytes.as_chunks();
+        self.state.blocks(blocks);
         pending.extend_from_slice(rest);
     }
 
     /// Fills the last block with zeros; gives the state and how many bytes there were.
     pub(super) fn padded(mut self) -> (H, u64) {
         if !self.pending.expose().is_empty() {
-            self.state.update_padded(self.pending.expose());
+            self.state.blocks(&[filled(self.pending.expose())]);
         }
         (self.state, self.bytes)
     }
+}
+
+/// At most one block, filled with zeros.
+fn filled(bytes: &[u8]) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    block.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    block
 }

@@ -48,8 +48,25 @@ impl Before {
 fn is_crlf_after(bytes: &[u8], before: Before) -> bool {
     let starts_well = bytes.first() != Some(&b'\n') || before == Before::CarriageReturn;
     // without a branch in the loop, so that the compiler takes many bytes at once
-    let lone = bytes.iter().zip(bytes.iter().skip(1)).fold(false, |lone, (a, b)| lone | ((*b == b'\n') & (*a != b'\r')));
-    starts_well && !lone
+    let has_lone = || {
+        let pairs = bytes.iter().zip(bytes.iter().skip(1));
+        pairs.fold(0_u8, |lone, (a, b)| lone | (u8::from(*b == b'\n') & u8::from(*a != b'\r'))) != 0
+    };
+    starts_well && !wide(has_lone)
+}
+
+/// Runs a loop with the widest instructions of this processor.
+#[inline(always)]
+fn wide<T>(work: impl FnOnce() -> T) -> T {
+    struct Work<F>(F);
+    impl<F: FnOnce() -> T, T> pulp::NullaryFnOnce for Work<F> {
+        type Output = T;
+        #[inline(always)]
+        fn call(self) -> T {
+            (self.0)()
+        }
+    }
+    pulp::Arch::new().dispatch(Work(work))
 }
 
 fn push_crlf(bytes: &[u8], before: Before, out: &mut Vec<u8>) {

@@ -1,5 +1,7 @@
 //! Whether relays leave bytes alone.
 
+use super::wide;
+
 /// Whether relays leave these bytes alone: ASCII, lines of at most 998 bytes that end in CRLF, no blanks at their ends, none that
 /// begins with `From ` or is a lone dot, at which careless gateways end the message.
 pub fn is_safe(bytes: &[u8]) -> bool {
@@ -84,20 +86,38 @@ impl SafeScan {
 /// Whether bytes are ASCII without NUL, every LF follows a CR and every CR comes before an LF and after no blank, and no line begins
 /// with `From ` or is a lone dot; the first and the last byte are looked at from inside only.
 fn is_clean(bytes: &[u8]) -> bool {
-    let (first, second, third) = (bytes, bytes.get(1..).unwrap_or_default(), bytes.get(2..).unwrap_or_default());
-    // without a branch in the loops, so that the compiler takes many bytes at once
-    let odd = first.iter().fold(0_u8, |odd, byte| odd | (byte & 0x80) | u8::from(*byte == 0));
-    let pairs = first.iter().zip(second).fold(0_u8, |bad, (a, b)| {
-        let (is_return, is_feed) = (*a == b'\r', *b == b'\n');
-        bad | u8::from(is_return != is_feed) | u8::from((*b == b'\r') & ((*a == b' ') | (*a == b'\t')))
-    });
-    let from = first.iter().zip(second).zip(third).fold(0_u8, |seen, ((a, b), c)| {
-        let is_from = (*b == b'F') & (*c == b'r');
-        let is_dot = (*b == b'.') & (*c == b'\r');
-        seen | (u8::from(*a == b'\n') & u8::from(is_from | is_dot))
-    });
     let is_in = |what: &[u8]| memchr::memmem::find(bytes, what).is_some();
-    odd == 0 && pairs == 0 && (from == 0 || !(is_in(b"\nFrom ") || is_in(b"\n.\r")))
+    let seen = wide(|| Seen::of(bytes));
+    !seen.odd && !seen.pairs && (!seen.from || !(is_in(b"\nFrom ") || is_in(b"\n.\r")))
+}
+
+/// What may not be in bytes that stay as they are.
+struct Seen {
+    /// Bytes that are not ASCII, or NUL.
+    odd: bool,
+    /// Line ends that are not CRLF, or follow a blank.
+    pairs: bool,
+    /// What may be `From ` or a lone dot at the beginning of a line.
+    from: bool,
+}
+
+impl Seen {
+    /// Without a branch in the loops, so that the compiler takes many bytes at once.
+    #[inline(always)]
+    fn of(bytes: &[u8]) -> Self {
+        let (first, second, third) = (bytes, bytes.get(1..).unwrap_or_default(), bytes.get(2..).unwrap_or_default());
+        let odd = first.iter().fold(0_u8, |odd, byte| odd | (byte & 0x80) | u8::from(*byte == 0));
+        let pairs = first.iter().zip(second).fold(0_u8, |bad, (a, b)| {
+            let (is_return, is_feed) = (*a == b'\r', *b == b'\n');
+            bad | u8::from(is_return != is_feed) | u8::from((*b == b'\r') & ((*a == b' ') | (*a == b'\t')))
+        });
+        let from = first.iter().zip(second).zip(third).fold(0_u8, |seen, ((a, b), c)| {
+            let is_from = (*b == b'F') & (*c == b'r');
+            let is_dot = (*b == b'.') & (*c == b'\r');
+            seen | (u8::from(*a == b'\n') & u8::from(is_from | is_dot))
+        });
+        Self { odd: odd != 0, pairs: pairs != 0, from: from != 0 }
+    }
 }
 
 #[cfg(test)]

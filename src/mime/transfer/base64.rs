@@ -205,10 +205,15 @@ const TOGETHER: usize = 32;
 fn encode_lines(bytes: &[u8], out: &mut Vec<u8>) {
     let mut text = [0; (LINE - 2) * TOGETHER];
     let encoded = base64_simd::STANDARD.encode(bytes, base64_simd::Out::from_slice(text.as_mut_slice()));
-    for line in encoded.chunks_exact(LINE - 2) {
-        out.extend_from_slice(line);
-        out.extend_from_slice(b"\r\n");
+    let mut lines = [0; LINE * TOGETHER];
+    let (to, _) = lines.as_chunks_mut::<LINE>();
+    let (from, _) = encoded.as_chunks::<{ LINE - 2 }>();
+    for (to, from) in to.iter_mut().zip(from) {
+        let (line, end) = to.split_at_mut(LINE - 2);
+        line.copy_from_slice(from);
+        end.copy_from_slice(b"\r\n");
     }
+    out.extend_from_slice(&lines);
 }
 
 /// Encodes at most [`LINE_BYTES`] bytes as a line with its CRLF.
