@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 /// Work on less than this many bytes is over before a thread would help.
 const LARGE: u64 = 2 << 20;
 
-/// Bytes of one block: waking the other thread costs as much as copying some ten KiB.
+/// Bytes of one block, of which there are two: waking the other thread costs as much as copying some ten KiB.
 const BLOCK: usize = 256 << 10;
 
 /// Whether a second thread has a processor to run on; asked of the system once.
@@ -17,13 +17,28 @@ fn has_processors() -> bool {
     *MORE.get_or_init(|| std::thread::available_parallelism().is_ok_and(|count| count.get() > 1))
 }
 
-/// A place to write to; from some MiB on a thread does it.
+/// Who writes a large result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hands {
+    /// The thread that makes it: where making it is so quick that handing it over would cost a tenth of the work.
+    One,
+    /// A second thread, where there is a processor for it.
+    Two,
+}
+
+/// A place to write to; from some MiB on a thread may do it.
 pub(crate) struct WriteBehind<W: Write + Send + 'static> {
+    hands: Hands,
     /// The place, while no thread writes there.
     place: Option<W>,
     worker: Option<Worker<W>>,
     written: u64,
+    /// Small pieces that wait to be written together.
+    gathered: Vec<u8>,
 }
+
+/// Bytes that are gathered before they are written.
+const GATHERED: usize = 32 << 10;
 
 struct Worker<W> {
     blocks: SyncSender<Vec<u8>>,
@@ -34,8 +49,8 @@ struct Worker<W> {
 
 impl<W: Write + Send + 'static> WriteBehind<W> {
     /// Writes to this place.
-    pub(crate) fn new(place: W) -> Self {
-        Self { place: Some(place), worker: None, written: 0 }
+    pub(crate) fn new(place: W, hands: Hands) -> Self {
+        Self { hands, place: Some(place), worker: None, written: 0, gathered: Vec::new() }
     }
 
     /// Waits until all is written; gives the place back, to be written to from its start.
@@ -46,7 +61,27 @@ impl<W: Write + Send + 'static> WriteBehind<W> {
             self.place = place;
             result?;
         }
+        self.write_gathered()?;
         self.place.as_mut().ok_or_else(lost)
+    }
+
+    fn write_gathered(&mut self) -> io::Result<()> {
+        let place = self.place.as_mut().ok_or_else(lost)?;
+        place.write_all(&self.gathered)?;
+        self.gathered.clear();
+        Ok(())
+    }
+
+    /// Writes what is much, gathers what is little.
+    fn write_here(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.gathered.len().saturating_add(bytes.len()) > GATHERED {
+            self.write_gathered()?;
+            if bytes.len() > GATHERED / 2 {
+                return self.place.as_mut().ok_or_else(lost)?.write_all(bytes);
+            }
+        }
+        self.gathered.extend_from_slice(bytes);
+        Ok(())
     }
 
     /// Waits until all is written; gives the place.
@@ -73,17 +108,13 @@ fn lost() -> io::Error {
 impl<W: Write + Send + 'static> Write for WriteBehind<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.written = self.written.saturating_add(u64::try_from(bytes.len()).unwrap_or(0));
-        if self.written > LARGE
-            && self.worker.is_none()
-            && has_processors()
-            && let Some(place) = self.place.take()
-        {
-            self.worker = Some(Worker::start(place));
+        if self.written > LARGE && self.hands == Hands::Two && self.worker.is_none() && has_processors() {
+            self.write_gathered()?;
+            self.worker = self.place.take().map(Worker::start);
         }
-        let is_taken = match (&mut self.worker, &mut self.place) {
-            (None, Some(place)) => place.write_all(bytes).map(|()| true)?,
-            (Some(worker), _) => worker.push(bytes),
-            (None, None) => false,
+        let is_taken = match &mut self.worker {
+            None => self.write_here(bytes).map(|()| true)?,
+            Some(worker) => worker.push(bytes),
         };
         if !is_taken {
             // the thread ended because writing failed: it says why
@@ -100,8 +131,9 @@ impl<W: Write + Send + 'static> Write for WriteBehind<W> {
 
 impl<W: Write + Send + 'static> Worker<W> {
     fn start(place: W) -> Self {
-        let (blocks, take) = sync_channel::<Vec<u8>>(1);
-        let (give, used) = sync_channel::<Vec<u8>>(4);
+        // a block is handed over when the one before is written: one is filled while the other is written
+        let (blocks, take) = sync_channel::<Vec<u8>>(0);
+        let (give, used) = sync_channel::<Vec<u8>>(1);
         let handle = std::thread::spawn(move || {
             let mut place = place;
             for block in take {
@@ -132,9 +164,12 @@ impl<W: Write + Send + 'static> Worker<W> {
     }
 
     fn send(&mut self) -> bool {
-        let mut fresh = self.used.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK));
-        fresh.clear();
-        self.blocks.send(std::mem::replace(&mut self.block, fresh)).is_ok()
+        if self.blocks.send(std::mem::take(&mut self.block)).is_err() {
+            return false;
+        }
+        self.block = self.used.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK));
+        self.block.clear();
+        true
     }
 
     fn end(mut self) -> (Option<W>, io::Result<()>) {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sealpost::mime::submission::BCC_COPY;
 use sealpost::smime::{Chosen, Encrypt, Recipient, Spool};
 
+use crate::cli::behind::Hands;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::Output;
@@ -29,7 +30,7 @@ pub(crate) fn write(
     let mut each = || -> Result<(), Failure> {
         for copy in &copies {
             let encrypt = recipients.encryption(copy.readers)?;
-            copy.output.write_by(|sink| match copy.address {
+            copy.output.write_by(Hands::One, |sink| match copy.address {
                 Some(_) => write(&encrypt, &mut Marked::begin(sink).map_err(Failure::io)?),
                 None => write(&encrypt, sink),
             })?;

@@ -6,6 +6,7 @@ use clap::Args;
 
 use sealpost::smime::{Layers, Opened, Outcome, Want};
 
+use crate::cli::behind::Hands;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::{Message, Source};
@@ -62,7 +63,7 @@ pub(crate) fn read(
 ) -> Result<Exit, Failure> {
     // with JSON on standard output there is no room for the result
     let want = if context.json && output.is_stdout() { Want::Nothing } else { verb.want };
-    let mut spool = output.spool()?;
+    let mut spool = output.spool(Hands::Two)?;
     let opened = materials.open(context).stream(message, verb.layers, want, &mut spool, &mut context.random());
     let opened = opened.map_err(Failure::io)?;
     finish(context, verb.name, &opened, spool, want)

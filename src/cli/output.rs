@@ -9,7 +9,7 @@ use tempfile::SpooledTempFile;
 
 use sealpost::smime::Spool;
 
-use crate::cli::behind::WriteBehind;
+use crate::cli::behind::{Hands, WriteBehind};
 use crate::cli::beside::{Beside, Taken};
 use crate::cli::failure::{Failure, on_file, reason};
 use crate::cli::input::HELD;
@@ -41,17 +41,17 @@ impl Output {
     }
 
     /// Begins a result that is written as it comes into being and kept only when it is whole.
-    pub(crate) fn spool(&self) -> Result<OutSpool<'_>, Failure> {
+    pub(crate) fn spool(&self, hands: Hands) -> Result<OutSpool<'_>, Failure> {
         let place = match self.path() {
             Some(path) if !is_special(path) => Place::Beside(Beside::create(path).map_err(on_file("write", path))?),
             _ => Place::Spool(SpooledTempFile::new(HELD)),
         };
-        Ok(OutSpool { output: self, place: WriteBehind::new(place) })
+        Ok(OutSpool { output: self, place: WriteBehind::new(place, hands) })
     }
 
     /// Writes a result as it comes into being; where that fails, nothing stays. Standard output gets it whole.
-    pub(crate) fn write_by(&self, make: impl FnOnce(&mut dyn Spool) -> Result<(), Failure>) -> Result<(), Failure> {
-        let mut spool = self.spool()?;
+    pub(crate) fn write_by(&self, hands: Hands, make: impl FnOnce(&mut dyn Spool) -> Result<(), Failure>) -> Result<(), Failure> {
+        let mut spool = self.spool(hands)?;
         make(&mut spool)?;
         spool.keep()
     }

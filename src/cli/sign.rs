@@ -10,6 +10,7 @@ use sealpost::keys::Identity;
 use sealpost::pki::{Certificate, email};
 use sealpost::smime::{self, Form, HeaderProtection, Sign};
 
+use crate::cli::behind::Hands;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
@@ -124,7 +125,9 @@ pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
     let mut message = Source(args.message.clone()).open("signing", &context.limits)?;
     let signer = args.signer.signer(context, &message.header(&context.limits)?)?;
     let signing = args.signer.signing(&signer)?;
-    args.output.write_by(|spool| signing.stream(&mut message, context.now, &mut context.random(), spool).map_err(from_smime))?;
+    args.output.write_by(Hands::Two, |spool| {
+        signing.stream(&mut message, context.now, &mut context.random(), spool).map_err(from_smime)
+    })?;
     if context.json {
         let certificate = signer.identity.certificate();
         context.print_json(&json!({
