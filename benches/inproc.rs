@@ -2,7 +2,7 @@
 //! Messages through the library, beside libcrypto's CMS functions on the same messages, certificates and keys.
 //!
 //! `cargo bench --bench inproc`. CPU microseconds a message, from bytes to bytes, medians of rounds in turn; the ratio is ours to theirs,
-//! below 1 is faster. Needs a C compiler and libcrypto's headers (Debian: libssl-dev); skipped aloud without.
+//! below 1 is faster. Words after `--` choose rows: `cargo bench --bench inproc -- decrypt p256`. Needs a C compiler and libcrypto's headers (Debian: libssl-dev); skipped aloud without.
 
 use std::fs;
 use std::path::Path;
@@ -30,12 +30,17 @@ fn main() {
         eprintln!("SKIPPED: no C compiler, or no headers of libcrypto");
         return;
     }
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     println!("{:<8} {:<8} {:<8} {:>10} {:>12} {:>8}", "work", "key", "size", "ours us", "openssl us", "ratio");
     for (name, key) in [("alice", "rsa2048"), ("carol", "p256")] {
         let cast = Cast::read(name);
         for (label, size) in [("4 KiB", 4 << 10), ("75 KiB", 75 << 10)] {
             let message = message(&cast.identity, size);
             for work in ["sign", "encrypt", "verify", "decrypt"] {
+                let row = format!("{work} {key} {label}");
+                if !words.iter().all(|word| row.contains(word.as_str())) {
+                    continue;
+                }
                 let input = cast.input(work, &message);
                 let file = folder.path().join("message");
                 fs::write(&file, &input).expect("the message is written");

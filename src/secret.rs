@@ -34,3 +34,61 @@ impl<T: Zeroize> Drop for Secret<T> {
         self.0.zeroize();
     }
 }
+
+/// Content that may be secret: as [`Secret`], but wiped eight bytes at a time. Of content there is much.
+#[derive(Default)]
+pub(crate) struct SecretBytes(Vec<u8>);
+
+impl SecretBytes {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// Lends the bytes.
+    pub(crate) fn expose(&self) -> &Vec<u8> {
+        &self.0
+    }
+
+    /// Lends the bytes for filling in place.
+    pub(crate) fn expose_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+
+    /// Wipes the bytes, and what lay behind them; none are left.
+    pub(crate) fn wipe(&mut self) {
+        self.0.resize(self.0.capacity(), 0);
+        wipe(&mut self.0);
+        self.0.clear();
+    }
+}
+
+impl Drop for SecretBytes {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+/// Overwrites bytes that nobody shall find in memory any more.
+pub(crate) fn wipe(bytes: &mut [u8]) {
+    let (head, words, tail) = bytemuck::pod_align_to_mut::<u8, u64>(bytes);
+    head.zeroize();
+    words.zeroize();
+    tail.zeroize();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_is_wiped_wherever_it_lies() {
+        let mut bytes = [1; 67];
+        for from in 0..9 {
+            for to in from..67 {
+                bytes.fill(1);
+                wipe(bytes.get_mut(from..to).expect("a range"));
+                assert!(bytes.iter().enumerate().all(|(at, byte)| *byte == u8::from(!(from..to).contains(&at))));
+            }
+        }
+    }
+}

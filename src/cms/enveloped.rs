@@ -12,7 +12,7 @@ use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
 use crate::limits::{Budget, LimitReached, Limits};
 use crate::pki::Certificate;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretBytes};
 
 /// An encrypted message whose content is still to be read.
 #[derive(Debug)]
@@ -243,7 +243,7 @@ impl<R: Read> EnvelopedReader<R> {
             authenticated: self.authenticated,
             octets,
             decryptor: Some(decryptor),
-            plain: Secret::new(Vec::new()),
+            plain: SecretBytes::new(Vec::new()),
             seen: Foreknown { aad: Vec::new(), content_len: 0 },
         })
     }
@@ -266,7 +266,7 @@ pub struct Decrypting<R> {
     octets: Octets,
     /// `None` when the last piece was given and everything fits.
     decryptor: Option<Decryptor>,
-    plain: Secret<Vec<u8>>,
+    plain: SecretBytes,
     seen: Foreknown,
 }
 

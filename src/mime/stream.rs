@@ -7,15 +7,24 @@ use std::io::{self, BufRead, Read};
 use crate::limits::Limits;
 use crate::mime::boundary::{Delimiters, End, Found};
 use crate::mime::{ContentType, Entity, Error, entity, header};
-use crate::secret::Secret;
+use crate::secret::wipe;
 
 /// Bytes of a source, with a window over those that come next.
 pub(crate) struct Feed<'s> {
     source: &'s mut dyn Read,
-    buffer: Secret<Vec<u8>>,
+    buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// Bytes of the buffer that were filled once: what may be secret.
+    filled: usize,
     is_ended: bool,
+}
+
+/// Of a small message little is wiped: wiping goes byte by byte.
+impl Drop for Feed<'_> {
+    fn drop(&mut self) {
+        wipe(self.buffer.get_mut(..self.filled).unwrap_or_default());
+    }
 }
 
 /// A header section, and the entity that it says it is; the body follows in the stream.
@@ -35,12 +44,12 @@ impl<'s> Feed<'s> {
 
     /// Reads from this source in pieces of this size; at least 8 KiB, so that every line fits.
     pub(crate) fn with_capacity(source: &'s mut dyn Read, capacity: usize) -> Self {
-        Self { source, buffer: Secret::new(vec![0; capacity.max(8 << 10)]), start: 0, end: 0, is_ended: false }
+        Self { source, buffer: vec![0; capacity.max(8 << 10)], start: 0, end: 0, filled: 0, is_ended: false }
     }
 
     /// What was read and not taken yet.
     pub(crate) fn window(&self) -> &[u8] {
-        self.buffer.expose().get(self.start..self.end).unwrap_or_default()
+        self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Reads until the window holds so many bytes, or all there are.
@@ -57,18 +66,20 @@ impl<'s> Feed<'s> {
             return Ok(());
         }
         if self.start > 0 {
-            self.buffer.expose_mut().copy_within(self.start..self.end, 0);
+            self.buffer.copy_within(self.start..self.end, 0);
             self.end = self.end.saturating_sub(self.start);
             self.start = 0;
         }
-        if self.end == self.buffer.expose().len() {
-            let mut larger = Secret::new(vec![0; self.end.saturating_mul(2)]);
-            larger.expose_mut().iter_mut().zip(self.window()).for_each(|(to, from)| *to = *from);
+        if self.end == self.buffer.len() {
+            let mut larger = vec![0; self.end.saturating_mul(2)];
+            larger.iter_mut().zip(self.window()).for_each(|(to, from)| *to = *from);
+            wipe(&mut self.buffer);
             self.buffer = larger;
         }
-        let space = self.buffer.expose_mut().get_mut(self.end..).unwrap_or_default();
+        let space = self.buffer.get_mut(self.end..).unwrap_or_default();
         let read = read_some(self.source, space)?;
         self.end = self.end.saturating_add(read);
+        self.filled = self.filled.max(self.end);
         self.is_ended = read == 0;
         Ok(())
     }
@@ -108,7 +119,7 @@ impl<'s> Feed<'s> {
 impl Read for Feed<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         // large reads go past the window
-        if self.start == self.end && out.len() >= self.buffer.expose().len() && !self.is_ended {
+        if self.start == self.end && out.len() >= self.buffer.len() && !self.is_ended {
             let read = read_some(self.source, out)?;
             self.is_ended = read == 0 && !out.is_empty();
             return Ok(read);

@@ -77,7 +77,7 @@ impl Search<'_> {
                 self.limit = Some(limit.to_string());
                 return true;
             }
-            let fits = candidate.public_key().and_then(|key| last.verify_signature(&key));
+            let fits = self.question.anchors.check_signature(&candidate, &last);
             if let Err(error) = fits {
                 let text = format!("the signature of {candidate} on the certificate of {last} does not stand – {error}");
                 self.note(Reason::error(ReasonCode::SignatureInvalid, text));

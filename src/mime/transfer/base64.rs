@@ -116,9 +116,10 @@ impl<B: BufRead> Read for Base64Reader<B> {
             if !self.is_ended {
                 self.gather(out.len())?;
             }
-            if self.is_ended {
-                self.filter();
-            }
+            // padding ends the text, nearly always where it ends anyway; text with padding elsewhere does not decode as it is
+            let padding = self.clean.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
+            self.clean.truncate(self.clean.len().saturating_sub(padding));
+            self.is_ended |= padding > 0;
             let mut len;
             let whole = self.clean.len() - self.clean.len() % 4;
             let quads = self.clean.get(..whole).unwrap_or_default();
@@ -135,6 +136,7 @@ impl<B: BufRead> Read for Base64Reader<B> {
             }
             if self.is_ended && !self.clean.is_empty() {
                 // the last characters carry one or two bytes
+                self.filter();
                 let last = decode_sloppy(&self.clean);
                 self.clean.clear();
                 if let Some(space) = out.get_mut(len..len.saturating_add(last.len())) {

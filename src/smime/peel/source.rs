@@ -2,12 +2,10 @@
 
 use std::io::{self, BufRead, Read};
 
-use zeroize::Zeroize;
-
 use crate::cms::{self, CompressedReader, ContentHash, Decrypting, SignedReader};
 use crate::limits::LimitReached;
 use crate::mime::stream;
-use crate::secret::Secret;
+use crate::secret::SecretBytes;
 
 /// Something that gives its content piece by piece.
 pub(in crate::smime) trait Pieces {
@@ -62,14 +60,14 @@ const GATHERED: usize = 32 << 10;
 pub(in crate::smime) struct PieceStream<P> {
     pub(in crate::smime) pieces: P,
     pub(in crate::smime) error: Option<cms::Error>,
-    piece: Secret<Vec<u8>>,
+    piece: SecretBytes,
     at: usize,
     is_ended: bool,
 }
 
 impl<P: Pieces> PieceStream<P> {
     pub(in crate::smime) fn new(pieces: P) -> Self {
-        Self { pieces, error: None, piece: Secret::new(Vec::new()), at: 0, is_ended: false }
+        Self { pieces, error: None, piece: SecretBytes::new(Vec::new()), at: 0, is_ended: false }
     }
 }
 
@@ -84,7 +82,7 @@ impl<P: Pieces> BufRead for PieceStream<P> {
                 match self.pieces.next_piece(self.piece.expose_mut()) {
                     Ok(more) => self.is_ended = more == More::Ended,
                     Err(error) => {
-                        self.piece.expose_mut().zeroize();
+                        self.piece.wipe();
                         self.error = Some(error);
                         return Err(io::Error::other("the layer around failed"));
                     }
