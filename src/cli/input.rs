@@ -11,8 +11,9 @@ use sealpost::limits::Limits;
 use crate::cli::failure::{Failure, on_file, reason};
 use crate::cli::progress::Progress;
 
-/// Bytes of a pipe that are held in memory; what is more goes to an unlinked file that only its owner reads. 256 KiB: most mail is smaller.
-pub(crate) const HELD: usize = 256 << 10;
+/// Bytes of a pipe that are held in memory; what is more goes to an unlinked file that only its owner reads. 64 KiB: most mail
+/// is smaller, and memory that grows to it takes twice as much.
+pub(crate) const HELD: usize = 64 << 10;
 
 /// Bytes of a key, a certificate or a list that are read whole. 1 GiB: far over any.
 const WHOLE: u64 = 1 << 30;
