@@ -19,13 +19,13 @@ pub fn tlv(tag: Tag, content: &[u8]) -> Vec<u8> {
 /// assert_eq!(encode::sequence(&[encode::integer_u64(5), encode::null()]), [0x30, 5, 2, 1, 5, 5, 0]);
 /// ```
 pub fn sequence(values: &[impl AsRef<[u8]>]) -> Vec<u8> {
-    tlv(Tag::SEQUENCE, &joined(values))
+    constructed(Tag::SEQUENCE, values)
 }
 
 /// A SET OF these values, in the order of DER (X.690 11.6).
 pub fn set_of(mut values: Vec<Vec<u8>>) -> Vec<u8> {
     values.sort();
-    tlv(Tag::SET, &joined(&values))
+    constructed(Tag::SET, &values)
 }
 
 /// `[number] EXPLICIT`.
@@ -152,12 +152,13 @@ pub fn generalized_time(time: Timestamp) -> Vec<u8> {
     tlv(Tag::GENERALIZED_TIME, text.as_bytes())
 }
 
-fn joined(values: &[impl AsRef<[u8]>]) -> Vec<u8> {
-    let mut content = Vec::with_capacity(values.iter().map(|value| value.as_ref().len()).sum());
-    for value in values {
-        content.extend_from_slice(value.as_ref());
-    }
-    content
+fn constructed(tag: Tag, values: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let len: usize = values.iter().map(|value| value.as_ref().len()).sum();
+    let mut out = Vec::with_capacity(len.saturating_add(12));
+    push_tag(&mut out, tag);
+    push_length(&mut out, len);
+    values.iter().for_each(|value| out.extend_from_slice(value.as_ref()));
+    out
 }
 
 pub(in crate::asn1) fn push_tag(out: &mut Vec<u8>, tag: Tag) {

@@ -5,6 +5,7 @@ use std::io::Read;
 use crate::asn1::header::{Header, Length, MAX_HEADER};
 use crate::asn1::{Error, Tag};
 use crate::limits::{LimitReached, Limits};
+use crate::secret::scratch::{self, Window};
 
 /// Reads values one after another from a stream; constructed values are entered and left.
 ///
@@ -28,7 +29,7 @@ use crate::limits::{LimitReached, Limits};
 #[derive(Debug)]
 pub struct Reader<R> {
     source: R,
-    buffer: Vec<u8>,
+    buffer: Window,
     start: usize,
     end: usize,
     /// Bytes handed out so far.
@@ -61,7 +62,7 @@ impl<R: Read> Reader<R> {
     pub fn new(source: R, limits: &Limits) -> Self {
         Self {
             source,
-            buffer: vec![0; BUFFER],
+            buffer: Window::new(scratch::SIZE),
             start: 0,
             end: 0,
             position: 0,
@@ -332,7 +333,10 @@ impl<R: Read> Reader<R> {
             let Some(space) = self.buffer.get_mut(self.end..) else { break };
             match self.source.read(space) {
                 Ok(0) => break,
-                Ok(read) => self.end = self.end.saturating_add(read),
+                Ok(read) => {
+                    self.end = self.end.saturating_add(read);
+                    self.buffer.filled(self.end);
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::Io(error)),
             }
@@ -352,6 +356,3 @@ fn too_deep(depth: usize) -> Error {
 fn to_u64(value: usize) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
 }
-
-/// One read's worth; large enough that a system call costs little, small enough for the cache.
-const BUFFER: usize = 64 << 10;

@@ -18,7 +18,7 @@ use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
 use crate::keys::{Error as KeysError, Identity, files};
 use crate::limits::Limits;
-use crate::pki::{self, Certificate, Crl};
+use crate::pki::{self, Certificate, Crl, hex};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -274,7 +274,7 @@ pub fn issued(folder: &Path) -> Result<Vec<Issued>, Error> {
 
 fn chain_hash(before: &str, text: &str) -> String {
     let digest = digest::of(DigestAlgorithm::Sha256, format!("{before}\n{text}").as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest)
 }
 
 fn write_key(path: &Path, key: &PrivateKey, passphrase: Option<&Secret<Vec<u8>>>, random: &mut dyn Random) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! S/MIME capabilities (RFC 8551 2.5.2, RFC 4262): what a recipient says that he can read.
 
+use std::sync::OnceLock;
+
 use crate::asn1::{Cursor, Oid, encode, oid};
 use crate::cms::Error;
 use crate::crypto::algorithm::{
@@ -39,6 +41,12 @@ impl Capabilities {
     pub fn ours() -> Self {
         let of = |identifier: AlgorithmIdentifier| Capability { oid: identifier.oid, parameters: identifier.parameters };
         Self(algorithm::preferred(None).into_iter().map(of).collect())
+    }
+
+    /// [`Capabilities::ours`], encoded: every signature says them.
+    pub(in crate::cms) fn ours_der() -> &'static [u8] {
+        static ENCODED: OnceLock<Vec<u8>> = OnceLock::new();
+        ENCODED.get_or_init(|| Self::ours().to_der())
     }
 
     /// Reads `SMIMECapabilities ::= SEQUENCE OF SMIMECapability`.

@@ -12,7 +12,8 @@ use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
 use crate::limits::{Budget, LimitReached, Limits};
 use crate::pki::Certificate;
-use crate::secret::{Secret, SecretBytes};
+use crate::secret::Secret;
+use crate::secret::scratch::Piece;
 
 /// An encrypted message whose content is still to be read.
 #[derive(Debug)]
@@ -243,7 +244,7 @@ impl<R: Read> EnvelopedReader<R> {
             authenticated: self.authenticated,
             octets,
             decryptor: Some(decryptor),
-            plain: SecretBytes::new(Vec::new()),
+            plain: Piece::new(),
             seen: Foreknown { aad: Vec::new(), content_len: 0 },
         })
     }
@@ -266,17 +267,17 @@ pub struct Decrypting<R> {
     octets: Octets,
     /// `None` when the last piece was given and everything fits.
     decryptor: Option<Decryptor>,
-    plain: SecretBytes,
+    plain: Piece,
     seen: Foreknown,
 }
 
 impl<R: Read> Decrypting<R> {
     /// The next piece of content. `None` at its end, and then the tag or the padding fits, and all that was given may be released.
     pub fn next_piece(&mut self) -> Result<Option<&[u8]>, Error> {
-        let mut plain = std::mem::take(self.plain.expose_mut());
-        plain.clear();
-        let result = self.append(&mut plain);
-        *self.plain.expose_mut() = plain;
+        self.plain.clear();
+        let mut plain = std::mem::replace(&mut self.plain, Piece::empty());
+        let result = self.append(plain.expose_mut());
+        self.plain = plain;
         result?;
         let piece = self.plain.expose().as_slice();
         Ok(Some(piece).filter(|piece| !piece.is_empty()))

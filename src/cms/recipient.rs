@@ -12,7 +12,7 @@ use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
 use crate::crypto::{pbe, transport, wrap};
 use crate::limits::{Budget, Limits};
-use crate::pki::{Certificate, Name};
+use crate::pki::{Certificate, Name, hex};
 use crate::secret::Secret;
 
 /// How a recipient's key is named.
@@ -46,7 +46,6 @@ impl RecipientId {
 
 impl fmt::Display for RecipientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         match self {
             Self::IssuerSerial { issuer, serial } => write!(f, "serial {} of {issuer}", hex(serial)),
             Self::KeyId(id) => write!(f, "key {}", hex(id)),

@@ -224,7 +224,7 @@ fn signer_info(
     let mut attributes = vec![
         Attribute::new(oid::CONTENT_TYPE, encode::oid(&oid::ID_DATA)),
         Attribute::new(oid::MESSAGE_DIGEST, encode::octet_string(content_digest)),
-        Attribute::new(oid::SMIME_CAPABILITIES, Capabilities::ours().to_der()),
+        Attribute::new(oid::SMIME_CAPABILITIES, Capabilities::ours_der().to_vec()),
         Attribute::new(oid::SIGNING_CERTIFICATE_V2, signing_certificate_v2(certificate)),
         Attribute::new(
             oid::CMS_ALGORITHM_PROTECTION,

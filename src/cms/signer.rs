@@ -11,7 +11,7 @@ use crate::crypto::key::PublicKey;
 use crate::crypto::signature::{self, Input};
 use crate::crypto::{self, digest, mac};
 use crate::limits::Limits;
-use crate::pki::{Certificate, Name};
+use crate::pki::{Certificate, Name, hex};
 
 /// How a signer's certificate is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,6 @@ impl SignerId {
 
 impl fmt::Display for SignerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         match self {
             Self::IssuerSerial { issuer, serial } => write!(f, "serial {} of {issuer}", hex(serial)),
             Self::KeyId(id) => write!(f, "key {}", hex(id)),

@@ -13,6 +13,7 @@ use crate::crypto::random::Random;
 use crate::crypto::transport;
 use crate::pki::Certificate;
 use crate::secret::Secret;
+use crate::secret::scratch::Piece;
 
 /// One recipient to write to.
 #[derive(Debug, Clone)]
@@ -104,7 +105,7 @@ impl<'a> EnvelopedBuilder<'a> {
         writer.der(&parameters.identifier().to_der())?;
         writer.open(Tag::context(0))?;
         let encryptor = Encryptor::new(&parameters, key.expose())?;
-        Ok(Encrypting { writer, encryptor, out: Vec::with_capacity(PIECE.saturating_mul(2)) })
+        Ok(Encrypting { writer, encryptor, out: Piece::new() })
     }
 }
 
@@ -112,15 +113,15 @@ impl<'a> EnvelopedBuilder<'a> {
 pub struct Encrypting<W> {
     writer: Writer<W>,
     encryptor: Encryptor,
-    out: Vec<u8>,
+    out: Piece,
 }
 
 impl<W: Write> Encrypting<W> {
     /// Ends the content and the structure.
     pub fn finish(mut self) -> Result<(), Error> {
-        let tag = self.encryptor.finish(&[], &mut self.out)?;
+        let tag = self.encryptor.finish(&[], self.out.expose_mut())?;
         let mut writer = self.writer;
-        for piece in self.out.chunks(PIECE) {
+        for piece in self.out.expose().chunks(PIECE) {
             writer.piece(piece)?;
         }
         writer.close()?;
@@ -139,9 +140,9 @@ impl<W: Write> Encrypting<W> {
 impl<W: Write> Write for Encrypting<W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         for piece in bytes.chunks(PIECE) {
-            self.encryptor.update(piece, &mut self.out);
-            if self.out.len() >= PIECE {
-                self.writer.piece(&self.out)?;
+            self.encryptor.update(piece, self.out.expose_mut());
+            if self.out.expose().len() >= PIECE {
+                self.writer.piece(self.out.expose())?;
                 self.out.clear();
             }
         }

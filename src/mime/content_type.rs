@@ -1,5 +1,6 @@
 //! Content-Type and Content-Disposition values (RFC 2045 5.1, RFC 2231).
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::mime::text;
@@ -73,7 +74,15 @@ pub(in crate::mime) fn split_parameters(value: &str) -> (String, Vec<(String, St
     let mut pieces = split_outside_quotes(value).into_iter();
     let first = pieces.next().unwrap_or_default().trim().to_owned();
     let mut plain: Vec<(String, String)> = Vec::new();
-    let mut seen = HashSet::new();
+    let mut seen: HashSet<String> = HashSet::new();
+    // few parameters are looked through; of many, as only an attacker writes them, a set is made
+    let mut is_known = |name: &str, plain: &[(String, String)]| {
+        if plain.len() < 16 {
+            return plain.iter().any(|(known, _)| known == name);
+        }
+        seen.extend(plain.get(seen.len()..).unwrap_or_default().iter().map(|(known, _)| known.clone()));
+        seen.contains(name)
+    };
     let mut is_ambiguous = false;
     // name, piece number, whether percent-encoded, value
     let mut extended: Vec<(String, u32, bool, String)> = Vec::new();
@@ -82,8 +91,8 @@ pub(in crate::mime) fn split_parameters(value: &str) -> (String, Vec<(String, St
         let name = name.trim().to_ascii_lowercase();
         let value = unquote(value.trim());
         match name.split_once('*') {
-            None if seen.insert(name.clone()) => plain.push((name, value)),
-            None => is_ambiguous = true,
+            None if is_known(&name, &plain) => is_ambiguous = true,
+            None => plain.push((name, value)),
             Some((base, "")) => extended.push((base.to_owned(), 0, true, value)),
             Some((base, rest)) => {
                 let (number, is_encoded) = rest.strip_suffix('*').map_or((rest, false), |number| (number, true));
@@ -134,7 +143,29 @@ pub(in crate::mime) fn split_parameters(value: &str) -> (String, Vec<(String, St
 }
 
 /// Splits at semicolons outside of quoted strings and comments; comments are dropped.
-fn split_outside_quotes(value: &str) -> Vec<String> {
+fn split_outside_quotes(value: &str) -> Vec<Cow<'_, str>> {
+    if value.contains('(') {
+        return without_comments(value).into_iter().map(Cow::Owned).collect();
+    }
+    let mut pieces = Vec::new();
+    let (mut start, mut quoted, mut escaped) = (0, false, false);
+    for (at, byte) in value.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b';' if !quoted => {
+                pieces.push(Cow::Borrowed(value.get(start..at).unwrap_or_default()));
+                start = at.saturating_add(1);
+            }
+            _ => {}
+        }
+    }
+    pieces.push(Cow::Borrowed(value.get(start..).unwrap_or_default()));
+    pieces
+}
+
+fn without_comments(value: &str) -> Vec<String> {
     let mut pieces = vec![String::new()];
     let (mut quoted, mut comment, mut escaped) = (false, 0_u32, false);
     for c in value.chars() {
@@ -214,6 +245,22 @@ mod tests {
         assert_eq!(t.parameter("name"), Some("你"));
         assert_eq!(t.parameter("x"), Some("1"));
         assert_eq!(ContentType::parse("text"), None);
+    }
+
+    #[test]
+    fn values_without_comments_are_split_as_those_with_comments() {
+        for value in ["", ";", "a", "a;b", "a; \"b;c\"; d", r#"a;"b\";c";d"#, r#"a;b\;c"#, r#"a;"b\"#, "a;\"", "ä;\"ö;\";ü;"] {
+            assert_eq!(split_outside_quotes(value), without_comments(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn many_parameters_are_told_apart() {
+        let value = format!("a/b; {}P39=x", (0..40).map(|n| format!("p{n}={n}; ")).collect::<String>());
+        let found = ContentType::parse(&value).expect("a type");
+        assert_eq!(found.parameters.len(), 40);
+        assert_eq!(found.parameter("p39"), Some("39"));
+        assert!(found.is_ambiguous, "the last stands twice");
     }
 
     #[test]

@@ -41,12 +41,15 @@ impl Field {
 
 /// Removes folding and blanks around a value.
 pub fn unfold(bytes: &[u8]) -> String {
-    let joined: Vec<u8> = bytes.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    let bytes = bytes.trim_ascii();
+    let mut joined = Vec::with_capacity(bytes.len());
+    joined.extend(bytes.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
     let text = match String::from_utf8(joined) {
         Ok(text) => text,
         Err(error) => error.as_bytes().iter().map(|byte| char::from(*byte)).collect(),
     };
-    text.trim().to_owned()
+    let trimmed = text.trim();
+    if trimmed.len() == text.len() { text } else { trimmed.to_owned() }
 }
 
 /// A header section that was read.

@@ -7,24 +7,15 @@ use std::io::{self, BufRead, Read};
 use crate::limits::Limits;
 use crate::mime::boundary::{Delimiters, End, Found};
 use crate::mime::{ContentType, Entity, Error, entity, header};
-use crate::secret::wipe;
+use crate::secret::scratch::{self, Window};
 
 /// Bytes of a source, with a window over those that come next.
 pub(crate) struct Feed<'s> {
     source: &'s mut dyn Read,
-    buffer: Vec<u8>,
+    buffer: Window,
     start: usize,
     end: usize,
-    /// Bytes of the buffer that were filled once: what may be secret.
-    filled: usize,
     is_ended: bool,
-}
-
-/// Of a small message little is wiped: wiping goes byte by byte.
-impl Drop for Feed<'_> {
-    fn drop(&mut self) {
-        wipe(self.buffer.get_mut(..self.filled).unwrap_or_default());
-    }
 }
 
 /// A header section, and the entity that it says it is; the body follows in the stream.
@@ -44,7 +35,7 @@ impl<'s> Feed<'s> {
 
     /// Reads from this source in pieces of this size; at least 8 KiB, so that every line fits.
     pub(crate) fn with_capacity(source: &'s mut dyn Read, capacity: usize) -> Self {
-        Self { source, buffer: vec![0; capacity.max(8 << 10)], start: 0, end: 0, filled: 0, is_ended: false }
+        Self { source, buffer: Window::new(capacity.max(8 << 10)), start: 0, end: 0, is_ended: false }
     }
 
     /// What was read and not taken yet.
@@ -71,15 +62,14 @@ impl<'s> Feed<'s> {
             self.start = 0;
         }
         if self.end == self.buffer.len() {
-            let mut larger = vec![0; self.end.saturating_mul(2)];
+            let mut larger = Window::new(self.end.saturating_mul(2));
             larger.iter_mut().zip(self.window()).for_each(|(to, from)| *to = *from);
-            wipe(&mut self.buffer);
             self.buffer = larger;
         }
         let space = self.buffer.get_mut(self.end..).unwrap_or_default();
         let read = read_some(self.source, space)?;
         self.end = self.end.saturating_add(read);
-        self.filled = self.filled.max(self.end);
+        self.buffer.filled(self.end);
         self.is_ended = read == 0;
         Ok(())
     }
@@ -343,7 +333,7 @@ fn read_some(source: &mut dyn Read, space: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Bytes of one read: a system call costs little, the processor's second cache holds it.
-pub(crate) const PIECE: usize = 64 << 10;
+pub(crate) const PIECE: usize = scratch::SIZE;
 
 /// Bytes of one copy.
 const COPY: usize = 1 << 10;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::asn1::{Class, Cursor, Oid, Tag, oid};
 use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, SignatureAlgorithm};
@@ -30,6 +30,8 @@ struct Parsed {
     spki: Vec<u8>,
     extensions: Vec<Extension>,
     signature: Vec<u8>,
+    /// The SHA-256 of `der`, taken when it is first asked for.
+    fingerprint: OnceLock<Vec<u8>>,
 }
 
 impl Certificate {
@@ -81,6 +83,7 @@ impl Certificate {
             extensions,
             // what is no whole number of bytes is no signature, and fits nothing; the rest can be read all the same
             signature: if unused == 0 { signature.into_owned() } else { Vec::new() },
+            fingerprint: OnceLock::new(),
         })))
     }
 
@@ -235,7 +238,7 @@ impl Certificate {
 
     /// The SHA-256 of the whole certificate.
     pub fn fingerprint(&self) -> Vec<u8> {
-        digest::of(DigestAlgorithm::Sha256, &self.0.der)
+        self.0.fingerprint.get_or_init(|| digest::of(DigestAlgorithm::Sha256, &self.0.der)).clone()
     }
 
     /// The SHA-256 of the whole certificate in hexadecimal.

@@ -22,6 +22,7 @@ pub use certificate::{Certificate, GeneralName};
 pub use crl::Crl;
 pub use error::Error;
 pub use extension::{BasicConstraints, Extension, KeyUsage, Usage};
+pub(crate) use name::hex;
 pub use name::{Attribute, Name};
 pub use path::{Judgement, judge};
 pub use trust::TrustAnchors;

@@ -12,7 +12,7 @@ use crate::mime::canonical::Crlf;
 use crate::mime::stream::{Feed, ReadError};
 use crate::mime::transfer::{Base64Reader, Decoded};
 use crate::pki::{Certificate, ChainStatus};
-use crate::secret::{Secret, SecretBytes};
+use crate::secret::Secret;
 use crate::smime::finding::{Code, Finding, Outcome};
 use crate::smime::hints::Hints;
 use crate::smime::layer::{self, Form};
@@ -225,7 +225,7 @@ impl<'a> Open<'a> {
     }
 
     fn in_memory(&self, message: &[u8], layers: Layers, random: Option<&mut dyn Random>) -> Opened {
-        let mut content = SecretBytes::new(Vec::with_capacity(message.len()));
+        let mut content = Secret::new(Vec::with_capacity(message.len()));
         let found = self.passes(&mut Cursor::new(message), layers, Want::Content, content.expose_mut(), random);
         // memory does not fail
         let found = match found {

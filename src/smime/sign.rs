@@ -9,7 +9,7 @@ use crate::keys::Identity;
 use crate::limits::Limits;
 use crate::mime::canonical::Wish;
 use crate::mime::transfer;
-use crate::pki::Certificate;
+use crate::pki::{Certificate, hex};
 use crate::smime::Error;
 use crate::smime::headers::{Confidentiality, HeaderProtection};
 use crate::smime::payload::{Payload, Source, Written};
@@ -246,6 +246,5 @@ impl Write for Pkcs7Mime<'_> {
 fn boundary(random: &mut dyn Random) -> String {
     let mut bytes = [0; 16];
     random.fill(&mut bytes);
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("=_{digits}")
+    format!("=_{}", hex(&bytes))
 }

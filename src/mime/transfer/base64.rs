@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, Read, Write};
 
+use crate::secret::scratch::Piece;
+
 /// Decodes base64; line breaks and characters outside the alphabet do not count (RFC 2045 6.8), the first padding ends it.
 pub fn decode_base64(text: &[u8]) -> Vec<u8> {
     decode_clean(text).unwrap_or_else(|| decode_tolerant(text))
@@ -10,13 +12,7 @@ pub fn decode_base64(text: &[u8]) -> Vec<u8> {
 /// Decodes what holds nothing but lines of the alphabet and padding at its end, as nearly all mail does, at memory speed.
 fn decode_clean(text: &[u8]) -> Option<Vec<u8>> {
     let mut clean = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = memchr::memchr(b'\n', rest) {
-        let (line, after) = rest.split_at(at);
-        clean.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
-        rest = after.get(1..).unwrap_or_default();
-    }
-    clean.extend_from_slice(rest);
+    push_lines(text, &mut clean);
     let bare = clean.strip_suffix(b"==").or_else(|| clean.strip_suffix(b"=")).unwrap_or(&clean);
     base64_simd::STANDARD_NO_PAD.decode_to_vec(bare).ok()
 }
@@ -62,7 +58,7 @@ fn decode_sloppy(clean: &[u8]) -> Vec<u8> {
 pub(crate) struct Base64Reader<B> {
     source: B,
     /// Characters of the alphabet that wait to be decoded.
-    clean: Vec<u8>,
+    clean: Piece,
     /// Decoded bytes that found no room.
     left: Vec<u8>,
     is_ended: bool,
@@ -71,19 +67,19 @@ pub(crate) struct Base64Reader<B> {
 impl<B: BufRead> Base64Reader<B> {
     /// Reads lines of base64 from here.
     pub(crate) fn new(source: B) -> Self {
-        Self { source, clean: Vec::with_capacity(64 << 10), left: Vec::new(), is_ended: false }
+        Self { source, clean: Piece::new(), left: Vec::new(), is_ended: false }
     }
 
     /// Takes characters from the source that give at most `bytes` bytes.
     fn gather(&mut self, bytes: usize) -> io::Result<()> {
-        let chars = (bytes / 3).saturating_mul(4).saturating_sub(self.clean.len());
+        let chars = (bytes / 3).saturating_mul(4).saturating_sub(self.clean.expose().len());
         let text = self.source.fill_buf()?;
         let text = text.get(..chars.min(text.len())).unwrap_or_default();
         if text.is_empty() {
             self.is_ended = true;
             return Ok(());
         }
-        push_lines(text, &mut self.clean);
+        push_lines(text, self.clean.expose_mut());
         let taken = text.len();
         self.source.consume(taken);
         Ok(())
@@ -91,8 +87,8 @@ impl<B: BufRead> Base64Reader<B> {
 
     /// Leaves out what does not count; the first padding ends it.
     fn filter(&mut self) {
-        let text = std::mem::take(&mut self.clean);
-        self.is_ended |= push_alphabet(&text, &mut self.clean);
+        let text = std::mem::replace(&mut self.clean, Piece::new());
+        self.is_ended |= push_alphabet(text.expose(), self.clean.expose_mut());
     }
 }
 
@@ -117,16 +113,17 @@ impl<B: BufRead> Read for Base64Reader<B> {
                 self.gather(out.len())?;
             }
             // padding ends the text, nearly always where it ends anyway; text with padding elsewhere does not decode as it is
-            let padding = self.clean.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
-            self.clean.truncate(self.clean.len().saturating_sub(padding));
+            let clean = self.clean.expose_mut();
+            let padding = clean.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
+            clean.truncate(clean.len().saturating_sub(padding));
             self.is_ended |= padding > 0;
             let mut len;
-            let whole = self.clean.len() - self.clean.len() % 4;
-            let quads = self.clean.get(..whole).unwrap_or_default();
+            let whole = clean.len() - clean.len() % 4;
+            let quads = clean.get(..whole).unwrap_or_default();
             match base64_simd::STANDARD_NO_PAD.decode(quads, base64_simd::Out::from_slice(out)) {
                 Ok(bytes) => {
                     len = bytes.len();
-                    self.clean.drain(..whole);
+                    self.clean.take(whole);
                 }
                 // characters that do not count are rare, and padding comes once
                 Err(_) => {
@@ -134,10 +131,10 @@ impl<B: BufRead> Read for Base64Reader<B> {
                     continue;
                 }
             }
-            if self.is_ended && !self.clean.is_empty() {
+            if self.is_ended && !self.clean.expose().is_empty() {
                 // the last characters carry one or two bytes
                 self.filter();
-                let last = decode_sloppy(&self.clean);
+                let last = decode_sloppy(self.clean.expose());
                 self.clean.clear();
                 if let Some(space) = out.get_mut(len..len.saturating_add(last.len())) {
                     space.copy_from_slice(&last);
@@ -159,7 +156,14 @@ const SMALL: usize = 256;
 /// Appends text without its line breaks.
 fn push_lines(text: &[u8], clean: &mut Vec<u8>) {
     let mut rest = text;
-    while let Some(at) = memchr::memchr(b'\n', rest) {
+    loop {
+        // nearly every line is as long as it may be; were there a line break within, it would be left out as what does not count
+        while let Some((line, after)) = rest.split_first_chunk::<LINE>() {
+            let Some((line, b"\r\n")) = line.split_first_chunk::<{ LINE - 2 }>() else { break };
+            clean.extend_from_slice(line);
+            rest = after;
+        }
+        let Some(at) = memchr::memchr(b'\n', rest) else { break };
         let (line, after) = rest.split_at(at);
         clean.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
         rest = after.get(1..).unwrap_or_default();
@@ -197,8 +201,8 @@ pub fn encode_base64(bytes: &[u8]) -> Vec<u8> {
 /// Bytes that one line of base64 carries, and characters of the line with its CRLF.
 const LINE_BYTES: usize = 57;
 const LINE: usize = 78;
-/// Lines that are written at once.
-const LINES: usize = 1024;
+/// Lines that are written at once: with those of one more round they fit into a [`Piece`].
+const LINES: usize = 768;
 
 /// Lines that are encoded in one go and then broken.
 const TOGETHER: usize = 32;
@@ -231,21 +235,21 @@ pub struct Base64Lines<W> {
     sink: W,
     /// Bytes of a line that is not full.
     rest: Vec<u8>,
-    out: Vec<u8>,
+    out: Piece,
 }
 
 impl<W: Write> Base64Lines<W> {
     /// Writes to this sink.
     pub fn new(sink: W) -> Self {
-        Self { sink, rest: Vec::with_capacity(LINE_BYTES), out: Vec::with_capacity(LINES.saturating_mul(LINE)) }
+        Self { sink, rest: Vec::with_capacity(LINE_BYTES), out: Piece::new() }
     }
 
     /// Writes what is left.
     pub fn finish(mut self) -> io::Result<()> {
         if !self.rest.is_empty() {
-            self.out.extend_from_slice(encode_line(&self.rest, &mut [0; LINE]));
+            self.out.expose_mut().extend_from_slice(encode_line(&self.rest, &mut [0; LINE]));
         }
-        self.sink.write_all(&self.out)?;
+        self.sink.write_all(self.out.expose())?;
         self.sink.flush()
     }
 }
@@ -261,27 +265,27 @@ impl<W: Write> Write for Base64Lines<W> {
             if self.rest.len() < LINE_BYTES {
                 return Ok(bytes.len());
             }
-            self.out.extend_from_slice(encode_line(&self.rest, &mut line));
+            self.out.expose_mut().extend_from_slice(encode_line(&self.rest, &mut line));
             self.rest.clear();
         }
         let mut chunks = left.chunks_exact(LINE_BYTES.saturating_mul(TOGETHER));
         for chunk in &mut chunks {
-            encode_lines(chunk, &mut self.out);
-            if self.out.len() >= LINES.saturating_mul(LINE) {
-                self.sink.write_all(&self.out)?;
+            encode_lines(chunk, self.out.expose_mut());
+            if self.out.expose().len() >= LINES.saturating_mul(LINE) {
+                self.sink.write_all(self.out.expose())?;
                 self.out.clear();
             }
         }
         let mut chunks = chunks.remainder().chunks_exact(LINE_BYTES);
         for chunk in &mut chunks {
-            self.out.extend_from_slice(encode_line(chunk, &mut line));
+            self.out.expose_mut().extend_from_slice(encode_line(chunk, &mut line));
         }
         self.rest.extend_from_slice(chunks.remainder());
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sink.write_all(&self.out)?;
+        self.sink.write_all(self.out.expose())?;
         self.out.clear();
         self.sink.flush()
     }

@@ -9,7 +9,7 @@ mod parameter;
 mod render;
 
 pub(in crate::smime) use compose::{Confidentiality, Parts};
-pub(in crate::smime) use legacy::legacy_display;
+pub(in crate::smime) use legacy::{Edit, legacy_display};
 pub(in crate::smime) use render::{covered, message_entity, other_from, protected, released_header};
 
 /// Whether header fields are copied into the protected part.

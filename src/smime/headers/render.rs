@@ -147,6 +147,9 @@ pub(in crate::smime) fn other_from(
     let (around, around_source) = outer?;
     let inside = covered(payload, source, outer)?;
     let (protected, shown) = (inside.field("from")?, around.field("from")?);
+    if protected.unfolded(source) == shown.unfolded(around_source) {
+        return None;
+    }
     let is_bound = Author::of(inside, source).is_covered_by(&certified(layers)) == Some(true);
     let (a, b) = (author(inside, source).unwrap_or_default(), author(around, around_source).unwrap_or_default());
     (!is_bound && !is_same(&a, &b)).then(|| (shown.unfolded(around_source), protected.unfolded(source)))

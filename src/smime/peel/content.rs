@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::cms;
 use crate::mime::stream::{Feed, Head, ReadError, drain};
 use crate::mime::{self, ContentType, Entity};
+use crate::secret::scratch::Piece;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
 use crate::smime::hints::Below;
@@ -52,7 +53,7 @@ impl Work<'_, '_> {
         };
         match self.kind(&head) {
             Some(kind) => {
-                let payload = Rc::new(Payload::new(head.entity.clone(), head.bytes.clone()));
+                let payload = Rc::new(Payload { entity: head.entity.clone(), bytes: Piece::of(&head.bytes) });
                 match self.take_off(feed, &head, kind) {
                     Err(Stop::Failed) => self.has_failed = true,
                     other => other?,
@@ -83,25 +84,25 @@ impl Work<'_, '_> {
 
     /// The innermost content: its beginning is held, all of it goes to the spool.
     fn leaf(&mut self, feed: &mut Feed<'_>, head: Option<Head>) -> Result<Rc<Payload>, Stop> {
-        let mut bytes = head.as_ref().map(|head| head.bytes.clone()).unwrap_or_default();
+        let mut bytes = Piece::of(head.as_ref().map(|head| head.bytes.as_slice()).unwrap_or_default());
         let most = if self.want == Want::Message { HELD } else { PREFIX };
         let is_all = loop {
             let window = feed.fill_buf()?;
             if window.is_empty() {
                 break true;
             }
-            let room = most.saturating_sub(bytes.len());
+            let room = most.saturating_sub(bytes.expose().len());
             if room == 0 {
                 break false;
             }
             let len = window.len().min(room);
-            bytes.extend_from_slice(window.get(..len).unwrap_or_default());
+            bytes.expose_mut().extend_from_slice(window.get(..len).unwrap_or_default());
             feed.consume(len);
         };
-        let entity = mime::parse(&bytes, &self.open.limits).ok();
+        let entity = mime::parse(bytes.expose(), &self.open.limits).ok();
         // a beginning whose parts are too many, or too deep, is judged by its header section alone
         let entity = entity.or(head.as_ref().map(|head| head.entity.clone())).unwrap_or_else(Entity::empty);
-        let payload = Rc::new(Payload::new(entity, bytes));
+        let payload = Rc::new(Payload { entity, bytes });
         let form = match self.want {
             Want::Nothing => LeafForm::Written,
             Want::Message if is_all => LeafForm::Held,

@@ -21,7 +21,7 @@ use crate::crypto::random::Random;
 use crate::limits::{Budget, LimitReached};
 use crate::mime::stream::{Head, ReadError};
 use crate::mime::{self, Entity};
-use crate::secret::SecretBytes;
+use crate::secret::scratch::Piece;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
 use crate::smime::hints::{Failure, Hints};
@@ -85,14 +85,10 @@ pub(in crate::smime) struct Work<'w, 'a> {
 /// The beginning of a content: enough for its header fields and the first of its texts. Wiped, and without `Debug`.
 pub(in crate::smime) struct Payload {
     entity: Entity,
-    bytes: SecretBytes,
+    bytes: Piece,
 }
 
 impl Payload {
-    fn new(entity: Entity, bytes: Vec<u8>) -> Self {
-        Self { entity, bytes: SecretBytes::new(bytes) }
-    }
-
     fn bytes(&self) -> &[u8] {
         self.bytes.expose()
     }

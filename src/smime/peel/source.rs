@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 use crate::cms::{self, CompressedReader, ContentHash, Decrypting, SignedReader};
 use crate::limits::LimitReached;
 use crate::mime::stream;
-use crate::secret::SecretBytes;
+use crate::secret::scratch::Piece;
 
 /// Something that gives its content piece by piece.
 pub(in crate::smime) trait Pieces {
@@ -60,14 +60,14 @@ const GATHERED: usize = 32 << 10;
 pub(in crate::smime) struct PieceStream<P> {
     pub(in crate::smime) pieces: P,
     pub(in crate::smime) error: Option<cms::Error>,
-    piece: SecretBytes,
+    piece: Piece,
     at: usize,
     is_ended: bool,
 }
 
 impl<P: Pieces> PieceStream<P> {
     pub(in crate::smime) fn new(pieces: P) -> Self {
-        Self { pieces, error: None, piece: SecretBytes::new(Vec::new()), at: 0, is_ended: false }
+        Self { pieces, error: None, piece: Piece::new(), at: 0, is_ended: false }
     }
 }
 
@@ -77,7 +77,7 @@ impl<P: Pieces> BufRead for PieceStream<P> {
             return Err(io::Error::other("the layer around failed"));
         }
         if self.at == self.piece.expose().len() && !self.is_ended {
-            (self.at, _) = (0, self.piece.expose_mut().clear());
+            (self.at, _) = (0, self.piece.clear());
             while !self.is_ended && self.piece.expose().len() < GATHERED {
                 match self.pieces.next_piece(self.piece.expose_mut()) {
                     Ok(more) => self.is_ended = more == More::Ended,

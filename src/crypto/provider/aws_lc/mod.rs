@@ -34,6 +34,7 @@ use SignatureAlgorithm as S;
 pub(in crate::crypto) struct FastKey {
     signer: OnceLock<Option<Signer>>,
     decrypter: OnceLock<Option<PrivateDecryptingKey>>,
+    agreer: OnceLock<Option<agreement::PrivateKey>>,
 }
 
 enum Signer {
@@ -60,6 +61,20 @@ impl FastKey {
             _ => None,
         };
         self.signer.get_or_init(make).as_ref()
+    }
+
+    /// The key for ECDH on the NIST curves: making it computes its public point.
+    fn agreer(&self, key: &PrivateKey) -> Option<&agreement::PrivateKey> {
+        let make = || {
+            let (curve, scalar) = match key.kind() {
+                PrivateKind::P256(key) => (&agreement::ECDH_P256, Secret::new(key.to_bytes().to_vec())),
+                PrivateKind::P384(key) => (&agreement::ECDH_P384, Secret::new(key.to_bytes().to_vec())),
+                PrivateKind::P521(key) => (&agreement::ECDH_P521, Secret::new(key.to_bytes().to_vec())),
+                _ => return None,
+            };
+            agreement::PrivateKey::from_private_key(curve, scalar.expose()).ok()
+        };
+        self.agreer.get_or_init(make).as_ref()
     }
 
     fn decrypter(&self, key: &PrivateKey) -> Option<PrivateDecryptingKey> {
@@ -143,18 +158,12 @@ pub(in crate::crypto) fn verify(
 
 /// ECDH on the NIST curves.
 pub(in crate::crypto) fn shared_secret(own: &PrivateKey, theirs: &PublicKey) -> Option<Secret<Vec<u8>>> {
-    let (curve, scalar) = match own.kind() {
-        PrivateKind::P256(key) => (&agreement::ECDH_P256, Secret::new(key.to_bytes().to_vec())),
-        PrivateKind::P384(key) => (&agreement::ECDH_P384, Secret::new(key.to_bytes().to_vec())),
-        PrivateKind::P521(key) => (&agreement::ECDH_P521, Secret::new(key.to_bytes().to_vec())),
-        _ => return None,
-    };
     if own.algorithm() != theirs.algorithm() {
         return None;
     }
-    let own = agreement::PrivateKey::from_private_key(curve, scalar.expose()).ok()?;
-    let theirs = agreement::UnparsedPublicKey::new(curve, theirs.key_bits());
-    agreement::agree(&own, theirs, (), |shared| Ok(Secret::new(shared.to_vec()))).ok()
+    let own = own.fast().agreer(own)?;
+    let theirs = agreement::UnparsedPublicKey::new(own.algorithm(), theirs.key_bits());
+    agreement::agree(own, theirs, (), |shared| Ok(Secret::new(shared.to_vec()))).ok()
 }
 
 /// The padded content without its padding; empty where the padding does not fit.
