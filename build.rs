@@ -19,7 +19,9 @@ fn main() {
     let functions = fs::read_to_string(FUNCTIONS).expect("layout/functions is part of the package");
     let script = Path::new(&env::var_os("OUT_DIR").expect("set by cargo")).join("layout.ld");
     fs::write(&script, linker_script(&functions)).expect("cargo's folder takes files");
-    println!("cargo::rustc-link-arg-bin=sealpost=-Wl,-T,{}", script.display());
+    for argument in ["-T", &script.display().to_string()] {
+        println!("cargo::rustc-link-arg-bin=sealpost={argument}");
+    }
     // a tenth of the size of the relocations; the C library must know them
     if env::var("HOST") == env::var("TARGET") && c_library().is_some_and(|version| version >= (2, 36)) {
         println!("cargo::rustc-link-arg-bin=sealpost=-Wl,-z,pack-relative-relocs");
