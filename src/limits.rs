@@ -60,9 +60,15 @@ pub struct Limits {
     pub path_signature_checks: usize,
     /// Comparisons of a name with a name constraint in one path. 250 000: the bound of Go and webpki; real paths need some hundreds.
     pub name_checks: usize,
+    /// Keys, certificates and other things in one key file. 512: each may cost the arithmetic of a curve, and is compared with the others;
+    /// a trust store of Java holds some 150.
+    pub key_file_entries: usize,
     /// Rounds that the keys derived from a passphrase take for one key file or one recipient, together; each block of a digest takes
-    /// all of its key's. 20 000 000: some seconds; 600 000 for each of some dozen keys.
+    /// all of its key's, and scrypt 2·N·r·p. 20 000 000: some seconds; 600 000 for each of some dozen keys.
     pub kdf_iterations: u64,
+    /// Bytes of memory that one key derivation may take. 256 MiB: `openssl pkcs8 -scrypt` takes 16 MiB, OWASP's figure for scrypt (N = 2^17,
+    /// r = 8) is 128 MiB.
+    pub kdf_memory_bytes: u64,
     /// Bytes that decompression of one layer may give. 16 GiB: what is given streams to disk; messages of some GiB are compressed, too.
     pub decompressed_bytes: u64,
     /// How many bytes decompression may give for each that it took, once it gave 8 MiB. 200: text gives 3 to 10, tables and logs up to
@@ -96,7 +102,9 @@ impl Default for Limits {
             path_length: 16,
             path_signature_checks: 200,
             name_checks: 250_000,
+            key_file_entries: 512,
             kdf_iterations: 20_000_000,
+            kdf_memory_bytes: 256 << 20,
             decompressed_bytes: 16 << 30,
             decompression_ratio: 200,
         }

@@ -78,11 +78,17 @@ table! {
     SHAKE128_LEN = "2.16.840.1.101.3.4.2.17", "shake128-len";
     SHAKE256_LEN = "2.16.840.1.101.3.4.2.18", "shake256-len";
     // message authentication
+    HMAC_MD5 = "1.2.840.113549.2.6", "hmacWithMD5";
     HMAC_SHA1 = "1.2.840.113549.2.7", "hmacWithSHA1";
     HMAC_SHA224 = "1.2.840.113549.2.8", "hmacWithSHA224";
     HMAC_SHA256 = "1.2.840.113549.2.9", "hmacWithSHA256";
     HMAC_SHA384 = "1.2.840.113549.2.10", "hmacWithSHA384";
     HMAC_SHA512 = "1.2.840.113549.2.11", "hmacWithSHA512";
+    HMAC_SHA512_256 = "1.2.840.113549.2.13", "hmacWithSHA512-256";
+    HMAC_SHA3_224 = "2.16.840.1.101.3.4.2.13", "hmacWithSHA3-224";
+    HMAC_SHA3_256 = "2.16.840.1.101.3.4.2.14", "hmacWithSHA3-256";
+    HMAC_SHA3_384 = "2.16.840.1.101.3.4.2.15", "hmacWithSHA3-384";
+    HMAC_SHA3_512 = "2.16.840.1.101.3.4.2.16", "hmacWithSHA3-512";
     // RSA (RFC 8017)
     RSA_ENCRYPTION = "1.2.840.113549.1.1.1", "rsaEncryption";
     MD5_WITH_RSA = "1.2.840.113549.1.1.4", "md5WithRSAEncryption";
@@ -185,6 +191,7 @@ table! {
     CRL_BAG = "1.2.840.113549.1.12.10.1.4", "crlBag";
     SECRET_BAG = "1.2.840.113549.1.12.10.1.5", "secretBag";
     SAFE_CONTENTS_BAG = "1.2.840.113549.1.12.10.1.6", "safeContentsBag";
+    MS_KEY_PROVIDER = "1.3.6.1.4.1.311.17.1", "microsoftKeyProvider";
     X509_CERTIFICATE = "1.2.840.113549.1.9.22.1", "x509Certificate";
     // certificate extensions (RFC 5280, 4262)
     SUBJECT_KEY_IDENTIFIER = "2.5.29.14", "subjectKeyIdentifier";

@@ -11,6 +11,7 @@ use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::pki::Certificate;
 
 use crate::cli::context::Context;
+use crate::cli::export::{self, Signature};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::keyring::{certificate_json, unlocking};
 use crate::cli::output::{self, Output};
@@ -66,11 +67,11 @@ enum Verb {
         days: u32,
         #[command(flatten)]
         output: Output,
-        /// Write the key and the certificates as PKCS#12
+        /// Write the key and the certificates as PKCS#12, or as a profile for Apple's systems where FILE ends in .mobileconfig
         #[arg(long, value_name = "FILE")]
         p12: Option<PathBuf>,
-        /// The form of the PKCS#12 file
-        #[arg(long = "for", value_name = "PROGRAM", requires = "p12", value_parser = ["modern"])]
+        /// Who reads the PKCS#12 file
+        #[arg(long = "for", value_name = "PROGRAM", requires = "p12", value_parser = export::targets())]
         form: Option<String>,
     },
     /// Make a key and a certificate for a TLS server
@@ -120,7 +121,7 @@ enum Verb {
 pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
     match args.verb {
         Verb::Init { name, domains, algorithm } => init(context, &name, &domains, &algorithm),
-        Verb::Issue { address, name, csr, algorithm, usage, days, output, p12, form: _ } => {
+        Verb::Issue { address, name, csr, algorithm, usage, days, output, p12, form } => {
             let uses = match usage.as_str() {
                 "sign" => Uses::Sign,
                 "encrypt" => Uses::Encrypt,
@@ -129,7 +130,7 @@ pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
             let profile = MailProfile { addresses: vec![address], name, uses, days };
             match csr {
                 Some(csr) => issue_csr(context, &profile, &csr, &output),
-                None => issue_key(context, &profile, &algorithm, &output, p12.as_ref()),
+                None => issue_key(context, &profile, &algorithm, &output, p12.as_ref().map(|path| (path, form.as_deref()))),
             }
         }
         Verb::ServerCert { hosts, output, key } => server_cert(context, hosts, &output, key),
@@ -232,7 +233,7 @@ fn issue_key(
     profile: &MailProfile,
     algorithm: &str,
     output: &Output,
-    p12: Option<&PathBuf>,
+    p12: Option<(&PathBuf, Option<&str>)>,
 ) -> Result<Exit, Failure> {
     let algorithm =
         KeyAlgorithm::from_name(algorithm).ok_or_else(|| Failure::usage(format!("--algorithm {algorithm} is not known")))?;
@@ -241,7 +242,11 @@ fn issue_key(
     let identity = store.new_identity(profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
     eprintln!("issued: {} – serial {}", report::safe(&identity.addresses().join(", ")), identity.certificate().serial_hex());
     match p12 {
-        Some(path) => output::write_file(path, &id::pkcs12_of(context, &identity)?, output.force)?,
+        Some((path, form)) => {
+            let place = (Some(path.as_path()), Signature::None);
+            let file = export::packed(context, std::slice::from_ref(&identity), form, place)?;
+            output::write_file(path, &file, output.force)?;
+        }
         // without a place for the key, it goes into the home
         None => drop(id::keep(context, std::slice::from_ref(&identity))?),
     }

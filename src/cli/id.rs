@@ -8,10 +8,10 @@ use serde_json::json;
 use sealpost::asn1::pem;
 use sealpost::ca::{MailProfile, Uses, store::Store};
 use sealpost::crypto::algorithm::KeyAlgorithm;
-use sealpost::keys::pkcs12;
 
 use crate::cli::ca::open_store;
 use crate::cli::context::Context;
+use crate::cli::export::{self, Signature};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::keyring::{self, certificate_json};
 use crate::cli::output::Output;
@@ -23,7 +23,8 @@ use crate::cli::{input, report};
 Examples:
   sealpost id new jane@a.example --name 'Jane Doe'      a key and a certificate from the home's CA
   sealpost id import jane.p12                           from another program
-  sealpost id export jane@a.example --for modern -o jane.p12")]
+  sealpost id export jane@a.example --for modern -o jane.p12
+  sealpost id export jane@a.example --for apple -o jane.mobileconfig     a profile for iPhone, iPad and Mac")]
 pub(crate) struct IdArgs {
     #[command(subcommand)]
     verb: Verb,
@@ -58,11 +59,14 @@ enum Verb {
     Export {
         /// The mail address
         address: String,
-        /// The form: PKCS#12 as today's programs read it, or PEM
-        #[arg(long = "for", value_name = "PROGRAM", value_parser = ["modern", "pem"])]
+        /// Who reads it: PKCS#12 for today's programs, for Apple's, for Windows or Thunderbird; or PEM
+        #[arg(long = "for", value_name = "PROGRAM", value_parser = ["modern", "apple", "windows", "thunderbird", "pem"])]
         form: String,
         #[command(flatten)]
         output: Output,
+        /// Sign the configuration profile (-o FILE.mobileconfig) with the key
+        #[arg(long)]
+        signed: bool,
     },
 }
 
@@ -73,7 +77,10 @@ pub(crate) fn run(context: &Context, args: IdArgs) -> Result<Exit, Failure> {
         Verb::List => list(context),
         Verb::Show { address } => show(context, &address),
         Verb::Import { file } => import(context, &file),
-        Verb::Export { address, form, output } => export(context, &address, &form, &output),
+        Verb::Export { address, form, output, signed } => {
+            let signature = if signed { Signature::Own } else { Signature::None };
+            export(context, &address, &form, (&output, signature))
+        }
     }
 }
 
@@ -157,34 +164,13 @@ fn import(context: &Context, file: &std::path::Path) -> Result<Exit, Failure> {
     keep(context, &identities)
 }
 
-fn export(context: &Context, address: &str, form: &str, output: &Output) -> Result<Exit, Failure> {
+fn export(context: &Context, address: &str, form: &str, (output, signature): (&Output, Signature)) -> Result<Exit, Failure> {
     output.check()?;
-    let identity = keyring::identity(context, address)?;
+    let identities = keyring::identities_of(context, address)?;
     let bytes = match form {
-        "pem" => {
-            let mut text = pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8().expose());
-            if let Some(passphrase) = context.passphrase.given()?.into_iter().next() {
-                let encrypted =
-                    identity.private_key().to_encrypted_pkcs8(&passphrase, &mut context.random()).map_err(Failure::refused)?;
-                text = pem::encode("ENCRYPTED PRIVATE KEY", &encrypted);
-            } else {
-                eprintln!("warning: the file holds the private key without a passphrase");
-            }
-            text.push_str(&pem::encode("CERTIFICATE", identity.certificate().der()));
-            identity.chain().iter().for_each(|certificate| text.push_str(&pem::encode("CERTIFICATE", certificate.der())));
-            text.into_bytes()
-        }
-        _ => pkcs12_of(context, &identity)?,
+        "pem" => export::pem_of(context, &identities)?,
+        _ => export::packed(context, &identities, Some(form), (output.file.as_deref(), signature))?,
     };
     output.write(&bytes)?;
     Ok(Exit::Good)
-}
-
-/// The identity as PKCS#12, under the second line of the passphrase file where it has two, else the first.
-pub(crate) fn pkcs12_of(context: &Context, identity: &sealpost::keys::Identity) -> Result<Vec<u8>, Failure> {
-    let passphrase = context.passphrase.to_protect("the PKCS#12 file", 1)?.ok_or_else(|| {
-        Failure::usage("a PKCS#12 file needs a passphrase").hint("give it with --passphrase-file FILE or --passphrase-fd N")
-    })?;
-    let name = identity.addresses().into_iter().next().unwrap_or_else(|| identity.certificate().to_string());
-    pkcs12::write(identity, &passphrase, &name, &mut context.random()).map_err(Failure::refused)
 }

@@ -6,13 +6,13 @@ use clap::Args;
 
 use sealpost::crypto::key::PrivateKey;
 use sealpost::keys::{self, Home, Identity};
-use sealpost::pki::{self, Certificate, Crl, Revocation, TrustAnchors};
+use sealpost::pki::{self, Certificate, Crl, Revocation, TrustAnchors, email};
 use sealpost::smime::{Accept, Input, Open, Trust};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::input;
 use crate::cli::passphrase::Passphrase;
+use crate::cli::{input, report};
 
 /// A key of one's own in files.
 #[derive(Debug, Clone, Args)]
@@ -82,13 +82,16 @@ pub(crate) fn read_identities(context: &Context, name: &str, bytes: &[u8]) -> Re
         Error::WrongPassphrase => Failure::usage(format!("the passphrase of {name} is wrong")),
         other => Failure::refused(format!("{name} holds no identity that can be read – {other}")),
     };
-    match keys::load::identities(bytes, None, &context.limits) {
+    let loaded = match keys::load::file(bytes, None, &context.limits) {
         Err(Error::PassphraseNeeded) => {
             let passphrase = unlocking(context, name)?;
-            keys::load::identities(bytes, Some(&passphrase), &context.limits).map_err(unreadable)
+            keys::load::file(bytes, Some(&passphrase), &context.limits)
         }
-        other => other.map_err(unreadable),
-    }
+        other => other,
+    };
+    let loaded = loaded.map_err(unreadable)?;
+    loaded.unread.iter().for_each(|what| eprintln!("note: left out of {name}: {}", report::safe(what)));
+    Ok(loaded.identities)
 }
 
 /// The passphrase of `name`, or the failure that tells how to give one.
@@ -109,6 +112,23 @@ pub(crate) fn identity(context: &Context, address: &str) -> Result<Identity, Fai
     let locked = home.is_locked(address).map_err(Failure::io)?.ok_or_else(missing)?;
     let passphrase = if locked { Some(unlocking(context, &format!("the key of {address}"))?) } else { None };
     home.unlock(address, passphrase.as_ref()).map_err(|e| from_keys(&e, address))
+}
+
+/// Every identity of the home that speaks for this address and is not retired: the one to sign with first.
+pub(crate) fn identities_of(context: &Context, address: &str) -> Result<Vec<Identity>, Failure> {
+    let first = identity(context, address)?;
+    let home = context.open_home()?;
+    let mut identities = Vec::new();
+    for stored in home.identities().map_err(Failure::io)? {
+        let is_other = stored.certificate != *first.certificate();
+        if stored.retired || !is_other || !email::find(&stored.certificate.addresses(), address) {
+            continue;
+        }
+        let passphrase = if stored.locked { Some(unlocking(context, &format!("the keys of {address}"))?) } else { None };
+        identities.push(stored.unlock(passphrase.as_ref()).map_err(|e| from_keys(&e, address))?);
+    }
+    identities.insert(0, first);
+    Ok(identities)
 }
 
 /// What an error of the key store means for the command line.
@@ -331,7 +351,7 @@ pub(crate) fn list(context: &Context, verb: &str, certificates: &[Certificate]) 
     for certificate in certificates {
         let who = if certificate.addresses().is_empty() { certificate.to_string() } else { certificate.addresses().join(", ") };
         let fingerprint = certificate.fingerprint_hex();
-        let line = format!("{fingerprint}  {}  until {}\n", crate::cli::report::safe(&who), certificate.not_after());
+        let line = format!("{fingerprint}  {}  until {}\n", report::safe(&who), certificate.not_after());
         crate::cli::output::stdout(line.as_bytes())?;
     }
     Ok(Exit::Good)

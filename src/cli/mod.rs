@@ -15,6 +15,7 @@ mod demo;
 mod details;
 mod encrypt;
 mod explain;
+mod export;
 mod failure;
 mod id;
 mod input;

@@ -228,11 +228,11 @@ impl Recipient {
         };
         // RFC 5652 6.2.4 asks for id-alg-PWRI-KEK; PKI.js writes a plain AES wrap, whose check is no weaker
         if let Ok(wrap) = KeyWrap::from_identifier(encryption) {
-            let kek = pbe::pbkdf2_key(derivation, password.expose(), wrap.key_len(), &mut pbe::rounds(limits))?;
+            let kek = pbe::derive_key(derivation, password.expose(), wrap.key_len(), &mut pbe::Cost::new(limits))?;
             return Ok(wrap::unwrap(wrap, kek.expose(), &self.encrypted_key)?);
         }
         let cipher = password_cipher(encryption)?;
-        let kek = pbe::pbkdf2_key(derivation, password.expose(), cipher.cipher.key_len(), &mut pbe::rounds(limits))?;
+        let kek = pbe::derive_key(derivation, password.expose(), cipher.cipher.key_len(), &mut pbe::Cost::new(limits))?;
         unwrap_rfc3211(&cipher, &kek, &self.encrypted_key)
     }
 }

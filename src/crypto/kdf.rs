@@ -1,5 +1,6 @@
 //! Keys from passwords and from shared secrets.
 
+use crate::crypto::Error;
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::digest::{self, Digest};
 use crate::crypto::mac::Hmac;
@@ -91,6 +92,21 @@ fn pbkdf2_plain(digest: DigestAlgorithm, password: &[u8], salt: &[u8], rounds: u
         }
         chunk.iter_mut().zip(sum).for_each(|(to, from)| *to = from);
     }
+}
+
+/// scrypt (RFC 7914) with cost N (a power of two), block size r and parallelization p. The caller bounds what they take.
+pub fn scrypt(password: &[u8], salt: &[u8], (n, r, p): (u64, u64, u64), len: usize) -> Result<Secret<Vec<u8>>, Error> {
+    let malformed = || Error::Malformed { what: "scrypt with parameters that it does not have" };
+    let small = |value: u64| u32::try_from(value).ok().filter(|value| (1..1 << 30).contains(value));
+    let log_n = u8::try_from(n.trailing_zeros()).ok().filter(|_| n.is_power_of_two() && n > 1);
+    // the product: RFC 7914 section 2; the crate multiplies without looking
+    let (Some(log_n), Some(r), Some(p), true) = (log_n, small(r), small(p), r.saturating_mul(p) < 1 << 30) else {
+        return Err(malformed());
+    };
+    let mut key = Secret::new(vec![0; len]);
+    let parameters = ::scrypt::Params::new(log_n, r, p).map_err(|_| malformed())?;
+    ::scrypt::scrypt(password, salt, &parameters, key.expose_mut()).map_err(|_| malformed())?;
+    Ok(key)
 }
 
 /// PBKDF1 (RFC 8018 5.1): as many bytes as the digest gives.

@@ -8,6 +8,7 @@ pub mod files;
 mod home;
 mod identity;
 pub mod load;
+pub mod mobileconfig;
 pub mod pkcs12;
 
 pub use error::Error;

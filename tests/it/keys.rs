@@ -4,6 +4,7 @@ mod forms;
 mod home;
 mod hostile;
 mod java;
+mod locked;
 mod nss;
 mod openssl;
 mod vectors;

@@ -2,17 +2,19 @@
 
 mod private;
 mod public;
+mod traditional;
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::asn1::{Cursor, Tag, encode, oid, pem};
+use crate::asn1::pem::{self, Pem};
+use crate::asn1::{Cursor, Tag, encode, oid};
 use crate::crypto::Error;
 use crate::crypto::algorithm::{AlgorithmIdentifier, KeyAlgorithm};
-use crate::crypto::pbe;
+use crate::crypto::pbe::{self, Cost, Passwords, Scheme};
 use crate::crypto::provider::{self, FastKey, Provider};
 use crate::crypto::random::{Adapter, Random};
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 use crate::secret::Secret;
 use private::{RsaPrivate, pkcs8_of};
 
@@ -97,27 +99,42 @@ impl PrivateKey {
         Ok(Self(Arc::new(Inner { pkcs8, kind, public, fast: FastKey::default() })))
     }
 
-    /// Reads a private key in any usual form: PEM or DER; PKCS#8, encrypted PKCS#8, PKCS#1, SEC1.
+    /// Reads a private key in any usual form: PEM or DER; PKCS#8 (encrypted or not), PKCS#1 and SEC1 (encrypted by PEM or
+    /// not).
     ///
     /// [`Error::PassphraseNeeded`] where it is locked and no passphrase is given, [`Error::WrongPassphrase`] where it does not open it.
     pub fn from_any(bytes: &[u8], passphrase: Option<&Secret<Vec<u8>>>, limits: &Limits) -> Result<Self, Error> {
         if !pem::looks_like(bytes) {
-            return Self::from_der(bytes, passphrase, limits);
+            return Self::from_der(bytes, passphrase, &mut Cost::new(limits));
         }
         let blocks = pem::parse_all(bytes).map_err(|_| Error::Malformed { what: "a PEM file that cannot be read" })?;
-        let Some(block) = blocks.iter().find(|block| block.label.ends_with("PRIVATE KEY")) else {
+        let Some(block) = blocks.iter().find(|block| is_private_key(block)) else {
             return Err(Error::Malformed { what: "a PEM file without a private key" });
         };
-        if block.headers.iter().any(|(name, value)| name == "Proc-Type" && value.contains("ENCRYPTED")) {
-            return Err(Error::Unsupported {
-                what: "private key",
-                name: "traditional encrypted PEM; convert it to PKCS#8".to_owned(),
-            });
-        }
-        Self::from_der(&block.der, passphrase, limits)
+        Self::from_block(block, passphrase, &mut Cost::new(limits))
     }
 
-    fn from_der(bytes: &[u8], passphrase: Option<&Secret<Vec<u8>>>, limits: &Limits) -> Result<Self, Error> {
+    /// Reads every private key among the blocks of a PEM file.
+    pub fn all_from_pem(blocks: &[Pem], passphrase: Option<&Secret<Vec<u8>>>, limits: &Limits) -> Result<Vec<Self>, Error> {
+        let mut bags = Budget::new("key file entries", limits.key_file_entries);
+        let mut keys = Vec::new();
+        let mut cost = Cost::new(limits);
+        for block in blocks.iter().filter(|block| is_private_key(block)) {
+            bags.spend(1_usize)?;
+            keys.push(Self::from_block(block, passphrase, &mut cost)?);
+        }
+        Ok(keys)
+    }
+
+    fn from_block(block: &Pem, passphrase: Option<&Secret<Vec<u8>>>, cost: &mut Cost) -> Result<Self, Error> {
+        if traditional::is_encrypted(block) {
+            let plain = traditional::decrypt(block, passphrase.ok_or(Error::PassphraseNeeded)?)?;
+            return Self::from_der(plain.expose(), None, cost);
+        }
+        Self::from_der(&block.der, passphrase, cost)
+    }
+
+    fn from_der(bytes: &[u8], passphrase: Option<&Secret<Vec<u8>>>, cost: &mut Cost) -> Result<Self, Error> {
         let mut outer = Cursor::new(bytes);
         let mut fields = outer.sequence()?;
         match fields.peek() {
@@ -125,7 +142,7 @@ impl PrivateKey {
                 let algorithm = AlgorithmIdentifier::from_cursor(&mut fields)?;
                 let encrypted = fields.octet_string()?;
                 let passphrase = passphrase.ok_or(Error::PassphraseNeeded)?;
-                let plain = pbe::decrypt_sequence(&algorithm, passphrase, &encrypted, &mut pbe::rounds(limits))?;
+                let plain = pbe::decrypt_sequence(&algorithm, &Passwords::of_key(passphrase), &encrypted, cost)?;
                 Self::from_pkcs8(plain.expose())
             }
             Some(Tag::INTEGER) => {
@@ -155,7 +172,18 @@ impl PrivateKey {
 
     /// The key as encrypted PKCS#8: PBES2 with PBKDF2-HMAC-SHA-256 and AES-256-CBC (RFC 8018).
     pub fn to_encrypted_pkcs8(&self, passphrase: &Secret<Vec<u8>>, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
-        let (algorithm, encrypted) = pbe::encrypt(passphrase, self.0.pkcs8.expose(), random)?;
+        self.to_encrypted_pkcs8_by(Scheme::Aes256, pbe::ITERATIONS, passphrase, random)
+    }
+
+    /// The key as encrypted PKCS#8 by another scheme, with so many rounds.
+    pub fn to_encrypted_pkcs8_by(
+        &self,
+        scheme: Scheme,
+        rounds: u64,
+        passphrase: &Secret<Vec<u8>>,
+        random: &mut dyn Random,
+    ) -> Result<Vec<u8>, Error> {
+        let (algorithm, encrypted) = pbe::encrypt_by(scheme, rounds, (passphrase, self.0.pkcs8.expose()), random)?;
         Ok(encode::sequence(&[algorithm.to_der(), encode::octet_string(&encrypted)]))
     }
 
@@ -176,6 +204,10 @@ impl PrivateKey {
     pub(in crate::crypto) fn fast(&self) -> &FastKey {
         &self.0.fast
     }
+}
+
+fn is_private_key(block: &Pem) -> bool {
+    block.label.ends_with("PRIVATE KEY")
 }
 
 /// Draws bytes until they are a key.

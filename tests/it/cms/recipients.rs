@@ -143,7 +143,7 @@ fn a_password_recipient_without_derivation_takes_its_key_from_elsewhere() {
     else {
         panic!("pwri")
     };
-    let kek = pbe::pbkdf2_key(&derivation, password.expose(), 32, &mut pbe::rounds(&Limits::default())).unwrap();
+    let kek = pbe::derive_key(&derivation, password.expose(), 32, &mut pbe::Cost::new(&Limits::default())).unwrap();
     let without = rebuilt(&message, None, |infos| {
         let mut fields = Cursor::new(&infos[0]).any().unwrap().cursor().unwrap();
         let version = fields.any().unwrap().raw;

@@ -181,7 +181,7 @@ fn pbes2_decrypts_what_wycheproof_encrypted() {
                 encode::sequence(&[AlgorithmIdentifier::with(oid::PBKDF2, derivation).to_der(), cipher.identifier().to_der()]);
             let algorithm = AlgorithmIdentifier::with(oid::PBES2, parameters);
             let passphrase = Secret::new(case.bytes("password"));
-            let plain = pbe::decrypt(&algorithm, &passphrase, &case.bytes("ct"), &mut pbe::rounds(&Limits::default()));
+            let plain = pbe::decrypt(&algorithm, &passphrase, &case.bytes("ct"), &mut pbe::Cost::new(&Limits::default()));
             plain.is_ok_and(|plain| *plain.expose() == case.bytes("msg"))
         });
     }
@@ -194,7 +194,7 @@ fn a_key_derivation_over_the_bound_is_refused() {
     let parameters =
         encode::sequence(&[AlgorithmIdentifier::with(oid::PBKDF2, derivation).to_der(), cipher.identifier().to_der()]);
     let algorithm = AlgorithmIdentifier::with(oid::PBES2, parameters);
-    let refused = pbe::decrypt(&algorithm, &Secret::new(b"x".to_vec()), &[0; 16], &mut pbe::rounds(&Limits::default()));
+    let refused = pbe::decrypt(&algorithm, &Secret::new(b"x".to_vec()), &[0; 16], &mut pbe::Cost::new(&Limits::default()));
     let text = refused.err().expect("refused").to_string();
     assert_eq!(text, "limit reached: kdf iterations – at most 20000000");
 }

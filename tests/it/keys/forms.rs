@@ -73,16 +73,6 @@ fn a_wrong_passphrase_of_a_key_is_always_called_so() {
 }
 
 #[test]
-fn refuses_by_name_a_key_under_scrypt() {
-    if !support::peer("openssl") {
-        return;
-    }
-    let args = ["pkcs8", "-topk8", "-in", &key_file("carol"), "-passout", "pass:secret", "-scrypt", "-scrypt_N", "1024"];
-    let error = load(&bundle(&openssl(&args, b""), "carol"), "secret").expect_err("not read").to_string();
-    assert!(error.contains("unsupported key derivation"), "{error}");
-}
-
-#[test]
 fn openssl_reads_the_keys_that_we_lock() {
     if !support::peer("openssl") {
         return;

@@ -72,7 +72,7 @@ fn every_block_of_a_derived_key_counts() {
     let mut limits = Limits::default();
     limits.kdf_iterations = 2_999;
     // SHA-1 gives 20 bytes
-    let key = |len| pbe::pbkdf2_key(&derivation(len), b"secret", 32, &mut pbe::rounds(&limits));
+    let key = |len| pbe::derive_key(&derivation(len), b"secret", 32, &mut pbe::Cost::new(&limits));
     assert_eq!(key(40).expect("two blocks").expose().len(), 40);
     let error = key(41).err().expect("three blocks").to_string();
     assert_eq!(error, "limit reached: kdf iterations – at most 2999");

@@ -23,6 +23,8 @@ const FORMS: &[&[&str]] = &[
     &["-legacy"],
     &["-legacy", "-nomac"],
     &["-legacy", "-keypbe", "PBE-SHA1-RC2-128", "-certpbe", "PBE-SHA1-RC2-40"],
+    &["-legacy", "-keypbe", "PBE-SHA1-RC4-128", "-certpbe", "PBE-SHA1-RC4-40"],
+    &["-legacy", "-keypbe", "PBE-MD5-DES", "-certpbe", "PBE-SHA1-RC2-64"],
 ];
 
 fn openssl(args: &[&str], input: &[u8]) -> Vec<u8> {
@@ -69,7 +71,7 @@ fn the_pkcs12_that_we_write_is_protected_as_today() {
     let file = pkcs12::write(&person("alice"), &secret("secret"), "Alice", &mut OsRandom).expect("written");
     let (code, _, info) = support::run("openssl", &["pkcs12", "-info", "-noout", "-passin", "pass:secret"], &file);
     assert_eq!(code, 0, "{info}");
-    assert!(info.contains("MAC: sha256, Iteration 10000"), "{info}");
+    assert!(info.contains("MAC: sha256, Iteration 600000"), "{info}");
     assert_eq!(info.matches("PBES2, PBKDF2, AES-256-CBC, Iteration 600000, PRF hmacWithSHA256").count(), 2, "{info}");
 }
 
@@ -119,7 +121,7 @@ fn reads_the_pkcs12_that_openssl_writes() {
         }
     }
     eprintln!("{read} files of OpenSSL read");
-    assert!(read >= 96, "only {read} files read");
+    assert!(read >= 144, "only {read} files read");
 }
 
 #[test]
@@ -150,11 +152,10 @@ fn refuses_by_name_a_cipher_that_it_does_not_know() {
     if !support::peer("openssl") {
         return;
     }
-    for (cipher, name) in [("camellia-256-cbc", "1.2.392.200011.61.1.1.1.4"), ("PBE-SHA1-RC4-128", "pbeWithSHAAnd128BitRC4")] {
-        let Some(file) = export("carol", "secret", &["-legacy", "-keypbe", cipher, "-certpbe", cipher]) else { continue };
-        let error = load(&file, "secret").expect_err("not read").to_string();
-        assert!(error.contains("unsupported") && error.contains(name), "{error}");
-    }
+    let form = ["-keypbe", "camellia-256-cbc", "-certpbe", "camellia-256-cbc"];
+    let Some(file) = export("carol", "secret", &form) else { return };
+    let error = load(&file, "secret").expect_err("not read").to_string();
+    assert_eq!(error, "unsupported content cipher – 1.2.392.200011.61.1.1.1.4");
 }
 
 #[test]
