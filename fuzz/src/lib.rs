@@ -8,6 +8,7 @@ pub mod cast;
 pub mod cms;
 pub mod explain;
 pub mod inspect;
+pub mod keys;
 pub mod mime;
 pub mod open;
 pub mod pieces;

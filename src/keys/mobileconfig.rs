@@ -40,7 +40,7 @@ pub fn write(
             identifier: format!("{identifier}.key.{}", short(identity.certificate())),
             name: format!("Mail key of {}", name_of(identity)),
             content: file,
-            file_name: Some(format!("{}.p12", name_of(identity))),
+            file_name: format!("{}.p12", name_of(identity)),
         });
     }
     let is_root = |certificate: &Certificate| certificate.is_self_issued();
@@ -53,9 +53,9 @@ pub fn write(
         payloads.push(Payload {
             kind: if is_root(certificate) { "com.apple.security.root" } else { "com.apple.security.pkcs1" },
             identifier: format!("{identifier}.ca.{}", short(certificate)),
-            name: certificate.to_string(),
+            name: certificate.subject().common_name().map_or_else(|| certificate.to_string(), str::to_owned),
             content: certificate.der().to_vec(),
-            file_name: Some(format!("{}.cer", short(certificate))),
+            file_name: format!("{}.cer", short(certificate)),
         });
     }
     Ok(profile(&address, &identifier, &payloads, random).into_bytes())
@@ -67,7 +67,7 @@ struct Payload {
     identifier: String,
     name: String,
     content: Vec<u8>,
-    file_name: Option<String>,
+    file_name: String,
 }
 
 fn profile(address: &str, identifier: &str, payloads: &[Payload], random: &mut dyn Random) -> String {
@@ -77,9 +77,7 @@ fn profile(address: &str, identifier: &str, payloads: &[Payload], random: &mut d
         out.push_str("<dict>\n");
         text(&mut out, "PayloadType", payload.kind);
         common(&mut out, (&payload.identifier, &payload.name), random);
-        if let Some(file_name) = &payload.file_name {
-            text(&mut out, "PayloadCertificateFileName", file_name);
-        }
+        text(&mut out, "PayloadCertificateFileName", &payload.file_name);
         out.push_str("<key>PayloadContent</key>\n<data>\n");
         let base64 = base64_simd::STANDARD.encode_to_string(&payload.content);
         for line in base64.as_bytes().chunks(76) {

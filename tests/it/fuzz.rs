@@ -293,6 +293,11 @@ fn target_write_holds_over_its_seeds() {
     target(100, targets::write::run);
 }
 
+#[test]
+fn target_keys_holds_over_its_seeds() {
+    target(600, targets::keys::run);
+}
+
 /// What a run of a target found once.
 struct Found {
     /// What was wrong.

@@ -5,8 +5,13 @@ mod home;
 mod hostile;
 mod java;
 mod locked;
+mod mobileconfig;
 mod nss;
 mod openssl;
+mod pairing;
+mod passwords;
+mod pbmac1;
+mod targets;
 mod vectors;
 
 use std::path::PathBuf;

@@ -3,14 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sealpost::asn1::{encode, oid, pem};
 use sealpost::cms::{self, Padding, SignedBuilder, SignerOptions};
 use sealpost::crypto::algorithm::{ContentCipher, DigestAlgorithm};
+use sealpost::crypto::kdf::{self, Pkcs12Purpose};
+use sealpost::crypto::key::PrivateKey;
+use sealpost::crypto::mac;
+use sealpost::crypto::pbe::{self, Scheme};
 use sealpost::crypto::random::Seeded;
 use sealpost::limits::Limits;
+use sealpost::secret::Secret;
 use sealpost::smime::{CipherChoice, Encrypt, Form, Outcome, Seal, Sign};
-use sealpost::{mime, smime};
+use sealpost::{keys, mime, smime};
 
 use super::targets::cast::{Cast, NOW};
+use crate::support;
 
 /// The seeds of a folder below `fuzz/seeds`, by name.
 pub(crate) fn of(folder: &str) -> Vec<(String, Vec<u8>)> {
@@ -24,7 +31,7 @@ pub(crate) fn of(folder: &str) -> Vec<(String, Vec<u8>)> {
 
 /// Every seed.
 pub(crate) fn all() -> Vec<Vec<u8>> {
-    ["asn1", "cms", "mime", "open"].iter().flat_map(|folder| of(folder)).map(|(_, bytes)| bytes).collect()
+    ["asn1", "cms", "keys", "mime", "open"].iter().flat_map(|folder| of(folder)).map(|(_, bytes)| bytes).collect()
 }
 
 fn root() -> PathBuf {
@@ -74,6 +81,13 @@ fn make() -> Vec<(&'static str, Vec<u8>)> {
         ("cms/compressed.der", zipped),
         ("cms/certificates.der", cms::certificates_only(&carols)),
         ("cms/signature.der", signature),
+        ("keys/aes.p12", key_file(&cast, Scheme::Aes256)),
+        ("keys/triple-des.p12", key_file(&cast, Scheme::TripleDes)),
+        ("keys/locked.der", locked_key(&cast, Scheme::Aes256)),
+        ("keys/key.der", cast.carol.private_key().to_pkcs8().expose().clone()),
+        ("keys/traditional.pem", openssl(&["pkey", "-traditional", "-aes128", "-passout", "pass:secret"], &cast)),
+        ("keys/scrypt.pem", openssl(&["pkcs8", "-topk8", "-scrypt", "-scrypt_N", "16", "-passout", "pass:secret"], &cast)),
+        ("keys/rc2.pem", openssl(&["pkcs8", "-topk8", "-v1", "PBE-SHA1-RC2-40", "-iter", "9", "-passout", "pass:secret"], &cast)),
         ("mime/parts.eml", PARTS.as_bytes().to_vec()),
         ("mime/letter.eml", letter.to_vec()),
         ("open/clear.eml", clear),
@@ -84,6 +98,59 @@ fn make() -> Vec<(&'static str, Vec<u8>)> {
         ("open/triple.eml", triple),
         ("open/compressed.eml", compressed),
     ]
+}
+
+/// Few rounds: a run is for the reader.
+const ROUNDS: u64 = 10;
+
+fn passphrase() -> Secret<Vec<u8>> {
+    Secret::new(b"secret".to_vec())
+}
+
+fn locked_key(cast: &Cast, scheme: Scheme) -> Vec<u8> {
+    let random = &mut Seeded::new(b"a key");
+    cast.carol.private_key().to_encrypted_pkcs8_by(scheme, ROUNDS, &passphrase(), random).expect("locked")
+}
+
+/// Carol's key and certificate with an authentication code, of few rounds.
+fn key_file(cast: &Cast, scheme: Scheme) -> Vec<u8> {
+    let bag =
+        |kind, value: &[u8], more: &[u8]| encode::sequence(&[encode::oid(&kind), encode::explicit(0, value), more.to_vec()]);
+    let attribute = encode::sequence(&[encode::oid(&oid::LOCAL_KEY_ID), encode::set_of(vec![encode::octet_string(b"1")])]);
+    let key = bag(oid::SHROUDED_KEY_BAG, &locked_key(cast, scheme), &encode::set_of(vec![attribute]));
+    let der = encode::octet_string(cast.carol.certificate().der());
+    let certificate = bag(oid::CERT_BAG, &bag(oid::X509_CERTIFICATE, &der, &[]), &[]);
+    let info = |content: &[u8]| bag(oid::ID_DATA, &encode::octet_string(content), &[]);
+    let safe = encode::sequence(&[info(&encode::sequence(&[key, certificate]))]);
+    let password = pbe::bmp(&passphrase());
+    let code = kdf::pkcs12(DigestAlgorithm::Sha256, password.expose(), b"salt", Pkcs12Purpose::Mac, ROUNDS, 32);
+    let code = mac::hmac(DigestAlgorithm::Sha256, code.expose(), &safe);
+    let digest = DigestAlgorithm::Sha256.identifier_with_null().to_der();
+    let digest_info = encode::sequence(&[digest, encode::octet_string(&code)]);
+    let mac_data = encode::sequence(&[digest_info, encode::octet_string(b"salt"), encode::integer_u64(ROUNDS)]);
+    encode::sequence(&[encode::integer_u64(3), info(&safe), mac_data])
+}
+
+/// What OpenSSL makes of Carol's key, with its provider of old algorithms.
+fn openssl(args: &[&str], cast: &Cast) -> Vec<u8> {
+    let legacy = ["-provider", "default", "-provider", "legacy"];
+    let key = pem::encode("PRIVATE KEY", cast.carol.private_key().to_pkcs8().expose());
+    let (code, out, talk) = support::run("openssl", &[args, &legacy].concat(), key.as_bytes());
+    assert_eq!(code, 0, "{talk}");
+    out
+}
+
+#[test]
+fn seeds_of_key_files_hold_carols_key() {
+    let cast = Cast::load();
+    for (name, file) in of("keys") {
+        let limits = Limits::default();
+        let key = match name.ends_with(".p12") {
+            true => keys::load::identity(&file, Some(&passphrase()), &limits).expect("read").private_key().clone(),
+            false => PrivateKey::from_any(&file, Some(&passphrase()), &limits).expect("read"),
+        };
+        assert_eq!(key.public_key(), cast.carol.private_key().public_key(), "{name}");
+    }
 }
 
 #[test]
@@ -99,7 +166,9 @@ fn seeds_open_as_they_should() {
 #[test]
 #[ignore = "writes fuzz/seeds anew; what is signed is another each time"]
 fn seeds_are_written() {
-    for (path, bytes) in make() {
+    // SEALPOST_SEEDS=keys writes one folder of them
+    let wanted = std::env::var("SEALPOST_SEEDS").unwrap_or_default();
+    for (path, bytes) in make().into_iter().filter(|(path, _)| path.starts_with(&wanted)) {
         let path = root().join(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         fs::write(path, bytes).expect("written");
