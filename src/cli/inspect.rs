@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use sealpost::crypto::{self, key::PrivateKey};
+use sealpost::limits::Limits;
 use sealpost::pki;
 use sealpost::smime::{self, Finding, Inspection, Layer, Severity};
 
@@ -68,7 +70,10 @@ fn look(bytes: &[u8]) -> Option<(&'static str, Inspection, Vec<String>)> {
     let text = String::from_utf8_lossy(bytes.get(..bytes.len().min(4096)).unwrap_or_default()).into_owned();
     let mut inspection = Inspection::default();
     if text.contains("PRIVATE KEY-----") {
-        return Some(("key", inspection, vec!["a private key".to_owned()]));
+        return Some(("key", inspection, vec![key_line(bytes).unwrap_or_else(|| "a private key".to_owned())]));
+    }
+    if text.contains("-----BEGIN PKCS12-----") {
+        return Some(("pkcs12", inspection, vec!["a PKCS#12 file".to_owned()]));
     }
     if text.contains("CERTIFICATE REQUEST-----") {
         let mut lines = Vec::new();
@@ -102,7 +107,16 @@ fn look(bytes: &[u8]) -> Option<(&'static str, Inspection, Vec<String>)> {
     if sealpost::keys::pkcs12::looks_like(bytes) {
         return Some(("pkcs12", inspection, vec!["a PKCS#12 file".to_owned()]));
     }
-    None
+    key_line(bytes).map(|line| ("key", inspection, vec![line]))
+}
+
+/// Which private key it is, where it is one.
+fn key_line(bytes: &[u8]) -> Option<String> {
+    match PrivateKey::from_any(bytes, None, &Limits::default()) {
+        Ok(key) => Some(format!("a private key ({})", key.algorithm())),
+        Err(crypto::Error::PassphraseNeeded) => Some("a private key under a passphrase".to_owned()),
+        Err(_) => None,
+    }
 }
 
 fn to_json(kind: &str, inspection: &Inspection) -> Value {

@@ -295,12 +295,29 @@ fn home_identities(context: &Context, home: &Home) -> Result<Vec<Identity>, Fail
 
 /// The certificates of one file.
 pub(crate) fn certificates(context: &Context, path: &std::path::Path) -> Result<Vec<Certificate>, Failure> {
-    let found = pki::load::certificates(&input::file(path, &context.limits)?)
-        .map_err(|e| Failure::refused(format!("{} holds no certificate that can be read – {e}", path.display())))?;
+    let bytes = input::file(path, &context.limits)?;
+    // the trust stores of Java are PKCS#12
+    let found = match keys::pkcs12::looks_like(&bytes) {
+        true => bundled(context, &path.display().to_string(), &bytes)?,
+        false => pki::load::certificates(&bytes)
+            .map_err(|e| Failure::refused(format!("{} holds no certificate that can be read – {e}", path.display())))?,
+    };
     if found.is_empty() {
         return Err(Failure::refused(format!("{} holds no certificate", path.display())));
     }
     Ok(found)
+}
+
+/// The certificates of a PKCS#12 file; asks for its passphrase where it is locked.
+fn bundled(context: &Context, name: &str, bytes: &[u8]) -> Result<Vec<Certificate>, Failure> {
+    let read = |passphrase: Option<&Passphrase>| keys::pkcs12::read(bytes, passphrase, &context.limits);
+    let content = match read(None) {
+        Err(keys::Error::PassphraseNeeded) => read(Some(&unlocking(context, name)?)),
+        other => other,
+    };
+    let content = content.map_err(|e| from_keys(&e, name))?;
+    content.unread.iter().for_each(|what| eprintln!("note: left out of {name}: {}", report::safe(what)));
+    Ok(content.certificates.into_iter().map(|held| held.value).collect())
 }
 
 fn read_crls(path: &std::path::Path, bytes: &[u8]) -> Result<Vec<Crl>, Failure> {

@@ -48,6 +48,7 @@ impl Digest {
             (_, DigestAlgorithm::Sha256) => State::Rust(Box::new(sha2::Sha256::default())),
             (_, DigestAlgorithm::Sha384) => State::Rust(Box::new(sha2::Sha384::default())),
             (_, DigestAlgorithm::Sha512) => State::Rust(Box::new(sha2::Sha512::default())),
+            (_, DigestAlgorithm::Sha512_224) => State::Rust(Box::new(sha2::Sha512_224::default())),
             (_, DigestAlgorithm::Sha512_256) => State::Rust(Box::new(sha2::Sha512_256::default())),
             (_, DigestAlgorithm::Sha3_224) => State::Rust(Box::new(sha3::Sha3_224::default())),
             (_, DigestAlgorithm::Sha3_256) => State::Rust(Box::new(sha3::Sha3_256::default())),

@@ -164,6 +164,7 @@ fn pkcs1(digest: DigestAlgorithm) -> Result<Pkcs1v15Sign, Error> {
         DigestAlgorithm::Sha3_256 => Pkcs1v15Sign::new::<sha3::Sha3_256>(),
         DigestAlgorithm::Sha3_384 => Pkcs1v15Sign::new::<sha3::Sha3_384>(),
         DigestAlgorithm::Sha3_512 => Pkcs1v15Sign::new::<sha3::Sha3_512>(),
+        DigestAlgorithm::Sha512_224 => Pkcs1v15Sign::new::<sha2::Sha512_224>(),
         DigestAlgorithm::Sha512_256 => Pkcs1v15Sign::new::<sha2::Sha512_256>(),
         DigestAlgorithm::Md5 | DigestAlgorithm::Shake128 | DigestAlgorithm::Shake256 => {
             return Err(Error::Unsupported { what: "signature digest", name: digest.name().to_owned() });

@@ -3,6 +3,7 @@
 mod forms;
 mod home;
 mod hostile;
+mod inspected;
 mod java;
 mod locked;
 mod mobileconfig;
@@ -11,6 +12,7 @@ mod openssl;
 mod pairing;
 mod passwords;
 mod pbmac1;
+mod pyca;
 mod targets;
 mod vectors;
 

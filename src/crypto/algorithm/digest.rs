@@ -25,6 +25,8 @@ pub enum DigestAlgorithm {
     Sha256,
     Sha384,
     Sha512,
+    /// SHA-512 that begins elsewhere and is cut to 28 bytes.
+    Sha512_224,
     /// SHA-512 that begins elsewhere and is cut to 32 bytes.
     Sha512_256,
     Sha3_224,
@@ -45,6 +47,7 @@ const TABLE: &[(DigestAlgorithm, Oid, &str, &str, usize)] = &[
     (DigestAlgorithm::Sha256, oid::SHA256, "sha256", "sha-256", 32),
     (DigestAlgorithm::Sha384, oid::SHA384, "sha384", "sha-384", 48),
     (DigestAlgorithm::Sha512, oid::SHA512, "sha512", "sha-512", 64),
+    (DigestAlgorithm::Sha512_224, oid::SHA512_224, "sha512-224", "sha-512-224", 28),
     (DigestAlgorithm::Sha512_256, oid::SHA512_256, "sha512-256", "sha-512-256", 32),
     (DigestAlgorithm::Sha3_224, oid::SHA3_224, "sha3-224", "sha3-224", 28),
     (DigestAlgorithm::Sha3_256, oid::SHA3_256, "sha3-256", "sha3-256", 32),
@@ -110,7 +113,7 @@ impl DigestAlgorithm {
     pub(in crate::crypto) fn block_len(self) -> usize {
         match self {
             Self::Md5 | Self::Sha1 | Self::Sha224 | Self::Sha256 => 64,
-            Self::Sha384 | Self::Sha512 | Self::Sha512_256 => 128,
+            Self::Sha384 | Self::Sha512 | Self::Sha512_224 | Self::Sha512_256 => 128,
             Self::Sha3_224 => 144,
             Self::Sha3_256 | Self::Shake256 => 136,
             Self::Sha3_384 => 104,

@@ -45,6 +45,7 @@ const HMACS: &[(Oid, DigestAlgorithm)] = &[
     (oid::HMAC_SHA256, DigestAlgorithm::Sha256),
     (oid::HMAC_SHA384, DigestAlgorithm::Sha384),
     (oid::HMAC_SHA512, DigestAlgorithm::Sha512),
+    (oid::HMAC_SHA512_224, DigestAlgorithm::Sha512_224),
     (oid::HMAC_SHA512_256, DigestAlgorithm::Sha512_256),
     (oid::HMAC_SHA3_224, DigestAlgorithm::Sha3_224),
     (oid::HMAC_SHA3_256, DigestAlgorithm::Sha3_256),

@@ -14,6 +14,7 @@ const SCHEMES: &[&[&str]] = &[
     &["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA1"],
     &["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA224"],
     &["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA384"],
+    &["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA512-224"],
     &["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA512-256"],
     &["-v2", "aes-256-cbc", "-v2prf", "hmacWithMD5"],
     &["-v2", "des3"],
@@ -68,6 +69,18 @@ fn reads_pkcs8_under_every_scheme_of_openssl() {
     }
     eprintln!("{count} keys read");
     assert_eq!(count, 2 * SCHEMES.len());
+}
+
+#[test]
+fn reads_pkcs8_under_the_hmacs_that_openssl_4_knows() {
+    let Some(openssl) = support::named_peer("SEALPOST_OPENSSL4") else { return };
+    for prf in ["hmac-sha3-224", "hmac-sha3-256", "hmac-sha3-384", "hmac-sha3-512"] {
+        let key = key_file("carol");
+        let args = ["pkcs8", "-topk8", "-in", &key, "-passout", "pass:secret", "-v2", "aes-256-cbc", "-v2prf", prf];
+        let (code, file, talk) = support::run(&openssl, &args, b"");
+        assert_eq!(code, 0, "{talk}");
+        assert!(is_key_of(&read(&file, "secret").unwrap_or_else(|error| panic!("{prf}: {error}")), "carol"));
+    }
 }
 
 #[test]

@@ -185,13 +185,21 @@ fn reads_a_file_whose_mac_is_pbmac1() {
         let length = encode::integer_u64(u64::try_from(len).expect("small"));
         let derivation = encode::sequence(&[salt, encode::integer_u64(99), length, hmac.clone()]);
         let derivation = AlgorithmIdentifier::with(oid::PBKDF2, derivation).to_der();
-        let algorithm = AlgorithmIdentifier::with(oid::PBMAC1, encode::sequence(&[derivation, hmac])).to_der();
+        let algorithm = AlgorithmIdentifier::with(oid::PBMAC1, encode::sequence(&[derivation, hmac.clone()])).to_der();
         let digest_info = encode::sequence(&[algorithm, encode::octet_string(&code)]);
         let mac_data = encode::sequence(&[digest_info, encode::octet_string(b"unused"), encode::integer_u64(1)]);
         let pfx = |mac_data: &[u8]| encode::sequence(&[encode::integer_u64(3), info.raw.to_vec(), mac_data.to_vec()]);
         let identity = load(&pfx(&mac_data), "secret").expect("read");
         assert!(same(&identity, &person("carol")));
         assert!(matches!(load(&pfx(&mac_data), "other"), Err(Error::WrongPassphrase)));
+        // RFC 9579: the length of the key is not optional here
+        let shorter = encode::sequence(&[encode::octet_string(&[1, 2, 3, 4, 5, 6, 7, 8]), encode::integer_u64(99), hmac.clone()]);
+        let shorter = AlgorithmIdentifier::with(oid::PBKDF2, shorter).to_der();
+        let algorithm = AlgorithmIdentifier::with(oid::PBMAC1, encode::sequence(&[shorter, hmac.clone()])).to_der();
+        let digest_info = encode::sequence(&[algorithm, encode::octet_string(&code)]);
+        let unnamed = encode::sequence(&[digest_info, encode::octet_string(b"unused"), encode::integer_u64(1)]);
+        let error = load(&pfx(&unnamed), "secret").expect_err("refused").to_string();
+        assert_eq!(error, "PBMAC1 without the length of its key");
         let other = code.iter().map(|byte| byte ^ 1).collect::<Vec<_>>();
         let at = mac_data.windows(code.len()).position(|window| window == code).expect("the code");
         let changed = [&mac_data[..at], &other, &mac_data[at + code.len()..]].concat();

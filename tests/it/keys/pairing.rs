@@ -204,6 +204,12 @@ fn a_trust_store_of_java_is_read() {
     let content = pkcs12::read(&bytes, Some(&super::secret("secret")), &Limits::default()).expect("read");
     let names: Vec<_> = content.certificates.iter().filter_map(|held| held.name.as_deref()).collect();
     assert_eq!(names, ["root", "issuing"]);
+    let home = folder.path().join("home").display().to_string();
+    let passphrase = folder.path().join("passphrase").display().to_string();
+    std::fs::write(&passphrase, "secret\n").expect("written");
+    let args = ["--batch", "--home", &home, "--passphrase-file", &passphrase, "trust", "add", &store];
+    let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &args, b"");
+    assert!(code == 0 && talk.matches("trusted: ").count() == 2, "{talk}");
     let error = load::file(&bytes, Some(&super::secret("secret")), &Limits::default()).expect_err("no key").to_string();
     assert_eq!(error, "the file holds no private key, only certificates");
 }
