@@ -1,6 +1,7 @@
 //! Tests of `keys`: PKCS#12 against its peers and what others made, key files, the home.
 
 mod forms;
+mod gpgsm;
 mod home;
 mod hostile;
 mod inspected;

@@ -10,7 +10,7 @@ use crate::crypto::pbe::{self, Scheme};
 /// | `modern` | AES-256, PBKDF2-HMAC-SHA-256 | HMAC-SHA-256 | OpenSSL 1.1, NSS 3.59, Java 8u301, GnuTLS 3.6 and later |
 /// | `thunderbird` | the same | the same | Thunderbird 78 and later |
 /// | `windows` | the same, fewer rounds | the same | Windows 10 1709, Server 2019 and later; .NET |
-/// | `apple` | Triple DES, PKCS#12's own derivation | HMAC-SHA-1 | macOS and iOS of every version; old Windows and Java |
+/// | `apple` | Triple DES, PKCS#12's own derivation | HMAC-SHA-1 | macOS and iOS of every version; gpgsm 2.2, old Windows and Java |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// Today's programs.

@@ -3,6 +3,7 @@
 use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::crypto::random::OsRandom;
 use sealpost::keys::{Error, pkcs12};
+use sealpost::limits::Limits;
 
 use super::{PEOPLE, load, person, secret};
 use crate::support;
@@ -54,6 +55,33 @@ fn reads_the_pkcs12_that_keytool_writes() {
         let identity = load(&file, PASSPHRASE).expect("read");
         assert_eq!(identity.private_key().algorithm(), algorithm);
         assert_eq!(identity.addresses(), ["jane@a.example"]);
+        assert!(matches!(load(&file, "other"), Err(Error::WrongPassphrase)));
+    }
+}
+
+#[test]
+fn reads_the_ber_that_bouncy_castle_writes() {
+    let jar = "/usr/share/java/bcprov.jar";
+    if !support::peer("keytool") {
+        return;
+    }
+    if !std::path::Path::new(jar).exists() {
+        support::skip("Bouncy Castle is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    for kind in ["BCPKCS12", "PKCS12-3DES-3DES"] {
+        let path = folder.path().join(kind).display().to_string();
+        let provider = ["-providerpath", jar, "-provider", "org.bouncycastle.jce.provider.BouncyCastleProvider"];
+        let store = ["-storetype", kind, "-storepass", PASSPHRASE, "-keypass", PASSPHRASE, "-keystore", &path];
+        let key = ["-genkeypair", "-keyalg", "EC", "-groupname", "secp256r1", "-alias", "jane", "-dname", "CN=Jane"];
+        let (code, _, talk) = support::run("keytool", &[&key[..], &store, &provider].concat(), b"");
+        assert_eq!(code, 0, "{talk}");
+        let file = std::fs::read(&path).expect("written");
+        assert_eq!(file[..2], [0x30, 0x80], "of indefinite length");
+        assert_eq!(load(&file, PASSPHRASE).expect("read").private_key().algorithm(), KeyAlgorithm::P256);
+        let content = pkcs12::read(&file, Some(&secret(PASSPHRASE)), &Limits::default()).expect("read");
+        assert_eq!(content.keys[0].name.as_deref(), Some("jane"));
         assert!(matches!(load(&file, "other"), Err(Error::WrongPassphrase)));
     }
 }
