@@ -170,6 +170,10 @@ table! {
     DES_CBC = "1.3.14.3.2.7", "des-cbc";
     DES_EDE3_CBC = "1.2.840.113549.3.7", "des-ede3-cbc";
     RC2_CBC = "1.2.840.113549.3.2", "rc2-cbc";
+    // known by name only, so that a refusal says what it is
+    CAMELLIA128_CBC = "1.2.392.200011.61.1.1.1.2", "camellia-128-cbc";
+    CAMELLIA192_CBC = "1.2.392.200011.61.1.1.1.3", "camellia-192-cbc";
+    CAMELLIA256_CBC = "1.2.392.200011.61.1.1.1.4", "camellia-256-cbc";
     ZLIB_COMPRESS = "1.2.840.113549.1.9.16.3.8", "zlib";
     // passwords (RFC 8018, 7292, 9579)
     PBKDF2 = "1.2.840.113549.1.5.12", "pbkdf2";

@@ -54,6 +54,9 @@ pub(crate) fn packed(
         return if signature == Signature::Own { signed(context, identities, &profile) } else { Ok(profile) };
     }
     let Some(first) = identities.first() else { return Err(Failure::usage("there is no key to write")) };
+    if target == Target::Apple && identities.len() > 1 {
+        eprintln!("note: iPhone and iPad take one key from a .p12 file; a .mobileconfig file brings them all");
+    }
     let name = first.addresses().into_iter().next().unwrap_or_else(|| first.certificate().to_string());
     pkcs12::write_for(target, identities, (&passphrase, &name), &mut context.random()).map_err(Failure::refused)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use sealpost::crypto::key::PrivateKey;
+use sealpost::crypto::{self, key::PrivateKey};
 use sealpost::keys::{self, Home, Identity};
 use sealpost::pki::{self, Certificate, Crl, Revocation, TrustAnchors, email};
 use sealpost::smime::{Accept, Input, Open, Trust};
@@ -80,6 +80,10 @@ pub(crate) fn read_identities(context: &Context, name: &str, bytes: &[u8]) -> Re
     use sealpost::keys::Error;
     let unreadable = |e: Error| match e {
         Error::WrongPassphrase => Failure::usage(format!("the passphrase of {name} is wrong")),
+        Error::Crypto(crypto::Error::Unsupported {
+            what: "content cipher" | "password encryption" | "key derivation", ..
+        }) => Failure::refused(format!("{name} holds no identity that can be read – {e}"))
+            .hint("convert it with the program that made it, or with `openssl pkcs12`, to AES-256 or Triple DES"),
         other => Failure::refused(format!("{name} holds no identity that can be read – {other}")),
     };
     let loaded = match keys::load::file(bytes, None, &context.limits) {

@@ -155,7 +155,14 @@ fn refuses_by_name_a_cipher_that_it_does_not_know() {
     let form = ["-keypbe", "camellia-256-cbc", "-certpbe", "camellia-256-cbc"];
     let Some(file) = export("carol", "secret", &form) else { return };
     let error = load(&file, "secret").expect_err("not read").to_string();
-    assert_eq!(error, "unsupported content cipher – 1.2.392.200011.61.1.1.1.4");
+    assert_eq!(error, "unsupported content cipher – camellia-256-cbc");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("file.p12"), file).expect("written");
+    std::fs::write(path("passphrase"), "secret\n").expect("written");
+    let args = ["--batch", "--home", &path("home"), "--passphrase-file", &path("passphrase"), "id", "import", &path("file.p12")];
+    let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &args, b"");
+    assert!(code == 8 && talk.contains("hint: convert it"), "{code} {talk}");
 }
 
 #[test]
