@@ -63,6 +63,11 @@ pub struct Limits {
     /// Keys, certificates and other things in one key file. 512: each may cost the arithmetic of a curve, and is compared with the others;
     /// a trust store of Java holds some 150.
     pub key_file_entries: usize,
+    /// Names of certificate policies, mappings and qualifiers that are looked at in one path. 50 000: real paths have some dozens, and the
+    /// longest ones of test suites some hundreds.
+    pub policy_checks: usize,
+    /// Bytes of reasons that are kept of the paths to an anchor that were tried in vain. 256 KiB: a path has some hundred bytes of them.
+    pub rejection_bytes: usize,
     /// Rounds that the keys derived from a passphrase take for one key file or one recipient, together; each block of a digest takes
     /// all of its key's, and scrypt 2·N·r·p. 20 000 000: some seconds; 600 000 for each of some dozen keys.
     pub kdf_iterations: u64,
@@ -103,6 +108,8 @@ impl Default for Limits {
             path_signature_checks: 200,
             name_checks: 250_000,
             key_file_entries: 512,
+            policy_checks: 50_000,
+            rejection_bytes: 256 << 10,
             kdf_iterations: 20_000_000,
             kdf_memory_bytes: 256 << 20,
             decompressed_bytes: 16 << 30,

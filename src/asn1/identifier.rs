@@ -37,10 +37,41 @@ impl Oid {
         Some(Self { len: content.len(), bytes })
     }
 
+    /// Reads the dotted form, as people write it; `None` where it is none.
+    ///
+    /// ```
+    /// use sealpost::asn1::Oid;
+    /// assert_eq!(Oid::from_dotted("2.999.1").map(|oid| oid.to_string()), Some("2.999.1".to_owned()));
+    /// assert_eq!(Oid::from_dotted("1.40"), None);
+    /// ```
+    pub fn from_dotted(text: &str) -> Option<Self> {
+        let digits = |arc: &str| !arc.is_empty() && arc.bytes().all(|byte| byte.is_ascii_digit());
+        let mut arcs = text.split('.').map(|arc| arc.parse::<u128>().ok().filter(|_| digits(arc)));
+        let (first, second) = (arcs.next()??, arcs.next()??);
+        // X.690 8.19.4: the first two stand in one number
+        if first > 2 || (first < 2 && second > 39) {
+            return None;
+        }
+        let mut content = Vec::new();
+        base_128(first.checked_mul(40)?.checked_add(second)?, &mut content);
+        for arc in arcs {
+            base_128(arc?, &mut content);
+        }
+        Self::from_bytes(&content)
+    }
+
     /// The content of the OBJECT IDENTIFIER.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
+}
+
+/// Seven bits a byte, the last without its highest bit.
+fn base_128(number: u128, content: &mut Vec<u8>) {
+    let low = |shift: u32| u8::try_from(number >> shift & 0x7f).unwrap_or(0);
+    let highest = (128_u32.saturating_sub(number.leading_zeros()).saturating_sub(1) / 7).saturating_mul(7);
+    (7..=highest).rev().step_by(7).for_each(|shift| content.push(low(shift) | 0x80));
+    content.push(low(0));
 }
 
 impl fmt::Display for Oid {
@@ -75,6 +106,19 @@ const MAX_BYTES: usize = 63;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_dotted_form_is_read_as_it_is_written() {
+        for dotted in
+            ["1.2.840.113549.1.7.1", "2.999.0.127.128.16383.16384", "0.39", "2.25.340282366920938463463374607431768211455"]
+        {
+            assert_eq!(Oid::from_dotted(dotted).map(|oid| oid.to_string()).as_deref(), Some(dotted));
+        }
+        let too_long = format!("1.2{}", ".4294967295".repeat(13));
+        for text in ["", "1", "1.", ".1", "1.40", "3.1", "1.2.x", "1.2.+3", "1.2.-3", "1. 2", "anyPolicy", &too_long] {
+            assert_eq!(Oid::from_dotted(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn arcs_of_any_size_are_read_and_written() {

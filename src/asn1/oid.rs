@@ -215,6 +215,8 @@ table! {
     CRL_DISTRIBUTION_POINTS = "2.5.29.31", "cRLDistributionPoints";
     CERTIFICATE_POLICIES = "2.5.29.32", "certificatePolicies";
     ANY_POLICY = "2.5.29.32.0", "anyPolicy";
+    ID_QT_CPS = "1.3.6.1.5.5.7.2.1", "cps";
+    ID_QT_UNOTICE = "1.3.6.1.5.5.7.2.2", "unotice";
     POLICY_MAPPINGS = "2.5.29.33", "policyMappings";
     AUTHORITY_KEY_IDENTIFIER = "2.5.29.35", "authorityKeyIdentifier";
     POLICY_CONSTRAINTS = "2.5.29.36", "policyConstraints";

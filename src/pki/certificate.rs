@@ -10,7 +10,7 @@ use crate::crypto::digest;
 use crate::crypto::key::PublicKey;
 use crate::crypto::signature::{self, Input};
 use crate::pki::name::hex;
-use crate::pki::{BasicConstraints, Error, Extension, KeyUsage, Name};
+use crate::pki::{BasicConstraints, CertificatePolicy, Error, Extension, KeyUsage, Name, policy};
 use crate::time::Timestamp;
 
 /// A certificate. Cheap to clone; two are equal when their bytes are.
@@ -176,7 +176,7 @@ impl Certificate {
             oid::EXTENDED_KEY_USAGE => self.extended_key_usage().is_none(),
             oid::BASIC_CONSTRAINTS => self.basic_constraints().is_none(),
             oid::SUBJECT_ALT_NAME => general_names(&extension.value).is_err(),
-            _ => false,
+            _ => !policy::is_readable(extension),
         })
     }
 
@@ -188,7 +188,9 @@ impl Certificate {
     /// The extended key usages, where they are given.
     pub fn extended_key_usage(&self) -> Option<Vec<Oid>> {
         let extension = self.extension(&oid::EXTENDED_KEY_USAGE)?;
-        let mut list = Cursor::new(&extension.value).sequence().ok()?;
+        let mut outer = Cursor::new(&extension.value);
+        let mut list = outer.sequence().ok()?;
+        outer.finish().ok()?;
         let mut found = Vec::new();
         while !list.is_empty() {
             found.push(list.oid().ok()?);
@@ -199,6 +201,11 @@ impl Certificate {
     /// The basic constraints, where they are given.
     pub fn basic_constraints(&self) -> Option<BasicConstraints> {
         self.extension(&oid::BASIC_CONSTRAINTS).and_then(|e| BasicConstraints::from_value(&e.value).ok())
+    }
+
+    /// The policies that it names, where it names any and they can be read.
+    pub fn policies(&self) -> Option<Vec<CertificatePolicy>> {
+        self.extension(&oid::CERTIFICATE_POLICIES).and_then(|e| policy::policies(&e.value).ok())
     }
 
     /// The subject key identifier.

@@ -77,7 +77,9 @@ pub struct KeyUsage(Vec<u8>);
 
 impl KeyUsage {
     pub(in crate::pki) fn from_value(value: &[u8]) -> Result<Self, Error> {
-        let (_, bits) = Cursor::new(value).bit_string()?;
+        let mut outer = Cursor::new(value);
+        let (_, bits) = outer.bit_string()?;
+        outer.finish()?;
         Ok(Self(bits.into_owned()))
     }
 
@@ -99,9 +101,12 @@ pub struct BasicConstraints {
 
 impl BasicConstraints {
     pub(in crate::pki) fn from_value(value: &[u8]) -> Result<Self, Error> {
-        let mut fields = Cursor::new(value).sequence()?;
+        let mut outer = Cursor::new(value);
+        let mut fields = outer.sequence()?;
+        outer.finish()?;
         let is_ca = if fields.peek() == Some(Tag::BOOLEAN) { fields.boolean()? } else { false };
         let path_len = if fields.is_empty() { None } else { Some(fields.small_unsigned()?) };
+        fields.finish()?;
         Ok(Self { is_ca, path_len })
     }
 }

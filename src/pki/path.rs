@@ -1,8 +1,9 @@
 //! Path building: from a certificate to a trust anchor, over every candidate, within a budget.
 
 use crate::limits::{Budget, Limits};
-use crate::pki::validate::{Inputs, Purpose, validate};
-use crate::pki::{Certificate, ChainStatus, ChainVerdict, Crl, Reason, ReasonCode, Revocation, RevocationStatus, TrustAnchors};
+use crate::pki::validate::{Findings, Inputs, Purpose, validate};
+use crate::pki::verdict::{self, ChainStatus, ChainVerdict, Reason, ReasonCode, Rejected, Revocation, RevocationStatus};
+use crate::pki::{Certificate, Crl, Error, PolicyInputs, TrustAnchors};
 use crate::time::Timestamp;
 
 /// A question about a certificate: does it reach an anchor, and is it good for this?
@@ -26,34 +27,44 @@ pub struct Judgement<'a> {
     pub limits: &'a Limits,
 }
 
-/// Judges a certificate: builds every path within the budget, validates each, and gives the best.
+/// Judges a certificate: builds every path within the budget, validates each, and gives the best. No policy is asked for; where an
+/// authority of a path demands one, it must hold.
 pub fn judge(question: &Judgement<'_>) -> ChainVerdict {
+    judge_under(question, &PolicyInputs::new())
+}
+
+/// Judges a certificate as [`judge`] does, under certificate policies: a path that is refused for them lets another be tried.
+pub fn judge_under(question: &Judgement<'_>, policies: &PolicyInputs) -> ChainVerdict {
     let limits = question.limits;
     let mut search = Search {
         question,
+        policies,
         checks: Budget::new("path signature checks", limits.path_signature_checks),
+        told: Budget::new("rejection bytes", limits.rejection_bytes),
         best: None,
-        dead_ends: Vec::new(),
-        limit: None,
+        rejected: Vec::new(),
+        untold: 0,
     };
     search.extend(&mut vec![question.leaf.clone()]);
-    if let Some(best) = search.best {
-        return best;
-    }
-    let mut reasons = search.dead_ends;
-    if let Some(limit) = search.limit {
-        reasons.push(Reason::error(ReasonCode::Limit, limit));
-    }
-    let revocation = if question.revocation == Revocation::Off { RevocationStatus::Off } else { RevocationStatus::Unknown };
-    ChainVerdict::new(vec![question.leaf.clone()], revocation, reasons)
+    search.verdict()
+}
+
+/// A path to an anchor, and what was found out about it.
+struct Complete {
+    path: Vec<Certificate>,
+    status: ChainStatus,
+    findings: Findings,
 }
 
 struct Search<'a> {
     question: &'a Judgement<'a>,
+    policies: &'a PolicyInputs,
     checks: Budget,
-    best: Option<ChainVerdict>,
-    dead_ends: Vec<Reason>,
-    limit: Option<String>,
+    /// What reasons of paths that do not hold may still take.
+    told: Budget,
+    best: Option<Complete>,
+    rejected: Vec<Rejected>,
+    untold: usize,
 }
 
 impl Search<'_> {
@@ -63,34 +74,44 @@ impl Search<'_> {
         if self.question.anchors.contains(&last) {
             return self.complete(path);
         }
+        let here = path.len().saturating_sub(1);
         if path.len() >= self.question.limits.path_length {
-            self.limit = Some(format!("limit reached: path length – at most {}", self.question.limits.path_length));
+            let text = format!("limit reached: path length – at most {}", self.question.limits.path_length);
+            self.reject(path, vec![Reason::error(ReasonCode::Limit, text).at(here)]);
             return false;
         }
         let candidates = self.candidates(&last, path);
         if candidates.is_empty() {
-            self.dead_end(&last);
+            self.reject(path, vec![dead_end(&last).at(here)]);
             return false;
         }
         for candidate in candidates {
             if let Err(limit) = self.checks.spend(1u64) {
-                self.limit = Some(limit.to_string());
+                self.reject(path, vec![Reason::error(ReasonCode::Limit, limit.to_string()).at(here)]);
                 return true;
             }
             let fits = self.question.anchors.check_signature(&candidate, &last);
-            if let Err(error) = fits {
-                let text = format!("the signature of {candidate} on the certificate of {last} does not stand – {error}");
-                self.note(Reason::error(ReasonCode::SignatureInvalid, text));
-                continue;
-            }
             path.push(candidate);
-            let done = self.extend(path);
+            let done = match fits {
+                Ok(()) => self.extend(path),
+                Err(error) => {
+                    self.signature_fails(path, &last, &error, here);
+                    false
+                }
+            };
             path.pop();
             if done {
                 return true;
             }
         }
         false
+    }
+
+    /// The last certificate of the path did not sign the one before it.
+    fn signature_fails(&mut self, path: &[Certificate], signed: &Certificate, error: &Error, at: usize) {
+        let Some(candidate) = path.last() else { return };
+        let text = format!("the signature of {candidate} on the certificate of {signed} does not stand – {error}");
+        self.reject(path, vec![Reason::error(ReasonCode::SignatureInvalid, text).at(at)]);
     }
 
     /// Certificates that name themselves as the issuer; anchors first, then those whose key identifier fits.
@@ -116,34 +137,61 @@ impl Search<'_> {
     fn complete(&mut self, path: &[Certificate]) -> bool {
         let question = self.question;
         let Judgement { purpose, at, crls, revocation, pool, limits, .. } = *question;
-        let inputs = Inputs { purpose, at, crls, revocation, pool, limits };
+        let inputs = Inputs { purpose, at, crls, revocation, pool, policies: self.policies, limits };
         let findings = validate(path, &inputs);
-        let verdict = ChainVerdict::new(path.to_vec(), findings.revocation, findings.reasons);
-        let better = self.best.as_ref().is_none_or(|best| verdict.status < best.status);
-        let trusted = verdict.status == ChainStatus::Trusted;
-        if better {
-            self.best = Some(verdict);
+        let status = verdict::status(&findings.reasons);
+        if status != ChainStatus::Trusted {
+            self.reject(path, findings.reasons.clone());
         }
-        trusted
+        if self.best.as_ref().is_none_or(|best| status < best.status) {
+            self.best = Some(Complete { path: path.to_vec(), status, findings });
+        }
+        status == ChainStatus::Trusted
     }
 
-    fn dead_end(&mut self, last: &Certificate) {
-        let reason = if last.is_self_issued() {
-            let text = format!("certificate of {last} vouches for itself and is no trust anchor");
-            Reason::error(ReasonCode::SelfSigned, text).fix("sealpost trust add FILE")
-        } else {
-            let text = format!("the certificate of the issuer {} is missing – it signed {last}", last.issuer());
-            // above an authority stands a root as a rule, above a person an intermediate
-            let is_authority = last.basic_constraints().is_some_and(|constraints| constraints.is_ca);
-            let fix = if is_authority { "sealpost trust add FILE" } else { "--intermediates FILE" };
-            Reason::error(ReasonCode::IssuerMissing, text).fix(fix)
-        };
-        self.note(reason);
+    /// Keeps why a path does not hold, while there is room; of the first it is kept always, and so are bounds, which are short.
+    fn reject(&mut self, path: &[Certificate], reasons: Vec<Reason>) {
+        let is_bound = reasons.iter().any(|reason| reason.code == ReasonCode::Limit);
+        let bytes = reasons.iter().map(|reason| reason.text.len()).sum::<usize>();
+        if self.told.spend(bytes).is_err() && !self.rejected.is_empty() && !is_bound {
+            self.untold = self.untold.saturating_add(1);
+            return;
+        }
+        self.rejected.push(Rejected { path: path.to_vec(), status: verdict::status(&reasons), reasons });
     }
 
-    fn note(&mut self, reason: Reason) {
-        if !self.dead_ends.contains(&reason) {
-            self.dead_ends.push(reason);
+    /// The best path; where none reached an anchor, the reasons of all.
+    fn verdict(self) -> ChainVerdict {
+        let Self { question, best, rejected, untold: rejected_untold, .. } = self;
+        if let Some(Complete { path, status, findings }) = best {
+            let Findings { reasons, revocation, policies } = findings;
+            let policies = if status == ChainStatus::Trusted { policies } else { Vec::new() };
+            return ChainVerdict { status, path, revocation, reasons, policies, rejected, rejected_untold };
         }
+        let mut reasons: Vec<Reason> = Vec::new();
+        for reason in rejected.iter().flat_map(|rejected| &rejected.reasons) {
+            if !reasons.iter().any(|known| known.text == reason.text) {
+                // only the judged certificate is of the path that is given
+                reasons.push(Reason { at: reason.at.filter(|at| *at == 0), ..reason.clone() });
+            }
+        }
+        // bounds last: the other reasons tell more
+        reasons.sort_by_key(|reason| reason.code == ReasonCode::Limit);
+        let revocation = if question.revocation == Revocation::Off { RevocationStatus::Off } else { RevocationStatus::Unknown };
+        let (status, path) = (verdict::status(&reasons), vec![question.leaf.clone()]);
+        ChainVerdict { status, path, revocation, reasons, policies: Vec::new(), rejected, rejected_untold }
     }
+}
+
+/// Nobody at hand vouches for this certificate.
+fn dead_end(last: &Certificate) -> Reason {
+    if last.is_self_issued() {
+        let text = format!("certificate of {last} vouches for itself and is no trust anchor");
+        return Reason::error(ReasonCode::SelfSigned, text).fix("sealpost trust add FILE");
+    }
+    let text = format!("the certificate of the issuer {} is missing – it signed {last}", last.issuer());
+    // above an authority stands a root as a rule, above a person an intermediate
+    let is_authority = last.basic_constraints().is_some_and(|constraints| constraints.is_ca);
+    let fix = if is_authority { "sealpost trust add FILE" } else { "--intermediates FILE" };
+    Reason::error(ReasonCode::IssuerMissing, text).fix(fix)
 }

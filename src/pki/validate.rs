@@ -5,7 +5,10 @@ use crate::crypto::algorithm::{KeyAlgorithm, SignatureAlgorithm, Strength};
 use crate::crypto::key::PublicKey;
 use crate::limits::{Budget, Limits};
 use crate::pki::name_constraints::NameConstraints;
-use crate::pki::{Certificate, Crl, Error, Reason, ReasonCode, Revocation, RevocationStatus, Usage};
+use crate::pki::policy::PolicyState;
+use crate::pki::{
+    Certificate, CertificatePolicy, Crl, Error, PolicyInputs, Reason, ReasonCode, Revocation, RevocationStatus, Usage,
+};
 use crate::time::Timestamp;
 
 /// What the first certificate of a path shall be good for.
@@ -31,6 +34,7 @@ pub(in crate::pki) struct Inputs<'a> {
     pub(in crate::pki) revocation: Revocation,
     /// Certificates that may belong to an authority's other keys.
     pub(in crate::pki) pool: &'a [Certificate],
+    pub(in crate::pki) policies: &'a PolicyInputs,
     pub(in crate::pki) limits: &'a Limits,
 }
 
@@ -38,38 +42,44 @@ pub(in crate::pki) struct Inputs<'a> {
 pub(in crate::pki) struct Findings {
     pub(in crate::pki) reasons: Vec<Reason>,
     pub(in crate::pki) revocation: RevocationStatus,
+    /// The policies that are valid for whoever asks.
+    pub(in crate::pki) policies: Vec<CertificatePolicy>,
 }
 
 /// Validates a path whose last certificate is the trust anchor and whose signatures were checked while it was built.
 pub(in crate::pki) fn validate(path: &[Certificate], inputs: &Inputs<'_>) -> Findings {
+    let Some((anchor, below)) = path.split_last() else {
+        return Findings { reasons: Vec::new(), revocation: initial_revocation(inputs), policies: Vec::new() };
+    };
     let mut state = State {
         inputs,
         reasons: Vec::new(),
         revocation: initial_revocation(inputs),
         constraints: Vec::new(),
         name_checks: Budget::new("name checks", inputs.limits.name_checks),
-    };
-    let Some((anchor, below)) = path.split_last() else {
-        return Findings { reasons: state.reasons, revocation: state.revocation };
+        policies: PolicyState::new(inputs.policies, below.len(), inputs.limits.policy_checks),
     };
     // 6.1.2: the anchor is trusted as it is; its constraints and its end bind, too, since we hold the whole certificate
     state.basic_validity(anchor);
     if !below.is_empty() {
         state.anchor_may_vouch(anchor, path);
     }
+    state.place(below.len());
     let mut issuer = anchor;
     for (at, certificate) in below.iter().enumerate().rev() {
         let above = path.get(at.saturating_add(2));
         state.basic_certificate_processing(certificate, issuer, above, at);
         if at > 0 {
             state.prepare_for_next(certificate, path.get(1..=at).unwrap_or_default());
+            let refused = state.policies.prepare_for_next(certificate);
+            state.reasons.extend(refused);
         }
+        state.place(at);
         issuer = certificate;
     }
-    if let Some(leaf) = path.first() {
-        state.wrap_up(leaf);
-    }
-    Findings { reasons: state.reasons, revocation: state.revocation }
+    let policies = state.wrap_up(path.first().unwrap_or(anchor));
+    state.place(0);
+    Findings { reasons: state.reasons, revocation: state.revocation, policies }
 }
 
 fn initial_revocation(inputs: &Inputs<'_>) -> RevocationStatus {
@@ -82,10 +92,10 @@ struct State<'a> {
     revocation: RevocationStatus,
     constraints: Vec<(String, NameConstraints)>,
     name_checks: Budget,
+    policies: PolicyState<'a>,
 }
 
-/// Extensions whose meaning this room knows, or that only policies use (those are processed later: accepting them as unconstrained
-/// never widens what a path is trusted for here, because no policy is asked for).
+/// Extensions whose meaning this room knows.
 const KNOWN: &[Oid] = &[
     oid::SUBJECT_KEY_IDENTIFIER,
     oid::AUTHORITY_KEY_IDENTIFIER,
@@ -96,6 +106,9 @@ const KNOWN: &[Oid] = &[
     oid::ISSUER_ALT_NAME,
     oid::NAME_CONSTRAINTS,
     oid::CERTIFICATE_POLICIES,
+    oid::POLICY_MAPPINGS,
+    oid::POLICY_CONSTRAINTS,
+    oid::INHIBIT_ANY_POLICY,
     oid::CRL_DISTRIBUTION_POINTS,
     oid::AUTHORITY_INFO_ACCESS,
 ];
@@ -105,7 +118,12 @@ impl State<'_> {
         self.reasons.push(Reason::error(code, text));
     }
 
-    /// 6.1.3: signature (done by the builder), validity, revocation, names, constraints.
+    /// Says of which certificate the reasons are that were found since the last one.
+    fn place(&mut self, at: usize) {
+        self.reasons.iter_mut().rev().take_while(|reason| reason.at.is_none()).for_each(|reason| reason.at = Some(at));
+    }
+
+    /// 6.1.3: signature (done by the builder), validity, revocation, names, constraints, policies.
     fn basic_certificate_processing(
         &mut self,
         certificate: &Certificate,
@@ -114,6 +132,7 @@ impl State<'_> {
         at: usize,
     ) {
         self.basic_validity(certificate);
+        self.basic_version(certificate);
         self.unreadable_extensions(certificate);
         self.basic_signature_strength(certificate);
         self.basic_revocation(certificate, issuer, above);
@@ -124,6 +143,8 @@ impl State<'_> {
         if at == 0 || !certificate.is_self_issued() {
             self.basic_name_constraints(certificate);
         }
+        let refused = self.policies.basic_processing(certificate, at == 0);
+        self.reasons.extend(refused);
         self.unknown_critical_extensions(certificate);
     }
 
@@ -135,6 +156,16 @@ impl State<'_> {
         } else if at > certificate.not_after() {
             let text = format!("certificate of {certificate} expired on {} – checked for {at}", certificate.not_after());
             self.error(ReasonCode::Expired, text);
+        }
+    }
+
+    /// RFC 5280 4.1.2.1: three versions, and extensions in the third alone.
+    fn basic_version(&mut self, certificate: &Certificate) {
+        let version = certificate.version();
+        if version > 2 || (version < 2 && !certificate.extensions().is_empty()) {
+            let what = if version > 2 { "which there is not" } else { "which has no extensions, and it has some" };
+            let text = format!("certificate of {certificate} is of version {}, {what}", version.saturating_add(1));
+            self.error(ReasonCode::Malformed, text);
         }
     }
 
@@ -216,6 +247,14 @@ impl State<'_> {
             self.error(ReasonCode::Malformed, format!("certificate of {certificate} is an authority's and has no name"));
         }
         match certificate.basic_constraints() {
+            // 6.1.4 (k): before version 3 there is nothing to say it in
+            _ if certificate.version() < 2 => {
+                let text = format!(
+                    "certificate of {certificate} is of version {}, which authorities are not",
+                    certificate.version().saturating_add(1)
+                );
+                self.error(ReasonCode::BasicConstraints, text);
+            }
             Some(constraints) if constraints.is_ca => self.path_length(certificate, constraints.path_len, up_to),
             _ => self.error(ReasonCode::BasicConstraints, format!("certificate of {certificate} is not an authority's")),
         }
@@ -251,9 +290,10 @@ impl State<'_> {
     /// What an anchor must be to vouch for others; a person's certificate that is trusted vouches for itself alone. Only
     /// certificates of versions before 3, which cannot say what they are, are taken for an authority's.
     fn anchor_may_vouch(&mut self, anchor: &Certificate, path: &[Certificate]) {
+        self.policies.take_anchor(anchor);
         self.unreadable_extensions(anchor);
         self.unknown_critical_extensions(anchor);
-        if anchor.version() >= 2 || anchor.basic_constraints().is_some() {
+        if anchor.version() >= 2 {
             self.prepare_for_next(anchor, path.get(1..).unwrap_or_default());
         } else {
             self.take_constraints(anchor);
@@ -280,7 +320,15 @@ impl State<'_> {
     }
 
     /// 6.1.5 and RFC 8550 4.4: what the first certificate must be.
-    fn wrap_up(&mut self, leaf: &Certificate) {
+    fn wrap_up(&mut self, leaf: &Certificate) -> Vec<CertificatePolicy> {
+        self.is_for_purpose(leaf);
+        self.policies.wrap_up(leaf).unwrap_or_else(|refused| {
+            self.reasons.extend(refused);
+            Vec::new()
+        })
+    }
+
+    fn is_for_purpose(&mut self, leaf: &Certificate) {
         self.extended_key_usage(leaf);
         if self.inputs.purpose == Purpose::TimeStamping {
             self.only_time_stamping(leaf);

@@ -1,6 +1,6 @@
 //! What was found out about a chain.
 
-use crate::pki::Certificate;
+use crate::pki::{Certificate, CertificatePolicy};
 
 /// Where a chain ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +83,7 @@ pub enum ReasonCode {
     BasicConstraints,
     PathTooLong,
     NameConstraints,
+    Policy,
     UnknownCriticalExtension,
     WeakAlgorithm,
     Malformed,
@@ -105,6 +106,7 @@ impl ReasonCode {
             Self::BasicConstraints => "basic-constraints",
             Self::PathTooLong => "path-too-long",
             Self::NameConstraints => "name-constraints",
+            Self::Policy => "policy",
             Self::UnknownCriticalExtension => "unknown-critical-extension",
             Self::WeakAlgorithm => "weak-algorithm",
             Self::Malformed => "malformed-certificate",
@@ -124,6 +126,7 @@ impl ReasonCode {
             | Self::BasicConstraints
             | Self::PathTooLong
             | Self::NameConstraints
+            | Self::Policy
             | Self::UnknownCriticalExtension
             | Self::WeakAlgorithm
             | Self::Malformed => ChainStatus::Unsuitable,
@@ -151,19 +154,26 @@ pub struct Reason {
     pub text: String,
     /// A command that helps.
     pub fix: Option<String>,
+    /// The certificate that it is about, as its place in the path: 0 is the judged one.
+    pub at: Option<usize>,
 }
 
 impl Reason {
     pub(in crate::pki) fn error(code: ReasonCode, text: String) -> Self {
-        Self { code, weight: Weight::Error, text, fix: None }
+        Self { code, weight: Weight::Error, text, fix: None, at: None }
     }
 
     pub(in crate::pki) fn warning(code: ReasonCode, text: String) -> Self {
-        Self { code, weight: Weight::Warning, text, fix: None }
+        Self { code, weight: Weight::Warning, text, fix: None, at: None }
     }
 
     pub(in crate::pki) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
+        self
+    }
+
+    pub(in crate::pki) fn at(mut self, at: usize) -> Self {
+        self.at = Some(at);
         self
     }
 }
@@ -179,12 +189,27 @@ pub struct ChainVerdict {
     pub revocation: RevocationStatus,
     /// Everything found out about this path.
     pub reasons: Vec<Reason>,
+    /// The policies that are valid for whoever asks, as the anchor calls them (RFC 9618 5.5); empty where none is, and none is needed.
+    pub policies: Vec<CertificatePolicy>,
+    /// Every path that was tried and did not hold, in the order of the search.
+    pub rejected: Vec<Rejected>,
+    /// How many more there are, which [`rejection_bytes`](crate::limits::Limits::rejection_bytes) had no room for.
+    pub rejected_untold: usize,
 }
 
-impl ChainVerdict {
-    pub(in crate::pki) fn new(path: Vec<Certificate>, revocation: RevocationStatus, reasons: Vec<Reason>) -> Self {
-        let errors = reasons.iter().filter(|reason| reason.weight == Weight::Error);
-        let status = errors.map(|reason| reason.code.status()).max().unwrap_or(ChainStatus::Trusted);
-        Self { status, path, revocation, reasons }
-    }
+/// A path that was tried and does not hold.
+#[derive(Debug, Clone)]
+pub struct Rejected {
+    /// The certificates, the judged one first; the last is an anchor, or where the path ended.
+    pub path: Vec<Certificate>,
+    /// What is wrong with it.
+    pub status: ChainStatus,
+    /// Each with the place of its certificate.
+    pub reasons: Vec<Reason>,
+}
+
+/// What the reasons do to a chain.
+pub(in crate::pki) fn status(reasons: &[Reason]) -> ChainStatus {
+    let errors = reasons.iter().filter(|reason| reason.weight == Weight::Error);
+    errors.map(|reason| reason.code.status()).max().unwrap_or(ChainStatus::Trusted)
 }

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use sealpost::asn1::Oid;
 use sealpost::limits::Limits;
-use sealpost::pki::{self, Certificate, ChainStatus, Judgement, Purpose, Revocation, TrustAnchors};
+use sealpost::pki::{self, Certificate, ChainStatus, Judgement, PolicyInputs, Purpose, Revocation, TrustAnchors};
 use sealpost::time::Timestamp;
 
 use crate::support;
@@ -36,7 +37,7 @@ const OTHERWISE: &[(u64, &str)] = &[
     (182, STRICT),
     (185, ANCHOR),
 ];
-const AS_STATED: usize = 81;
+const AS_STATED: usize = 83;
 
 const OCSP: &str = "RFC 6960 4.2.2.2.1: it should not be critical; it is for those who ask by OCSP, which is not done here";
 const PATHS: &str = "RFC 4158: every path is tried, and another one is good";
@@ -78,12 +79,10 @@ fn openssl_paths_are_judged_as_stated() {
 
 /// What this library does not do, or OpenSSL alone does.
 fn left_out(row: &Value) -> Option<&'static str> {
-    let has = |option: &str| row["options"].as_array().is_some_and(|options| options.iter().any(|o| o == option));
     match row["purpose"].as_str() {
         _ if row["openssl_specific"] == true => Some("what OpenSSL's own files of trust say"),
         Some("sslclient") => Some("no purpose here: clients of TLS"),
         Some("codesign") => Some("no purpose here: code"),
-        _ if has("-policy_check") => Some("policies are not processed"),
         _ => None,
     }
 }
@@ -99,16 +98,22 @@ fn judge(folder: &Path, row: &Value) -> (bool, String) {
         Ok(found) => found.into_iter().next().expect("a certificate"),
         Err(error) => return (false, error.to_string()),
     };
-    let option = |name: &str| -> Option<i64> {
-        let mut options = row["options"].as_array()?.iter().skip_while(|option| *option != name);
-        options.nth(1)?.as_str()?.parse().ok()
-    };
+    let options: Vec<&str> = row["options"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let value = |name: &str| options.iter().skip_while(|option| **option != name).nth(1).copied();
+    let option = |name: &str| -> Option<i64> { value(name)?.parse().ok() };
+    let mut policies = PolicyInputs::new();
+    if let Some(policy) = value("-policy") {
+        policies = policies.accept(Oid::from_dotted(policy).expect("an identifier"));
+    }
+    if options.contains(&"-explicit_policy") {
+        policies = policies.require_explicit();
+    }
     let mut limits = Limits::default();
     if let Some(depth) = option("-verify_depth") {
         // the leaf and the anchor do not count there
         limits.path_length = usize::try_from(depth).expect("small") + 2;
     }
-    let verdict = pki::judge(&Judgement {
+    let question = Judgement {
         leaf: &leaf,
         pool: &all(&row["untrusted"]),
         anchors: &all(&row["trusted"]).into_iter().collect::<TrustAnchors>(),
@@ -123,7 +128,8 @@ fn judge(folder: &Path, row: &Value) -> (bool, String) {
         at: Timestamp::from_unix(option("-attime").unwrap_or(1_780_272_000)),
         revocation: Revocation::Off,
         limits: &limits,
-    });
+    };
+    let verdict = pki::judge_under(&question, &policies);
     let reasons: Vec<String> = verdict.reasons.iter().map(|reason| reason.text.clone()).collect();
     (verdict.status == ChainStatus::Trusted, format!("{} – {reasons:?}", verdict.status.name()))
 }
