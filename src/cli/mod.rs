@@ -7,6 +7,7 @@
 mod behind;
 mod beside;
 mod ca;
+mod cert;
 mod contact;
 mod context;
 mod copies;
@@ -114,6 +115,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Id(args) => id::run(context, args),
         Verb::Contact(args) => contact::run(context, args),
         Verb::Trust(args) => trust::run(context, args),
+        Verb::Cert(args) => cert::run(context, &args),
         Verb::Ca(args) => ca::run(context, args),
         #[cfg(feature = "server")]
         Verb::Service(verb) => service::run(context, verb),
@@ -160,6 +162,8 @@ enum Verb {
     Contact(contact::ContactArgs),
     /// The certificates that you trust to vouch for others
     Trust(trust::TrustArgs),
+    /// Certificates of anybody: are they good?
+    Cert(cert::CertArgs),
     /// A small certificate authority
     Ca(ca::CaArgs),
     #[cfg(feature = "server")]
@@ -190,6 +194,7 @@ impl Verb {
             Self::Id(_) => "id",
             Self::Contact(_) => "contact",
             Self::Trust(_) => "trust",
+            Self::Cert(args) => args.name(),
             Self::Ca(_) => "ca",
             #[cfg(feature = "server")]
             Self::Service(verb) => verb.name(),
@@ -206,6 +211,7 @@ Examples:
   sealpost id new jane@a.example                  a key and a certificate from it
   sealpost seal letter.eml -o sealed.eml          sign, and encrypt to the recipients of the message
   sealpost open sealed.eml                        decrypt, verify, and say who signed
+  sealpost cert verify jane.pem --trust root.pem  whether a certificate is good, and why not
   sealpost explain odd.eml                        why it is not valid or readable, and what helps
   sealpost up --domain a.example --user jane      set up a mail server here; `sealpost serve` runs it
 ";

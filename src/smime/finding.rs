@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::pki::{Reason, ReasonCode, Weight};
+
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -148,6 +150,20 @@ impl Code {
         }
     }
 
+    /// The finding that a reason about a chain comes to.
+    pub const fn of_chain(reason: ReasonCode) -> Self {
+        match reason {
+            ReasonCode::IssuerMissing | ReasonCode::SelfSigned | ReasonCode::SignatureInvalid => Self::Untrusted,
+            ReasonCode::Expired => Self::Expired,
+            ReasonCode::NotYetValid => Self::NotYetValid,
+            ReasonCode::Revoked => Self::Revoked,
+            ReasonCode::RevocationUnknown => Self::RevocationUnknown,
+            ReasonCode::WeakAlgorithm => Self::WeakAlgorithm,
+            ReasonCode::Limit => Self::Limit,
+            _ => Self::Unsuitable,
+        }
+    }
+
     /// The finding that a stable word names.
     pub fn from_code(code: &str) -> Option<Self> {
         ALL.iter().copied().find(|c| c.code() == code)
@@ -214,6 +230,16 @@ impl Finding {
     pub fn fix(mut self, command: impl Into<String>) -> Self {
         self.fix = Some(command.into());
         self
+    }
+}
+
+impl From<Reason> for Finding {
+    fn from(reason: Reason) -> Self {
+        let severity = match reason.weight {
+            Weight::Error => Severity::Error,
+            Weight::Warning => Severity::Warning,
+        };
+        Self { code: Code::of_chain(reason.code), severity, text: reason.text, fix: reason.fix }
     }
 }
 

@@ -3,6 +3,7 @@
 mod asn1;
 mod attacks;
 mod ca;
+mod cert;
 mod choice;
 mod cli;
 mod cms;

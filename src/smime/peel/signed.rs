@@ -4,7 +4,7 @@ use crate::cms::{SignatureCheck, SignedData, Signer};
 use crate::crypto::algorithm::Strength;
 use crate::limits::Budget;
 use crate::mime::Entity;
-use crate::pki::{self, Certificate, ChainStatus, Crl, Judgement, Purpose, Reason, ReasonCode, RevocationStatus, Weight};
+use crate::pki::{self, Certificate, ChainStatus, Crl, Judgement, Purpose, RevocationStatus, Weight};
 use crate::smime::details::{self, SignerDetails};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
@@ -169,9 +169,14 @@ impl Work<'_, '_> {
         if !is_valid {
             return;
         }
-        let worst = chain.reasons.iter().filter(|r| r.weight == Weight::Error).map(chain_code).min_by_key(|code| code.outcome());
+        let worst = chain
+            .reasons
+            .iter()
+            .filter(|r| r.weight == Weight::Error)
+            .map(|r| Code::of_chain(r.code))
+            .min_by_key(|code| code.outcome());
         verdict.finding = worst;
-        chain.reasons.into_iter().for_each(|reason| self.add(chain_finding(reason)));
+        chain.reasons.into_iter().for_each(|reason| self.add(reason.into()));
     }
 
     /// Whether the signers are the authors: of the header fields inside where they are protected, and of those outside.
@@ -202,30 +207,5 @@ impl Work<'_, '_> {
             };
             self.error(Code::FromMismatch, text);
         }
-    }
-}
-
-fn chain_code(reason: &Reason) -> Code {
-    match reason.code {
-        ReasonCode::IssuerMissing | ReasonCode::SelfSigned | ReasonCode::SignatureInvalid => Code::Untrusted,
-        ReasonCode::Expired => Code::Expired,
-        ReasonCode::NotYetValid => Code::NotYetValid,
-        ReasonCode::Revoked => Code::Revoked,
-        ReasonCode::RevocationUnknown => Code::RevocationUnknown,
-        ReasonCode::WeakAlgorithm => Code::WeakAlgorithm,
-        ReasonCode::Limit => Code::Limit,
-        _ => Code::Unsuitable,
-    }
-}
-
-fn chain_finding(reason: Reason) -> Finding {
-    let code = chain_code(&reason);
-    let finding = match reason.weight {
-        Weight::Error => Finding::error(code, reason.text),
-        Weight::Warning => Finding::warning(code, reason.text),
-    };
-    match reason.fix {
-        Some(fix) => finding.fix(fix),
-        None => finding,
     }
 }
