@@ -3,6 +3,8 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 use crate::asn1::{Cursor, Oid, Tag, encode, oid};
 use crate::pki::Error;
 
@@ -21,6 +23,7 @@ pub struct Name {
     der: Vec<u8>,
     /// Relative names, each a set of attributes.
     rdns: Vec<Vec<Attribute>>,
+    /// The same as they are compared.
     canonical: Vec<Vec<(Oid, String)>>,
 }
 
@@ -30,21 +33,27 @@ impl Name {
         let mut outer = Cursor::new(bytes);
         let mut sequence = outer.sequence()?;
         outer.finish()?;
-        let mut rdns = Vec::new();
+        let (mut rdns, mut canonical) = (Vec::new(), Vec::new());
         while !sequence.is_empty() {
             let mut set = sequence.set()?;
-            let mut rdn = Vec::new();
+            let (mut rdn, mut compared) = (Vec::new(), Vec::new());
             while !set.is_empty() {
                 let mut fields = set.sequence()?;
                 let oid = fields.oid()?;
                 let value = fields.any()?;
-                // an attribute that is no text still has its bytes to compare
-                let value = value.text().unwrap_or_else(|_| format!("#{}", hex(value.raw)));
+                // an attribute that is no text still has its bytes to compare, and is none that is written like them
+                let (value, form) = match value.text() {
+                    Ok(text) => (text.clone(), prepared(&text)),
+                    Err(_) => (format!("#{}", hex(value.raw)), format!("\0{}", hex(value.raw))),
+                };
+                compared.push((oid, form));
                 rdn.push(Attribute { oid, value });
             }
+            compared.sort();
+            canonical.push(compared);
             rdns.push(rdn);
         }
-        Ok(Self::build(bytes.to_vec(), rdns))
+        Ok(Self { der: bytes.to_vec(), rdns, canonical })
     }
 
     /// Writes a name of single attributes, in this order.
@@ -61,12 +70,8 @@ impl Name {
             })
             .collect();
         let parsed = attributes.iter().map(|(oid, value)| vec![Attribute { oid: *oid, value: (*value).to_owned() }]).collect();
-        Self::build(encode::sequence(&rdns), parsed)
-    }
-
-    fn build(der: Vec<u8>, rdns: Vec<Vec<Attribute>>) -> Self {
-        let canonical = rdns.iter().map(|rdn| canonical_rdn(rdn)).collect();
-        Self { der, rdns, canonical }
+        let canonical = attributes.iter().map(|(oid, value)| vec![(*oid, prepared(value))]).collect();
+        Self { der: encode::sequence(&rdns), rdns: parsed, canonical }
     }
 
     /// The name as received.
@@ -79,7 +84,7 @@ impl Name {
         self.rdns.is_empty()
     }
 
-    /// Whether two names are the same: case and runs of blanks do not count (RFC 5280 7.1).
+    /// Whether two names are the same: case, runs of blanks, and ways to write one letter do not count (RFC 5280 7.1).
     pub fn matches(&self, other: &Self) -> bool {
         self.canonical == other.canonical
     }
@@ -158,11 +163,26 @@ fn escape(value: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-fn canonical_rdn(rdn: &[Attribute]) -> Vec<(Oid, String)> {
-    let mut canonical: Vec<(Oid, String)> =
-        rdn.iter().map(|a| (a.oid, a.value.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())).collect();
-    canonical.sort();
-    canonical
+/// A text as it is compared (RFC 4518 2): what is not seen is dropped, case is folded, each letter has one form, and blanks count once.
+fn prepared(text: &str) -> String {
+    let blanks_once = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_control()) {
+        return blanks_once(text).to_ascii_lowercase();
+    }
+    let forms = ComposingNormalizerBorrowed::new_nfkc();
+    let seen: String = text.chars().filter(|c| c.is_whitespace() || !is_unseen(*c)).collect();
+    // to upper case and back: as Unicode folds "ß" and "ss", and all three letters sigma
+    let fold = |text: &str| -> String { text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect() };
+    let folded = forms.normalize(&fold(&forms.normalize(&seen))).into_owned();
+    blanks_once(&folded)
+}
+
+/// RFC 4518 2.2: characters that are mapped to nothing.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{1806}' | '\u{180b}'..='\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2063}' | '\u{206a}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffc}')
 }
 
 /// Lower-case hexadecimal.
@@ -171,4 +191,48 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().saturating_mul(2));
     bytes.iter().for_each(|byte| text.extend([digit(byte >> 4), digit(byte & 15)]));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(value: &[u8]) -> Name {
+        let attribute = encode::sequence(&[encode::oid(&oid::COMMON_NAME), value.to_vec()]);
+        Name::from_der(&encode::sequence(&[encode::tlv(Tag::SET, &attribute)])).expect("a name")
+    }
+
+    fn bmp(text: &str) -> Vec<u8> {
+        encode::tlv(Tag::BMP_STRING, &text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn one_text_in_several_forms_is_one_name() {
+        for (a, b) in [
+            (encode::printable("Jane  Doe "), encode::utf8(" jane DOE")),
+            (encode::utf8("J\u{fc}rgen"), encode::utf8("JU\u{308}RGEN")),
+            (encode::utf8("\u{ff2a}ane"), encode::printable("jane")),
+            (encode::utf8("stra\u{df}e"), encode::printable("STRASSE")),
+            (encode::utf8("\u{3a3}\u{391}\u{3a3}"), encode::utf8("\u{3c3}\u{3b1}\u{3c2}")),
+            (encode::utf8("Ja\u{ad}ne\u{200b}\u{a0}Doe"), encode::printable("jane doe")),
+            (bmp("J\u{fc}rgen"), encode::utf8("j\u{dc}rgen")),
+        ] {
+            assert!(name(&a).matches(&name(&b)), "{} {}", name(&a), name(&b));
+            assert_eq!(Name::from_attributes(&[(oid::COMMON_NAME, &name(&a).attributes().next().expect("one").value)]), name(&b));
+        }
+    }
+
+    #[test]
+    fn other_texts_are_other_names() {
+        let bits = encode::bit_string(&[1]);
+        let shown = name(&bits).attributes().next().expect("one").value.clone();
+        for (a, b) in [
+            (encode::utf8("Jane Doe"), encode::utf8("JaneDoe")),
+            (encode::utf8("Jane"), encode::utf8("J\u{e1}ne")),
+            (encode::utf8("\u{430}"), encode::utf8("a")),
+            (bits, encode::utf8(&shown)),
+        ] {
+            assert!(!name(&a).matches(&name(&b)), "{} {}", name(&a), name(&b));
+        }
+    }
 }
