@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use rcgen::{CertificateParams, CustomExtension, Issuer, KeyPair, KeyUsagePurpose};
 use serde_json::Value;
 
-use sealpost::asn1::{Oid, encode, oid};
+use sealpost::asn1::{Cursor, Oid, encode, oid};
 use sealpost::limits::Limits;
 use sealpost::pki::{
     self, Certificate, ChainStatus, ChainVerdict, Judgement, PolicyInputs, Purpose, ReasonCode, Revocation, TrustAnchors,
 };
 use sealpost::time::Timestamp;
+
+use crate::support;
 
 /// The inputs that the document of PKITS states for a test.
 pub(super) fn inputs(test: &Value, names: &Value) -> PolicyInputs {
@@ -177,3 +179,153 @@ fn a_mapping_from_or_to_any_policy_is_refused() {
         assert_eq!(reasons, [("certificate of CN=Issuing maps from or to any policy, which none may", Some(1))]);
     }
 }
+
+/// A number below `most` from a seed that moves on.
+fn below(seed: &mut u64, most: u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*seed >> 33) % most
+}
+
+/// Some of three policies and of "any".
+fn some_policies(seed: &mut u64) -> Vec<u8> {
+    let mut named: Vec<Oid> = (1..4).filter(|_| below(seed, 2) == 0).map(oid).collect();
+    if below(seed, 3) == 0 || named.is_empty() {
+        named.push(oid::ANY_POLICY);
+    }
+    encode::sequence(&named.iter().map(|policy| encode::sequence(&[encode::oid(policy)])).collect::<Vec<_>>())
+}
+
+/// What an authority may say of policies, drawn by lot.
+fn drawn(name: &str, seed: &mut u64) -> CertificateParams {
+    let mut params = authority(name, &[], &[]);
+    params.use_authority_key_identifier_extension = true;
+    params.custom_extensions.clear();
+    let mut add = |last: u64, value: Vec<u8>| {
+        let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, last], value);
+        extension.set_criticality(last != 32);
+        params.custom_extensions.push(extension);
+    };
+    if below(seed, 8) != 0 {
+        add(32, some_policies(seed));
+    }
+    if below(seed, 3) == 0 {
+        let pair = |seed: &mut u64| {
+            let [from, to] = [0; 2].map(|_| encode::oid(&oid(1 + below(seed, 3))));
+            encode::sequence(&[from, to])
+        };
+        let pairs: Vec<Vec<u8>> = (0..=below(seed, 3)).map(|_| pair(seed)).collect();
+        add(33, encode::sequence(&pairs));
+    }
+    if below(seed, 3) == 0 {
+        let fields = [0, 1].map(|number| encode::implicit(number, &encode::integer_u64(below(seed, 3))));
+        let [explicit, mapping] = fields;
+        let fields = match below(seed, 3) {
+            0 => vec![explicit],
+            1 => vec![mapping],
+            _ => vec![explicit, mapping],
+        };
+        add(36, encode::sequence(&fields));
+    }
+    if below(seed, 4) == 0 {
+        add(54, encode::integer_u64(below(seed, 3)));
+    }
+    params
+}
+
+/// Whether it names "any" and maps a policy that it names in no other way. OpenSSL 3 lets such a policy stand even where "any" is
+/// inhibited, and where the certificate below says "any", it goes on with the name from before the mapping. RFC 5280 6.1.4 (b) (1)
+/// wants a node of "any" for it, and 6.1.3 (d) (2) goes on with the expected names.
+fn maps_what_only_any_names(certificate: &Certificate) -> bool {
+    let named: Vec<Oid> = certificate.policies().unwrap_or_default().iter().map(|policy| policy.oid).collect();
+    let Some(extension) = certificate.extension(&oid::POLICY_MAPPINGS) else { return false };
+    let mut mappings = Cursor::new(&extension.value).sequence().expect("mappings");
+    let mut issuers = std::iter::from_fn(|| mappings.sequence().ok()?.oid().ok());
+    named.contains(&oid::ANY_POLICY) && issuers.any(|issuer| !named.contains(&issuer))
+}
+
+#[test]
+fn openssl_says_the_same_of_chains_drawn_by_lot() {
+    if !support::peer("openssl") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let root_key = KeyPair::generate().expect("a key");
+    let mut root = authority("Root", &[], &[]);
+    root.custom_extensions.clear();
+    let root_certificate = root.self_signed(&root_key).expect("signed");
+    std::fs::write(path("root"), root_certificate.pem()).expect("written");
+    let root = Issuer::new(root, root_key);
+    let (mut seed, mut wrong, mut trusted, mut explained) = (20_260_601, Vec::new(), 0, 0);
+    for number in 0..CHAINS {
+        let mut pool = Vec::new();
+        let mut issuer: Option<Issuer<'_, KeyPair>> = None;
+        let mut name = String::new();
+        for depth in 0..=below(&mut seed, 4) {
+            // one in four vouches for its own next key
+            if depth == 0 || below(&mut seed, 4) != 0 {
+                name = format!("Authority {depth}");
+            }
+            let (params, key) = (drawn(&name, &mut seed), KeyPair::generate().expect("a key"));
+            pool.push(params.signed_by(&key, issuer.as_ref().unwrap_or(&root)).expect("signed"));
+            issuer = Some(Issuer::new(params, key));
+        }
+        let mut leaf = extended("Jane", &[], &[]);
+        leaf.use_authority_key_identifier_extension = true;
+        leaf.custom_extensions = vec![CustomExtension::from_oid_content(&[2, 5, 29, 32], some_policies(&mut seed))];
+        let leaf = leaf.signed_by(&KeyPair::generate().expect("a key"), issuer.as_ref().unwrap_or(&root)).expect("signed");
+        let (mut inputs, mut options) = (PolicyInputs::new(), vec!["-policy_check".to_owned()]);
+        for policy in (1..3).filter(|_| below(&mut seed, 3) == 0).collect::<Vec<_>>() {
+            inputs = inputs.accept(oid(policy));
+            options.extend(["-policy".to_owned(), oid(policy).to_string()]);
+        }
+        if options.len() == 1 {
+            // its default is no policy at all
+            options.extend(["-policy".to_owned(), oid::ANY_POLICY.to_string()]);
+        }
+        if below(&mut seed, 3) != 0 {
+            inputs = inputs.require_explicit();
+            options.push("-explicit_policy".to_owned());
+        }
+        if below(&mut seed, 6) == 0 {
+            inputs = inputs.inhibit_mapping();
+            options.push("-inhibit_map".to_owned());
+        }
+        if below(&mut seed, 6) == 0 {
+            inputs = inputs.inhibit_any();
+            options.push("-inhibit_any".to_owned());
+        }
+        let certificates: Vec<Certificate> = pool.iter().map(read).collect();
+        let verdict = judged(&read(&leaf), &certificates, read(&root_certificate), &inputs, &Limits::default());
+        std::fs::write(path("pool"), pool.iter().map(rcgen::Certificate::pem).collect::<String>()).expect("written");
+        std::fs::write(path("leaf"), leaf.pem()).expect("written");
+        let line = ["verify", "-attime", "1780272000", "-CAfile", &path("root"), "-untrusted", &path("pool")].map(str::to_owned);
+        let line: Vec<String> = line.into_iter().chain(options).chain([path("leaf")]).collect();
+        let (code, out, talk) = support::run("openssl", &line.iter().map(String::as_str).collect::<Vec<_>>(), b"");
+        let is_trusted = verdict.status == ChainStatus::Trusted;
+        trusted += usize::from(is_trusted);
+        let is_explained = certificates.iter().any(maps_what_only_any_names);
+        if is_trusted == (code == 0) {
+            continue;
+        }
+        if is_explained {
+            explained += 1;
+        } else {
+            let reasons: Vec<&str> = verdict.reasons.iter().map(|reason| reason.text.as_str()).collect();
+            wrong.push(format!(
+                "{number} {line:?}: {is_trusted} {reasons:?}, openssl {code} {}{talk}",
+                String::from_utf8_lossy(&out)
+            ));
+        }
+    }
+    eprintln!(
+        "policies by lot: {CHAINS} chains, {trusted} trusted, {explained} otherwise with a reason, {} without",
+        wrong.len()
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(explained < CHAINS / 20, "{explained}");
+    assert!(trusted > CHAINS / 5 && trusted < CHAINS * 4 / 5, "{trusted} of {CHAINS} trusted: both kinds shall be many");
+}
+
+/// 4 000 give the same; each costs a process.
+const CHAINS: usize = 200;
