@@ -68,6 +68,17 @@ pub struct Limits {
     pub policy_checks: usize,
     /// Bytes of reasons that are kept of the paths to an anchor that were tried in vain. 256 KiB: a path has some hundred bytes of them.
     pub rejection_bytes: usize,
+    /// Distribution points of one certificate, and the names of each and of one issuing distribution point. 64: certificates have 1 to
+    /// 4; every name of one is compared with every name of the other.
+    pub distribution_points: usize,
+    /// What is tried to learn whether the certificates of one question are revoked, together: signatures of lists and of OCSP
+    /// responses, and paths of those who signed them. 500: a bridge of 6 authorities with lists in shards needs some dozens.
+    pub revocation_checks: usize,
+    /// How far the certificates of those who sign lists and responses are themselves asked about. 4: an indirect list by an issuer
+    /// whose own list is indirect is 2.
+    pub revocation_depth: usize,
+    /// Certificates that one OCSP response tells about. 1 000: responders give 1, those that answer in bulk some hundreds.
+    pub ocsp_answers: usize,
     /// Rounds that the keys derived from a passphrase take for one key file or one recipient, together; each block of a digest takes
     /// all of its key's, and scrypt 2·N·r·p. 20 000 000: some seconds; 600 000 for each of some dozen keys.
     pub kdf_iterations: u64,
@@ -110,6 +121,10 @@ impl Default for Limits {
             key_file_entries: 512,
             policy_checks: 50_000,
             rejection_bytes: 256 << 10,
+            distribution_points: 64,
+            revocation_checks: 500,
+            revocation_depth: 4,
+            ocsp_answers: 1_000,
             kdf_iterations: 20_000_000,
             kdf_memory_bytes: 256 << 20,
             decompressed_bytes: 16 << 30,

@@ -3,7 +3,7 @@
 use sealpost::asn1::reader::Reader;
 use sealpost::asn1::{Cursor, Error, Tag, oid, pem};
 use sealpost::limits::Limits;
-use sealpost::pki::{Certificate, Crl};
+use sealpost::pki::{Certificate, Crl, ocsp};
 
 use super::pieces::Pieces;
 
@@ -18,7 +18,15 @@ pub fn run(bytes: &[u8]) {
     if let Ok(certificate) = Certificate::from_der(bytes) {
         let _ = (certificate.addresses(), certificate.describe(), certificate.public_key().is_ok());
     }
-    let _ = Crl::from_der(bytes);
+    if let Ok(list) = Crl::from_der(bytes) {
+        assert_eq!(list.entries().count(), list.len());
+        list.entries().take(8).for_each(|entry| drop(list.lookup(&entry.serial)));
+    }
+    if let Ok(response) = ocsp::Response::from_der(bytes, &Limits::default())
+        && let Ok(content) = response.content()
+    {
+        let _ = (content.nonce(), content.responder().to_string(), content.answers().len());
+    }
 }
 
 /// The values at the top, one after another.

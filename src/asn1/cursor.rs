@@ -216,6 +216,11 @@ impl<'a> Cursor<'a> {
 }
 
 impl<'a> Element<'a> {
+    /// Where the content begins in what the outermost cursor reads.
+    pub fn content_offset(&self) -> u64 {
+        self.offset
+    }
+
     /// Reads the values inside.
     pub fn cursor(&self) -> Result<Cursor<'a>, Error> {
         let Some(left) = self.depth.left.checked_sub(1) else { return Err(self.depth.reached()) };

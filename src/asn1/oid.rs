@@ -227,6 +227,8 @@ table! {
     AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1", "authorityInfoAccess";
     AD_OCSP = "1.3.6.1.5.5.7.48.1", "ocsp";
     AD_CA_ISSUERS = "1.3.6.1.5.5.7.48.2", "caIssuers";
+    OCSP_BASIC = "1.3.6.1.5.5.7.48.1.1", "ocspBasic";
+    OCSP_NONCE = "1.3.6.1.5.5.7.48.1.2", "ocspNonce";
     OCSP_NO_CHECK = "1.3.6.1.5.5.7.48.1.5", "ocspNoCheck";
     SMTP_UTF8_MAILBOX = "1.3.6.1.5.5.7.8.9", "smtpUTF8Mailbox";
     // extended key usages

@@ -232,6 +232,7 @@ impl Authority {
             pool: &[self.issuing().clone()],
             anchors: &TrustAnchors::from_iter([self.root.clone()]),
             crls: &[],
+            ocsp: &[],
             purpose: Purpose::Any,
             at,
             revocation: Revocation::Off,

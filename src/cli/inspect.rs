@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use sealpost::crypto::{self, key::PrivateKey};
 use sealpost::limits::Limits;
-use sealpost::pki;
+use sealpost::pki::{self, ocsp};
 use sealpost::smime::{self, Finding, Inspection, Layer, Severity};
 
 use crate::cli::context::Context;
@@ -26,7 +26,7 @@ Examples:
   sealpost inspect smime.p7m --json
   sealpost inspect certificate.pem")]
 pub(crate) struct InspectArgs {
-    /// A message, a .p7m or .p7s, a certificate, a revocation list (default: standard input)
+    /// A message, a .p7m or .p7s, a certificate, a revocation list, an OCSP response (default: standard input)
     #[arg(value_name = "ANYTHING")]
     file: Option<PathBuf>,
 }
@@ -34,7 +34,8 @@ pub(crate) struct InspectArgs {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &InspectArgs) -> Result<Exit, Failure> {
     let mut source = Source(args.file.clone()).open("inspecting", &context.limits)?;
-    let small = if is_likely(source.len(), &source.beginning()?) { look(&source.read_whole(SMALL)?) } else { None };
+    let small =
+        if is_likely(source.len(), &source.beginning()?) { look(&source.read_whole(SMALL)?, &context.limits) } else { None };
     let (kind, inspection, extra) = match small {
         Some(found) => found,
         None => {
@@ -65,8 +66,8 @@ fn is_likely(len: u64, beginning: &[u8]) -> bool {
     len <= TINY || (len <= SMALL && (is_der || is_pem))
 }
 
-/// What it is: a certificate, a list, a key file; `None` where it is a cryptographic structure or a message.
-fn look(bytes: &[u8]) -> Option<(&'static str, Inspection, Vec<String>)> {
+/// What it is: a certificate, a list, an OCSP response, a key file; `None` where it is a cryptographic structure or a message.
+fn look(bytes: &[u8], limits: &Limits) -> Option<(&'static str, Inspection, Vec<String>)> {
     let text = String::from_utf8_lossy(bytes.get(..bytes.len().min(4096)).unwrap_or_default()).into_owned();
     let mut inspection = Inspection::default();
     if text.contains("PRIVATE KEY-----") {
@@ -92,16 +93,25 @@ fn look(bytes: &[u8]) -> Option<(&'static str, Inspection, Vec<String>)> {
         inspection.certificates = certificates;
         return Some(("certificate", inspection, Vec::new()));
     }
-    if let Ok(lists) = pki::load::crls(bytes)
+    if pki::load::is_ocsp(bytes) || text.contains("-----BEGIN OCSP RESPONSE-----") {
+        let mut lines = Vec::new();
+        match pki::load::ocsp(bytes, limits) {
+            Ok(responses) => responses.iter().for_each(|response| {
+                lines.extend(response_lines(response));
+                let brought = response.content().map(|content| content.certificates().to_vec());
+                inspection.certificates.extend(brought.unwrap_or_default());
+            }),
+            Err(error) => inspection.findings.push(Finding::error(smime::Code::Malformed, error.to_string())),
+        }
+        return Some(("ocsp", inspection, lines));
+    }
+    if !is_bundle
+        && let Ok(lists) = pki::load::crls(bytes)
         && let Some(list) = lists.first()
     {
         let next = list.next_update().map_or_else(|| "never".to_owned(), |time| time.to_string());
-        let line = format!(
-            "revocation list of {}: {} entries, made {}, next {next}",
-            list.issuer(),
-            list.entries().len(),
-            list.this_update()
-        );
+        let line =
+            format!("revocation list of {}: {} entries, made {}, next {next}", list.issuer(), list.len(), list.this_update());
         return Some(("crl", inspection, vec![line]));
     }
     if sealpost::keys::pkcs12::looks_like(bytes) {
@@ -117,6 +127,21 @@ fn key_line(bytes: &[u8]) -> Option<String> {
         Err(crypto::Error::PassphraseNeeded) => Some("a private key under a passphrase".to_owned()),
         Err(_) => None,
     }
+}
+
+/// What a response says, with nothing checked.
+fn response_lines(response: &ocsp::Response) -> Vec<String> {
+    let content = match response.content() {
+        Ok(content) => content,
+        Err(refusal) => return vec![format!("an OCSP response that tells nothing: {}", refusal.name())],
+    };
+    let first = format!("OCSP response of {}, made {}", content.responder(), content.produced_at());
+    let answers = content.answers().iter().map(|answer| {
+        let serial: String = answer.id.serial().iter().map(|byte| format!("{byte:02x}")).collect();
+        let next = answer.next_update.map_or_else(|| "not said".to_owned(), |time| time.to_string());
+        format!("serial {serial}: {}, as of {}, next {next}", answer.status.describe(), answer.this_update)
+    });
+    std::iter::once(first).chain(answers).collect()
 }
 
 fn to_json(kind: &str, inspection: &Inspection) -> Value {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use sealpost::crypto::{self, key::PrivateKey};
 use sealpost::keys::{self, Home, Identity};
-use sealpost::pki::{self, Certificate, Crl, Revocation, TrustAnchors, email};
+use sealpost::pki::{self, Certificate, Crl, Revocation, TrustAnchors, email, ocsp};
 use sealpost::smime::{Accept, Input, Open, Trust};
 
 use crate::cli::context::Context;
@@ -168,7 +168,7 @@ pub(crate) struct TrustArgs {
     /// Certificates that may stand between
     #[arg(long, value_name = "FILE")]
     intermediates: Vec<PathBuf>,
-    /// Revocation lists
+    /// Revocation lists and OCSP responses
     #[arg(long, value_name = "FILE")]
     crl: Vec<PathBuf>,
     /// What an unknown revocation means: nothing is asked, a warning, an error
@@ -181,7 +181,7 @@ impl TrustArgs {
     pub(crate) fn trust(&self, context: &Context, home: Option<&Home>) -> Result<Trust, Failure> {
         let mut anchors = TrustAnchors::new();
         let mut intermediates = Vec::new();
-        let mut crls = Vec::new();
+        let (mut crls, mut ocsp) = (Vec::new(), Vec::new());
         for path in &self.anchors {
             certificates(context, path)?.into_iter().for_each(|c| anchors.add(c));
         }
@@ -189,7 +189,9 @@ impl TrustArgs {
             intermediates.extend(certificates(context, path)?);
         }
         for path in &self.crl {
-            crls.extend(read_crls(path, &input::file(path, &context.limits)?)?);
+            let (lists, responses) = read_revocation(context, path)?;
+            crls.extend(lists);
+            ocsp.extend(responses);
         }
         if let Some(home) = home {
             if self.anchors.is_empty() {
@@ -203,7 +205,7 @@ impl TrustArgs {
             "hard" => Revocation::Hard,
             _ => Revocation::Soft,
         };
-        Ok(Trust { anchors, intermediates, crls, revocation, at: context.at })
+        Ok(Trust { anchors, intermediates, crls, ocsp, revocation, at: context.at })
     }
 }
 
@@ -324,9 +326,10 @@ fn bundled(context: &Context, name: &str, bytes: &[u8]) -> Result<Vec<Certificat
     Ok(content.certificates.into_iter().map(|held| held.value).collect())
 }
 
-fn read_crls(path: &std::path::Path, bytes: &[u8]) -> Result<Vec<Crl>, Failure> {
-    pki::load::crls(bytes)
-        .map_err(|e| Failure::refused(format!("{} holds no revocation list that can be read – {e}", path.display())))
+fn read_revocation(context: &Context, path: &std::path::Path) -> Result<(Vec<Crl>, Vec<ocsp::Response>), Failure> {
+    pki::load::revocation(input::file(path, &context.limits)?, &context.limits).map_err(|e| {
+        Failure::refused(format!("{} holds no revocation list and no OCSP response that can be read – {e}", path.display()))
+    })
 }
 
 /// A key file of raw bytes, or of hexadecimal digits where it holds nothing else.

@@ -282,7 +282,7 @@ impl Home {
     pub fn crls(&self) -> Result<Vec<Crl>, Error> {
         let mut found = Vec::new();
         for path in files::list(&self.0.join("crls"))? {
-            found.extend(pki::load::crls(&files::read(&path)?)?);
+            found.extend(pki::load::crls(files::read(&path)?)?);
         }
         Ok(found)
     }

@@ -1,7 +1,8 @@
-//! Certificates and revocation lists from files: PEM, DER, or a PKCS#7 bundle.
+//! Certificates, revocation lists and OCSP responses from files: PEM, DER, or a PKCS#7 bundle.
 
 use crate::asn1::{Cursor, Tag, oid, pem};
-use crate::pki::{Certificate, Crl, Error};
+use crate::limits::Limits;
+use crate::pki::{Certificate, Crl, Error, ocsp};
 
 /// Every certificate of a file: PEM blocks, one DER certificate, or a certs-only PKCS#7 bundle.
 pub fn certificates(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
@@ -21,20 +22,45 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
     Ok(found)
 }
 
-/// Every revocation list of a file: PEM blocks, one DER list, or a PKCS#7 bundle.
-pub fn crls(bytes: &[u8]) -> Result<Vec<Crl>, Error> {
-    if !pem::looks_like(bytes) {
-        return Ok(vec![Crl::from_der(bytes)?]);
+/// Every revocation list of a file: PEM blocks, one DER list (which keeps these bytes), or a PKCS#7 bundle.
+pub fn crls(bytes: impl Into<Vec<u8>>) -> Result<Vec<Crl>, Error> {
+    let bytes = bytes.into();
+    if !pem::looks_like(&bytes) {
+        let is_bundle = Cursor::new(&bytes).sequence()?.peek() == Some(Tag::OID);
+        return if is_bundle { Ok(bundle(&bytes)?.1) } else { Ok(vec![Crl::from_vec(bytes)?]) };
     }
     let mut found = Vec::new();
-    for block in pem::parse_all(bytes)? {
+    for block in pem::parse_all(&bytes)? {
         match block.label.as_str() {
-            "X509 CRL" => found.push(Crl::from_der(&block.der)?),
+            "X509 CRL" => found.push(Crl::from_vec(block.der)?),
             "PKCS7" | "CMS" => found.extend(bundle(&block.der)?.1),
             _ => {}
         }
     }
     Ok(found)
+}
+
+/// Every OCSP response of a file: PEM blocks, or one DER response.
+pub fn ocsp(bytes: &[u8], limits: &Limits) -> Result<Vec<ocsp::Response>, Error> {
+    if !pem::looks_like(bytes) {
+        return Ok(vec![ocsp::Response::from_der(bytes, limits)?]);
+    }
+    let blocks = pem::parse_all(bytes)?.into_iter().filter(|block| block.label == "OCSP RESPONSE");
+    blocks.map(|block| ocsp::Response::from_der(&block.der, limits)).collect()
+}
+
+/// Whether a file is one OCSP response in DER: nothing else begins with a status.
+pub fn is_ocsp(bytes: &[u8]) -> bool {
+    Cursor::new(bytes).sequence().is_ok_and(|fields| fields.peek() == Some(Tag::ENUMERATED))
+}
+
+/// Every revocation list and every OCSP response of a file.
+pub fn revocation(bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<Crl>, Vec<ocsp::Response>), Error> {
+    if pem::looks_like(&bytes) {
+        let responses = ocsp(&bytes, limits)?;
+        return Ok((crls(bytes)?, responses));
+    }
+    if is_ocsp(&bytes) { Ok((Vec::new(), ocsp(&bytes, limits)?)) } else { Ok((crls(bytes)?, Vec::new())) }
 }
 
 fn certificates_der(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {

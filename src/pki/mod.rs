@@ -6,6 +6,7 @@
 
 mod certificate;
 pub mod crl;
+mod distribution;
 mod domain;
 pub mod email;
 mod error;
@@ -13,8 +14,10 @@ mod extension;
 pub mod load;
 mod name;
 mod name_constraints;
+pub mod ocsp;
 mod path;
 mod policy;
+pub mod revocation;
 mod trust;
 mod validate;
 mod verdict;

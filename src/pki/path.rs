@@ -1,9 +1,10 @@
 //! Path building: from a certificate to a trust anchor, over every candidate, within a budget.
 
 use crate::limits::{Budget, Limits};
+use crate::pki::revocation::Checks;
 use crate::pki::validate::{Findings, Inputs, Purpose, validate};
 use crate::pki::verdict::{self, ChainStatus, ChainVerdict, Reason, ReasonCode, Rejected, Revocation, RevocationStatus};
-use crate::pki::{Certificate, Crl, Error, PolicyInputs, TrustAnchors};
+use crate::pki::{Certificate, Crl, Error, PolicyInputs, TrustAnchors, ocsp};
 use crate::time::Timestamp;
 
 /// A question about a certificate: does it reach an anchor, and is it good for this?
@@ -17,6 +18,8 @@ pub struct Judgement<'a> {
     pub anchors: &'a TrustAnchors,
     /// Revocation lists at hand.
     pub crls: &'a [Crl],
+    /// OCSP responses at hand.
+    pub ocsp: &'a [ocsp::Response],
     /// What it shall be good for.
     pub purpose: Purpose,
     /// For which moment.
@@ -41,6 +44,7 @@ pub fn judge_under(question: &Judgement<'_>, policies: &PolicyInputs) -> ChainVe
         policies,
         checks: Budget::new("path signature checks", limits.path_signature_checks),
         told: Budget::new("rejection bytes", limits.rejection_bytes),
+        revocation_checks: Checks::new(limits),
         best: None,
         rejected: Vec::new(),
         untold: 0,
@@ -62,6 +66,7 @@ struct Search<'a> {
     checks: Budget,
     /// What reasons of paths that do not hold may still take.
     told: Budget,
+    revocation_checks: Checks,
     best: Option<Complete>,
     rejected: Vec<Rejected>,
     untold: usize,
@@ -136,8 +141,9 @@ impl Search<'_> {
     /// A path that reached an anchor; true when it is trusted.
     fn complete(&mut self, path: &[Certificate]) -> bool {
         let question = self.question;
-        let Judgement { purpose, at, crls, revocation, pool, limits, .. } = *question;
-        let inputs = Inputs { purpose, at, crls, revocation, pool, policies: self.policies, limits };
+        let Judgement { purpose, at, crls, ocsp, revocation, pool, limits, .. } = *question;
+        let checks = &self.revocation_checks;
+        let inputs = Inputs { purpose, at, crls, ocsp, checks, revocation, pool, policies: self.policies, limits };
         let findings = validate(path, &inputs);
         let status = verdict::status(&findings.reasons);
         if status != ChainStatus::Trusted {

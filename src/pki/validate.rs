@@ -6,8 +6,9 @@ use crate::crypto::key::PublicKey;
 use crate::limits::{Budget, Limits};
 use crate::pki::name_constraints::NameConstraints;
 use crate::pki::policy::PolicyState;
+use crate::pki::revocation::{self, Checks, Found};
 use crate::pki::{
-    Certificate, CertificatePolicy, Crl, Error, PolicyInputs, Reason, ReasonCode, Revocation, RevocationStatus, Usage,
+    Certificate, CertificatePolicy, Crl, Error, PolicyInputs, Reason, ReasonCode, Revocation, RevocationStatus, Usage, ocsp,
 };
 use crate::time::Timestamp;
 
@@ -31,6 +32,9 @@ pub(in crate::pki) struct Inputs<'a> {
     pub(in crate::pki) purpose: Purpose,
     pub(in crate::pki) at: Timestamp,
     pub(in crate::pki) crls: &'a [Crl],
+    pub(in crate::pki) ocsp: &'a [ocsp::Response],
+    /// What was tried to learn of revocation in this judgement.
+    pub(in crate::pki) checks: &'a Checks,
     pub(in crate::pki) revocation: Revocation,
     /// Certificates that may belong to an authority's other keys.
     pub(in crate::pki) pool: &'a [Certificate],
@@ -67,7 +71,7 @@ pub(in crate::pki) fn validate(path: &[Certificate], inputs: &Inputs<'_>) -> Fin
     state.place(below.len());
     let mut issuer = anchor;
     for (at, certificate) in below.iter().enumerate().rev() {
-        let above = path.get(at.saturating_add(2));
+        let above = path.get(at.saturating_add(1)..).unwrap_or_default();
         state.basic_certificate_processing(certificate, issuer, above, at);
         if at > 0 {
             state.prepare_for_next(certificate, path.get(1..=at).unwrap_or_default());
@@ -113,6 +117,11 @@ const KNOWN: &[Oid] = &[
     oid::AUTHORITY_INFO_ACCESS,
 ];
 
+/// Whether the meaning of an extension is known here.
+pub(in crate::pki) fn is_known(oid: &Oid) -> bool {
+    KNOWN.contains(oid)
+}
+
 impl State<'_> {
     fn error(&mut self, code: ReasonCode, text: String) {
         self.reasons.push(Reason::error(code, text));
@@ -128,14 +137,14 @@ impl State<'_> {
         &mut self,
         certificate: &Certificate,
         issuer: &Certificate,
-        above: Option<&Certificate>,
+        above: &[Certificate],
         at: usize,
     ) {
         self.basic_validity(certificate);
         self.basic_version(certificate);
         self.unreadable_extensions(certificate);
         self.basic_signature_strength(certificate);
-        self.basic_revocation(certificate, issuer, above);
+        self.basic_revocation(certificate, above);
         if !certificate.issuer().matches(issuer.subject()) {
             self.error(ReasonCode::SignatureInvalid, format!("certificate of {certificate} names another issuer than {issuer}"));
         }
@@ -177,22 +186,21 @@ impl State<'_> {
         }
     }
 
-    fn basic_revocation(&mut self, certificate: &Certificate, issuer: &Certificate, above: Option<&Certificate>) {
+    fn basic_revocation(&mut self, certificate: &Certificate, above: &[Certificate]) {
         if self.inputs.revocation == Revocation::Off {
             return;
         }
-        match revocation_of(certificate, issuer, above, self.inputs) {
+        match revocation::status(certificate, above, self.inputs) {
             Found::Good => {}
             Found::Revoked { date, reason } => {
                 self.revocation = RevocationStatus::Revoked;
                 self.error(ReasonCode::Revoked, format!("certificate of {certificate} was revoked on {date} – {reason}"));
             }
-            Found::Unknown => {
+            Found::Unknown { why } => {
                 if self.revocation == RevocationStatus::Good {
                     self.revocation = RevocationStatus::Unknown;
                 }
-                let text =
-                    format!("no current revocation list of {issuer} is at hand – whether {certificate} was revoked is not known");
+                let text = format!("whether {certificate} was revoked is not known – {why}");
                 let reason = match self.inputs.revocation {
                     Revocation::Hard => Reason::error(ReasonCode::RevocationUnknown, text),
                     _ => Reason::warning(ReasonCode::RevocationUnknown, text),
@@ -373,57 +381,4 @@ impl State<'_> {
             }
         }
     }
-}
-
-enum Found {
-    Good,
-    Revoked { date: Timestamp, reason: &'static str },
-    Unknown,
-}
-
-/// Asks the lists at hand. A list counts when a key of the issuer signed it, and it is current (RFC 5280 6.3).
-fn revocation_of(certificate: &Certificate, issuer: &Certificate, above: Option<&Certificate>, inputs: &Inputs<'_>) -> Found {
-    let keys = list_keys(issuer, above, inputs);
-    let mut answer = Found::Unknown;
-    for crl in inputs.crls {
-        if !crl.issuer().matches(certificate.issuer()) || !keys.iter().any(|key| crl.verify_signature(key).is_ok()) {
-            continue;
-        }
-        // a revocation stays true when its list is old
-        if let Some(entry) = crl.lookup(certificate.serial())
-            && entry.date <= inputs.at
-        {
-            return Found::Revoked { date: entry.date, reason: entry.reason_name() };
-        }
-        let current = crl.this_update() <= inputs.at && crl.next_update().is_none_or(|next| inputs.at <= next);
-        if current && crl.tells_of(certificate) {
-            answer = Found::Good;
-        }
-    }
-    answer
-}
-
-/// The keys that may sign an issuer's lists: his own, and those of certificates of the same name that he or the authority above him
-/// vouches for, as when keys change (RFC 5280 6.3.3 (f)).
-fn list_keys(issuer: &Certificate, above: Option<&Certificate>, inputs: &Inputs<'_>) -> Vec<PublicKey> {
-    let may_sign = |c: &Certificate| c.key_usage().is_none_or(|usage| usage.allows(Usage::CrlSign));
-    let vouchers: Vec<PublicKey> = [Some(issuer), above].into_iter().flatten().filter_map(|c| c.public_key().ok()).collect();
-    let is_other_key = |c: &&Certificate| {
-        c.subject().matches(issuer.subject())
-            && *c != issuer
-            && may_sign(c)
-            && c.is_valid_at(inputs.at)
-            && vouchers.iter().any(|key| c.verify_signature(key).is_ok())
-            && !is_listed(c, &vouchers, inputs)
-    };
-    // where an authority vouches for its own next key, the certificate above has its older key
-    let older = above.filter(|c| c.subject().matches(issuer.subject()) && may_sign(c)).and_then(|c| c.public_key().ok());
-    let own = may_sign(issuer).then(|| issuer.public_key().ok()).flatten();
-    own.into_iter().chain(older).chain(inputs.pool.iter().filter(is_other_key).filter_map(|c| c.public_key().ok())).collect()
-}
-
-/// Whether a list that one of these keys signed names the certificate.
-fn is_listed(certificate: &Certificate, keys: &[PublicKey], inputs: &Inputs<'_>) -> bool {
-    let of_issuer = |crl: &&Crl| crl.issuer().matches(certificate.issuer()) && crl.lookup(certificate.serial()).is_some();
-    inputs.crls.iter().filter(of_issuer).any(|crl| keys.iter().any(|key| crl.verify_signature(key).is_ok()))
 }

@@ -5,7 +5,7 @@ use crate::cms::timestamp::{Stamp, Token};
 use crate::cms::{Capabilities, CounterSignature, SignatureCheck, SignedData, Signer, SignerId};
 use crate::crypto::algorithm::Strength;
 use crate::limits::{Budget, Limits};
-use crate::pki::{self, Certificate, ChainStatus, Crl, Judgement, Purpose};
+use crate::pki::{self, Certificate, ChainStatus, Judgement, Purpose};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::open::Open;
 use crate::smime::verdict::SignatureStatus;
@@ -199,7 +199,7 @@ impl Judge<'_, '_> {
             return Some("its algorithms are too weak to rely on".to_owned());
         }
         let pool: Vec<Certificate> = token.data().certificates.iter().chain(known).cloned().collect();
-        let chain = self.chain(&stamp.certificate, &pool, &token.data().crls, Purpose::TimeStamping);
+        let chain = self.chain(&stamp.certificate, &pool, token.data(), Purpose::TimeStamping);
         if chain.status != ChainStatus::Trusted {
             let why = chain.reasons.into_iter().find(|reason| reason.weight == pki::Weight::Error);
             return Some(why.map_or_else(|| "its authority is not trusted".to_owned(), |reason| reason.text));
@@ -236,7 +236,7 @@ impl Judge<'_, '_> {
         let is_weak = counter.signer.strength().is_none_or(|strength| strength != Strength::Good);
         verdict.check = Some(match valid {
             Some(certificate) => {
-                let chain = self.chain(certificate, &pool, &self.data.crls, Purpose::Any).status;
+                let chain = self.chain(certificate, &pool, self.data, Purpose::Any).status;
                 // what anyone may forge one day is not trusted for its chain
                 (SignatureStatus::Valid, if is_weak { ChainStatus::Unsuitable } else { chain })
             }
@@ -249,15 +249,15 @@ impl Judge<'_, '_> {
         verdict
     }
 
-    fn chain(&self, leaf: &Certificate, pool: &[Certificate], more_crls: &[Vec<u8>], purpose: Purpose) -> pki::ChainVerdict {
+    fn chain(&self, leaf: &Certificate, pool: &[Certificate], brought: &SignedData, purpose: Purpose) -> pki::ChainVerdict {
         let trust = self.open.trust;
-        let brought = more_crls.iter().filter_map(|bytes| Crl::from_der(bytes).ok());
-        let crls: Vec<Crl> = trust.crls.iter().cloned().chain(brought).collect();
+        let (crls, ocsp) = trust.revocation_with(&brought.crls, &brought.ocsp_responses, &self.open.limits);
         pki::judge(&Judgement {
             leaf,
             pool,
             anchors: &trust.anchors,
             crls: &crls,
+            ocsp: &ocsp,
             purpose,
             at: trust.at,
             revocation: trust.revocation,

@@ -43,6 +43,7 @@ fn status(open: &Open<'_>, data: &SignedData, leaf: &Certificate) -> ChainStatus
         pool: &pool,
         anchors: &open.trust.anchors,
         crls: &open.trust.crls,
+        ocsp: &open.trust.ocsp,
         purpose: Purpose::MailEncrypt,
         at: open.trust.at,
         revocation: open.trust.revocation,

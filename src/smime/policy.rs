@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::pki::{Certificate, Crl, Revocation, TrustAnchors};
+use crate::limits::Limits;
+use crate::pki::{Certificate, Crl, Revocation, TrustAnchors, ocsp};
 use crate::smime::finding::{Code, Finding, Severity};
 use crate::time::Timestamp;
 
@@ -15,6 +16,8 @@ pub struct Trust {
     pub intermediates: Vec<Certificate>,
     /// Revocation lists at hand.
     pub crls: Vec<Crl>,
+    /// OCSP responses at hand.
+    pub ocsp: Vec<ocsp::Response>,
     /// What an unknown revocation means.
     pub revocation: Revocation,
     /// The moment for which certificates are judged.
@@ -24,7 +27,20 @@ pub struct Trust {
 impl Trust {
     /// Trust in these anchors at this moment; nothing else at hand, unknown revocation is a warning.
     pub fn new(anchors: TrustAnchors, at: Timestamp) -> Self {
-        Self { anchors, intermediates: Vec::new(), crls: Vec::new(), revocation: Revocation::Soft, at }
+        Self { anchors, intermediates: Vec::new(), crls: Vec::new(), ocsp: Vec::new(), revocation: Revocation::Soft, at }
+    }
+
+    /// The lists and responses at hand, and those that a message brings (RFC 5652 10.2.1, RFC 5940): whoever brings them, they count
+    /// by who signed them. What cannot be read of the latter is passed over.
+    pub(in crate::smime) fn revocation_with(
+        &self,
+        lists: &[Vec<u8>],
+        responses: &[Vec<u8>],
+        limits: &Limits,
+    ) -> (Vec<Crl>, Vec<ocsp::Response>) {
+        let lists = lists.iter().filter_map(|bytes| Crl::from_der(bytes).ok());
+        let responses = responses.iter().filter_map(|bytes| ocsp::Response::from_der(bytes, limits).ok());
+        (self.crls.iter().cloned().chain(lists).collect(), self.ocsp.iter().cloned().chain(responses).collect())
     }
 }
 

@@ -96,6 +96,7 @@ fn certificate(bytes: &[u8]) -> Result<(), String> {
         pool: &[],
         anchors: &TrustAnchors::from_iter([certificate.clone()]),
         crls: &[],
+        ocsp: &[],
         purpose: Purpose::MailSign,
         at: Timestamp::from_unix(1_750_000_000),
         revocation: Revocation::Soft,
@@ -118,6 +119,7 @@ fn others(bytes: &[u8]) {
     walk(Cursor::new(bytes));
     let _ = pem::parse_all(bytes);
     let _ = (pki::load::certificates(bytes), pki::load::crls(bytes), Crl::from_der(bytes));
+    let _ = pki::ocsp::Response::from_der(bytes, &Limits::default());
     let _ = (PublicKey::from_spki(bytes), PrivateKey::from_pkcs8(bytes), PrivateKey::from_any(bytes, None, &limits));
     let _ = keys::load::identity(bytes, None, &limits);
     let _ = smime::inspect(bytes, &limits);

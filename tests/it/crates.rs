@@ -119,6 +119,7 @@ fn certificates_of_rcgen_are_judged_and_sign() {
             pool: &[],
             anchors: &anchors,
             crls: &[],
+            ocsp: &[],
             purpose: Purpose::MailSign,
             at: at(),
             revocation: Revocation::Off,

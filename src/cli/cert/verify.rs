@@ -87,6 +87,7 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> Result<Exit, Failure>
         pool: &pool,
         anchors: &trust.anchors,
         crls: &trust.crls,
+        ocsp: &trust.ocsp,
         purpose: match args.purpose {
             PurposeArg::MailSign => Purpose::MailSign,
             PurposeArg::MailEncrypt => Purpose::MailEncrypt,

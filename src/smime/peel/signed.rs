@@ -4,7 +4,7 @@ use crate::cms::{SignatureCheck, SignedData, Signer};
 use crate::crypto::algorithm::Strength;
 use crate::limits::Budget;
 use crate::mime::Entity;
-use crate::pki::{self, Certificate, ChainStatus, Crl, Judgement, Purpose, RevocationStatus, Weight};
+use crate::pki::{self, Certificate, ChainStatus, Judgement, Purpose, RevocationStatus, Weight};
 use crate::smime::details::{self, SignerDetails};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
@@ -150,13 +150,13 @@ impl Work<'_, '_> {
         let trust = self.open.trust;
         let pool: Vec<Certificate> =
             data.certificates.iter().chain(&trust.intermediates).chain(self.open.known).cloned().collect();
-        let of_message = data.crls.iter().filter_map(|bytes| Crl::from_der(bytes).ok());
-        let crls: Vec<Crl> = trust.crls.iter().cloned().chain(of_message).collect();
+        let (crls, ocsp) = trust.revocation_with(&data.crls, &data.ocsp_responses, &self.open.limits);
         let chain = pki::judge(&Judgement {
             leaf: certificate,
             pool: &pool,
             anchors: &trust.anchors,
             crls: &crls,
+            ocsp: &ocsp,
             purpose: Purpose::MailSign,
             at: trust.at,
             revocation: trust.revocation,

@@ -290,7 +290,7 @@ fn a_structure_cut_at_any_place_is_refused() {
 #[test]
 fn a_list_that_the_message_brings_revokes_as_one_at_hand_does() {
     let revoked = person("revoked", "issuing");
-    let list = pki::load::crls(&std::fs::read(path("issuing.crl")).expect("a list")).expect("readable").remove(0);
+    let list = pki::load::crls(std::fs::read(path("issuing.crl")).expect("a list")).expect("readable").remove(0);
     let trust = Trust { revocation: pki::Revocation::Soft, ..stage().trust.clone() };
     let judged = |crls: Vec<Vec<u8>>| {
         let der = Forged::opaque(ENTITY.as_bytes(), &revoked).with(|forged| forged.crls = crls).der();

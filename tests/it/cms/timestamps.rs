@@ -259,6 +259,7 @@ fn an_authority_for_time_has_a_key_for_nothing_else() {
             pool: &[],
             anchors: &anchors,
             crls: &[],
+            ocsp: &[],
             purpose,
             at: Timestamp::from_unix(i64::try_from(now).unwrap()),
             revocation: Revocation::Off,

@@ -61,6 +61,7 @@ fn judge(case: &Value, anchors: &TrustAnchors) -> (bool, String) {
         pool: &certificates.collect::<Vec<_>>(),
         anchors,
         crls: &[],
+        ocsp: &[],
         purpose: Purpose::TlsServer,
         at: Timestamp::from_unix(case["validate_at"].as_i64().expect("a moment")),
         revocation: Revocation::Off,

@@ -102,6 +102,7 @@ fn judge(case: &Value) -> (bool, String) {
         pool: &all(&case["untrusted_intermediates"]),
         anchors: &all(&case["trusted_certs"]).into_iter().collect::<TrustAnchors>(),
         crls: &crls,
+        ocsp: &[],
         purpose: if case["validation_kind"] == "SERVER" { Purpose::TlsServer } else { Purpose::Any },
         at: at(case["validation_time"].as_str()),
         revocation: if crls.is_empty() { Revocation::Off } else { Revocation::Hard },

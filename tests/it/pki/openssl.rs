@@ -39,7 +39,7 @@ const OTHERWISE: &[(u64, &str)] = &[
 ];
 const AS_STATED: usize = 83;
 
-const OCSP: &str = "RFC 6960 4.2.2.2.1: it should not be critical; it is for those who ask by OCSP, which is not done here";
+const OCSP: &str = "RFC 6960 4.2.2.2.1: it should not be critical; it is for the certificates of responders, and this is none";
 const PATHS: &str = "RFC 4158: every path is tried, and another one is good";
 const STRICT: &str = "rules for issuers, not for validators (RFC 5280 6.1)";
 const FORUM: &str = "a rule of the CA/Browser Forum; RFC 3161 2.3 has none on the use of the key";
@@ -118,6 +118,7 @@ fn judge(folder: &Path, row: &Value) -> (bool, String) {
         pool: &all(&row["untrusted"]),
         anchors: &all(&row["trusted"]).into_iter().collect::<TrustAnchors>(),
         crls: &[],
+        ocsp: &[],
         purpose: match row["purpose"].as_str() {
             Some("sslserver") => Purpose::TlsServer,
             Some("timestampsign") => Purpose::TimeStamping,

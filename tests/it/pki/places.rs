@@ -44,6 +44,7 @@ fn known(named: &[&str], of: Option<(&str, Option<CrlScope>)>) -> RevocationStat
         pool: &[],
         anchors: &TrustAnchors::from_iter([read(anchor.der())]),
         crls: &[crl],
+        ocsp: &[],
         purpose: Purpose::Any,
         // 2026-06-01
         at: Timestamp::from_unix(1_780_272_000),
@@ -62,8 +63,9 @@ fn a_list_of_one_place_tells_about_those_that_name_it() {
 }
 
 #[test]
-fn a_list_of_no_place_tells_about_all_and_one_that_is_limited_about_none() {
+fn a_list_of_no_place_tells_about_all_and_one_that_is_limited_about_its_kind() {
     assert_eq!(known(&[HERE], None), RevocationStatus::Good);
     assert_eq!(known(&[], None), RevocationStatus::Good);
-    assert_eq!(known(&[HERE], Some((HERE, Some(CrlScope::UserCertsOnly)))), RevocationStatus::Unknown);
+    assert_eq!(known(&[HERE], Some((HERE, Some(CrlScope::UserCertsOnly)))), RevocationStatus::Good);
+    assert_eq!(known(&[HERE], Some((HERE, Some(CrlScope::CaCertsOnly)))), RevocationStatus::Unknown);
 }

@@ -85,6 +85,7 @@ fn judged(leaf: &Certificate, pool: &[Certificate], anchor: Certificate, inputs:
         pool,
         anchors: &TrustAnchors::from_iter([anchor]),
         crls: &[],
+        ocsp: &[],
         purpose: Purpose::Any,
         // 2026-06-01
         at: Timestamp::from_unix(1_780_272_000),
