@@ -132,6 +132,7 @@ fn names(list: &[Vec<GeneralName>]) -> Vec<String> {
     list.iter().filter_map(|names| names.first()).map(ToString::to_string).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

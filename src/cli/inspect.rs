@@ -71,7 +71,7 @@ fn look(bytes: &[u8], limits: &Limits) -> Option<(&'static str, Inspection, Vec<
     let text = String::from_utf8_lossy(bytes.get(..bytes.len().min(4096)).unwrap_or_default()).into_owned();
     let mut inspection = Inspection::default();
     if text.contains("PRIVATE KEY-----") {
-        return Some(("key", inspection, vec![key_line(bytes).unwrap_or_else(|| "a private key".to_owned())]));
+        return Some(("key", inspection, vec![key_line(bytes, limits).unwrap_or_else(|| "a private key".to_owned())]));
     }
     if text.contains("-----BEGIN PKCS12-----") {
         return Some(("pkcs12", inspection, vec!["a PKCS#12 file".to_owned()]));
@@ -117,12 +117,12 @@ fn look(bytes: &[u8], limits: &Limits) -> Option<(&'static str, Inspection, Vec<
     if sealpost::keys::pkcs12::looks_like(bytes) {
         return Some(("pkcs12", inspection, vec!["a PKCS#12 file".to_owned()]));
     }
-    key_line(bytes).map(|line| ("key", inspection, vec![line]))
+    key_line(bytes, limits).map(|line| ("key", inspection, vec![line]))
 }
 
 /// Which private key it is, where it is one.
-fn key_line(bytes: &[u8]) -> Option<String> {
-    match PrivateKey::from_any(bytes, None, &Limits::default()) {
+fn key_line(bytes: &[u8], limits: &Limits) -> Option<String> {
+    match PrivateKey::from_any(bytes, None, limits) {
         Ok(key) => Some(format!("a private key ({})", key.algorithm())),
         Err(crypto::Error::PassphraseNeeded) => Some("a private key under a passphrase".to_owned()),
         Err(_) => None,
@@ -137,7 +137,7 @@ fn response_lines(response: &ocsp::Response) -> Vec<String> {
     };
     let first = format!("OCSP response of {}, made {}", content.responder(), content.produced_at());
     let answers = content.answers().iter().map(|answer| {
-        let serial: String = answer.id.serial().iter().map(|byte| format!("{byte:02x}")).collect();
+        let serial = details::hex(answer.id.serial());
         let next = answer.next_update.map_or_else(|| "not said".to_owned(), |time| time.to_string());
         format!("serial {serial}: {}, as of {}, next {next}", answer.status.describe(), answer.this_update)
     });
@@ -149,7 +149,7 @@ fn to_json(kind: &str, inspection: &Inspection) -> Value {
     let parts = inspection.parts.iter().map(|part| {
         json!({
             "path": part.path, "content_type": part.content_type, "name": part.name, "size": part.size,
-            "sha256": part.sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            "sha256": details::hex(&part.sha256),
         })
     });
     json!({

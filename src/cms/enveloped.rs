@@ -244,7 +244,7 @@ impl<R: Read> EnvelopedReader<R> {
             authenticated: self.authenticated,
             octets,
             decryptor: Some(decryptor),
-            plain: Piece::new(),
+            plain: Piece::empty(),
             seen: Foreknown { aad: Vec::new(), content_len: 0 },
         })
     }

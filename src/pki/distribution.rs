@@ -86,7 +86,6 @@ impl DistributionPoint {
 
 /// What a list tells about (RFC 5280 5.2.5).
 #[derive(Debug, Clone, PartialEq, Eq)]
-
 pub(in crate::pki) struct Scope {
     /// The places that it is for; none where it is for all of its issuer's certificates.
     pub(in crate::pki) names: Vec<GeneralName>,

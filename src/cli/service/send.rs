@@ -12,6 +12,7 @@ use sealpost::proto::smtp::client::{Client, ClientStep, Outcome, Outgoing, TlsWi
 use sealpost::server::Service;
 
 use crate::cli::context::Context;
+use crate::cli::details;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
 use crate::cli::service::client::{self, ClientArgs, Server, TlsStart};
@@ -51,7 +52,7 @@ pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
     };
     let mut unique = [0; 16];
     context.random().fill(&mut unique);
-    let unique: String = unique.iter().map(|byte| format!("{byte:02x}")).collect();
+    let unique = details::hex(&unique);
     let submission = Submission::of(&message, context.now, &format!("{unique}@sealpost"), &context.limits);
     let submission = submission.map_err(|e| Failure::refused(format!("the message cannot be sent – {e}")))?;
     let sender =

@@ -488,7 +488,7 @@ impl SqliteStore {
         }
         let mut random = [0; 16];
         crate::keys::files::random_name(&mut random);
-        let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = crate::pki::hex(&random);
         self.blobs.write(&name, &message)?;
         Ok(Body::File { name, size: message.len() })
     }
