@@ -1,22 +1,25 @@
 //! `sealpost ca`.
 
+mod issue;
+mod show;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use sealpost::asn1::pem;
-use sealpost::ca::{self, MailProfile, RevocationReason, ServerProfile, Uses, store::Store};
+use sealpost::ca::{self, MailProfile, RevocationReason, Uses, store::Store};
 use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::pki::Certificate;
 
 use crate::cli::context::Context;
-use crate::cli::export::{self, Signature};
+use crate::cli::export;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::keyring::{certificate_json, unlocking};
-use crate::cli::output::{self, Output};
+use crate::cli::output::Output;
 use crate::cli::passphrase::Passphrase;
-use crate::cli::{id, input, report};
+use crate::cli::report;
 
 /// A small certificate authority
 #[derive(Debug, Args)]
@@ -129,13 +132,15 @@ pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
             };
             let profile = MailProfile { addresses: vec![address], name, uses, days };
             match csr {
-                Some(csr) => issue_csr(context, &profile, &csr, &output),
-                None => issue_key(context, &profile, &algorithm, &output, p12.as_ref().map(|path| (path, form.as_deref()))),
+                Some(csr) => issue::issue_csr(context, &profile, &csr, &output),
+                None => {
+                    issue::issue_key(context, &profile, &algorithm, &output, p12.as_ref().map(|path| (path, form.as_deref())))
+                }
             }
         }
-        Verb::ServerCert { hosts, output, key } => server_cert(context, hosts, &output, key),
-        Verb::List => list(context),
-        Verb::Show { serial } => show(context, &serial),
+        Verb::ServerCert { hosts, output, key } => issue::server_cert(context, hosts, &output, key),
+        Verb::List => show::list(context),
+        Verb::Show { serial } => show::show(context, &serial),
         Verb::Revoke { serial, reason } => {
             let reason =
                 RevocationReason::from_name(&reason).ok_or_else(|| Failure::usage(format!("--reason {reason} is not known")))?;
@@ -162,8 +167,8 @@ pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
             output.write(text.as_bytes())?;
             Ok(Exit::Good)
         }
-        Verb::Log => log(context),
-        Verb::Export { what, output } => export(context, &what, &output),
+        Verb::Log => show::log(context),
+        Verb::Export { what, output } => show::export(context, &what, &output),
     }
 }
 
@@ -219,126 +224,7 @@ fn init(context: &Context, name: &str, domains: &[String], algorithm: &str) -> R
     Ok(Exit::Good)
 }
 
-fn issue_csr(context: &Context, profile: &MailProfile, csr: &std::path::Path, output: &Output) -> Result<Exit, Failure> {
-    output.check()?;
-    let public = ca::read_request(&input::file(csr, &context.limits)?).map_err(Failure::refused)?;
-    let store = open_store(context)?;
-    let certificate = store.issue(profile, &public, context.now, &mut context.random()).map_err(Failure::refused)?;
-    output.write(chain_pem(&[&certificate, store.authority().issuing()]).as_bytes())?;
-    Ok(Exit::Good)
-}
-
-fn issue_key(
-    context: &Context,
-    profile: &MailProfile,
-    algorithm: &str,
-    output: &Output,
-    p12: Option<(&PathBuf, Option<&str>)>,
-) -> Result<Exit, Failure> {
-    let algorithm =
-        KeyAlgorithm::from_name(algorithm).ok_or_else(|| Failure::usage(format!("--algorithm {algorithm} is not known")))?;
-    output.check()?;
-    let store = open_store(context)?;
-    let identity = store.new_identity(profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
-    eprintln!("issued: {} – serial {}", report::safe(&identity.addresses().join(", ")), identity.certificate().serial_hex());
-    match p12 {
-        Some((path, form)) => {
-            let place = (Some(path.as_path()), Signature::None);
-            let file = export::packed(context, std::slice::from_ref(&identity), form, place)?;
-            output::write_file(path, &file, output.force)?;
-        }
-        // without a place for the key, it goes into the home
-        None => drop(id::keep(context, std::slice::from_ref(&identity))?),
-    }
-    if !output.is_stdout() || p12.is_none() && !context.json {
-        output.write(chain_pem(&[identity.certificate(), store.authority().issuing()]).as_bytes())?;
-    }
-    Ok(Exit::Good)
-}
-
-fn server_cert(context: &Context, hosts: Vec<String>, output: &Output, key: Option<PathBuf>) -> Result<Exit, Failure> {
-    output.check()?;
-    let store = open_store(context)?;
-    let profile = ServerProfile { hosts, days: 397 };
-    let identity =
-        store.new_server(&profile, KeyAlgorithm::P256, context.now, &mut context.random()).map_err(Failure::refused)?;
-    let key_pem = pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8().expose());
-    let certificates = chain_pem(&[identity.certificate(), store.authority().servers()]);
-    match key {
-        Some(path) => {
-            output::write_file(&path, key_pem.as_bytes(), output.force)?;
-            output.write(certificates.as_bytes())?;
-        }
-        None => output.write(format!("{key_pem}{certificates}").as_bytes())?,
-    }
-    Ok(Exit::Good)
-}
-
-fn list(context: &Context) -> Result<Exit, Failure> {
-    let issued = ca::store::issued(&context.home_path().join("ca")).map_err(Failure::refused)?;
-    if context.json {
-        let one = |issued: &ca::store::Issued| {
-            let mut value = certificate_json(&issued.certificate);
-            value["revoked"] =
-                json!(issued.revoked.as_ref().map(|r| json!({ "date": r.date.to_string(), "reason": r.reason.name() })));
-            value
-        };
-        context
-            .print_json(&json!({ "schema": "sealpost.ca.list/1", "certificates": issued.iter().map(one).collect::<Vec<_>>() }))?;
-        return Ok(Exit::Good);
-    }
-    for one in issued {
-        let names = [one.certificate.addresses(), one.certificate.dns_names()].concat().join(", ");
-        let state = one.revoked.map_or_else(String::new, |r| format!("  revoked {} ({})", r.date, r.reason.name()));
-        let line =
-            format!("{}  {}  until {}{state}\n", one.certificate.serial_hex(), report::safe(&names), one.certificate.not_after());
-        output::stdout(line.as_bytes())?;
-    }
-    Ok(Exit::Good)
-}
-
-fn show(context: &Context, serial: &str) -> Result<Exit, Failure> {
-    let issued = ca::store::issued(&context.home_path().join("ca")).map_err(Failure::refused)?;
-    let found = issued.into_iter().find(|issued| issued.certificate.serial_hex() == serial.to_ascii_lowercase());
-    let found = found.ok_or_else(|| {
-        Failure::usage(format!("no certificate with the serial number {serial} was issued here"))
-            .hint("`sealpost ca list` shows them")
-    })?;
-    if context.json {
-        let certificate = certificate_json(&found.certificate);
-        context.print_json(&json!({ "schema": "sealpost.ca.show/1", "certificates": [certificate] }))?;
-        return Ok(Exit::Good);
-    }
-    eprintln!("{}", report::safe_lines(&found.certificate.describe()));
-    output::stdout(pem::encode("CERTIFICATE", found.certificate.der()).as_bytes())?;
-    Ok(Exit::Good)
-}
-
-fn log(context: &Context) -> Result<Exit, Failure> {
-    let events = ca::store::ledger(&context.home_path().join("ca")).map_err(|error| Failure::new(Exit::Bad, error))?;
-    for event in events {
-        output::stdout(format!("{} {} {} {}\n", event.time, event.event, event.subject, report::safe(&event.detail)).as_bytes())?;
-    }
-    Ok(Exit::Good)
-}
-
-fn export(context: &Context, what: &str, output: &Output) -> Result<Exit, Failure> {
-    output.check()?;
-    let folder = context.home_path().join("ca");
-    if !Store::exists(&folder) {
-        return Err(Failure::usage(format!("the home {} has no CA", context.home_path().display()))
-            .hint("make one with `sealpost ca init --name NAME`"));
-    }
-    let read = |name: &str| ca::store::read_certificate(&folder.join(format!("{name}.pem"))).map_err(Failure::io);
-    let text = match what {
-        "root" => chain_pem(&[&read("root")?]),
-        "issuing" => chain_pem(&[&read("issuing")?]),
-        _ => chain_pem(&[&read("issuing")?, &read("root")?]),
-    };
-    output.write(text.as_bytes())?;
-    Ok(Exit::Good)
-}
-
+/// Certificates as PEM, one after another.
 fn chain_pem(certificates: &[&Certificate]) -> String {
     certificates.iter().map(|certificate| pem::encode("CERTIFICATE", certificate.der())).collect()
 }
