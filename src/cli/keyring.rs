@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use sealpost::crypto::{self, key::PrivateKey};
-use sealpost::keys::{self, Home, Identity};
+use sealpost::keys::{self, Home, Identity, Seen};
 use sealpost::pki::{self, Certificate, Crl, Revocation, TrustAnchors, email, ocsp};
-use sealpost::smime::{Accept, Input, Open, Trust};
+use sealpost::smime::{Accept, Clock, Input, Open, Opened, Outcome, Trust};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -157,6 +157,10 @@ pub(crate) struct ReadArgs {
     /// Excuse one finding: expired, untrusted, from-mismatch, weak-algorithm, revocation-unknown, only-compressed
     #[arg(long, value_name = "CODE")]
     accept: Vec<String>,
+    /// Which clock may show that a certificate was valid when the signature was made: only now, a time-stamp, too, or when this home saw
+    /// the signature first, too
+    #[arg(long, value_name = "CLOCK", default_value = Clock::default().name(), value_parser = Clock::ALL.map(Clock::name))]
+    clock: String,
 }
 
 /// What decides trust.
@@ -218,17 +222,23 @@ pub(crate) struct Materials {
     known: Vec<Certificate>,
     password: Option<Passphrase>,
     kek: Option<Passphrase>,
+    seen: Option<Seen>,
+    clock: Clock,
 }
 
 impl Materials {
     /// The opener with these materials.
     pub(crate) fn open<'a>(&'a self, context: &'a Context) -> Open<'a> {
-        let mut open = Open::new(&self.trust).limits(&context.limits).accept(self.accept.clone()).known(&self.known);
+        let mut open =
+            Open::new(&self.trust).limits(&context.limits).accept(self.accept.clone()).known(&self.known).clock(self.clock);
         for identity in &self.identities {
             open = open.identity(identity);
         }
         for key in &self.bare_keys {
             open = open.key(key);
+        }
+        if let Some(seen) = &self.seen {
+            open = open.seen(seen);
         }
         if let Some(password) = &self.password {
             open = open.password(password);
@@ -237,6 +247,19 @@ impl Materials {
             open = open.kek(kek);
         }
         open
+    }
+
+    /// Keeps in the home when signatures of good messages were seen first. A home that cannot be written makes no message bad.
+    pub(crate) fn keep_seen(&self, context: &Context, opened: &Opened) {
+        let Some(seen) = &self.seen else { return };
+        if opened.verdict().outcome() != Outcome::Good {
+            return;
+        }
+        let new = opened.verdict().signers().filter(|signer| signer.first_seen.is_none());
+        let ids: Vec<_> = new.filter_map(|signer| signer.signature_id).collect();
+        if let Err(error) = seen.record(&ids, context.now) {
+            eprintln!("note: that the signature was seen cannot be kept in the home – {error}");
+        }
     }
 }
 
@@ -279,7 +302,10 @@ impl ReadArgs {
             Some(home) => home.known_certificates().map_err(Failure::io)?,
             None => Vec::new(),
         };
-        Ok(Materials { trust, accept, identities: Vec::new(), bare_keys: Vec::new(), known, password: None, kek: None })
+        let clock = Clock::from_name(&self.clock).unwrap_or_default();
+        let seen = home.map(|home| home.seen());
+        let (identities, bare_keys) = (Vec::new(), Vec::new());
+        Ok(Materials { trust, accept, identities, bare_keys, known, password: None, kek: None, seen, clock })
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) fn read(
     let mut spool = output.spool(Hands::Two)?;
     let opened = materials.open(context).stream(message, verb.layers, want, &mut spool, &mut context.random());
     let opened = opened.map_err(Failure::io)?;
+    materials.keep_seen(context, &opened);
     finish(context, verb.name, &opened, spool, want)
 }
 

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use sealpost::smime::{
-    EncryptedKind, EncryptedLayer, Finding, Form, Layer, Outcome, Severity, SignatureStatus, SignedLayer, SignerVerdict, Verdict,
+    Clock, EncryptedKind, EncryptedLayer, Finding, Form, Layer, Outcome, Severity, SignatureStatus, SignedLayer, SignerVerdict,
+    Verdict,
 };
 
 use crate::cli::details;
@@ -74,7 +75,12 @@ fn signer_json(signer: &SignerVerdict) -> Value {
         "algorithm": signer.algorithm,
         "signature": if signer.signature == SignatureStatus::Valid { "valid" } else { "invalid" },
         "chain": { "status": signer.chain.name(), "path": signer.path, "revocation": signer.revocation.name() },
-        "time": { "claimed": signer.claimed_time.map(|t| t.to_string()), "proven": signer.details.proven_time().map(|t| t.to_string()) },
+        "time": {
+            "claimed": signer.claimed_time.map(|t| t.to_string()),
+            "proven": signer.details.proven_time().map(|t| t.to_string()),
+            "first_seen": signer.first_seen.map(|t| t.to_string()),
+            "judged": signer.judged.map(|judged| json!({ "clock": judged.clock.name(), "at": judged.at.to_string() })),
+        },
         "from_match": signer.from_match,
         "finding": signer.finding.map(|code| code.code()),
     });
@@ -137,6 +143,12 @@ fn print_signed(signed: &SignedLayer) {
         eprintln!("  revocation: {}", signer.revocation.name());
         if let Some(time) = signer.claimed_time {
             eprintln!("  the signer claims the time {time}");
+        }
+        if let Some(time) = signer.first_seen {
+            eprintln!("  this home saw the signature on {time} first");
+        }
+        if let Some(judged) = signer.judged.filter(|judged| judged.clock != Clock::Now) {
+            eprintln!("  the certificate is judged for {}", judged.at);
         }
         for line in details::lines(&signer.details) {
             eprintln!("  {line}");

@@ -53,5 +53,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<Exit, Failure>
         Want::Nothing => opener.stream_detached(&mut message, &signature, &mut std::io::sink()),
         _ => opener.stream_detached(&mut message, &signature, &mut spool),
     };
-    finish(context, "verify", &opened.map_err(Failure::io)?, spool, want)
+    let opened = opened.map_err(Failure::io)?;
+    materials.keep_seen(context, &opened);
+    finish(context, "verify", &opened, spool, want)
 }

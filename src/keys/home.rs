@@ -10,6 +10,7 @@
 //!   trust/FINGERPRINT.pem                    trust anchors
 //!   intermediates/FINGERPRINT.pem            certificates that may stand between
 //!   crls/*.crl                               revocation lists
+//!   seen/                                    which signatures were seen, and when first (see [`Seen`])
 //!   ca/                                      the authority (see `ca::store`)
 //! ```
 
@@ -19,7 +20,7 @@ use crate::asn1::{Cursor, encode, pem};
 use crate::crypto;
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
-use crate::keys::{Error, Identity, files, identity};
+use crate::keys::{Error, Identity, Seen, files, identity};
 use crate::limits::Limits;
 use crate::pki::{self, Certificate, Crl, email};
 use crate::secret::Secret;
@@ -76,6 +77,11 @@ impl Home {
     /// Where the authority lives.
     pub fn ca_folder(&self) -> PathBuf {
         self.0.join("ca")
+    }
+
+    /// The signatures that were seen here.
+    pub fn seen(&self) -> Seen {
+        Seen::of_home(&self.0)
     }
 
     /// Every identity.

@@ -10,7 +10,9 @@ mod identity;
 pub mod load;
 pub mod mobileconfig;
 pub mod pkcs12;
+mod seen;
 
 pub use error::Error;
 pub use home::{Home, Said, Stored, Unlocked};
 pub use identity::Identity;
+pub use seen::{Seen, SignatureId};

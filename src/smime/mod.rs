@@ -7,6 +7,7 @@
 //! RFCs: 8551 (messages), 8550 (certificates), 9788 (header protection).
 
 mod choice;
+mod clock;
 mod details;
 mod encrypt;
 mod error;
@@ -36,6 +37,7 @@ use crate::pki::Certificate;
 use crate::time::Timestamp;
 
 pub use choice::{Chosen, CipherChoice, Recipient, TransportChoice, Way, check_recipient, choose};
+pub use clock::{Clock, FirstSeen, Judged};
 pub use details::{CountersignerVerdict, Proof, SignerDetails, TimestampVerdict};
 pub use encrypt::Encrypt;
 pub use error::Error;

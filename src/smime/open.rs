@@ -13,6 +13,7 @@ use crate::mime::stream::{Feed, ReadError};
 use crate::mime::transfer::{Base64Reader, Decoded};
 use crate::pki::{Certificate, ChainStatus};
 use crate::secret::Secret;
+use crate::smime::clock::{Clock, FirstSeen};
 use crate::smime::finding::{Code, Finding, Outcome};
 use crate::smime::hints::Hints;
 use crate::smime::layer::{self, Form};
@@ -29,6 +30,8 @@ pub struct Open<'a> {
     pub(in crate::smime) limits: Limits,
     pub(in crate::smime) known: &'a [Certificate],
     pub(in crate::smime) keys: Vec<Key<'a>>,
+    pub(in crate::smime) seen: Option<&'a dyn FirstSeen>,
+    pub(in crate::smime) clock: Clock,
 }
 
 /// What an opening gave: the verdict, and the content where the verdict allows it.
@@ -96,7 +99,15 @@ pub enum Want {
 impl<'a> Open<'a> {
     /// Opens with this trust, no keys, and nothing excused.
     pub fn new(trust: &'a Trust) -> Self {
-        Self { trust, accept: Accept::default(), limits: Limits::default(), known: &[], keys: Vec::new() }
+        Self {
+            trust,
+            accept: Accept::default(),
+            limits: Limits::default(),
+            known: &[],
+            keys: Vec::new(),
+            seen: None,
+            clock: Clock::default(),
+        }
     }
 
     /// Holds these bounds.
@@ -117,6 +128,20 @@ impl<'a> Open<'a> {
     #[must_use]
     pub fn known(mut self, certificates: &'a [Certificate]) -> Self {
         self.known = certificates;
+        self
+    }
+
+    /// Knows when signatures were seen first.
+    #[must_use]
+    pub fn seen(mut self, seen: &'a dyn FirstSeen) -> Self {
+        self.seen = Some(seen);
+        self
+    }
+
+    /// Judges by this clock and the stricter ones only.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 

@@ -1,6 +1,8 @@
 //! The verdict on a message: its layers, its signers, what they cover, and what was found.
 
+use crate::keys::SignatureId;
 use crate::pki::{Certificate, ChainStatus, RevocationStatus};
+use crate::smime::clock::Judged;
 use crate::smime::details::SignerDetails;
 use crate::smime::finding::{Code, Finding, Outcome, Severity};
 use crate::smime::learnt::Learnt;
@@ -129,6 +131,12 @@ pub struct SignerVerdict {
     pub revocation: RevocationStatus,
     /// The time that the signer claims.
     pub claimed_time: Option<Timestamp>,
+    /// By which clock the chain was judged, and for which moment; nothing where it was not judged.
+    pub judged: Option<Judged>,
+    /// When the signature was seen first, where somebody keeps that; it is told of signatures that fit.
+    pub first_seen: Option<Timestamp>,
+    /// What names the signature for those who keep when it was seen; nothing where it does not fit.
+    pub signature_id: Option<SignatureId>,
     /// Whether one of the addresses is the From (or Sender) address; `None` where there is no message around.
     pub from_match: Option<bool>,
     /// What the signer says about mail to him; nothing where the signature does not fit.

@@ -4,6 +4,7 @@ mod attributes;
 mod batch;
 mod bouncycastle;
 mod cast;
+mod clocks;
 mod compressed;
 mod details;
 mod gpgsm;

@@ -2,9 +2,13 @@
 
 use crate::cms::{SignatureCheck, SignedData, Signer};
 use crate::crypto::algorithm::Strength;
+use crate::keys::SignatureId;
 use crate::limits::Budget;
 use crate::mime::Entity;
-use crate::pki::{self, Certificate, ChainStatus, Judgement, Purpose, RevocationStatus, Weight};
+use crate::pki::{
+    self, Certificate, ChainStatus, ChainVerdict, Judgement, Purpose, Reason, ReasonCode, RevocationStatus, Weight,
+};
+use crate::smime::clock::{Clock, Judged};
 use crate::smime::details::{self, SignerDetails};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
@@ -12,6 +16,7 @@ use crate::smime::learnt::Learnt;
 use crate::smime::peel::{Payload, Stop, Work};
 use crate::smime::sender::{self, Author};
 use crate::smime::verdict::{Coverage, Layer, SignatureStatus, SignerVerdict};
+use crate::time::Timestamp;
 
 impl Work<'_, '_> {
     /// Judges the signers of a layer; all must be good.
@@ -78,6 +83,9 @@ impl Work<'_, '_> {
             path: Vec::new(),
             revocation: RevocationStatus::Unknown,
             claimed_time: signer.signing_time(),
+            judged: None,
+            first_seen: None,
+            signature_id: None,
             from_match: None,
             learnt: Learnt::default(),
             details: SignerDetails::default(),
@@ -100,15 +108,19 @@ impl Work<'_, '_> {
         let certificate = candidates.get(at).unwrap_or(first).clone();
         verdict.addresses = certificate.addresses();
         verdict.subject = certificate.to_string();
-        self.judge_chain(&certificate, data, &mut verdict, valid.is_some());
+        let chain = self.chain_at(&certificate, data, self.open.trust.at);
+        verdict.judged = Some(Judged { clock: Clock::Now, at: self.open.trust.at });
+        (verdict.chain, verdict.revocation) = (chain.status, chain.revocation);
+        verdict.path = chain.path.iter().map(Certificate::to_string).collect();
         match checks.into_iter().nth(at) {
             Some(SignatureCheck::Valid(oddities)) => {
                 verdict.signature = SignatureStatus::Valid;
                 verdict.learnt = Learnt::of(self.open, signer, data, &certificate);
                 oddities.into_iter().for_each(|text| self.add(Finding::warning(Code::NonConforming, text)));
-                self.judge_strength(signer, &mut verdict);
                 let (details, findings) = details::judge(signer, data, self.open, &mut self.beside);
                 verdict.details = details;
+                self.judge_chain(chain, signer, data, &certificate, &mut verdict);
+                self.judge_strength(signer, &mut verdict);
                 findings.into_iter().for_each(|finding| self.add(finding));
             }
             Some(SignatureCheck::ContentChanged) => {
@@ -146,37 +158,88 @@ impl Work<'_, '_> {
         }
     }
 
-    fn judge_chain(&mut self, certificate: &Certificate, data: &SignedData, verdict: &mut SignerVerdict, is_valid: bool) {
+    fn chain_at(&self, certificate: &Certificate, data: &SignedData, at: Timestamp) -> ChainVerdict {
         let trust = self.open.trust;
         let pool: Vec<Certificate> =
             data.certificates.iter().chain(&trust.intermediates).chain(self.open.known).cloned().collect();
         let (crls, ocsp) = trust.revocation_with(&data.crls, &data.ocsp_responses, &self.open.limits);
-        let chain = pki::judge(&Judgement {
+        pki::judge(&Judgement {
             leaf: certificate,
             pool: &pool,
             anchors: &trust.anchors,
             crls: &crls,
             ocsp: &ocsp,
             purpose: Purpose::MailSign,
-            at: trust.at,
+            at,
             revocation: trust.revocation,
             limits: &self.open.limits,
-        });
+        })
+    }
+
+    /// What the chain of a signature that fits comes to. Of one that does not, the signature is the news, and not what its certificate lacks.
+    fn judge_chain(
+        &mut self,
+        now: ChainVerdict,
+        signer: &Signer,
+        data: &SignedData,
+        certificate: &Certificate,
+        verdict: &mut SignerVerdict,
+    ) {
+        let id = SignatureId::new(certificate, signer.signature());
+        verdict.signature_id = Some(id);
+        let seen = self.open.seen.and_then(|seen| seen.first_seen(&id));
+        // what was seen after the moment that is asked about was not seen then
+        verdict.first_seen = seen.filter(|seen| *seen <= self.open.trust.at);
+        let (chain, excuse) = match self.earlier(&now, data, certificate, verdict) {
+            Some((chain, judged)) => {
+                let expired = now.reasons.iter().find(|reason| reason.code == ReasonCode::Expired);
+                let text = expired.map_or_else(String::new, |reason| reason.text.clone());
+                let proof = judged.clock.proves();
+                verdict.judged = Some(judged);
+                (chain, Some(format!("{text} – the signature was there on {}, {proof}, and all was valid then", judged.at)))
+            }
+            None => (now, None),
+        };
         verdict.chain = chain.status;
         verdict.path = chain.path.iter().map(Certificate::to_string).collect();
         verdict.revocation = chain.revocation;
-        // a bad signature is the news; what its certificate lacks is not
-        if !is_valid {
-            return;
+        let errors = chain.reasons.iter().filter(|r| r.weight == Weight::Error);
+        verdict.finding = errors.map(|r| Code::of_chain(r.code)).min_by_key(|code| code.outcome());
+        self.findings_of(chain.reasons);
+        if let Some(text) = excuse {
+            self.add(Finding::warning(Code::Expired, text));
         }
-        let worst = chain
-            .reasons
-            .iter()
-            .filter(|r| r.weight == Weight::Error)
-            .map(|r| Code::of_chain(r.code))
-            .min_by_key(|code| code.outcome());
-        verdict.finding = worst;
-        chain.reasons.into_iter().for_each(|reason| self.add(reason.into()));
+    }
+
+    fn findings_of(&mut self, reasons: Vec<Reason>) {
+        let unproven = " – the signature fits; nothing here proves that it was made before";
+        for mut reason in reasons {
+            if reason.code == ReasonCode::Expired {
+                reason.text.push_str(unproven);
+            }
+            self.add(reason.into());
+        }
+    }
+
+    /// The chain as it was at a moment at which the signature was there for sure, where nothing but time is wrong with it now.
+    fn earlier(
+        &self,
+        now: &ChainVerdict,
+        data: &SignedData,
+        certificate: &Certificate,
+        verdict: &SignerVerdict,
+    ) -> Option<(ChainVerdict, Judged)> {
+        let mut errors = now.reasons.iter().filter(|reason| reason.weight == Weight::Error).peekable();
+        errors.peek()?;
+        if errors.any(|reason| reason.code != ReasonCode::Expired) {
+            return None;
+        }
+        let moments = [(Clock::Timestamp, verdict.details.proven_time()), (Clock::FirstSeen, verdict.first_seen)];
+        let allowed = moments.into_iter().filter(|(clock, _)| *clock <= self.open.clock);
+        allowed.filter_map(|(clock, at)| Some(Judged { clock, at: at? })).find_map(|judged| {
+            let chain = self.chain_at(certificate, data, judged.at);
+            (chain.status == ChainStatus::Trusted).then_some((chain, judged))
+        })
     }
 
     /// Whether the signers are the authors: of the header fields inside where they are protected, and of those outside.
