@@ -8,6 +8,9 @@ use serde_json::json;
 use sealpost::asn1::pem;
 use sealpost::ca::{MailProfile, Uses, store::Store};
 use sealpost::crypto::algorithm::KeyAlgorithm;
+use sealpost::keys::{Identity, Stored};
+use sealpost::pki::{Certificate, KeyUsage, Usage, email};
+use sealpost::smime::check_recipient;
 
 use crate::cli::ca::open_store;
 use crate::cli::context::Context;
@@ -15,6 +18,7 @@ use crate::cli::export::{self, Signature};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::keyring::{self, certificate_json};
 use crate::cli::output::Output;
+use crate::cli::passphrase::Passphrase;
 use crate::cli::{input, report};
 
 /// Your own keys and certificates
@@ -23,6 +27,7 @@ use crate::cli::{input, report};
 Examples:
   sealpost id new jane@a.example --name 'Jane Doe'      a key and a certificate from the home's CA
   sealpost id import jane.p12                           from another program
+  sealpost id renew jane@a.example                      a new key; the old one still decrypts
   sealpost id export jane@a.example --for modern -o jane.p12
   sealpost id export jane@a.example --for apple -o jane.mobileconfig     a profile for iPhone, iPad and Mac")]
 pub(crate) struct IdArgs {
@@ -42,6 +47,16 @@ enum Verb {
         /// The kind of key
         #[arg(long, default_value = "rsa3072", value_parser = ["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519"])]
         algorithm: String,
+    },
+    /// Make a new key and certificate like the one of an address, which is retired: it still decrypts old mail
+    Renew {
+        /// The mail address
+        address: String,
+    },
+    /// Sign no more with the keys of an address; they still decrypt old mail
+    Retire {
+        /// The mail address
+        address: String,
     },
     /// List your identities
     List,
@@ -74,6 +89,8 @@ enum Verb {
 pub(crate) fn run(context: &Context, args: IdArgs) -> Result<Exit, Failure> {
     match args.verb {
         Verb::New { address, name, algorithm } => new(context, &address, name, &algorithm),
+        Verb::Renew { address } => renew(context, &address),
+        Verb::Retire { address } => retire(context, &address),
         Verb::List => list(context),
         Verb::Show { address } => show(context, &address),
         Verb::Import { file } => import(context, &file),
@@ -87,27 +104,114 @@ pub(crate) fn run(context: &Context, args: IdArgs) -> Result<Exit, Failure> {
 fn new(context: &Context, address: &str, name: Option<String>, algorithm: &str) -> Result<Exit, Failure> {
     let algorithm =
         KeyAlgorithm::from_name(algorithm).ok_or_else(|| Failure::usage(format!("--algorithm {algorithm} is not known")))?;
-    let home = context.open_home()?;
-    if !Store::exists(&home.ca_folder()) {
+    let store = issuer(context)?;
+    // before anything is issued: who gives no passphrase at the prompt leaves no certificate behind
+    let passphrase = protecting(context, address, Protection::Offered)?;
+    let profile = MailProfile { addresses: vec![address.to_owned()], name, uses: Uses::Dual, days: 825 };
+    let identity = store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
+    keep_under(context, &[identity], passphrase.as_ref())
+}
+
+/// The home's CA, opened.
+fn issuer(context: &Context) -> Result<Store, Failure> {
+    if !Store::exists(&context.open_home()?.ca_folder()) {
         return Err(Failure::usage(format!("the home {} has no CA to issue a certificate", context.home_path().display()))
             .hint("make one with `sealpost ca init --name NAME`, or bring a key with `sealpost id import FILE`"));
     }
-    let store = open_store(context)?;
-    let profile = MailProfile { addresses: vec![address.to_owned()], name, uses: Uses::Dual, days: 825 };
-    let identity = store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
-    keep(context, &[identity])
+    open_store(context)
+}
+
+fn renew(context: &Context, address: &str) -> Result<Exit, Failure> {
+    let home = context.open_home()?;
+    let old = current(context, address)?;
+    let store = issuer(context)?;
+    let protection = if old.iter().any(|stored| stored.locked) { Protection::Needed } else { Protection::Offered };
+    let passphrase = protecting(context, address, protection)?;
+    let mut new = Vec::new();
+    for stored in &old {
+        let certificate = &stored.certificate;
+        let algorithm = certificate.public_key().map_err(Failure::refused)?.algorithm();
+        let signs = |usage: KeyUsage| usage.allows(Usage::DigitalSignature) || usage.allows(Usage::NonRepudiation);
+        let uses = match (certificate.key_usage().is_none_or(signs), check_recipient(certificate).is_ok()) {
+            (true, false) => Uses::Sign,
+            (false, true) => Uses::Encrypt,
+            _ => Uses::Dual,
+        };
+        let addresses = certificate.addresses();
+        let name = certificate.subject().common_name().filter(|name| !email::find(&addresses, name)).map(str::to_owned);
+        let profile = MailProfile { addresses, name, uses, days: 825 };
+        new.push(store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?);
+    }
+    keep_under(context, &new, passphrase.as_ref())?;
+    // the old ones last: whatever ends this before leaves a key to sign with
+    for stored in &old {
+        home.retire_one(&stored.certificate).map_err(Failure::io)?;
+        tell_retired(&stored.certificate);
+    }
+    Ok(Exit::Good)
+}
+
+fn retire(context: &Context, address: &str) -> Result<Exit, Failure> {
+    current(context, address)?;
+    let retired = context.open_home()?.retire(address).map_err(Failure::io)?;
+    retired.iter().for_each(tell_retired);
+    if context.json {
+        let certificates: Vec<_> = retired.iter().map(certificate_json).collect();
+        context.print_json(&json!({ "schema": "sealpost.id.retire/1", "identities": certificates }))?;
+    }
+    Ok(Exit::Good)
+}
+
+fn tell_retired(certificate: &Certificate) {
+    eprintln!("retired: {}, serial {}", report::safe(&certificate.addresses().join(", ")), certificate.serial_hex());
+}
+
+/// The identities of an address that are not retired; one at least.
+fn current(context: &Context, address: &str) -> Result<Vec<Stored>, Failure> {
+    let mut stored = context.open_home()?.identities().map_err(Failure::io)?;
+    stored.retain(|stored| !stored.retired && email::find(&stored.certificate.addresses(), address));
+    if stored.is_empty() {
+        return Err(Failure::usage(format!("the home has no key of {address} that is in use"))
+            .hint("`sealpost id list` shows those that it has"));
+    }
+    Ok(stored)
+}
+
+/// Whether a key must lie under a passphrase.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protection {
+    Offered,
+    Needed,
+}
+
+/// The passphrase for the new key of `who`; none where none is given, and none is needed.
+fn protecting(context: &Context, who: &str, protection: Protection) -> Result<Option<Passphrase>, Failure> {
+    let who = report::safe(who);
+    let passphrase = context.passphrase.to_protect(&format!("the key of {who}"), 0)?;
+    match (&passphrase, protection) {
+        (None, Protection::Needed) => {
+            Err(Failure::usage(format!("the key of {who} lies under a passphrase, and none was given for the new one"))
+                .hint("give it with --passphrase-file FILE or --passphrase-fd N"))
+        }
+        (None, Protection::Offered) => {
+            eprintln!("note: the key of {who} lies in the home without a passphrase; only the files' owner can read it");
+            Ok(None)
+        }
+        (Some(_), _) => Ok(passphrase),
+    }
 }
 
 /// Puts the identities of one person into the home, under a passphrase where one is given or asked.
-pub(crate) fn keep(context: &Context, identities: &[sealpost::keys::Identity]) -> Result<Exit, Failure> {
+pub(crate) fn keep(context: &Context, identities: &[Identity]) -> Result<Exit, Failure> {
+    let who = identities.first().map(|identity| identity.addresses().join(", ")).unwrap_or_default();
+    let passphrase = protecting(context, &who, Protection::Offered)?;
+    keep_under(context, identities, passphrase.as_ref())
+}
+
+fn keep_under(context: &Context, identities: &[Identity], passphrase: Option<&Passphrase>) -> Result<Exit, Failure> {
     let home = context.open_home()?;
-    let who = report::safe(&identities.first().map(|identity| identity.addresses().join(", ")).unwrap_or_default());
-    let passphrase = context.passphrase.to_protect(&format!("the key of {who}"), 0)?;
-    if passphrase.is_none() {
-        eprintln!("note: the key of {who} lies in the home without a passphrase; only the files' owner can read it");
-    }
     for identity in identities {
-        home.add_identity(identity, passphrase.as_ref(), &mut context.random()).map_err(Failure::io)?;
+        home.add_identity(identity, passphrase, &mut context.random()).map_err(Failure::io)?;
         for certificate in identity.chain().iter().filter(|certificate| !certificate.is_self_issued()) {
             home.add_intermediate(certificate).map_err(Failure::io)?;
         }
@@ -124,7 +228,12 @@ fn list(context: &Context) -> Result<Exit, Failure> {
     let home = context.open_home()?;
     let stored = home.identities().map_err(Failure::io)?;
     if context.json {
-        let certificates: Vec<_> = stored.iter().map(|s| certificate_json(&s.certificate)).collect();
+        let one = |stored: &Stored| {
+            let mut value = certificate_json(&stored.certificate);
+            (value["locked"], value["retired"]) = (json!(stored.locked), json!(stored.retired));
+            value
+        };
+        let certificates: Vec<_> = stored.iter().map(one).collect();
         context.print_json(&json!({ "schema": "sealpost.id.list/1", "identities": certificates }))?;
         return Ok(Exit::Good);
     }

@@ -18,11 +18,42 @@ pub fn make_folder(path: &Path) -> Result<(), Error> {
 /// Writes a file beside its name, syncs it, renames it. The file is 0600.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = folder_of(path);
-    let mut beside = tempfile::Builder::new().prefix(".new-").tempfile_in(folder).map_err(on(path))?;
+    let mut beside = tempfile::Builder::new().prefix(BESIDE).tempfile_in(folder).map_err(on(path))?;
     beside.write_all(bytes).map_err(on(path))?;
     beside.as_file().sync_all().map_err(on(path))?;
     beside.persist(path).map_err(|e| on(path)(e.error))?;
     sync_folder(folder)
+}
+
+/// How files that are being written begin.
+const BESIDE: &str = ".new-";
+
+/// Removes what a crash left half written in a folder: keys could lie in it. Only where no other writer can be at work there.
+pub(in crate::keys) fn sweep(folder: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(folder).map_err(on(folder))? {
+        let entry = entry.map_err(on(folder))?;
+        if entry.file_name().to_string_lossy().starts_with(BESIDE) {
+            remove_if_there(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file; one that is not there is gone already.
+pub(in crate::keys) fn remove_if_there(path: &Path) -> Result<(), Error> {
+    match remove(path) {
+        Err(Error::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Reads a file; none where another process has removed it.
+pub(in crate::keys) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(Error::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Appends a line to a file and syncs it, whole or not at all; the file is 0600.

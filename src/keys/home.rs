@@ -145,22 +145,43 @@ impl Home {
         passphrase: Option<&Secret<Vec<u8>>>,
         random: &mut dyn Random,
     ) -> Result<(), Error> {
-        let _lock = files::lock(&self.0)?;
         let certificate = identity.certificate();
         let address = certificate.addresses().into_iter().next().unwrap_or_else(|| "key".to_owned());
         let fingerprint = certificate.fingerprint_hex();
         let name = format!("{}-{}", safe_name(&address), fingerprint.get(..16).unwrap_or_default());
         let folder = self.0.join("identities").join(name);
+        let _lock = self.write_in(&folder)?;
         let key = match passphrase {
             Some(passphrase) => pem::encode(ENCRYPTED, &identity.private_key().to_encrypted_pkcs8(passphrase, random)?),
             None => pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8().expose()),
         };
         let key = Secret::new(key.into_bytes());
-        files::make_folder(&folder)?;
         // the certificate last: a folder without it is not an identity yet
         files::write(&folder.join("key.pem"), key.expose())?;
         files::write(&folder.join("chain.pem"), bundle(identity.chain()).as_bytes())?;
         files::write(&folder.join("cert.pem"), pem::encode("CERTIFICATE", certificate.der()).as_bytes())
+    }
+
+    /// Retires every identity of an address: it signs no more, and still decrypts what was encrypted to it. Gives those retired.
+    pub fn retire(&self, address: &str) -> Result<Vec<Certificate>, Error> {
+        self.retire_where(|certificate| email::find(&certificate.addresses(), address))
+    }
+
+    /// Retires the identity of this certificate.
+    pub fn retire_one(&self, certificate: &Certificate) -> Result<(), Error> {
+        self.retire_where(|other| other == certificate).map(drop)
+    }
+
+    fn retire_where(&self, is_meant: impl Fn(&Certificate) -> bool) -> Result<Vec<Certificate>, Error> {
+        let mut retired = Vec::new();
+        for stored in self.identities()? {
+            if !stored.retired && is_meant(&stored.certificate) {
+                let _lock = self.write_in(&stored.folder)?;
+                files::write(&stored.folder.join("retired"), b"")?;
+                retired.push(stored.certificate);
+            }
+        }
+        Ok(retired)
     }
 
     /// The certificates of our own identities that speak for an address.
@@ -190,11 +211,8 @@ impl Home {
         let removed = self.contact(address)?;
         for certificate in &removed {
             let name = file_name(certificate);
-            files::remove(&self.0.join("contacts").join(&name))?;
-            let said = self.0.join("capabilities").join(&name);
-            if said.exists() {
-                files::remove(&said)?;
-            }
+            files::remove_if_there(&self.0.join("capabilities").join(&name))?;
+            files::remove_if_there(&self.0.join("contacts").join(&name))?;
         }
         Ok(removed)
     }
@@ -210,15 +228,14 @@ impl Home {
         capabilities: &[u8],
         now: Timestamp,
     ) -> Result<bool, Error> {
-        let _lock = files::lock(&self.0)?;
+        let folder = self.0.join("capabilities");
+        let _lock = self.write_in(&folder)?;
         let time = said.map_or(Timestamp::from_unix(0), |said| said.min(now));
         if let Some(before) = self.learnt(certificate)?
             && before.time.max(Timestamp::from_unix(1)) > time
         {
             return Ok(false);
         }
-        let folder = self.0.join("capabilities");
-        files::make_folder(&folder)?;
         let record = encode::sequence(&[encode::generalized_time(time), capabilities.to_vec()]);
         files::write(&folder.join(file_name(certificate)), pem::encode(CAPABILITIES, &record).as_bytes())?;
         Ok(true)
@@ -227,11 +244,7 @@ impl Home {
     /// What the owner of a certificate said that he reads.
     pub fn learnt(&self, certificate: &Certificate) -> Result<Option<Said>, Error> {
         let path = self.0.join("capabilities").join(file_name(certificate));
-        let bytes = match files::read(&path) {
-            Ok(bytes) => bytes,
-            Err(Error::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let Some(bytes) = files::read_if_there(&path)? else { return Ok(None) };
         // a record that cannot be read says nothing
         let read = || {
             let record = pem::parse_all(&bytes).ok()?.into_iter().find(|found| found.label == CAPABILITIES)?;
@@ -267,7 +280,7 @@ impl Home {
         for certificate in self.trust_anchors()? {
             // fewer than 8 digits could mean another one
             if wanted.len() >= 8 && certificate.fingerprint_hex().starts_with(&wanted) {
-                files::remove(&self.0.join("trust").join(format!("{}.pem", certificate.fingerprint_hex())))?;
+                files::remove_if_there(&self.0.join("trust").join(format!("{}.pem", certificate.fingerprint_hex())))?;
                 removed.push(certificate);
             }
         }
@@ -288,31 +301,39 @@ impl Home {
     pub fn crls(&self) -> Result<Vec<Crl>, Error> {
         let mut found = Vec::new();
         for path in files::list(&self.0.join("crls"))? {
-            found.extend(pki::load::crls(files::read(&path)?)?);
+            let Some(bytes) = files::read_if_there(&path)? else { continue };
+            found.extend(pki::load::crls(bytes)?);
         }
         Ok(found)
     }
 
     /// Keeps a revocation list under a name.
     pub fn write_crl(&self, name: &str, der: &[u8]) -> Result<(), Error> {
-        let _lock = files::lock(&self.0)?;
         let folder = self.0.join("crls");
-        files::make_folder(&folder)?;
+        let _lock = self.write_in(&folder)?;
         files::write(&folder.join(format!("{}.crl", safe_name(name))), der)
     }
 
     fn certificates(&self, kind: &str) -> Result<Vec<Certificate>, Error> {
         let mut found = Vec::new();
         for path in files::list(&self.0.join(kind))? {
-            found.extend(pki::load::certificates(&files::read(&path)?)?);
+            let Some(bytes) = files::read_if_there(&path)? else { continue };
+            found.extend(pki::load::certificates(&bytes)?);
         }
         Ok(found)
     }
 
+    /// Waits until no other process writes in the home; makes a folder of it ready for writing.
+    fn write_in(&self, folder: &Path) -> Result<files::Lock, Error> {
+        let lock = files::lock(&self.0)?;
+        files::make_folder(folder)?;
+        files::sweep(folder)?;
+        Ok(lock)
+    }
+
     fn add(&self, kind: &str, certificate: &Certificate) -> Result<(), Error> {
-        let _lock = files::lock(&self.0)?;
         let folder = self.0.join(kind);
-        files::make_folder(&folder)?;
+        let _lock = self.write_in(&folder)?;
         let path = folder.join(file_name(certificate));
         files::write(&path, pem::encode("CERTIFICATE", certificate.der()).as_bytes())
     }
@@ -332,11 +353,9 @@ impl Stored {
 
 /// The certificates of a file; none where there is no file or nothing in it.
 fn certificates_in(path: &Path) -> Result<Vec<Certificate>, Error> {
-    match files::read(path) {
-        Ok(bytes) if bytes.is_empty() => Ok(Vec::new()),
-        Ok(bytes) => Ok(pki::load::certificates(&bytes)?),
-        Err(Error::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
+    match files::read_if_there(path)? {
+        Some(bytes) if !bytes.is_empty() => Ok(pki::load::certificates(&bytes)?),
+        _ => Ok(Vec::new()),
     }
 }
 

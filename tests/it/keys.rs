@@ -13,7 +13,9 @@ mod openssl;
 mod pairing;
 mod passwords;
 mod pbmac1;
+mod processes;
 mod pyca;
+mod renewal;
 mod targets;
 mod vectors;
 

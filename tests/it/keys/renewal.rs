@@ -1,0 +1,102 @@
+//! `id renew` and `id retire`: new keys sign, old ones go on reading old mail.
+
+use serde_json::Value;
+
+use crate::support;
+
+struct Stage(tempfile::TempDir);
+
+const LETTER: &str = "From: jane@a.example\r\nTo: jane@a.example\r\nSubject: the key\r\n\r\nIt is under the mat.\r\n";
+
+impl Stage {
+    fn new() -> Self {
+        let stage = Self(tempfile::tempdir().unwrap());
+        std::fs::write(stage.place("letter.eml"), LETTER).unwrap();
+        std::fs::write(stage.place("pass.txt"), "correct horse").unwrap();
+        stage.good(&["ca", "init", "--name", "A", "--domain", "a.example", "--algorithm", "p256"]);
+        stage
+    }
+
+    fn place(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn run(&self, args: &[&str]) -> (i32, Vec<u8>, String) {
+        let mut all = vec!["--batch".to_owned(), "--home".to_owned(), self.place("home")];
+        let is_file = |arg: &str| [".eml", ".txt"].iter().any(|end| arg.ends_with(end));
+        all.extend(args.iter().map(|arg| if is_file(arg) { self.place(arg) } else { (*arg).to_owned() }));
+        support::run(env!("CARGO_BIN_EXE_sealpost"), &all.iter().map(String::as_str).collect::<Vec<_>>(), b"")
+    }
+
+    fn good(&self, args: &[&str]) -> Vec<u8> {
+        let (code, out, error) = self.run(args);
+        assert_eq!(code, 0, "{args:?}: {error}");
+        out
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_slice(&self.good(args)).unwrap()
+    }
+
+    /// The serial number of the certificate that signs.
+    fn signs_with(&self) -> String {
+        self.good(&["sign", "letter.eml", "-o", "signed.eml", "--force"]);
+        let seen = self.json(&["inspect", "signed.eml", "--json"]);
+        let leaf = seen["certificates"].as_array().unwrap().iter().find(|one| one["addresses"][0] == "jane@a.example");
+        leaf.unwrap()["serial"].as_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn a_renewed_identity_signs_with_its_new_key_and_reads_what_came_before() {
+    let stage = Stage::new();
+    stage.good(&["id", "new", "jane@a.example", "--name", "Jane Doe", "--algorithm", "p256"]);
+    let old = stage.signs_with();
+    stage.good(&["encrypt", "letter.eml", "-o", "old.eml"]);
+    stage.good(&["id", "renew", "jane@a.example"]);
+    let new = stage.signs_with();
+    assert_ne!(old, new);
+    let issued = stage.json(&["ca", "list", "--json"]);
+    let find =
+        |serial: &str| issued["certificates"].as_array().unwrap().iter().find(|one| one["serial"] == serial).cloned().unwrap();
+    let (old, new) = (find(&old), find(&new));
+    assert_eq!((&old["subject"], &old["key"], &old["addresses"]), (&new["subject"], &new["key"], &new["addresses"]));
+    // both keys read; the recipient of new mail is the new one alone
+    stage.good(&["open", "old.eml", "-o", "old.out.eml"]);
+    stage.good(&["encrypt", "letter.eml", "-o", "new.eml"]);
+    let opened = stage.json(&["open", "new.eml", "--json", "-o", "new.out.eml"]);
+    assert_eq!(opened["layers"][0]["recipients"].as_array().unwrap().len(), 1, "{opened}");
+    let (_, text, _) = stage.run(&["id", "list"]);
+    let text = String::from_utf8(text).unwrap();
+    assert_eq!((text.lines().count(), text.matches("retired").count()), (2, 1), "{text}");
+}
+
+#[test]
+fn a_retired_identity_signs_no_more_and_still_reads() {
+    let stage = Stage::new();
+    stage.good(&["id", "new", "jane@a.example", "--algorithm", "p256"]);
+    stage.good(&["encrypt", "letter.eml", "-o", "old.eml"]);
+    let retired = stage.json(&["id", "retire", "jane@a.example", "--json"]);
+    assert_eq!(retired["identities"].as_array().unwrap().len(), 1);
+    let (code, _, error) = stage.run(&["sign", "letter.eml"]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("sealpost id new jane@a.example"), "{error}");
+    stage.good(&["open", "old.eml", "-o", "old.out.eml"]);
+    let (code, _, error) = stage.run(&["id", "retire", "jane@a.example"]);
+    assert_eq!(code, 2, "{error}");
+}
+
+#[test]
+fn a_key_under_a_passphrase_is_not_renewed_by_one_without() {
+    let stage = Stage::new();
+    stage.good(&["id", "new", "jane@a.example", "--algorithm", "p256", "--passphrase-file", "pass.txt"]);
+    let (code, _, error) = stage.run(&["id", "renew", "jane@a.example"]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("none was given for the new one") && error.contains("--passphrase-file"), "{error}");
+    let (_, text, _) = stage.run(&["id", "list"]);
+    assert!(!String::from_utf8(text).unwrap().contains("retired"), "nothing changed");
+    assert_eq!(stage.json(&["ca", "list", "--json"])["certificates"].as_array().unwrap().len(), 1, "nothing was issued");
+    stage.good(&["id", "renew", "jane@a.example", "--passphrase-file", "pass.txt"]);
+    let (_, text, _) = stage.run(&["id", "list"]);
+    assert_eq!(String::from_utf8(text).unwrap().matches("locked").count(), 2);
+}
