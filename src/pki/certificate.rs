@@ -222,6 +222,11 @@ impl Certificate {
         id.bytes().ok().map(std::borrow::Cow::into_owned)
     }
 
+    /// The subject alternative names (RFC 5280 4.2.1.6); none where the extension is missing, an error where it cannot be read.
+    pub fn alternative_names(&self) -> Result<Vec<GeneralName>, Error> {
+        self.extension(&oid::SUBJECT_ALT_NAME).map_or_else(|| Ok(Vec::new()), |extension| general_names(&extension.value))
+    }
+
     /// The mail addresses that it speaks for: those of subjectAltName, else those of the subject (RFC 8550 3). None where a
     /// subjectAltName stands that cannot be read.
     pub fn addresses(&self) -> Vec<String> {

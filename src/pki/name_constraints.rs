@@ -2,8 +2,7 @@
 
 use crate::asn1::{Cursor, Tag, oid};
 use crate::limits::Budget;
-use crate::pki::certificate::{GeneralName, general_names};
-use crate::pki::{Certificate, Error, domain};
+use crate::pki::{Certificate, Error, GeneralName, domain};
 
 /// The constraints of one authority.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +39,7 @@ impl NameConstraints {
         let is_beyond_us = |base: &GeneralName| !is_comparable(name) || !is_usable(base);
         excluded().chain(permitted()).any(is_beyond_us)
             || excluded().any(|base| inside(base, name) || is_below_wildcard(base, name))
-            || permitted().next().is_some() && !permitted().any(|base| inside(base, name))
+            || permitted().next().is_some() && !permitted().any(|base| inside(base, name) && is_clearly_inside(base, name))
     }
 }
 
@@ -70,9 +69,7 @@ fn names_of(certificate: &Certificate) -> Result<Vec<GeneralName>, Error> {
         names.push(GeneralName::Directory(certificate.subject().clone()));
     }
     names.extend(certificate.subject().email_addresses().into_iter().map(GeneralName::Rfc822));
-    if let Some(extension) = certificate.extension(&oid::SUBJECT_ALT_NAME) {
-        names.extend(general_names(&extension.value)?);
-    }
+    names.extend(certificate.alternative_names()?);
     Ok(names)
 }
 
@@ -131,6 +128,21 @@ fn inside(base: &GeneralName, name: &GeneralName) -> bool {
         (GeneralName::Ip(base), GeneralName::Ip(name)) => ip_inside(base, name),
         (GeneralName::Directory(base), GeneralName::Directory(name)) => name.is_below(base),
         _ => false,
+    }
+}
+
+/// What is doubtful is excluded, and is not permitted: a mailbox in other capitals (RFC 5280 7.5 tells local parts apart by case), and a
+/// host against a domain with a leading period, which RFC 5280 does not know and which its users take for what lies below.
+fn is_clearly_inside(base: &GeneralName, name: &GeneralName) -> bool {
+    match (base, name) {
+        (GeneralName::Rfc822(base), GeneralName::Rfc822(name) | GeneralName::SmtpUtf8(name)) => {
+            let local = |address: &str| address.rsplit_once('@').map(|(local, _)| local.to_owned());
+            local(base).is_none_or(|own| local(name) == Some(own))
+        }
+        (GeneralName::Dns(base), GeneralName::Dns(name)) => {
+            base.strip_prefix('.').is_none_or(|domain| !domain.eq_ignore_ascii_case(name))
+        }
+        _ => true,
     }
 }
 
@@ -211,6 +223,21 @@ mod tests {
         assert!(
             ip_inside(&[10, 0, 0, 0, 255, 0, 0, 0], &[10, 1, 2, 3]) && !ip_inside(&[10, 0, 0, 0, 255, 0, 0, 0], &[11, 1, 2, 3])
         );
+    }
+
+    #[test]
+    fn what_is_doubtful_is_neither_permitted_nor_free() {
+        let mail = |base: &str| GeneralName::Rfc822(base.to_owned());
+        let dns = |base: &str| GeneralName::Dns(base.to_owned());
+        for (base, doubtful, clear) in [
+            (mail("jane@a.example"), mail("JANE@a.example"), mail("jane@A.EXAMPLE")),
+            (dns(".a.example"), dns("A.example"), dns("www.A.example")),
+        ] {
+            let permitting = NameConstraints { permitted: vec![base.clone()], excluded: Vec::new() };
+            let excluding = NameConstraints { permitted: Vec::new(), excluded: vec![base] };
+            assert!(permitting.forbids_name(&doubtful) && excluding.forbids_name(&doubtful), "{doubtful:?}");
+            assert!(!permitting.forbids_name(&clear) && excluding.forbids_name(&clear), "{clear:?}");
+        }
     }
 
     #[test]

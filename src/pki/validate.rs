@@ -330,6 +330,10 @@ impl State<'_> {
     /// 6.1.5 and RFC 8550 4.4: what the first certificate must be.
     fn wrap_up(&mut self, leaf: &Certificate) -> Vec<CertificatePolicy> {
         self.is_for_purpose(leaf);
+        // they bind nobody below a leaf, and yet what cannot be read is not known to be harmless
+        if let Err(error) = NameConstraints::of(leaf) {
+            self.error(ReasonCode::NameConstraints, format!("the name constraints of {leaf} cannot be held – {error}"));
+        }
         self.policies.wrap_up(leaf).unwrap_or_else(|refused| {
             self.reasons.extend(refused);
             Vec::new()

@@ -8,6 +8,7 @@ mod limbo;
 mod lists;
 mod ocsp;
 mod openssl;
+mod oracles;
 mod places;
 mod policies;
 
