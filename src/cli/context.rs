@@ -18,8 +18,8 @@ use crate::cli::report;
 /// The options of every verb.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct GlobalArgs {
-    /// Where identities, contacts, trust and the CA live
-    #[arg(long, value_name = "DIR", env = "SEALPOST_HOME", global = true)]
+    /// Where identities, contacts, trust and the CA live (default: the environment's SEALPOST_HOME, else the XDG data folder)
+    #[arg(long, value_name = "DIR", global = true)]
     home: Option<PathBuf>,
     /// Validate as of TIME (RFC 3339), as 2026-04-11T09:30:00Z
     #[arg(long, value_name = "TIME", global = true)]
@@ -59,6 +59,7 @@ impl Context {
         let home = args
             .home
             .clone()
+            .or_else(|| std::env::var_os("SEALPOST_HOME").filter(|home| !home.is_empty()).map(PathBuf::from))
             .or_else(default_home)
             .ok_or_else(|| Failure::usage("no home folder is known").hint("give one with --home DIR or SEALPOST_HOME"))?;
         Ok(Self { home, json: args.json, at, now, passphrase: args.passphrase.clone(), limits: Limits::default() })

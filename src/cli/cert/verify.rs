@@ -79,7 +79,7 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> Result<Exit, Failure>
     let unreadable =
         |e: &dyn std::fmt::Display| Failure::refused(format!("{} holds no certificate that can be read – {e}", source.name()));
     let mut found = pki::load::certificates(&source.read(&context.limits)?).map_err(|e| unreadable(&e))?.into_iter();
-    let leaf = found.next().ok_or_else(|| unreadable(&"it is empty"))?;
+    let leaf = found.next().ok_or_else(|| unreadable(&"there is none in it"))?;
     let trust = args.trust.trust(context, context.existing_home()?.as_ref())?;
     let pool: Vec<Certificate> = found.chain(trust.intermediates.iter().cloned()).collect();
     let question = Judgement {
