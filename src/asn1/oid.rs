@@ -149,6 +149,28 @@ table! {
     ECDH_HKDF_SHA256 = "1.2.840.113549.1.9.16.3.19", "dhSinglePass-stdDH-hkdf-sha256";
     ECDH_HKDF_SHA384 = "1.2.840.113549.1.9.16.3.20", "dhSinglePass-stdDH-hkdf-sha384";
     ECDH_HKDF_SHA512 = "1.2.840.113549.1.9.16.3.21", "dhSinglePass-stdDH-hkdf-sha512";
+    // post-quantum (RFC 9881, 9882, 9909, 9814, 9935, 9936) and the derivation of keys that are encapsulated (RFC 8619)
+    ML_DSA_44 = "2.16.840.1.101.3.4.3.17", "ml-dsa-44";
+    ML_DSA_65 = "2.16.840.1.101.3.4.3.18", "ml-dsa-65";
+    ML_DSA_87 = "2.16.840.1.101.3.4.3.19", "ml-dsa-87";
+    SLH_DSA_SHA2_128S = "2.16.840.1.101.3.4.3.20", "slh-dsa-sha2-128s";
+    SLH_DSA_SHA2_128F = "2.16.840.1.101.3.4.3.21", "slh-dsa-sha2-128f";
+    SLH_DSA_SHA2_192S = "2.16.840.1.101.3.4.3.22", "slh-dsa-sha2-192s";
+    SLH_DSA_SHA2_192F = "2.16.840.1.101.3.4.3.23", "slh-dsa-sha2-192f";
+    SLH_DSA_SHA2_256S = "2.16.840.1.101.3.4.3.24", "slh-dsa-sha2-256s";
+    SLH_DSA_SHA2_256F = "2.16.840.1.101.3.4.3.25", "slh-dsa-sha2-256f";
+    SLH_DSA_SHAKE_128S = "2.16.840.1.101.3.4.3.26", "slh-dsa-shake-128s";
+    SLH_DSA_SHAKE_128F = "2.16.840.1.101.3.4.3.27", "slh-dsa-shake-128f";
+    SLH_DSA_SHAKE_192S = "2.16.840.1.101.3.4.3.28", "slh-dsa-shake-192s";
+    SLH_DSA_SHAKE_192F = "2.16.840.1.101.3.4.3.29", "slh-dsa-shake-192f";
+    SLH_DSA_SHAKE_256S = "2.16.840.1.101.3.4.3.30", "slh-dsa-shake-256s";
+    SLH_DSA_SHAKE_256F = "2.16.840.1.101.3.4.3.31", "slh-dsa-shake-256f";
+    ML_KEM_512 = "2.16.840.1.101.3.4.4.1", "ml-kem-512";
+    ML_KEM_768 = "2.16.840.1.101.3.4.4.2", "ml-kem-768";
+    ML_KEM_1024 = "2.16.840.1.101.3.4.4.3", "ml-kem-1024";
+    HKDF_SHA256 = "1.2.840.113549.1.9.16.3.28", "hkdf-sha256";
+    HKDF_SHA384 = "1.2.840.113549.1.9.16.3.29", "hkdf-sha384";
+    HKDF_SHA512 = "1.2.840.113549.1.9.16.3.30", "hkdf-sha512";
     // key wrap and password recipients
     DES_EDE3_WRAP = "1.2.840.113549.1.9.16.3.6", "3des-wrap";
     RC2_WRAP = "1.2.840.113549.1.9.16.3.7", "rc2-wrap";

@@ -171,7 +171,8 @@ pub(in crate::ca) fn host_names(hosts: &[String]) -> Vec<u8> {
 
 /// The key usage bits of a mail certificate: what its key can do, and what was asked for.
 pub(in crate::ca) fn mail_usage(key: KeyAlgorithm, uses: Uses) -> Result<Vec<u32>, Error> {
-    let encrypts = if key.is_rsa() { 2 } else { 4 };
+    // RFC 9935 5: keys that are encapsulated to carry keys, and agree on none
+    let encrypts = if key.agrees() { 4 } else { 2 };
     let refuse = |what: &str| Err(Error::Refused(format!("a key of the kind {key} cannot {what}")));
     match uses {
         Uses::Sign if !key.signs() => refuse("sign"),

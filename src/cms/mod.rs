@@ -1,4 +1,4 @@
-//! Reads and writes Cryptographic Message Syntax (RFC 5652, 5083, 8551, 3274, 2634, 5035, 3161).
+//! Reads and writes Cryptographic Message Syntax (RFC 5652, 5083, 8551, 3274, 2634, 5035, 3161, 9629).
 //!
 //! Uses: pki (certificates as values), crypto, asn1. Never: mime, keys, trust decisions.
 //! Holds always: a parsed structure keeps the exact bytes that were signed; content of any size passes through; what a decryption
@@ -12,6 +12,7 @@ mod counter;
 mod enveloped;
 mod error;
 pub mod ess;
+mod kem;
 mod material;
 mod reader;
 mod recipient;
@@ -27,6 +28,7 @@ pub use compressed::{CompressedReader, Tail, compress};
 pub use counter::CounterSignature;
 pub use enveloped::{Candidate, Decrypting, EnvelopedReader, Key, Opened};
 pub use error::Error;
+pub use kem::Encapsulation;
 pub use material::Material;
 pub use reader::{Content, from_pem, looks_like, open, pem_start};
 pub use recipient::{Agreement, Originator, Recipient, RecipientId, RecipientKind};

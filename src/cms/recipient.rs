@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::asn1::{Cursor, Element, Oid, Tag, encode, oid};
-use crate::cms::{Error, SignerId};
+use crate::cms::{Encapsulation, Error, SignerId};
 use crate::crypto::agreement;
 use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters, ContentCipher, KeyAgreement, KeyTransport, KeyWrap};
 use crate::crypto::cipher::Decryptor;
@@ -81,8 +81,8 @@ pub enum RecipientKind {
         /// The key encryption.
         encryption: AlgorithmIdentifier,
     },
-    /// A key encapsulation (RFC 9629), which this version cannot open.
-    Kem(AlgorithmIdentifier),
+    /// A key encapsulation (RFC 9629): ML-KEM.
+    Kem(Box<Encapsulation>),
     /// A kind that this version does not know; its type, where it has one (RFC 5652 6.2.5).
     Other(Option<Oid>),
     /// One of a kind that is known, which cannot be read; why.
@@ -134,7 +134,7 @@ impl Recipient {
             }
             RecipientKind::Kek(a) => a.name(),
             RecipientKind::Password { encryption, .. } => encryption.name(),
-            RecipientKind::Kem(a) => a.name(),
+            RecipientKind::Kem(encapsulation) => encapsulation.algorithm.name(),
             RecipientKind::Other(kind) => kind.map_or_else(|| "unknown".to_owned(), |kind| kind.to_string()),
             RecipientKind::Unreadable(_) => "unreadable".to_owned(),
         }
@@ -171,10 +171,13 @@ impl Recipient {
 
     /// Whether a private key of this kind could serve.
     pub(in crate::cms) fn fits(&self, key: &PrivateKey) -> bool {
-        match self.kind {
+        match &self.kind {
             RecipientKind::Transport(_) => key.algorithm().is_rsa(),
-            RecipientKind::Agreement(_) => !key.algorithm().is_rsa() && key.algorithm().encrypts(),
-            _ => false,
+            RecipientKind::Agreement(_) => key.algorithm().agrees(),
+            RecipientKind::Kem(encapsulation) => encapsulation.fits(key),
+            RecipientKind::Kek(_) | RecipientKind::Password { .. } | RecipientKind::Other(_) | RecipientKind::Unreadable(_) => {
+                false
+            }
         }
     }
 
@@ -196,7 +199,10 @@ impl Recipient {
                 let originator = originator_key(&shared.originator, originators, key)?;
                 Ok(agreement::unwrap(key, &originator, &agreement, shared.ukm.as_deref(), &self.encrypted_key)?)
             }
-            _ => Err(Error::Malformed("this recipient has no use for a private key")),
+            RecipientKind::Kem(encapsulation) => encapsulation.unwrap(key, &self.encrypted_key),
+            RecipientKind::Kek(_) | RecipientKind::Password { .. } | RecipientKind::Other(_) | RecipientKind::Unreadable(_) => {
+                Err(Error::Malformed("this recipient has no use for a private key"))
+            }
         }
     }
 
@@ -305,8 +311,7 @@ fn pwri(mut fields: Cursor<'_>) -> Result<Recipient, Error> {
     Ok(Recipient { id: RecipientId::Nothing, kind: RecipientKind::Password { derivation, encryption }, encrypted_key })
 }
 
-/// `OtherRecipientInfo ::= [4] SEQUENCE { oriType OBJECT IDENTIFIER, oriValue ANY }`; of a key encapsulation
-/// `KEMRecipientInfo ::= SEQUENCE { version, rid, kem, kemct, kdf, kekLength, ukm [0] EXPLICIT OPTIONAL, wrap, encryptedKey }` (RFC 9629 3)
+/// `OtherRecipientInfo ::= [4] SEQUENCE { oriType OBJECT IDENTIFIER, oriValue ANY }`; one type is known, `KEMRecipientInfo` (RFC 9629 3)
 fn ori(mut fields: Cursor<'_>) -> Result<Recipient, Error> {
     let kind = fields.oid()?;
     if kind != oid::ORI_KEM {
@@ -315,8 +320,9 @@ fn ori(mut fields: Cursor<'_>) -> Result<Recipient, Error> {
     let mut fields = fields.sequence()?;
     fields.integer()?;
     let id = recipient_identifier(&mut fields)?;
-    let kem = AlgorithmIdentifier::from_cursor(&mut fields)?;
-    Ok(Recipient::without_key(id, RecipientKind::Kem(kem)))
+    let encapsulation = Encapsulation::from_cursor(&mut fields)?;
+    let encrypted_key = fields.octet_string()?.into_owned();
+    Ok(Recipient { id, kind: RecipientKind::Kem(Box::new(encapsulation)), encrypted_key })
 }
 
 /// `RecipientIdentifier ::= CHOICE { issuerAndSerialNumber, subjectKeyIdentifier [0] }`

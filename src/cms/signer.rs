@@ -122,6 +122,9 @@ impl Signer {
 
     /// How far its algorithms may be relied on: the weaker of the content's digest and the signature; `None` where one is unknown.
     pub fn strength(&self) -> Option<Strength> {
+        if self.needs_content() {
+            return Some(self.algorithm()?.strength());
+        }
         Some(self.digest_algorithm()?.strength().min(self.algorithm()?.strength()))
     }
 
@@ -131,7 +134,7 @@ impl Signer {
     }
 
     /// Whether the signature is over the content itself, so that [`SignedData::supply_content`] must be called before
-    /// [`Signer::verify`]: an EdDSA signature without signed attributes (RFC 8419 3.2).
+    /// [`Signer::verify`]: an EdDSA or post-quantum signature without signed attributes (RFC 8419 3.2, RFC 9882 3.2).
     pub fn needs_content(&self) -> bool {
         self.signed_attributes.is_none() && self.algorithm().is_some_and(|algorithm| algorithm.signs_messages())
     }
@@ -154,6 +157,9 @@ impl Signer {
     }
 
     fn check(&self, certificate: &Certificate, signed: &Signed<'_>) -> Result<SignatureCheck, Error> {
+        if self.needs_content() {
+            return self.check_over_content(certificate, signed);
+        }
         if matches!(self.digest.oid, oid::MD2 | oid::MD4) {
             return Ok(SignatureCheck::Invalid(format!("the digest {} is broken", self.digest.name())));
         }
@@ -183,17 +189,31 @@ impl Signer {
         if !is_unchanged {
             return Ok(SignatureCheck::ContentChanged);
         }
-        if algorithm.digest() != digest_algorithm {
-            let (signed, content) = (algorithm.digest().name(), digest_algorithm.name());
-            oddities.push(format!("the signature uses the digest {signed}, the content {content}"));
-        }
+        oddities.extend(misfit(algorithm, digest_algorithm));
         if !attributes.is_sorted() {
             oddities.push("the signed attributes are not in the order of DER".to_owned());
         }
         Ok(SignatureCheck::Valid(oddities))
     }
 
-    /// The signature is over the content alone.
+    /// The signature is over the content, of which no digest is taken: RFC 9882 3.3 has the named one ignored.
+    fn check_over_content(&self, certificate: &Certificate, signed: &Signed<'_>) -> Result<SignatureCheck, Error> {
+        let algorithm = SignatureAlgorithm::from_identifier(&self.signature_algorithm, None)?;
+        self.refuse_misplaced_attributes()?;
+        let key = certificate.public_key()?;
+        if let Some(why) = refused_without_attributes(signed) {
+            return Ok(SignatureCheck::Invalid(why.to_owned()));
+        }
+        let Some(content) = signed.bytes() else {
+            return Ok(SignatureCheck::Invalid(
+                "the signature is over the content itself, which is not at hand whole".to_owned(),
+            ));
+        };
+        signature::verify(&key, algorithm, Input::Message(content), &self.signature)?;
+        Ok(SignatureCheck::Valid(Vec::new()))
+    }
+
+    /// The signature is over the digest of the content alone.
     fn check_without_attributes(
         &self,
         key: &PublicKey,
@@ -201,25 +221,8 @@ impl Signer {
         digest_algorithm: DigestAlgorithm,
         signed: &Signed<'_>,
     ) -> Result<SignatureCheck, Error> {
-        if let Signed::Content(data) = signed {
-            // RFC 5652 5.3: only plain data may be signed without attributes; else attributes could pass for content
-            if data.content_type != oid::ID_DATA {
-                return Ok(SignatureCheck::Invalid("content of this type must be signed with attributes".to_owned()));
-            }
-            // the signature of another message's attributes is one over content that looks the same: who strips the attributes
-            // and puts them in the place of the content gets a signature that fits
-            if data.looks_like_attributes() {
-                return Ok(SignatureCheck::Invalid("the content is the signed attributes of another message".to_owned()));
-            }
-        }
-        if algorithm.signs_messages() {
-            let Some(content) = signed.bytes() else {
-                return Ok(SignatureCheck::Invalid(
-                    "the signature is over the content itself, which is not at hand whole".to_owned(),
-                ));
-            };
-            signature::verify(key, algorithm, Input::Message(content), &self.signature)?;
-            return Ok(SignatureCheck::Valid(Vec::new()));
+        if let Some(why) = refused_without_attributes(signed) {
+            return Ok(SignatureCheck::Invalid(why.to_owned()));
         }
         if algorithm.digest() != digest_algorithm {
             return Ok(SignatureCheck::Invalid("the digest and the signature algorithm do not go together".to_owned()));
@@ -301,6 +304,31 @@ impl Signed<'_> {
             (Self::Signature(_), None) => Ok(true),
         }
     }
+}
+
+/// Why what is signed must not be signed without attributes.
+fn refused_without_attributes(signed: &Signed<'_>) -> Option<&'static str> {
+    let Signed::Content(data) = signed else { return None };
+    // RFC 5652 5.3: only plain data may be signed without attributes; else attributes could pass for content
+    if data.content_type != oid::ID_DATA {
+        return Some("content of this type must be signed with attributes");
+    }
+    // the signature of another message's attributes is one over content that looks the same: who strips the attributes and puts them
+    // in the place of the content gets a signature that fits
+    data.looks_like_attributes().then_some("the content is the signed attributes of another message")
+}
+
+/// What is odd about a content that was hashed so, under such a signature.
+fn misfit(algorithm: SignatureAlgorithm, content: DigestAlgorithm) -> Option<String> {
+    if algorithm.suits(content) {
+        return None;
+    }
+    Some(match algorithm {
+        SignatureAlgorithm::MlDsa(_) | SignatureAlgorithm::SlhDsa(_) => {
+            format!("the content's digest {} is weaker than the signature {}", content.name(), algorithm.name())
+        }
+        _ => format!("the signature uses the digest {}, the content {}", algorithm.digest().name(), content.name()),
+    })
 }
 
 fn not_hashed(algorithm: DigestAlgorithm) -> SignatureCheck {

@@ -165,6 +165,9 @@ fn recipient_info(to: &To<'_>, public: &PublicKey, key: &Secret<Vec<u8>>, random
     if !public.algorithm().encrypts() {
         return Err(Error::Unsupported("a recipient whose key can only sign".to_owned()));
     }
+    if !public.algorithm().agrees() {
+        return Err(Error::Unsupported(format!("encrypting to a key of the kind {}, which is read only", public.algorithm())));
+    }
     let agreement = to.agreement.unwrap_or_else(|| KeyAgreement::usual(public.algorithm(), key.expose().len()));
     let ephemeral = Ephemeral::generate(public.algorithm(), random)?;
     let wrapped = ephemeral.wrap(public, &agreement, None, key.expose())?;

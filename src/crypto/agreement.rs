@@ -17,7 +17,7 @@ pub struct Ephemeral(PrivateKey);
 impl Ephemeral {
     /// Makes one for recipients with keys of this kind.
     pub fn generate(algorithm: KeyAlgorithm, random: &mut dyn Random) -> Result<Self, Error> {
-        if algorithm.is_rsa() || !algorithm.encrypts() {
+        if !algorithm.agrees() {
             return Err(Error::KeyMismatch { what: "key agreement needs an EC, X25519 or X448 key" });
         }
         PrivateKey::generate(algorithm, random).map(Self)

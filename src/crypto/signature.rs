@@ -9,14 +9,14 @@ use crate::crypto::algorithm::{DigestAlgorithm, SignatureAlgorithm};
 use crate::crypto::key::{PrivateKey, PrivateKind, PublicKey, PublicKind};
 use crate::crypto::provider::Provider;
 use crate::crypto::random::{Adapter, Random};
-use crate::crypto::{Error, digest, pss};
+use crate::crypto::{Error, digest, post_quantum, pss};
 
 /// What a signature is over.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
     /// The message itself.
     Message(&'a [u8]),
-    /// The digest of a message that is too large to hold. Not for Ed25519 and Ed448, which sign messages.
+    /// The digest of a message that is too large to hold. Not for Ed25519, Ed448 and post-quantum signatures, which are over messages.
     Digest(&'a [u8]),
 }
 
@@ -43,6 +43,26 @@ pub fn sign(
 /// Checks a signature; [`Error::SignatureInvalid`] where it does not fit.
 pub fn verify(key: &PublicKey, algorithm: SignatureAlgorithm, input: Input<'_>, signature: &[u8]) -> Result<(), Error> {
     Provider::Fastest.verify(key, algorithm, input, signature)
+}
+
+/// Checks a signature of ML-DSA or SLH-DSA that was made in a context (FIPS 204 5.3, FIPS 205 10.3); certificates and CMS have none.
+pub fn verify_in_context(
+    key: &PublicKey,
+    algorithm: SignatureAlgorithm,
+    context: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Error> {
+    let signed = post_quantum::Signed { context, message };
+    match (key.kind(), algorithm) {
+        (PublicKind::MlDsa(set), SignatureAlgorithm::MlDsa(wanted)) if *set == wanted => {
+            post_quantum::verify_ml_dsa(wanted, key.key_bits(), signed, signature)
+        }
+        (PublicKind::SlhDsa(set), SignatureAlgorithm::SlhDsa(wanted)) if *set == wanted => {
+            post_quantum::verify_slh_dsa(wanted, key.key_bits(), signed, signature)
+        }
+        _ => Err(Error::KeyMismatch { what: "the signature algorithm does not go with the key" }),
+    }
 }
 
 pub(in crate::crypto) fn sign_in_rust(
@@ -135,6 +155,10 @@ pub(in crate::crypto) fn verify_in_rust(
             let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| Error::SignatureInvalid)?;
             key.verify_strict(message, &signature).map_err(|_| Error::SignatureInvalid)
         }
+        (PublicKind::MlDsa(_) | PublicKind::SlhDsa(_), SignatureAlgorithm::MlDsa(_) | SignatureAlgorithm::SlhDsa(_)) => {
+            let Input::Message(message) = input else { return Err(no_prehash()) };
+            verify_in_context(key, algorithm, &[], message, signature)
+        }
         _ => Err(Error::KeyMismatch { what: "the signature algorithm does not go with the key" }),
     }
 }
@@ -150,7 +174,7 @@ fn widened(hashed: Vec<u8>, least: usize) -> Vec<u8> {
 }
 
 fn no_prehash() -> Error {
-    Error::Unsupported { what: "Ed25519 or Ed448 signature", name: "over a digest; it signs messages".to_owned() }
+    Error::Unsupported { what: "signature", name: "over a digest; this algorithm signs messages".to_owned() }
 }
 
 fn pkcs1(digest: DigestAlgorithm) -> Result<Pkcs1v15Sign, Error> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::crypto::algorithm::KeyAlgorithm;
 use crate::crypto::key::PrivateKey;
 use crate::keys::Error;
 use crate::pki::{Certificate, KeyUsage, Usage};
@@ -46,10 +47,11 @@ impl Identity {
     }
 }
 
-/// Whether the certificate lets its key sign mail.
+/// Whether the certificate lets its key sign mail, and the key is of a kind that signs here.
 pub(in crate::keys) fn may_sign(certificate: &Certificate) -> bool {
     let allows = |usage: KeyUsage| usage.allows(Usage::DigitalSignature) || usage.allows(Usage::NonRepudiation);
-    certificate.key_usage().is_none_or(allows) && certificate.public_key().is_ok_and(|key| key.algorithm().signs())
+    let is_signer = |kind: KeyAlgorithm| kind.signs() && !kind.is_read_only();
+    certificate.key_usage().is_none_or(allows) && certificate.public_key().is_ok_and(|key| is_signer(key.algorithm()))
 }
 
 impl fmt::Debug for Identity {

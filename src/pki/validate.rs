@@ -349,7 +349,7 @@ impl State<'_> {
         let Some(usage) = leaf.key_usage() else { return };
         let wanted: &[Usage] = match (self.inputs.purpose, key.algorithm()) {
             (Purpose::MailSign | Purpose::TimeStamping, _) => &[Usage::DigitalSignature, Usage::NonRepudiation],
-            (Purpose::MailEncrypt, KeyAlgorithm::Rsa(_)) => &[Usage::KeyEncipherment],
+            (Purpose::MailEncrypt, KeyAlgorithm::Rsa(_) | KeyAlgorithm::MlKem(_)) => &[Usage::KeyEncipherment],
             (Purpose::MailEncrypt, _) => &[Usage::KeyAgreement],
             (Purpose::TlsServer | Purpose::Any, _) => return,
         };

@@ -201,7 +201,7 @@ fn way(recipient: &Recipient, known: Option<&Capabilities>, cipher: ContentCiphe
     // a key that cannot be read is refused where the message is written
     let algorithm = recipient.certificate.public_key().map(|key| key.algorithm());
     match algorithm {
-        Ok(algorithm) if !algorithm.is_rsa() => Way::Agreement(agreement(algorithm, known, cipher)),
+        Ok(algorithm) if algorithm.agrees() => Way::Agreement(agreement(algorithm, known, cipher)),
         _ => Way::Transport(match transport {
             TransportChoice::Oaep => KeyTransport::oaep(DigestAlgorithm::Sha256),
             TransportChoice::Pkcs1 => KeyTransport::RsaPkcs1,
@@ -234,6 +234,9 @@ pub fn check_recipient(certificate: &Certificate) -> Result<(), Error> {
     let key = certificate.public_key().map_err(|error| refuse(&error.to_string()))?;
     if !key.algorithm().encrypts() {
         return Err(refuse("its key can only sign"));
+    }
+    if key.algorithm().is_read_only() {
+        return Err(refuse(&format!("messages for keys of the kind {} are read here and not written", key.algorithm())));
     }
     let wanted = if key.algorithm().is_rsa() { Usage::KeyEncipherment } else { Usage::KeyAgreement };
     if certificate.key_usage().is_some_and(|usage| !usage.allows(wanted)) {

@@ -85,7 +85,9 @@ fn of_structure(source: &mut dyn Read, limits: &Limits) -> Needs {
             for recipient in reader.recipients() {
                 match recipient.kind {
                     RecipientKind::Password { .. } => needs.password = true,
-                    RecipientKind::Transport(_) | RecipientKind::Agreement { .. } => needs.private_key = true,
+                    RecipientKind::Transport(_) | RecipientKind::Agreement { .. } | RecipientKind::Kem(_) => {
+                        needs.private_key = true;
+                    }
                     _ => {}
                 }
             }

@@ -15,6 +15,7 @@ mod matrix;
 mod nss;
 mod openssl;
 mod own;
+mod post_quantum;
 mod pyca;
 mod recipients;
 mod rules;

@@ -5,6 +5,7 @@
 
 mod keys;
 mod peers;
+mod post_quantum;
 mod recipients;
 mod rfc;
 mod signatures;
@@ -72,7 +73,19 @@ impl Case<'_> {
     }
 }
 
-/// Every file of the folder, and how many vectors it has: none may vanish unseen.
+/// A folder: every file of it, and how many vectors it has, for none may vanish unseen; the tests that run them.
+struct Suite {
+    folder: &'static str,
+    files: &'static [(&'static str, usize)],
+    tests: &'static [&'static str],
+}
+
+const CLASSICAL: Suite = Suite {
+    folder: "wycheproof",
+    files: FILES,
+    tests: &[include_str!("crypto/recipients.rs"), include_str!("crypto/signatures.rs"), include_str!("crypto/symmetric.rs")],
+};
+
 const FILES: &[(&str, usize)] = &[
     ("aes_cbc_pkcs5_test.json", 216),
     ("aes_gcm_test.json", 316),
@@ -119,22 +132,27 @@ const FILES: &[(&str, usize)] = &[
 
 #[test]
 fn every_file_of_wycheproof_is_run() {
-    let Some(folder) = support::vectors("wycheproof") else { return };
-    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
-    let mut there: Vec<String> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
-    there.retain(|name| name.ends_with("_test.json"));
-    there.sort();
-    assert_eq!(there, FILES.iter().map(|file| file.0).collect::<Vec<_>>());
-    let tests = [include_str!("crypto/recipients.rs"), include_str!("crypto/signatures.rs"), include_str!("crypto/symmetric.rs")];
-    for (name, _) in FILES {
-        assert!(tests.iter().any(|test| test.contains(name)), "no test runs {name}");
+    for suite in [CLASSICAL, post_quantum::SUITE] {
+        let Some(folder) = support::vectors(suite.folder) else { return };
+        let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        let mut there: Vec<String> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
+        there.retain(|name| name.ends_with("_test.json"));
+        there.sort();
+        assert_eq!(there, suite.files.iter().map(|file| file.0).collect::<Vec<_>>());
+        for (name, _) in suite.files {
+            assert!(suite.tests.iter().any(|test| test.contains(name)), "no test runs {name}");
+        }
     }
 }
 
 /// Runs every vector of a file: `accepts` says whether the primitive takes it. `otherwise` names flags whose vectors we judge
 /// otherwise than the file does, whatever the reason is that stands beside them.
 fn run(file: &str, otherwise: &[&str], accepts: impl Fn(&Case<'_>) -> bool) {
-    let Some(folder) = support::vectors("wycheproof") else { return };
+    run_of(&CLASSICAL, file, otherwise, accepts);
+}
+
+fn run_of(suite: &Suite, file: &str, otherwise: &[&str], accepts: impl Fn(&Case<'_>) -> bool) {
+    let Some(folder) = support::vectors(suite.folder) else { return };
     let all = read(&folder.join(file));
     let (mut counted, mut wrong) = (0, Vec::new());
     for group in all["testGroups"].as_array().expect("groups") {
@@ -155,7 +173,7 @@ fn run(file: &str, otherwise: &[&str], accepts: impl Fn(&Case<'_>) -> bool) {
             }
         }
     }
-    assert!(FILES.contains(&(file, counted)), "{file} has {counted} vectors");
+    assert!(suite.files.contains(&(file, counted)), "{file} has {counted} vectors");
     assert!(wrong.is_empty(), "{file}: {} of {counted} come out otherwise\n{}", wrong.len(), wrong.join("\n"));
 }
 

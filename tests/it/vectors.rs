@@ -129,7 +129,7 @@ const ELSEWHERE: &[(&str, usize, &str)] = &[
     ("openssl-verify", 189, "certificate paths: pki"),
     ("smtp-hostile", 30, "talks with a server, no messages"),
     ("wycheproof", 41, "primitives: crypto"),
-    ("wycheproof-pqc", 5, "primitives that are not done in this version"),
+    ("wycheproof-pqc", 5, "primitives: crypto"),
     ("x509-limbo", 208, "certificate paths: pki"),
 ];
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::crypto::algorithm::{MlDsa, MlKem, SlhDsa};
+
 /// The kind and size of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyAlgorithm {
@@ -27,6 +29,12 @@ pub enum KeyAlgorithm {
     X448,
     /// DSA with a modulus of so many bits: old signatures are checked, and none are made.
     Dsa(usize),
+    /// ML-DSA: signatures are checked, and none are made.
+    MlDsa(MlDsa),
+    /// SLH-DSA: signatures are checked, and none are made.
+    SlhDsa(SlhDsa),
+    /// ML-KEM: keys that are encapsulated are read, and none are written.
+    MlKem(MlKem),
 }
 
 impl KeyAlgorithm {
@@ -54,12 +62,22 @@ impl KeyAlgorithm {
 
     /// Whether keys of this kind sign.
     pub fn signs(self) -> bool {
-        !matches!(self, Self::X25519 | Self::X448)
+        !matches!(self, Self::X25519 | Self::X448 | Self::MlKem(_))
     }
 
     /// Whether keys of this kind carry or agree on keys.
     pub fn encrypts(self) -> bool {
-        !matches!(self, Self::Ed25519 | Self::Ed448 | Self::Dsa(_))
+        !matches!(self, Self::Ed25519 | Self::Ed448 | Self::Dsa(_) | Self::MlDsa(_) | Self::SlhDsa(_))
+    }
+
+    /// Whether keys of this kind agree on keys (Diffie-Hellman over elliptic curves).
+    pub fn agrees(self) -> bool {
+        self.encrypts() && !self.is_rsa() && !matches!(self, Self::MlKem(_))
+    }
+
+    /// Whether messages are read with keys of this kind and none are written.
+    pub fn is_read_only(self) -> bool {
+        matches!(self, Self::Dsa(_) | Self::MlDsa(_) | Self::SlhDsa(_) | Self::MlKem(_))
     }
 
     /// Whether it is RSA.
@@ -82,6 +100,9 @@ impl fmt::Display for KeyAlgorithm {
             Self::Ed25519 => f.write_str("ed25519"),
             Self::X25519 => f.write_str("x25519"),
             Self::Dsa(bits) => write!(f, "dsa-{bits}"),
+            Self::MlDsa(set) => f.write_str(set.name()),
+            Self::SlhDsa(set) => f.write_str(set.name()),
+            Self::MlKem(set) => f.write_str(set.name()),
         }
     }
 }

@@ -11,7 +11,7 @@ pub(crate) fn preferred(key: Option<KeyAlgorithm>) -> Vec<AlgorithmIdentifier> {
         // RFC 4055 5: the parameters name the digest; without them some would take SHA-1
         found.push(KeyTransport::oaep(DigestAlgorithm::Sha256).identifier());
     }
-    if key.is_none_or(|key| key.encrypts() && !key.is_rsa()) {
+    if key.is_none_or(KeyAlgorithm::agrees) {
         // RFC 5753 8: the parameters name the key wrap
         let key = key.unwrap_or(KeyAlgorithm::P256);
         found.extend([32, 16].map(|key_len| KeyAgreement::usual(key, key_len).identifier()));

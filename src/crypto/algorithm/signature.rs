@@ -2,7 +2,7 @@
 
 use crate::asn1::{Cursor, Oid, encode, oid};
 use crate::crypto::Error;
-use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, KeyAlgorithm, Strength};
+use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, KeyAlgorithm, MlDsa, SlhDsa, Strength};
 
 /// A signature algorithm with everything that it needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +26,10 @@ pub enum SignatureAlgorithm {
     Ed448,
     /// DSA (RFC 3370 3.1, RFC 5758 3.1): checked, never made.
     Dsa(DigestAlgorithm),
+    /// ML-DSA, the pure one, in no context (RFC 9882): checked, never made.
+    MlDsa(MlDsa),
+    /// SLH-DSA, the pure one, in no context (RFC 9814): checked, never made.
+    SlhDsa(SlhDsa),
 }
 
 use DigestAlgorithm as D;
@@ -80,6 +84,12 @@ impl SignatureAlgorithm {
         if let Some((digest, _)) = DSA.iter().find(|row| row.1 == *oid) {
             return Ok(Self::Dsa(*digest));
         }
+        // RFC 9882 2, RFC 9814 3: there are no parameters; what some would mean is not known
+        if identifier.real_parameters().is_none()
+            && let Some(found) = MlDsa::from_oid(oid).map(Self::MlDsa).or_else(|| SlhDsa::from_oid(oid).map(Self::SlhDsa))
+        {
+            return Ok(found);
+        }
         match (*oid, digest) {
             (oid::DSA, Some(digest)) => Ok(Self::Dsa(digest)),
             (oid::RSA_PSS, _) => pss_from_parameters(identifier.real_parameters()),
@@ -100,7 +110,11 @@ impl SignatureAlgorithm {
             KeyAlgorithm::Ed25519 => Ok(Self::Ed25519),
             KeyAlgorithm::Ed448 => Ok(Self::Ed448),
             KeyAlgorithm::X25519 | KeyAlgorithm::X448 => Err(Error::KeyMismatch { what: "an X25519 or X448 key cannot sign" }),
+            KeyAlgorithm::MlKem(_) => Err(Error::KeyMismatch { what: "an ML-KEM key cannot sign" }),
             KeyAlgorithm::Dsa(_) => Err(Error::Unsupported { what: "signing", name: "with DSA".to_owned() }),
+            KeyAlgorithm::MlDsa(_) | KeyAlgorithm::SlhDsa(_) => {
+                Err(Error::Unsupported { what: "signing", name: format!("with {key}, which is read only") })
+            }
         }
     }
 
@@ -118,6 +132,8 @@ impl SignatureAlgorithm {
             Self::Ed25519 => AlgorithmIdentifier::bare(oid::ED25519),
             Self::Ed448 => AlgorithmIdentifier::bare(oid::ED448),
             Self::Dsa(digest) => AlgorithmIdentifier::bare(of(DSA, digest).unwrap_or(oid::SHA256_WITH_DSA)),
+            Self::MlDsa(set) => AlgorithmIdentifier::bare(set.oid()),
+            Self::SlhDsa(set) => AlgorithmIdentifier::bare(set.oid()),
             Self::RsaPss { digest: D::Shake128, .. } => AlgorithmIdentifier::bare(oid::RSA_PSS_SHAKE128),
             Self::RsaPss { digest: D::Shake256, .. } => AlgorithmIdentifier::bare(oid::RSA_PSS_SHAKE256),
             Self::RsaPss { digest, mgf_digest, salt_len } => {
@@ -141,21 +157,33 @@ impl SignatureAlgorithm {
             Self::Ed25519 => "ed25519".to_owned(),
             Self::Ed448 => "ed448".to_owned(),
             Self::Dsa(digest) => format!("dsa-{}", digest.name()),
+            Self::MlDsa(set) => set.name().to_owned(),
+            Self::SlhDsa(set) => set.name().to_owned(),
         }
     }
 
-    /// The digest of the message; in CMS that of Ed25519 is SHA-512, that of Ed448 64 bytes of SHAKE256 (RFC 8419 2.3).
+    /// The digest of the message; in CMS that of Ed25519 is SHA-512, that of Ed448 64 bytes of SHAKE256 (RFC 8419 2.3). To post-quantum
+    /// signatures SHA-512 is one of several that suit.
     pub fn digest(&self) -> DigestAlgorithm {
         match self {
             Self::RsaPkcs1(digest) | Self::RsaPss { digest, .. } | Self::Ecdsa(digest) | Self::Dsa(digest) => *digest,
-            Self::Ed25519 => DigestAlgorithm::Sha512,
+            Self::Ed25519 | Self::MlDsa(_) | Self::SlhDsa(_) => DigestAlgorithm::Sha512,
             Self::Ed448 => DigestAlgorithm::Shake256,
         }
     }
 
-    /// Whether it signs messages and never their digests (PureEdDSA): without signed attributes, the content itself.
+    /// Whether it goes with a content that was hashed so: its own digest, or, where it has none, one that is as strong as it (RFC 9882 3.3).
+    pub fn suits(&self, digest: DigestAlgorithm) -> bool {
+        match self {
+            Self::MlDsa(set) => digest.output_len() >= set.least_digest_len(),
+            Self::SlhDsa(set) => digest.output_len() >= set.least_digest_len(),
+            _ => self.digest() == digest,
+        }
+    }
+
+    /// Whether it signs messages and never their digests (as PureEdDSA does): without signed attributes, the content itself.
     pub fn signs_messages(&self) -> bool {
-        matches!(self, Self::Ed25519 | Self::Ed448)
+        matches!(self, Self::Ed25519 | Self::Ed448 | Self::MlDsa(_) | Self::SlhDsa(_))
     }
 
     /// How far it may be relied on.

@@ -1,5 +1,7 @@
 //! Private and public keys: made, read from every usual form, written.
 
+mod lattice;
+mod post_quantum;
 mod private;
 mod public;
 mod traditional;
@@ -79,7 +81,9 @@ impl PrivateKey {
             }
             KeyAlgorithm::X25519 => PrivateKind::X25519(x25519_dalek::StaticSecret::from(*seed(&mut source).expose())),
             KeyAlgorithm::X448 => PrivateKind::X448(seed(&mut source)),
-            KeyAlgorithm::Dsa(_) => return Err(Error::Unsupported { what: "key", name: "DSA, which is read only".to_owned() }),
+            KeyAlgorithm::Dsa(_) | KeyAlgorithm::MlDsa(_) | KeyAlgorithm::SlhDsa(_) | KeyAlgorithm::MlKem(_) => {
+                return Err(Error::Unsupported { what: "new key", name: format!("{algorithm}, which is read only") });
+            }
         })
     }
 
@@ -237,6 +241,7 @@ fn unreadable(kind: &'static str) -> Error {
             "EC" => "an EC key that cannot be read",
             "public" => "a public key that cannot be read",
             "DSA" => "a DSA key that cannot be read",
+            "post-quantum" => "an ML-DSA, SLH-DSA or ML-KEM key that cannot be read",
             "private" => "a private key that cannot be written",
             _ => "an Ed25519, Ed448, X25519 or X448 key that cannot be read",
         },

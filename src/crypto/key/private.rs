@@ -6,11 +6,12 @@ use elliptic_curve::array::typenum::Unsigned;
 use elliptic_curve::bigint::ConcatenatingMul;
 use elliptic_curve::sec1::ToSec1Point;
 
+use super::post_quantum::{Held, MlKemPrivate};
 use super::public::{ec_spki, named_curve, raw_spki, rsa_spki, unknown_curve};
 use super::unreadable;
 use crate::asn1::{Cursor, Oid, encode, oid};
 use crate::crypto::Error;
-use crate::crypto::algorithm::AlgorithmIdentifier;
+use crate::crypto::algorithm::{AlgorithmIdentifier, MlDsa, MlKem, SlhDsa};
 use crate::crypto::provider;
 use crate::secret::Secret;
 
@@ -25,6 +26,9 @@ pub(in crate::crypto) enum PrivateKind {
     Ed448(Box<ed448_goldilocks::SigningKey>),
     X25519(x25519_dalek::StaticSecret),
     X448(Secret<[u8; 56]>),
+    /// ML-DSA or SLH-DSA.
+    Held(Held),
+    MlKem(MlKemPrivate),
 }
 
 impl PrivateKind {
@@ -41,8 +45,21 @@ impl PrivateKind {
             }
             oid::X25519 => Self::X25519(x25519_dalek::StaticSecret::from(*seed(inner)?.expose())),
             oid::X448 => Self::X448(seed(inner)?),
-            _ => return Err(Error::Unsupported { what: "private key", name: algorithm.name() }),
+            _ => return Self::read_post_quantum(algorithm, inner),
         })
+    }
+
+    fn read_post_quantum(algorithm: &AlgorithmIdentifier, inner: &[u8]) -> Result<Self, Error> {
+        if let Some(set) = MlDsa::from_oid(&algorithm.oid) {
+            return Held::ml_dsa(set, inner).map(Self::Held);
+        }
+        if let Some(set) = SlhDsa::from_oid(&algorithm.oid) {
+            return Held::slh_dsa(set, inner).map(Self::Held);
+        }
+        if let Some(set) = MlKem::from_oid(&algorithm.oid) {
+            return MlKemPrivate::read(set, inner).map(Self::MlKem);
+        }
+        Err(Error::Unsupported { what: "private key", name: algorithm.name() })
     }
 
     /// The key as PKCS#8, and its public key as SubjectPublicKeyInfo.
@@ -64,6 +81,8 @@ impl PrivateKind {
                 let public = crate::crypto::agreement::x448(key, &ed448_goldilocks::MontgomeryPoint::GENERATOR.0);
                 raw_forms(oid::X448, key.expose(), public.expose())
             }
+            Self::Held(key) => key.encoded(),
+            Self::MlKem(key) => key.encoded(),
         })
     }
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::unreadable;
+use super::{post_quantum, unreadable};
 use crate::asn1::{Cursor, Oid, Tag, encode, oid};
 use crate::crypto::Error;
-use crate::crypto::algorithm::{AlgorithmIdentifier, KeyAlgorithm};
+use crate::crypto::algorithm::{AlgorithmIdentifier, KeyAlgorithm, MlDsa, MlKem, SlhDsa};
 
 /// A public key, with its SubjectPublicKeyInfo as received. Cheap to clone.
 #[derive(Clone)]
@@ -31,6 +31,10 @@ pub(in crate::crypto) enum PublicKind {
     X25519([u8; 32]),
     X448([u8; 56]),
     Dsa(Box<dsa::VerifyingKey>),
+    /// Any bytes of the right length; they are taken apart where they are used.
+    MlDsa(MlDsa),
+    SlhDsa(SlhDsa),
+    MlKem(MlKem),
 }
 
 impl fmt::Debug for PublicKey {
@@ -100,8 +104,22 @@ impl PublicKind {
             oid::X25519 => Self::X25519(raw(bits)?),
             oid::X448 => Self::X448(raw(bits)?),
             oid::DSA => dsa_public(bits, algorithm.real_parameters())?,
-            _ => return Err(Error::Unsupported { what: "public key", name: algorithm.name() }),
+            _ => return Self::read_post_quantum(algorithm, bits),
         })
+    }
+
+    /// RFC 9881 4, RFC 9909 5, RFC 9935 4: the bytes of the standards, wrapped in nothing.
+    fn read_post_quantum(algorithm: &AlgorithmIdentifier, bits: &[u8]) -> Result<Self, Error> {
+        let (kind, is_one) = if let Some(set) = MlDsa::from_oid(&algorithm.oid) {
+            (Self::MlDsa(set), bits.len() == set.public_len())
+        } else if let Some(set) = SlhDsa::from_oid(&algorithm.oid) {
+            (Self::SlhDsa(set), bits.len() == set.hash_len().saturating_mul(2))
+        } else if let Some(set) = MlKem::from_oid(&algorithm.oid) {
+            (Self::MlKem(set), post_quantum::is_ml_kem_public(set, bits))
+        } else {
+            return Err(Error::Unsupported { what: "public key", name: algorithm.name() });
+        };
+        if is_one { Ok(kind) } else { Err(unreadable("post-quantum")) }
     }
 
     fn algorithm(&self) -> KeyAlgorithm {
@@ -116,6 +134,9 @@ impl PublicKind {
             Self::Ed448(_) => KeyAlgorithm::Ed448,
             Self::X25519(_) => KeyAlgorithm::X25519,
             Self::X448(_) => KeyAlgorithm::X448,
+            Self::MlDsa(set) => KeyAlgorithm::MlDsa(*set),
+            Self::SlhDsa(set) => KeyAlgorithm::SlhDsa(*set),
+            Self::MlKem(set) => KeyAlgorithm::MlKem(*set),
             Self::Dsa(key) => KeyAlgorithm::Dsa(usize::try_from(key.components().p().as_ref().bits_precision()).unwrap_or(0)),
         }
     }

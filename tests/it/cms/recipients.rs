@@ -184,10 +184,13 @@ fn a_kek_recipient_may_carry_a_date_and_other_attributes() {
 fn useless() -> Vec<(Vec<u8>, &'static str, &'static str)> {
     let kem = AlgorithmIdentifier::bare(number("2.16.840.1.101.3.4.4.2")).to_der();
     let key_id = encode::tlv(Tag::context(0), b"some key");
-    let kemri = encode::sequence(&[encode::integer_u64(0), key_id, kem, encode::octet_string(b"ct")]);
+    let wrap = KeyWrap::Aes256.identifier().to_der();
+    let (version, octets) = (encode::integer_u64(0), encode::octet_string(b"ct"));
+    let kdf = AlgorithmIdentifier::bare(oid::HKDF_SHA256).to_der();
+    let kemri = encode::sequence(&[version, key_id, kem, octets.clone(), kdf, encode::integer_u64(32), wrap, octets]);
     let ori = |kind: Oid, value: Vec<u8>| encode::implicit(4, &encode::sequence(&[encode::oid(&kind), value]));
     vec![
-        (ori(oid::ORI_KEM, kemri), "kemri", "2.16.840.1.101.3.4.4.2"),
+        (ori(oid::ORI_KEM, kemri), "kemri", "ml-kem-768"),
         (ori(number("1.2.3.4"), encode::octet_string(b"?")), "other", "1.2.3.4"),
         (encode::explicit(9, &encode::null()), "other", "unknown"),
         (encode::sequence(&[encode::integer_u64(7), encode::null()]), "other", "unreadable"),
