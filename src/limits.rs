@@ -77,6 +77,34 @@ pub struct Limits {
     /// How far the certificates of those who sign lists and responses are themselves asked about. 4: an indirect list by an issuer
     /// whose own list is indirect is 2.
     pub revocation_depth: usize,
+    /// What one judgement of a certificate says that it lacks. 64: a path of 4 certificates, each with a responder and lists in 10 places.
+    pub wanted: usize,
+    /// How often a command asks for what is still lacking after what it got. 12: the issuers of a path of 5 one after another, then for each
+    /// certificate a responder that fails, lists in some places, and what changed since.
+    pub fetch_rounds: usize,
+    /// URLs that one command asks, those that it is sent on to among them. 32: what a path of 5 needs, with half of them in vain.
+    pub fetched_urls: usize,
+    /// URLs of issuers' certificates that one command asks. 8: whoever made a message or a certificate chose them freely; real paths lack 1
+    /// to 3.
+    pub fetched_issuer_urls: usize,
+    /// How often one URL may send on to another. 3: from a name to a mirror, and from there to a file.
+    pub fetch_redirects: usize,
+    /// Bytes of one revocation list that is fetched. 32 MiB: 200 000 entries take 8; the largest public ones some 30.
+    pub fetched_list_bytes: usize,
+    /// Bytes of one OCSP response that is fetched. 256 KiB: 2 with elliptic curves, some 40 with post-quantum signatures and certificates.
+    pub fetched_response_bytes: usize,
+    /// Bytes of one file of issuers' certificates that is fetched. 256 KiB: a bundle of a dozen, with post-quantum signatures.
+    pub fetched_issuer_bytes: usize,
+    /// Bytes that one command fetches. 128 MiB: some of the largest lists.
+    pub fetched_bytes: usize,
+    /// Certificates that are taken from one file of issuers. 16: cross certificates of one authority are some.
+    pub fetched_issuers: usize,
+    /// Bytes of the header section of one HTTP answer. 32 KiB: servers give some hundred; what programs accept is 8 to 64 KiB.
+    pub http_header_bytes: usize,
+    /// Bytes that the home's cache may take. 256 MiB: dozens of large lists; the oldest go first.
+    pub cache_bytes: u64,
+    /// Files that the home's cache may hold. 4 096: each is looked at when the cache is tidied.
+    pub cache_files: usize,
     /// Certificates that one OCSP response tells about. 1 000: responders give 1, those that answer in bulk some hundreds.
     pub ocsp_answers: usize,
     /// Rounds that the keys derived from a passphrase take for one key file or one recipient, together; each block of a digest takes
@@ -124,6 +152,19 @@ impl Default for Limits {
             distribution_points: 64,
             revocation_checks: 500,
             revocation_depth: 4,
+            wanted: 64,
+            fetch_rounds: 12,
+            fetched_urls: 32,
+            fetched_issuer_urls: 8,
+            fetch_redirects: 3,
+            fetched_list_bytes: 32 << 20,
+            fetched_response_bytes: 256 << 10,
+            fetched_issuer_bytes: 256 << 10,
+            fetched_bytes: 128 << 20,
+            fetched_issuers: 16,
+            http_header_bytes: 32 << 10,
+            cache_bytes: 256 << 20,
+            cache_files: 4_096,
             ocsp_answers: 1_000,
             kdf_iterations: 20_000_000,
             kdf_memory_bytes: 256 << 20,

@@ -53,12 +53,20 @@ impl DistributionPoint {
     pub(in crate::pki) fn of(certificate: &Certificate, limits: &Limits) -> Result<Vec<Self>, Error> {
         let own = GeneralName::Directory(certificate.issuer().clone());
         let mut found = vec![Self { names: vec![own], reasons: Reasons::ALL, issuers: Vec::new() }];
-        let Some(extension) = certificate.extension(&oid::CRL_DISTRIBUTION_POINTS) else { return Ok(found) };
+        if let Some(extension) = certificate.extension(&oid::CRL_DISTRIBUTION_POINTS) {
+            found.extend(Self::list(&extension.value, certificate.issuer(), limits)?);
+        }
+        Ok(found)
+    }
+
+    /// `CRLDistributionPoints ::= SEQUENCE OF DistributionPoint`, and `FreshestCRL`, which is the same.
+    pub(in crate::pki) fn list(value: &[u8], issuer: &Name, limits: &Limits) -> Result<Vec<Self>, Error> {
+        let mut found = Vec::new();
         let mut budget = Budget::new("distribution points", limits.distribution_points);
-        let mut points = Cursor::with_limits(&extension.value, limits).sequence()?;
+        let mut points = Cursor::with_limits(value, limits).sequence()?;
         while !points.is_empty() {
             budget.spend(1u64)?;
-            found.push(Self::read(points.sequence()?, certificate.issuer(), limits)?);
+            found.push(Self::read(points.sequence()?, issuer, limits)?);
         }
         Ok(found)
     }

@@ -21,6 +21,7 @@ pub mod revocation;
 mod trust;
 mod validate;
 mod verdict;
+mod wanted;
 
 pub use certificate::{Certificate, GeneralName};
 pub use crl::Crl;
@@ -33,3 +34,4 @@ pub use policy::{CertificatePolicy, PolicyInputs, PolicyQualifier};
 pub use trust::TrustAnchors;
 pub use validate::Purpose;
 pub use verdict::{ChainStatus, ChainVerdict, Reason, ReasonCode, Rejected, Revocation, RevocationStatus, Weight};
+pub use wanted::{Had, Inquiry, Wanted, What};

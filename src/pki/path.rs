@@ -3,7 +3,8 @@
 use crate::limits::{Budget, Limits};
 use crate::pki::revocation::Checks;
 use crate::pki::validate::{Findings, Inputs, Purpose, validate};
-use crate::pki::verdict::{self, ChainStatus, ChainVerdict, Reason, ReasonCode, Rejected, Revocation, RevocationStatus};
+use crate::pki::verdict::{self, ChainStatus, ChainVerdict, Reason, ReasonCode, Rejected, Revocation, RevocationStatus, Weight};
+use crate::pki::wanted::{self, Wants};
 use crate::pki::{Certificate, Crl, Error, PolicyInputs, TrustAnchors, ocsp};
 use crate::time::Timestamp;
 
@@ -45,6 +46,7 @@ pub fn judge_under(question: &Judgement<'_>, policies: &PolicyInputs) -> ChainVe
         checks: Budget::new("path signature checks", limits.path_signature_checks),
         told: Budget::new("rejection bytes", limits.rejection_bytes),
         revocation_checks: Checks::new(limits),
+        issuers: Wants::new(limits),
         best: None,
         rejected: Vec::new(),
         untold: 0,
@@ -67,6 +69,8 @@ struct Search<'a> {
     /// What reasons of paths that do not hold may still take.
     told: Budget,
     revocation_checks: Checks,
+    /// Issuers whose certificates are missing.
+    issuers: Wants,
     best: Option<Complete>,
     rejected: Vec<Rejected>,
     untold: usize,
@@ -87,15 +91,18 @@ impl Search<'_> {
         }
         let candidates = self.candidates(&last, path);
         if candidates.is_empty() {
+            self.want_issuer(&last);
             self.reject(path, vec![dead_end(&last).at(here)]);
             return false;
         }
+        let mut is_signed_by_one = false;
         for candidate in candidates {
             if let Err(limit) = self.checks.spend(1u64) {
                 self.reject(path, vec![Reason::error(ReasonCode::Limit, limit.to_string()).at(here)]);
                 return true;
             }
             let fits = self.question.anchors.check_signature(&candidate, &last);
+            is_signed_by_one |= fits.is_ok();
             path.push(candidate);
             let done = match fits {
                 Ok(()) => self.extend(path),
@@ -109,7 +116,15 @@ impl Search<'_> {
                 return true;
             }
         }
+        if !is_signed_by_one {
+            self.want_issuer(&last);
+        }
         false
+    }
+
+    /// The issuer's certificate, wherever the certificate says that it is.
+    fn want_issuer(&self, certificate: &Certificate) {
+        self.issuers.add(wanted::issuer_of(certificate, self.question.limits));
     }
 
     /// The last certificate of the path did not sign the one before it.
@@ -144,8 +159,13 @@ impl Search<'_> {
         let Judgement { purpose, at, crls, ocsp, revocation, pool, limits, .. } = *question;
         let checks = &self.revocation_checks;
         let inputs = Inputs { purpose, at, crls, ocsp, checks, revocation, pool, policies: self.policies, limits };
+        let before = checks.wants.len();
         let findings = validate(path, &inputs);
         let status = verdict::status(&findings.reasons);
+        // what does not hold for another reason is not helped by news of revocation
+        if !lacks_only_revocation(&findings.reasons) {
+            checks.wants.truncate(before);
+        }
         if status != ChainStatus::Trusted {
             self.reject(path, findings.reasons.clone());
         }
@@ -168,11 +188,19 @@ impl Search<'_> {
 
     /// The best path; where none reached an anchor, the reasons of all.
     fn verdict(self) -> ChainVerdict {
-        let Self { question, best, rejected, untold: rejected_untold, .. } = self;
+        let Self { question, best, rejected, untold: rejected_untold, issuers, revocation_checks, .. } = self;
+        let wanted = match &best {
+            Some(best) if lacks_only_revocation(&best.findings.reasons) => revocation_checks.wants.into_vec(),
+            // no other path makes the judged certificate itself another one
+            Some(best) if best.findings.reasons.iter().any(|reason| reason.weight == Weight::Error && reason.at == Some(0)) => {
+                Vec::new()
+            }
+            _ => issuers.into_vec(),
+        };
         if let Some(Complete { path, status, findings }) = best {
             let Findings { reasons, revocation, policies } = findings;
             let policies = if status == ChainStatus::Trusted { policies } else { Vec::new() };
-            return ChainVerdict { status, path, revocation, reasons, policies, rejected, rejected_untold };
+            return ChainVerdict { status, path, revocation, reasons, policies, rejected, rejected_untold, wanted };
         }
         let mut reasons: Vec<Reason> = Vec::new();
         for reason in rejected.iter().flat_map(|rejected| &rejected.reasons) {
@@ -185,8 +213,13 @@ impl Search<'_> {
         reasons.sort_by_key(|reason| reason.code == ReasonCode::Limit);
         let revocation = if question.revocation == Revocation::Off { RevocationStatus::Off } else { RevocationStatus::Unknown };
         let (status, path) = (verdict::status(&reasons), vec![question.leaf.clone()]);
-        ChainVerdict { status, path, revocation, reasons, policies: Vec::new(), rejected, rejected_untold }
+        ChainVerdict { status, path, revocation, reasons, policies: Vec::new(), rejected, rejected_untold, wanted }
     }
+}
+
+/// Whether nothing stands against a path but that revocation is not known.
+fn lacks_only_revocation(reasons: &[Reason]) -> bool {
+    reasons.iter().all(|reason| reason.weight == Weight::Warning || reason.code == ReasonCode::RevocationUnknown)
 }
 
 /// Nobody at hand vouches for this certificate.

@@ -1,6 +1,6 @@
 //! What was found out about a chain.
 
-use crate::pki::{Certificate, CertificatePolicy};
+use crate::pki::{Certificate, CertificatePolicy, Wanted};
 
 /// Where a chain ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -195,6 +195,8 @@ pub struct ChainVerdict {
     pub rejected: Vec<Rejected>,
     /// How many more there are, which [`rejection_bytes`](crate::limits::Limits::rejection_bytes) had no room for.
     pub rejected_untold: usize,
+    /// What would help to say more, in the order in which it helps; nothing where nothing would.
+    pub wanted: Vec<Wanted>,
 }
 
 /// A path that was tried and does not hold.

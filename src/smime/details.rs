@@ -1,11 +1,13 @@
 //! What stands beside a signature: what its signer says of himself and the message, and who else vouches for it.
 
+use std::cell::RefCell;
+
 use crate::cms::ess::{ContentHints, Expansion, ReceiptRequest, SecurityLabel};
 use crate::cms::timestamp::{Stamp, Token};
 use crate::cms::{Capabilities, CounterSignature, SignatureCheck, SignedData, Signer, SignerId};
 use crate::crypto::algorithm::Strength;
 use crate::limits::{Budget, Limits};
-use crate::pki::{self, Certificate, ChainStatus, Judgement, Purpose};
+use crate::pki::{self, Certificate, ChainStatus, Inquiry, Judgement, PolicyInputs, Purpose};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::open::Open;
 use crate::smime::verdict::SignatureStatus;
@@ -135,12 +137,12 @@ pub(in crate::smime) fn judge(
     data: &SignedData,
     open: &Open<'_>,
     left: &mut Budget,
-) -> (SignerDetails, Vec<Finding>) {
-    let mut judge = Judge { data, open, left, findings: Vec::new() };
+) -> (SignerDetails, Vec<Finding>, Vec<Inquiry>) {
+    let mut judge = Judge { data, open, left, findings: Vec::new(), inquiries: RefCell::default() };
     let mut details = SignerDetails::said_by(signer);
     details.timestamps = judge.timestamps(signer);
     details.countersigners = judge.countersigners(signer);
-    (details, judge.findings)
+    (details, judge.findings, judge.inquiries.into_inner())
 }
 
 /// Warns where verified signers label the same content differently (RFC 2634 3.1.2).
@@ -156,6 +158,7 @@ struct Judge<'j, 'a> {
     open: &'j Open<'a>,
     left: &'j mut Budget,
     findings: Vec<Finding>,
+    inquiries: RefCell<Vec<Inquiry>>,
 }
 
 impl Judge<'_, '_> {
@@ -252,7 +255,7 @@ impl Judge<'_, '_> {
     fn chain(&self, leaf: &Certificate, pool: &[Certificate], brought: &SignedData, purpose: Purpose) -> pki::ChainVerdict {
         let trust = self.open.trust;
         let (crls, ocsp) = trust.revocation_with(&brought.crls, &brought.ocsp_responses, &self.open.limits);
-        pki::judge(&Judgement {
+        let question = Judgement {
             leaf,
             pool,
             anchors: &trust.anchors,
@@ -262,6 +265,11 @@ impl Judge<'_, '_> {
             at: trust.at,
             revocation: trust.revocation,
             limits: &self.open.limits,
-        })
+        };
+        let chain = pki::judge(&question);
+        if !chain.wanted.is_empty() {
+            self.inquiries.borrow_mut().push(Inquiry::new(&question, &PolicyInputs::new()));
+        }
+        chain
     }
 }

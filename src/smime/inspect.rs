@@ -390,6 +390,7 @@ fn signers_of(data: &SignedData, limits: &Limits) -> Vec<SignerVerdict> {
             learnt: Learnt::default(),
             details: SignerDetails::claimed(signer, data, limits),
             finding: None,
+            inquiries: Vec::new(),
         }
     };
     data.signers.iter().map(seen).collect()

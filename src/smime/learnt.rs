@@ -1,7 +1,7 @@
 //! What a signer says about mail to him: what he reads, and which certificate to encrypt to (RFC 8551 2.5.2, 2.5.3).
 
 use crate::cms::{Capabilities, SignedData, Signer};
-use crate::pki::{self, Certificate, ChainStatus, Judgement, Purpose, email};
+use crate::pki::{self, Certificate, ChainStatus, Inquiry, Judgement, PolicyInputs, Purpose, email};
 use crate::smime::choice::check_recipient;
 use crate::smime::open::Open;
 
@@ -16,29 +16,35 @@ pub struct Learnt {
 
 impl Learnt {
     /// Reads the attributes of a signer whose certificate is this one.
-    pub(in crate::smime) fn of(open: &Open<'_>, signer: &Signer, data: &SignedData, certificate: &Certificate) -> Self {
+    pub(in crate::smime) fn of(
+        open: &Open<'_>,
+        signer: &Signer,
+        data: &SignedData,
+        certificate: &Certificate,
+        inquiries: &mut Vec<Inquiry>,
+    ) -> Self {
         let preference = signer.encryption_key_preference();
         let is_wanted = |candidate: &&Certificate| match &preference {
             Some(id) => id.names(candidate),
             // 2.5.3.1: one of the same subject, where the signer named none and signs with a key that only signs
             None => candidate.subject().matches(certificate.subject()) && check_recipient(certificate).is_err(),
         };
-        let is_usable = |candidate: &&Certificate| {
+        let mut is_usable = |candidate: &&Certificate| {
             let addresses = certificate.addresses();
             let is_same_person = candidate.addresses().iter().any(|address| email::find(&addresses, address));
             *candidate != certificate
                 && is_same_person
                 && check_recipient(candidate).is_ok()
-                && status(open, data, candidate) == ChainStatus::Trusted
+                && status(open, data, candidate, inquiries) == ChainStatus::Trusted
         };
-        let encryption_certificate = data.certificates.iter().filter(is_wanted).find(is_usable).cloned();
+        let encryption_certificate = data.certificates.iter().filter(is_wanted).find(&mut is_usable).cloned();
         Self { capabilities: signer.capabilities(), encryption_certificate }
     }
 }
 
-fn status(open: &Open<'_>, data: &SignedData, leaf: &Certificate) -> ChainStatus {
+fn status(open: &Open<'_>, data: &SignedData, leaf: &Certificate, inquiries: &mut Vec<Inquiry>) -> ChainStatus {
     let pool: Vec<Certificate> = data.certificates.iter().chain(&open.trust.intermediates).cloned().collect();
-    let chain = pki::judge(&Judgement {
+    let question = Judgement {
         leaf,
         pool: &pool,
         anchors: &open.trust.anchors,
@@ -48,6 +54,10 @@ fn status(open: &Open<'_>, data: &SignedData, leaf: &Certificate) -> ChainStatus
         at: open.trust.at,
         revocation: open.trust.revocation,
         limits: &open.limits,
-    });
+    };
+    let chain = pki::judge(&question);
+    if !chain.wanted.is_empty() {
+        inquiries.push(Inquiry::new(&question, &PolicyInputs::new()));
+    }
     chain.status
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::limits::Limits;
-use crate::pki::{Certificate, Crl, Revocation, TrustAnchors, ocsp};
+use crate::pki::{self, Certificate, Crl, Revocation, TrustAnchors, ocsp};
 use crate::smime::finding::{Code, Finding, Severity};
 use crate::time::Timestamp;
 
@@ -28,6 +28,13 @@ impl Trust {
     /// Trust in these anchors at this moment; nothing else at hand, unknown revocation is a warning.
     pub fn new(anchors: TrustAnchors, at: Timestamp) -> Self {
         Self { anchors, intermediates: Vec::new(), crls: Vec::new(), ocsp: Vec::new(), revocation: Revocation::Soft, at }
+    }
+
+    /// Has this at hand, too.
+    pub fn add(&mut self, had: pki::Had) {
+        self.intermediates.extend(had.issuers);
+        self.crls.extend(had.lists);
+        self.ocsp.extend(had.responses);
     }
 
     /// The lists and responses at hand, and those that a message brings (RFC 5652 10.2.1, RFC 5940): whoever brings them, they count

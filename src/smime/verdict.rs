@@ -1,7 +1,7 @@
 //! The verdict on a message: its layers, its signers, what they cover, and what was found.
 
 use crate::keys::SignatureId;
-use crate::pki::{Certificate, ChainStatus, RevocationStatus};
+use crate::pki::{Certificate, ChainStatus, Inquiry, RevocationStatus};
 use crate::smime::clock::Judged;
 use crate::smime::details::SignerDetails;
 use crate::smime::finding::{Code, Finding, Outcome, Severity};
@@ -33,6 +33,15 @@ impl Verdict {
             Layer::Signed(signed) => signed.signers.as_slice(),
             _ => &[],
         })
+    }
+
+    /// The questions about certificates that can be asked again when more is at hand.
+    ///
+    /// None where something is bad about the message: what lies inside a layer that nobody vouches for must not choose whom to ask, or
+    /// whoever changed a ciphertext would be told of what is inside it.
+    pub fn inquiries(&self) -> impl Iterator<Item = &Inquiry> {
+        let is_bad = self.outcome() == Outcome::Bad;
+        self.signers().filter(move |_| !is_bad).flat_map(|signer| &signer.inquiries)
     }
 
     /// Whether some layer is signed.
@@ -145,6 +154,8 @@ pub struct SignerVerdict {
     pub details: SignerDetails,
     /// The most severe finding about this signer.
     pub finding: Option<Code>,
+    /// The questions about certificates to which there would be better answers if more were at hand; of a signature that does not fit none.
+    pub inquiries: Vec<Inquiry>,
 }
 
 /// An encrypted layer.

@@ -16,6 +16,7 @@ use crate::limits::{Budget, Limits};
 use crate::pki::crl::{HOLD, reason_name};
 use crate::pki::distribution::Reasons;
 use crate::pki::validate::Inputs;
+use crate::pki::wanted::{self, Wants};
 use crate::pki::{Certificate, Crl};
 use crate::time::Timestamp;
 
@@ -42,6 +43,8 @@ pub(in crate::pki) struct Checks {
     signed: RefCell<HashMap<(Signed, Vec<u8>), bool>>,
     /// The paths of signers to an anchor, or why there is none.
     paths: RefCell<HashMap<Ends, PathOfSigner>>,
+    /// What would help.
+    pub(in crate::pki) wants: Wants,
 }
 
 /// The first and the last certificate of a path, by their fingerprints.
@@ -68,6 +71,7 @@ impl Checks {
             budget: RefCell::new(Budget::new("revocation checks", limits.revocation_checks)),
             signed: RefCell::default(),
             paths: RefCell::default(),
+            wants: Wants::new(limits),
         }
     }
 
@@ -91,7 +95,23 @@ impl<'a> Question<'a> {
         let mut evidence = Evidence::default();
         self.ask_lists(&mut evidence);
         self.ask_responses(&mut evidence);
-        evidence.found(self)
+        let lists: Vec<&Crl> = evidence.good.iter().filter_map(|said| said.list).collect();
+        let found = evidence.found(self);
+        let (wants, limits) = (&self.inputs.checks.wants, self.inputs.limits);
+        match found {
+            Found::Unknown { .. } => wants.add(wanted::status_of(self.certificate, self.above.first(), limits)),
+            Found::Good => lists.into_iter().for_each(|list| self.want_deltas(list)),
+            Found::Revoked { .. } => {}
+        }
+        found
+    }
+
+    /// What changed since a list that says where that is, unless it is at hand.
+    fn want_deltas(&self, list: &Crl) {
+        let at = self.inputs.at;
+        if !self.inputs.crls.iter().any(|delta| delta.is_delta() && list.is_continued_by(delta) && delta.is_current(at)) {
+            self.inputs.checks.wants.add(wanted::deltas_of(self.certificate, Some(list), self.inputs.limits));
+        }
     }
 
     /// The same question about another certificate, asked on account of `signer`.

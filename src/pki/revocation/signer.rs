@@ -3,6 +3,7 @@
 use crate::pki::path::{Judgement, judge};
 use crate::pki::revocation::{Ends, Found, PathOfSigner, Question, Signed, Unusable};
 use crate::pki::validate::Purpose;
+use crate::pki::wanted;
 use crate::pki::{Certificate, ChainStatus, Crl, Name, Revocation, TrustAnchors, Usage};
 
 /// What the search for a signer's path costs, in signature checks. 10: one for each certificate of a long path, with some in vain.
@@ -21,6 +22,7 @@ impl Question<'_> {
         // the identifier tells which of several keys it is; the signature proves it
         candidates.sort_by_key(|certificate| id.is_some() && certificate.subject_key_id() != id);
         let mut why = Unusable::SignerMissing(crl.issuer().to_string());
+        let limits = self.inputs.limits;
         for candidate in candidates {
             if !self.has_signed(Signed::List(at), candidate, |key| crl.verify_signature(key).is_ok())? {
                 continue;
@@ -29,6 +31,9 @@ impl Question<'_> {
                 Ok(()) => return Ok(()),
                 Err(unusable) => why = unusable,
             }
+        }
+        if matches!(why, Unusable::SignerMissing(_)) {
+            self.inputs.checks.wants.add(wanted::signer_of(crl, self.certificate, limits));
         }
         Err(why)
     }
@@ -110,6 +115,7 @@ impl Question<'_> {
             revocation: Revocation::Off,
             limits: self.inputs.limits,
         });
+        self.inputs.checks.wants.add(verdict.wanted);
         let found = match (verdict.status, verdict.reasons.into_iter().next()) {
             (ChainStatus::Trusted, _) => Ok(verdict.path),
             (_, reason) => Err(reason.map_or_else(|| "no path is trusted".to_owned(), |reason| reason.text)),

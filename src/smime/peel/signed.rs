@@ -6,7 +6,8 @@ use crate::keys::SignatureId;
 use crate::limits::Budget;
 use crate::mime::Entity;
 use crate::pki::{
-    self, Certificate, ChainStatus, ChainVerdict, Judgement, Purpose, Reason, ReasonCode, RevocationStatus, Weight,
+    self, Certificate, ChainStatus, ChainVerdict, Inquiry, Judgement, PolicyInputs, Purpose, Reason, ReasonCode,
+    RevocationStatus, Weight,
 };
 use crate::smime::clock::{Clock, Judged};
 use crate::smime::details::{self, SignerDetails};
@@ -17,6 +18,12 @@ use crate::smime::peel::{Payload, Stop, Work};
 use crate::smime::sender::{self, Author};
 use crate::smime::verdict::{Coverage, Layer, SignatureStatus, SignerVerdict};
 use crate::time::Timestamp;
+
+/// A chain that was judged, and what would help to judge it better.
+struct Asked {
+    chain: ChainVerdict,
+    inquiry: Option<Inquiry>,
+}
 
 impl Work<'_, '_> {
     /// Judges the signers of a layer; all must be good.
@@ -90,6 +97,7 @@ impl Work<'_, '_> {
             learnt: Learnt::default(),
             details: SignerDetails::default(),
             finding: None,
+            inquiries: Vec::new(),
         };
         let mut candidates = self.certificates_of(signer, data);
         if let Err(limit) = Budget::new("signer certificates", self.open.limits.signer_certificates).spend(candidates.len()) {
@@ -108,19 +116,24 @@ impl Work<'_, '_> {
         let certificate = candidates.get(at).unwrap_or(first).clone();
         verdict.addresses = certificate.addresses();
         verdict.subject = certificate.to_string();
-        let chain = self.chain_at(&certificate, data, self.open.trust.at);
+        let asked = self.chain_at(&certificate, data, self.open.trust.at);
         verdict.judged = Some(Judged { clock: Clock::Now, at: self.open.trust.at });
-        (verdict.chain, verdict.revocation) = (chain.status, chain.revocation);
-        verdict.path = chain.path.iter().map(Certificate::to_string).collect();
+        (verdict.chain, verdict.revocation) = (asked.chain.status, asked.chain.revocation);
+        verdict.path = asked.chain.path.iter().map(Certificate::to_string).collect();
         match checks.into_iter().nth(at) {
             Some(SignatureCheck::Valid(oddities)) => {
                 verdict.signature = SignatureStatus::Valid;
-                verdict.learnt = Learnt::of(self.open, signer, data, &certificate);
+                verdict.learnt = Learnt::of(self.open, signer, data, &certificate, &mut verdict.inquiries);
                 oddities.into_iter().for_each(|text| self.add(Finding::warning(Code::NonConforming, text)));
-                let (details, findings) = details::judge(signer, data, self.open, &mut self.beside);
+                let (details, findings, inquiries) = details::judge(signer, data, self.open, &mut self.beside);
                 verdict.details = details;
-                self.judge_chain(chain, signer, data, &certificate, &mut verdict);
+                verdict.inquiries.extend(inquiries);
+                self.judge_chain(asked, signer, data, &certificate, &mut verdict);
                 self.judge_strength(signer, &mut verdict);
+                // what anyone can forge chooses nobody who is asked
+                if verdict.signature == SignatureStatus::Invalid {
+                    verdict.inquiries.clear();
+                }
                 findings.into_iter().for_each(|finding| self.add(finding));
             }
             Some(SignatureCheck::ContentChanged) => {
@@ -158,12 +171,12 @@ impl Work<'_, '_> {
         }
     }
 
-    fn chain_at(&self, certificate: &Certificate, data: &SignedData, at: Timestamp) -> ChainVerdict {
+    fn chain_at(&self, certificate: &Certificate, data: &SignedData, at: Timestamp) -> Asked {
         let trust = self.open.trust;
         let pool: Vec<Certificate> =
             data.certificates.iter().chain(&trust.intermediates).chain(self.open.known).cloned().collect();
         let (crls, ocsp) = trust.revocation_with(&data.crls, &data.ocsp_responses, &self.open.limits);
-        pki::judge(&Judgement {
+        let question = Judgement {
             leaf: certificate,
             pool: &pool,
             anchors: &trust.anchors,
@@ -173,13 +186,16 @@ impl Work<'_, '_> {
             at,
             revocation: trust.revocation,
             limits: &self.open.limits,
-        })
+        };
+        let chain = pki::judge(&question);
+        let inquiry = (!chain.wanted.is_empty()).then(|| Inquiry::new(&question, &PolicyInputs::new()));
+        Asked { chain, inquiry }
     }
 
     /// What the chain of a signature that fits comes to. Of one that does not, the signature is the news, and not what its certificate lacks.
     fn judge_chain(
         &mut self,
-        now: ChainVerdict,
+        now: Asked,
         signer: &Signer,
         data: &SignedData,
         certificate: &Certificate,
@@ -190,16 +206,18 @@ impl Work<'_, '_> {
         let seen = self.open.seen.and_then(|seen| seen.first_seen(&id));
         // what was seen after the moment that is asked about was not seen then
         verdict.first_seen = seen.filter(|seen| *seen <= self.open.trust.at);
-        let (chain, excuse) = match self.earlier(&now, data, certificate, verdict) {
-            Some((chain, judged)) => {
-                let expired = now.reasons.iter().find(|reason| reason.code == ReasonCode::Expired);
+        let (asked, excuse) = match self.earlier(&now.chain, data, certificate, verdict) {
+            Some((asked, judged)) => {
+                let expired = now.chain.reasons.iter().find(|reason| reason.code == ReasonCode::Expired);
                 let text = expired.map_or_else(String::new, |reason| reason.text.clone());
                 let proof = judged.clock.proves();
                 verdict.judged = Some(judged);
-                (chain, Some(format!("{text} – the signature was there on {}, {proof}, and all was valid then", judged.at)))
+                (asked, Some(format!("{text} – the signature was there on {}, {proof}, and all was valid then", judged.at)))
             }
             None => (now, None),
         };
+        let Asked { chain, inquiry } = asked;
+        verdict.inquiries.extend(inquiry);
         verdict.chain = chain.status;
         verdict.path = chain.path.iter().map(Certificate::to_string).collect();
         verdict.revocation = chain.revocation;
@@ -228,7 +246,7 @@ impl Work<'_, '_> {
         data: &SignedData,
         certificate: &Certificate,
         verdict: &SignerVerdict,
-    ) -> Option<(ChainVerdict, Judged)> {
+    ) -> Option<(Asked, Judged)> {
         let mut errors = now.reasons.iter().filter(|reason| reason.weight == Weight::Error).peekable();
         errors.peek()?;
         if errors.any(|reason| reason.code != ReasonCode::Expired) {
@@ -237,8 +255,8 @@ impl Work<'_, '_> {
         let moments = [(Clock::Timestamp, verdict.details.proven_time()), (Clock::FirstSeen, verdict.first_seen)];
         let allowed = moments.into_iter().filter(|(clock, _)| *clock <= self.open.clock);
         allowed.filter_map(|(clock, at)| Some(Judged { clock, at: at? })).find_map(|judged| {
-            let chain = self.chain_at(certificate, data, judged.at);
-            (chain.status == ChainStatus::Trusted).then_some((chain, judged))
+            let asked = self.chain_at(certificate, data, judged.at);
+            (asked.chain.status == ChainStatus::Trusted).then_some((asked, judged))
         })
     }
 
