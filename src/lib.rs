@@ -25,6 +25,7 @@ pub mod asn1;
 pub mod ca;
 pub mod cms;
 pub mod crypto;
+pub mod http;
 pub mod keys;
 pub mod limits;
 pub mod mime;

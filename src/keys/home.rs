@@ -11,6 +11,7 @@
 //!   intermediates/FINGERPRINT.pem            certificates that may stand between
 //!   crls/*.crl                               revocation lists
 //!   seen/                                    which signatures were seen, and when first (see [`Seen`])
+//!   cache/                                   what was fetched, to be judged anew each time (see `keys::cache`)
 //!   ca/                                      the authority (see `ca::store`)
 //! ```
 
@@ -21,6 +22,7 @@ use crate::crypto;
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
 use crate::keys::{Error, Identity, Seen, files, identity};
+use crate::keys::cache::Cache;
 use crate::limits::Limits;
 use crate::pki::{self, Certificate, Crl, email};
 use crate::secret::Secret;
@@ -312,6 +314,11 @@ impl Home {
         let folder = self.0.join("crls");
         let _lock = self.write_in(&folder)?;
         files::write(&folder.join(format!("{}.crl", safe_name(name))), der)
+    }
+
+    /// What was fetched before.
+    pub fn cache(&self) -> Cache {
+        Cache::new(self.0.join("cache"))
     }
 
     fn certificates(&self, kind: &str) -> Result<Vec<Certificate>, Error> {

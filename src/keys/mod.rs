@@ -3,6 +3,7 @@
 //! Uses: pki, crypto, asn1. Never: messages, sockets.
 //! Holds always: a key stands with its own certificate only; files are 0600 and folders 0700; a write is whole or did not happen.
 
+pub mod cache;
 mod error;
 pub mod files;
 mod home;

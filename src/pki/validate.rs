@@ -205,7 +205,8 @@ impl State<'_> {
                     Revocation::Hard => Reason::error(ReasonCode::RevocationUnknown, text),
                     _ => Reason::warning(ReasonCode::RevocationUnknown, text),
                 };
-                self.reasons.push(reason.fix("--crl FILE"));
+                let fix = if revocation::is_offered(certificate, self.inputs.limits) { "--fetch" } else { "--crl FILE" };
+                self.reasons.push(reason.fix(fix));
             }
         }
     }

@@ -86,6 +86,10 @@ pub enum Code {
     CountersignatureInvalid,
     /// A content that is only certificates.
     CertificatesOnly,
+    /// A list, an OCSP response or an issuer's certificate came over the network, or from the home's cache.
+    Fetched,
+    /// One that would have helped could not be had.
+    NotFetched,
     /// A feature of the message that this version does not do.
     Unsupported,
 }
@@ -122,6 +126,8 @@ impl Code {
             Self::TimestampInvalid => "timestamp-invalid",
             Self::CountersignatureInvalid => "countersignature-invalid",
             Self::CertificatesOnly => "certificates-only",
+            Self::Fetched => "fetched",
+            Self::NotFetched => "not-fetched",
             Self::Unsupported => "unsupported",
         }
     }
@@ -146,6 +152,8 @@ impl Code {
             | Self::TimestampInvalid
             | Self::CountersignatureInvalid
             | Self::CertificatesOnly
+            | Self::Fetched
+            | Self::NotFetched
             | Self::Unsupported => Outcome::Refused,
         }
     }
@@ -278,6 +286,8 @@ const ALL: &[Code] = &[
     Code::TimestampInvalid,
     Code::CountersignatureInvalid,
     Code::CertificatesOnly,
+    Code::Fetched,
+    Code::NotFetched,
     Code::Unsupported,
 ];
 

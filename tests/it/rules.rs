@@ -18,6 +18,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("keys", &["pki", "crypto", "asn1", "limits", "time", "secret"]),
         ("ca", &["keys", "pki", "crypto", "asn1", "limits", "time", "secret"]),
         ("smime", &["mime", "cms", "keys", "pki", "crypto", "limits", "time", "secret"]),
+        ("http", &["limits"]),
         ("proto", &["limits", "time", "secret"]),
         ("server", &["proto", "smime", "ca", "keys", "pki", "mime", "limits", "time", "secret"]),
     ])

@@ -35,6 +35,12 @@ pub(in crate::pki) fn status(certificate: &Certificate, above: &[Certificate], i
     Question { certificate, above, inputs, asked: &[] }.status()
 }
 
+/// Whether a certificate says where it could be asked about over HTTP.
+pub(in crate::pki) fn is_offered(certificate: &Certificate, limits: &Limits) -> bool {
+    let wanted = wanted::status_of(certificate, Some(certificate), limits);
+    wanted.iter().flat_map(|wanted| &wanted.places).any(|place| place.starts_with("http:"))
+}
+
 /// What was found out already in one judgement, and what may still be tried.
 #[derive(Debug)]
 pub(in crate::pki) struct Checks {

@@ -50,7 +50,8 @@ fn meaning(code: Code, signer: Option<&SignerVerdict>) -> (String, Option<String
             plain("Its issuer took the certificate back, as issuers do when a key is lost or stolen. Do not rely on the message")
         }
         Code::RevocationUnknown => with(
-            "No list of revoked certificates is here that tells. Get the issuer's list, or do without",
+            "No list of revoked certificates is here that tells. Get the issuer's list (with --fetch the places are asked that its certificates \
+             name, if they name any), or do without",
             "sealpost open --crl FILE MSG",
         ),
         Code::FromMismatch => from_mismatch(signer),
@@ -84,6 +85,10 @@ fn meaning(code: Code, signer: Option<&SignerVerdict>) -> (String, Option<String
         Code::CountersignatureInvalid => {
             plain("Somebody's signature under the signature does not hold; the signature itself is judged without it")
         }
+        Code::Fetched => plain("It was not at hand before, and was judged like everything that is handed over"),
+        Code::NotFetched => plain(
+            "A server that the certificates name did not give what it should: try again later, or get it another way and hand it over",
+        ),
         Code::CertificatesOnly => with("Such messages hand over certificates", "sealpost contact add MSG"),
         Code::Unsupported => plain("This version cannot do it"),
     }
