@@ -13,7 +13,7 @@ use sealpost::smime::{Code, SignerVerdict};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::keyring::{self, ReadArgs};
+use crate::cli::keyring::{self, Materials, ReadArgs};
 use crate::cli::{input, output, report};
 
 /// Other people's certificates
@@ -100,13 +100,25 @@ pub(crate) fn run(context: &Context, args: ContactArgs) -> Result<Exit, Failure>
 }
 
 fn add_signers(context: &Context, message: &[u8], read: &ReadArgs) -> Result<Exit, Failure> {
-    let materials = read.materials_without_keys(context)?;
+    let mut materials = read.materials_without_keys(context)?;
     let mut opened = materials.open(context).verify(message);
-    if opened.verdict().has_error(Code::NotSigned) {
-        // what is signed may be inside an encryption
-        opened = read.materials(context, &mut Cursor::new(message))?.open(context).run(message, &mut context.random());
+    // what is signed may be inside an encryption
+    let is_inside = opened.verdict().has_error(Code::NotSigned);
+    if is_inside {
+        materials = read.materials(context, &mut Cursor::new(message))?;
+    }
+    let open = |materials: &Materials| match is_inside {
+        true => materials.open(context).run(message, &mut context.random()),
+        false => materials.open(context).verify(message),
+    };
+    if is_inside {
+        opened = open(&materials);
+    }
+    if materials.complete(context, opened.verdict())? {
+        opened = open(&materials);
     }
     report::print(opened.verdict());
+    report::print_findings(&materials.told);
     let outcome = report::exit(opened.verdict().outcome());
     let Ok(verified) = opened.into_verified() else {
         eprintln!("nothing was added: only the signer of a message that verifies, with nothing excused, becomes a contact");

@@ -33,7 +33,7 @@ pub(crate) struct DecryptArgs {
 pub(crate) fn run(context: &Context, args: &DecryptArgs) -> Result<Exit, Failure> {
     args.output.check()?;
     let mut message = Source(args.message.clone()).open("decrypting", &context.limits)?;
-    let materials = args.read.materials(context, &mut message)?;
+    let mut materials = args.read.materials(context, &mut message)?;
     let verb = Verb { name: "decrypt", layers: Layers::OneEncrypted, want: Want::Content };
-    read(context, &verb, &materials, &mut message, &args.output)
+    read(context, &verb, &mut materials, &mut message, &args.output)
 }

@@ -10,7 +10,7 @@ use sealpost::smime::{Change, Explained, Explanation, Outcome};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::{self, Source};
-use crate::cli::keyring::ReadArgs;
+use crate::cli::keyring::{Materials, ReadArgs};
 use crate::cli::{output, report};
 
 /// Say why a message is not valid or not readable, what changed on the way, and what helps
@@ -37,17 +37,20 @@ pub(crate) struct ExplainArgs {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<Exit, Failure> {
     let message = Source(args.message.clone()).read(&context.limits)?;
-    let explained = match &args.signature {
-        Some(path) => {
-            let materials = args.read.materials_without_keys(context)?;
-            materials.open(context).explain_detached(&message, &input::file(path, &context.limits)?)
-        }
-        None => args
-            .read
-            .materials(context, &mut std::io::Cursor::new(&message))?
-            .open(context)
-            .explain(&message, &mut context.random()),
+    let signature = args.signature.as_ref().map(|path| input::file(path, &context.limits)).transpose()?;
+    let mut materials = match &signature {
+        Some(_) => args.read.materials_without_keys(context)?,
+        None => args.read.materials(context, &mut std::io::Cursor::new(&message))?,
     };
+    let explain = |materials: &Materials| match &signature {
+        Some(signature) => materials.open(context).explain_detached(&message, signature),
+        None => materials.open(context).explain(&message, &mut context.random()),
+    };
+    let mut explained = explain(&materials);
+    if materials.complete(context, &explained.verdict)? {
+        explained = explain(&materials);
+    }
+    explained.verdict.findings.extend(materials.told);
     let exit = report::exit(explained.verdict.outcome());
     if context.json {
         context.print_json(&to_json(&explained, exit))?;

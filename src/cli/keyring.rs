@@ -6,11 +6,12 @@ use clap::Args;
 
 use sealpost::crypto::{self, key::PrivateKey};
 use sealpost::keys::{self, Home, Identity, Seen};
-use sealpost::pki::{self, Certificate, Crl, Revocation, TrustAnchors, email, ocsp};
-use sealpost::smime::{Accept, Clock, Input, Open, Opened, Outcome, Trust};
+use sealpost::pki::{self, Certificate, Crl, Inquiry, Revocation, TrustAnchors, email, ocsp};
+use sealpost::smime::{Accept, Clock, Finding, Input, Open, Opened, Outcome, Trust, Verdict};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::online::OnlineArgs;
 use crate::cli::passphrase::Passphrase;
 use crate::cli::{input, report};
 
@@ -178,6 +179,8 @@ pub(crate) struct TrustArgs {
     /// What an unknown revocation means: nothing is asked, a warning, an error
     #[arg(long, value_name = "HOW", default_value = "soft", value_parser = ["off", "soft", "hard"])]
     revocation: String,
+    #[command(flatten)]
+    pub(crate) online: OnlineArgs,
 }
 
 impl TrustArgs {
@@ -216,6 +219,9 @@ impl TrustArgs {
 /// Everything that opening a message uses.
 pub(crate) struct Materials {
     trust: Trust,
+    online: OnlineArgs,
+    /// What came from the cache and the network, and what did not.
+    pub(crate) told: Vec<Finding>,
     accept: Accept,
     identities: Vec<Identity>,
     bare_keys: Vec<PrivateKey>,
@@ -227,6 +233,16 @@ pub(crate) struct Materials {
 }
 
 impl Materials {
+    /// Gets what a verdict lacks, from the home's cache and where the network may be asked; whether the message is to be opened again.
+    pub(crate) fn complete(&mut self, context: &Context, verdict: &Verdict) -> Result<bool, Failure> {
+        let inquiries: Vec<Inquiry> = verdict.inquiries().cloned().collect();
+        let got = self.online.complete(context, &inquiries)?;
+        let is_something = got.is_something();
+        self.trust.add(got.had);
+        self.told.extend(got.findings);
+        Ok(is_something)
+    }
+
     /// The opener with these materials.
     pub(crate) fn open<'a>(&'a self, context: &'a Context) -> Open<'a> {
         let mut open =
@@ -304,8 +320,10 @@ impl ReadArgs {
         };
         let clock = Clock::from_name(&self.clock).unwrap_or_default();
         let seen = home.map(|home| home.seen());
+        let (online, told) = (self.trust.online.clone(), Vec::new());
         let (identities, bare_keys) = (Vec::new(), Vec::new());
-        Ok(Materials { trust, accept, identities, bare_keys, known, password: None, kek: None, seen, clock })
+        let (password, kek) = (None, None);
+        Ok(Materials { trust, online, told, accept, identities, bare_keys, known, password, kek, seen, clock })
     }
 }
 

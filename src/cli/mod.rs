@@ -22,6 +22,7 @@ mod id;
 mod input;
 mod inspect;
 mod keyring;
+mod online;
 mod open;
 mod output;
 mod passphrase;

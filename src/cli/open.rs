@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use sealpost::smime::{Layers, Opened, Outcome, Want};
+use sealpost::smime::{Finding, Layers, Opened, Outcome, Want};
 
 use crate::cli::behind::Hands;
 use crate::cli::context::Context;
@@ -38,9 +38,9 @@ pub(crate) struct OpenArgs {
 pub(crate) fn run(context: &Context, args: &OpenArgs) -> Result<Exit, Failure> {
     args.output.check()?;
     let mut message = Source(args.message.clone()).open("opening", &context.limits)?;
-    let materials = args.read.materials(context, &mut message)?;
+    let mut materials = args.read.materials(context, &mut message)?;
     let want = if args.raw { Want::Content } else { Want::Message };
-    read(context, &Verb { name: "open", layers: Layers::Every, want }, &materials, &mut message, &args.output)
+    read(context, &Verb { name: "open", layers: Layers::Every, want }, &mut materials, &mut message, &args.output)
 }
 
 /// What a verb takes off, and what it gives.
@@ -57,23 +57,37 @@ pub(crate) struct Verb {
 pub(crate) fn read(
     context: &Context,
     verb: &Verb,
-    materials: &Materials,
+    materials: &mut Materials,
     message: &mut Message,
     output: &Output,
 ) -> Result<Exit, Failure> {
     // with JSON on standard output there is no room for the result
     let want = if context.json && output.is_stdout() { Want::Nothing } else { verb.want };
     let mut spool = output.spool(Hands::Two)?;
-    let opened = materials.open(context).stream(message, verb.layers, want, &mut spool, &mut context.random());
-    let opened = opened.map_err(Failure::io)?;
+    let mut stream = |materials: &Materials| {
+        let opened = materials.open(context).stream(message, verb.layers, want, &mut spool, &mut context.random());
+        opened.map_err(Failure::io)
+    };
+    let mut opened = stream(materials)?;
+    if materials.complete(context, opened.verdict())? {
+        opened = stream(materials)?;
+    }
     materials.keep_seen(context, &opened);
-    finish(context, verb.name, &opened, spool, want)
+    finish(context, verb.name, &opened, &materials.told, spool, want)
 }
 
 /// Gives the verdict, and keeps the result where the verdict allows it.
-pub(crate) fn finish(context: &Context, verb: &str, opened: &Opened, spool: OutSpool<'_>, want: Want) -> Result<Exit, Failure> {
-    let verdict = opened.verdict();
-    report::print(verdict);
+pub(crate) fn finish(
+    context: &Context,
+    verb: &str,
+    opened: &Opened,
+    told: &[Finding],
+    spool: OutSpool<'_>,
+    want: Want,
+) -> Result<Exit, Failure> {
+    let mut verdict = opened.verdict().clone();
+    verdict.findings.extend(told.iter().cloned());
+    report::print(&verdict);
     match (opened.may_release(), want) {
         (true, Want::Nothing) if context.json => eprintln!("hint: with --json the result goes to a file only – add -o FILE"),
         (true, Want::Nothing) => {}
@@ -81,7 +95,7 @@ pub(crate) fn finish(context: &Context, verb: &str, opened: &Opened, spool: OutS
         (false, _) => eprintln!("nothing was released"),
     }
     if context.json {
-        context.print_json(&report::to_json(verb, verdict))?;
+        context.print_json(&report::to_json(verb, &verdict))?;
     }
     Ok(match verdict.outcome() {
         Outcome::Good => Exit::Good,

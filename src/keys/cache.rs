@@ -10,7 +10,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
 use crate::asn1::{Cursor, encode};
 use crate::crypto::algorithm::DigestAlgorithm;
@@ -93,6 +93,11 @@ impl Cache {
         Self(folder)
     }
 
+    /// Whether anything was ever kept.
+    pub fn exists(&self) -> bool {
+        self.0.is_dir()
+    }
+
     /// What is kept under a name; nothing where there is nothing, or it is damaged.
     pub fn get(&self, kind: Kind, name: &str) -> Option<Kept> {
         let end = format!("-{}", short(name.as_bytes()));
@@ -138,13 +143,14 @@ impl Cache {
     }
 
     /// Takes the oldest away until what is left keeps to the bounds.
-    pub fn tidy(&self, limits: &Limits) {
-        let mut found: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+    pub fn tidy(&self, now: Timestamp, limits: &Limits) {
+        let mut found: Vec<(u64, u64, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
             let Ok(metadata) = entry.metadata() else { continue };
-            let Ok(modified) = metadata.modified() else { continue };
+            let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            let modified = modified.unwrap_or_default().as_secs();
             let is_hidden = file_name(&entry.path()).starts_with('.');
-            let is_old = modified.elapsed().is_ok_and(|age| age.as_secs() > UNFINISHED);
+            let is_old = u64::try_from(now.unix()).unwrap_or(0) > modified.saturating_add(UNFINISHED);
             match (is_hidden, is_old) {
                 (false, _) => found.push((modified, metadata.len(), entry.path())),
                 // another process may have taken it away: then it is gone, as wanted
@@ -259,7 +265,7 @@ mod tests {
                 files::list(&cache.0).expect("files").into_iter().find(|path| file_name(path).ends_with(&short(name.as_bytes())));
             let file = fs::File::options().write(true).open(path.expect("a file")).expect("opened");
             let age = u64::from(b'z' - name.as_bytes()[0]);
-            file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age)).expect("set");
+            file.set_modified(UNIX_EPOCH + std::time::Duration::from_secs(1_000_000 - age)).expect("set");
         }
         let limits = |bytes, files| {
             let mut limits = Limits::default();
@@ -267,11 +273,11 @@ mod tests {
             limits
         };
         let names = || ["a", "b", "c"].into_iter().filter(|name| cache.get(Kind::Response, name).is_some()).collect::<String>();
-        cache.tidy(&limits(10_000, 10));
+        cache.tidy(NOW, &limits(10_000, 10));
         assert_eq!(names(), "abc");
-        cache.tidy(&limits(2_500, 10));
+        cache.tidy(NOW, &limits(2_500, 10));
         assert_eq!(names(), "bc");
-        cache.tidy(&limits(10_000, 1));
+        cache.tidy(NOW, &limits(10_000, 1));
         assert_eq!(names(), "c");
     }
 

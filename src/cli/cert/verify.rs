@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use sealpost::asn1::{Oid, oid};
-use sealpost::pki::{self, Certificate, CertificatePolicy, ChainStatus, ChainVerdict, Judgement, PolicyInputs, Purpose};
+use sealpost::pki::{self, Certificate, CertificatePolicy, ChainStatus, ChainVerdict, Inquiry, Judgement, PolicyInputs, Purpose};
 use sealpost::smime::{Code, Finding, Severity, Trust};
 
 use crate::cli::cert::tree;
@@ -97,20 +97,25 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> Result<Exit, Failure>
         revocation: trust.revocation,
         limits: &context.limits,
     };
-    let verdict = pki::judge_under(&question, &args.policies());
+    let mut verdict = pki::judge_under(&question, &args.policies());
+    let lacking = (!verdict.wanted.is_empty()).then(|| Inquiry::new(&question, &args.policies()));
+    let got = args.trust.online.complete(context, lacking.as_slice())?;
+    if let Some(inquiry) = lacking.filter(|_| got.is_something()) {
+        verdict = inquiry.ask(&got.had);
+    }
     let of_chain: Vec<Finding> = verdict.reasons.iter().cloned().map(tree::with_help).map(Finding::from).collect();
     let beside = args.beside(&leaf, &verdict);
     let errors = of_chain.iter().chain(&beside).filter(|finding| finding.severity == Severity::Error);
     let exit = errors.map(|finding| finding.code.outcome()).min().map_or(Exit::Good, report::exit);
     if context.json {
-        let findings: Vec<Finding> = of_chain.into_iter().chain(beside).collect();
+        let findings: Vec<Finding> = of_chain.into_iter().chain(beside).chain(got.findings).collect();
         context.print_json(&to_json(&leaf, &verdict, &trust, &findings, exit))?;
         return Ok(exit);
     }
     output::stdout(to_text(&leaf, &verdict, &trust).as_bytes())?;
     // where the chain does not hold, the tree has told of it
     let is_told = verdict.status != ChainStatus::Trusted && verdict.rejected_untold == 0;
-    let rest: Vec<Finding> = of_chain.into_iter().filter(|_| !is_told).chain(beside).collect();
+    let rest: Vec<Finding> = of_chain.into_iter().filter(|_| !is_told).chain(beside).chain(got.findings).collect();
     report::print_findings(&rest);
     Ok(exit)
 }

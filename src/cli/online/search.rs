@@ -1,0 +1,376 @@
+//! Looks for what questions lack, round after round: what comes may show what else is missing.
+
+use std::collections::{HashMap, HashSet};
+
+use sealpost::http::{Answer, Url};
+use sealpost::keys::cache::{Cache, Kept, Kind};
+use sealpost::limits::Budget;
+use sealpost::mime::transfer::encode_base64;
+use sealpost::pki::ocsp::{Request, Response};
+use sealpost::pki::{self, Certificate, Crl, Had, Inquiry, Name, Wanted, What};
+use sealpost::smime::{Code, Finding};
+use sealpost::time::Timestamp;
+
+use crate::cli::context::Context;
+use crate::cli::online::Got;
+use crate::cli::online::client::{Ask, Client, Failed};
+
+/// Bytes of an encoded request that still go into a URL, where caches on the way may answer (RFC 5019 5, RFC 6960 A.1).
+const IN_URL: usize = 255;
+
+/// One search, for one command.
+pub(super) struct Search<'c> {
+    context: &'c Context,
+    cache: Option<Cache>,
+    client: Option<Client<'c>>,
+    issuer_urls: Budget,
+    /// How far each thing was looked for.
+    looked: HashMap<Sought, Looked>,
+    /// URLs that were asked, whatever for.
+    asked: HashSet<(Class, String)>,
+    got: Got,
+    /// What could not be had, by what it was for.
+    failures: Vec<(Vec<u8>, Class, String)>,
+}
+
+/// What is sought: of which certificate, which of its places.
+type Sought = (Vec<u8>, Class, Vec<String>);
+
+/// What a wanted thing is for: of one certificate one of each is looked for at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Class {
+    Issuer,
+    Response,
+    List,
+    Delta,
+}
+
+impl Class {
+    fn of(what: &What) -> Self {
+        match what {
+            What::Issuer => Self::Issuer,
+            What::Response(_) => Self::Response,
+            What::List => Self::List,
+            What::Delta => Self::Delta,
+        }
+    }
+
+    /// What it answers: lists and responses answer the same.
+    fn answers(self) -> Self {
+        if self == Self::Response { Self::List } else { self }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Issuer => "the issuer's certificate",
+            Self::Response => "the OCSP response",
+            Self::List => "the revocation list",
+            Self::Delta => "the delta revocation list",
+        }
+    }
+
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Issuer => Kind::Issuer,
+            Self::Response => Kind::Response,
+            Self::List | Self::Delta => Kind::List,
+        }
+    }
+}
+
+/// How far a thing was looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    InCache,
+    Everywhere,
+}
+
+/// What a file turned out to hold.
+enum Content {
+    Issuers(Vec<Certificate>),
+    Lists(Vec<Crl>),
+    Response(Box<Response>),
+}
+
+impl<'c> Search<'c> {
+    pub(super) fn new(context: &'c Context, cache: Option<Cache>, client: Option<Client<'c>>) -> Self {
+        let issuer_urls = Budget::new("fetched issuer urls", context.limits.fetched_issuer_urls);
+        let (looked, asked, got, failures) = (HashMap::new(), HashSet::new(), Got::default(), Vec::new());
+        Self { context, cache, client, issuer_urls, looked, asked, got, failures }
+    }
+
+    pub(super) fn run(mut self, inquiries: &[Inquiry]) -> Got {
+        let mut rounds = Budget::new("fetch rounds", self.context.limits.fetch_rounds);
+        let mut wanted = self.wanted(inquiries);
+        loop {
+            if let Err(limit) = rounds.spend(1u64) {
+                self.got.findings.push(Finding::warning(Code::NotFetched, limit.to_string()));
+                break;
+            }
+            if !self.round(&wanted) {
+                break;
+            }
+            wanted = self.wanted(inquiries);
+        }
+        // what another place gave in the end is no news
+        for (about, class, text) in std::mem::take(&mut self.failures) {
+            let is_lacking =
+                |wanted: &Wanted| wanted.about.fingerprint() == about && Class::of(&wanted.what).answers() == class.answers();
+            let is_lacking = wanted.iter().any(is_lacking);
+            let told = if is_lacking { Finding::warning } else { Finding::info };
+            self.got.findings.push(told(Code::NotFetched, text));
+        }
+        if let Some(cache) = self.cache.filter(|_| self.client.is_some()) {
+            cache.tidy(self.context.now, &self.context.limits);
+        }
+        self.got
+    }
+
+    fn wanted(&self, inquiries: &[Inquiry]) -> Vec<Wanted> {
+        let mut all: Vec<Wanted> = Vec::new();
+        for one in inquiries.iter().flat_map(|inquiry| inquiry.ask(&self.got.had).wanted) {
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+        all
+    }
+
+    /// Looks for the first of each certificate that may still be found; whether anything came.
+    fn round(&mut self, wanted: &[Wanted]) -> bool {
+        let mut served: HashSet<(Vec<u8>, Class)> = HashSet::new();
+        for one in wanted {
+            let place = (one.about.fingerprint(), Class::of(&one.what).answers());
+            if !served.contains(&place) && self.serve(one) {
+                served.insert(place);
+            }
+        }
+        !served.is_empty()
+    }
+
+    /// Looks for one thing, first in the cache; whether something new came.
+    fn serve(&mut self, wanted: &Wanted) -> bool {
+        let class = Class::of(&wanted.what);
+        let sought = (wanted.about.fingerprint(), class, wanted.places.clone());
+        let mut stale = Vec::new();
+        match self.looked.get(&sought) {
+            None => {
+                let (fresh, old) = self.kept(wanted).into_iter().partition(|kept: &Kept| kept.is_fresh(self.context.now));
+                stale = old;
+                // what changed since is not asked again so soon
+                let is_end = class == Class::Delta && !Vec::is_empty(&fresh);
+                self.looked.insert(sought.clone(), if is_end { Looked::Everywhere } else { Looked::InCache });
+                if self.take_kept(class, fresh) || is_end {
+                    return true;
+                }
+            }
+            Some(Looked::InCache) => {}
+            Some(Looked::Everywhere) => return false,
+        }
+        self.looked.insert(sought, Looked::Everywhere);
+        // what is old still tells of those revoked then
+        self.fetch(wanted) || self.take_kept(class, stale)
+    }
+
+    /// What the cache has of it.
+    fn kept(&self, wanted: &Wanted) -> Vec<Kept> {
+        let Some(cache) = &self.cache else { return Vec::new() };
+        match &wanted.what {
+            What::Response(request) => cache.get(Kind::Response, &name_of(request)).into_iter().collect(),
+            What::List if wanted.places.is_empty() => cache.lists_of(wanted.about.issuer()),
+            what => wanted.places.iter().filter_map(|place| cache.get(Class::of(what).kind(), place)).collect(),
+        }
+    }
+
+    fn take_kept(&mut self, class: Class, kept: Vec<Kept>) -> bool {
+        let mut is_new = false;
+        for Kept { bytes, fetched, name, .. } in kept {
+            let from = if class == Class::Response { String::new() } else { format!(" from {name}") };
+            let Ok(content) = self.read(class, bytes) else { continue };
+            if self.take(content) {
+                let text = format!("{} is from the home's cache – fetched on {fetched}{from}", class.name());
+                self.got.findings.push(Finding::info(Code::Fetched, text));
+                is_new = true;
+            }
+        }
+        is_new
+    }
+
+    /// Asks the places one after another, until one gives something.
+    fn fetch(&mut self, wanted: &Wanted) -> bool {
+        if self.client.is_none() {
+            return false;
+        }
+        let class = Class::of(&wanted.what);
+        for place in &wanted.places {
+            if !self.asked.insert((class, place_of(wanted, place))) {
+                continue;
+            }
+            match self.fetch_from(wanted, place) {
+                Ok((content, bytes)) => {
+                    let size = bytes.len();
+                    self.keep(wanted, place, &content, &bytes);
+                    drop(bytes);
+                    if self.take(content) {
+                        let text = format!("{} of {} was fetched from {place} – {size} bytes", class.name(), about(wanted));
+                        self.got.findings.push(Finding::info(Code::Fetched, text));
+                        return true;
+                    }
+                }
+                Err(why) => {
+                    let text = format!("{} of {} could not be had from {place} – {why}", class.name(), about(wanted));
+                    self.failures.push((wanted.about.fingerprint(), class, text));
+                }
+            }
+        }
+        false
+    }
+
+    fn fetch_from(&mut self, wanted: &Wanted, place: &str) -> Result<(Content, Vec<u8>), String> {
+        let class = Class::of(&wanted.what);
+        let url = Url::parse(place).map_err(|e| e.to_string())?;
+        if class == Class::Issuer {
+            self.issuer_urls.spend(1u64).map_err(|e| e.to_string())?;
+        }
+        let limits = &self.context.limits;
+        let Some(client) = &mut self.client else { return Err("nobody may be asked".to_owned()) };
+        if let What::Response(request) = &wanted.what {
+            return ask_responder(client, &url, request, limits);
+        }
+        let most = if class == Class::Issuer { limits.fetched_issuer_bytes } else { limits.fetched_list_bytes };
+        let answer = client.ask(&url, Ask::Get, most).map_err(|e| e.to_string())?;
+        // a list is read from a copy: the bytes go to the cache
+        let content = self.read(class, answer.body.clone()).map_err(|why| unreadable(&answer, &why))?;
+        Ok((content, answer.body))
+    }
+
+    fn read(&self, class: Class, bytes: Vec<u8>) -> Result<Content, String> {
+        let limits = &self.context.limits;
+        match class {
+            Class::Issuer => {
+                let mut found = pki::load::certificates(&bytes).map_err(|e| e.to_string())?;
+                found.truncate(limits.fetched_issuers);
+                if found.is_empty() { Err("it holds no certificate".to_owned()) } else { Ok(Content::Issuers(found)) }
+            }
+            Class::List | Class::Delta => {
+                let found = pki::load::crls(bytes).map_err(|e| e.to_string())?;
+                if found.is_empty() { Err("it holds no revocation list".to_owned()) } else { Ok(Content::Lists(found)) }
+            }
+            Class::Response => {
+                let response = Response::from_der(&bytes, limits).map_err(|e| e.to_string())?;
+                Ok(Content::Response(Box::new(response)))
+            }
+        }
+    }
+
+    /// Has it at hand; whether it was not before.
+    fn take(&mut self, content: Content) -> bool {
+        let Had { issuers, lists, responses } = &mut self.got.had;
+        let before = (issuers.len(), lists.len(), responses.len());
+        match content {
+            Content::Issuers(found) => found.into_iter().for_each(|one| {
+                if !issuers.contains(&one) {
+                    issuers.push(one);
+                }
+            }),
+            Content::Lists(found) => found.into_iter().for_each(|one| {
+                if !lists.iter().any(|known| known.der() == one.der()) {
+                    lists.push(one);
+                }
+            }),
+            Content::Response(one) => {
+                if !responses.iter().any(|known| known.der() == one.der()) {
+                    responses.push(*one);
+                }
+            }
+        }
+        before != (issuers.len(), lists.len(), responses.len())
+    }
+
+    /// Keeps in the cache what may be of use again. A cache that cannot be written is no reason to stop.
+    fn keep(&mut self, wanted: &Wanted, place: &str, content: &Content, bytes: &[u8]) {
+        let Some(cache) = &self.cache else { return };
+        let now = self.context.now;
+        let (kind, name, issuer, next): (Kind, String, Option<&Name>, Option<Timestamp>) = match (content, &wanted.what) {
+            (Content::Response(response), What::Response(request)) => {
+                let answer =
+                    response.content().ok().and_then(|basic| basic.answers().iter().find(|answer| answer.id == *request.id()));
+                // a refusal, or what was said of others, answers nothing the next time
+                let Some(answer) = answer else { return };
+                (Kind::Response, name_of(request), None, answer.next_update)
+            }
+            (Content::Lists(lists), _) => {
+                let next = lists.iter().filter_map(Crl::next_update).min();
+                (Kind::List, place.to_owned(), lists.first().map(Crl::issuer), next)
+            }
+            (Content::Issuers(_), _) => (Kind::Issuer, place.to_owned(), None, None),
+            (Content::Response(_), _) => return,
+        };
+        if let Err(error) = cache.put(kind, &name, issuer, bytes, (now, next)) {
+            let text = format!("{} was not kept in the home's cache – {error}", Class::of(&wanted.what).name());
+            self.got.findings.push(Finding::info(Code::Fetched, text));
+        }
+    }
+}
+
+/// Asks a responder: in the URL where that is short enough, which caches on the way may answer; else, and where that fails, in a body.
+fn ask_responder(
+    client: &mut Client<'_>,
+    url: &Url,
+    request: &Request,
+    limits: &sealpost::limits::Limits,
+) -> Result<(Content, Vec<u8>), String> {
+    let der = request.to_der();
+    let most = limits.fetched_response_bytes;
+    let read = |answer: Answer| match Response::from_der(&answer.body, limits) {
+        Ok(response) => Ok((Content::Response(Box::new(response)), answer.body)),
+        Err(error) => Err(unreadable(&answer, &error.to_string())),
+    };
+    let encoded: String = String::from_utf8_lossy(&encode_base64(&der)).split_whitespace().collect();
+    let in_url = url.below(&encoded);
+    if in_url.target().len().saturating_sub(url.target().len()) < IN_URL {
+        match client.ask(&in_url, Ask::Get, most) {
+            Ok(answer) => {
+                if let Ok(found) = read(answer) {
+                    return Ok(found);
+                }
+            }
+            // it is there, and does not know this form
+            Err(Failed::Status(_)) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    let answer = client.ask(url, Ask::Post("application/ocsp-request", &der), most).map_err(|e| e.to_string())?;
+    read(answer)
+}
+
+/// Why what came is nothing of use. What a server calls it is a hint only: many lists come as text, and many error pages with status 200.
+fn unreadable(answer: &Answer, why: &str) -> String {
+    match answer.media_type.as_str() {
+        "text/html" | "application/xhtml+xml" => "the server gives a web page instead".to_owned(),
+        "" => format!("what came cannot be read: {why}"),
+        media_type => format!("what came, {media_type}, cannot be read: {why}"),
+    }
+}
+
+/// The name of a response in the cache: the certificate that was asked about.
+fn name_of(request: &Request) -> String {
+    let der = request.to_der();
+    String::from_utf8_lossy(&encode_base64(&der)).split_whitespace().collect()
+}
+
+/// A place as far as it differs by what is asked of it: a responder is asked about each certificate.
+fn place_of(wanted: &Wanted, place: &str) -> String {
+    match &wanted.what {
+        What::Response(request) => format!("{place} {}", name_of(request)),
+        _ => place.to_owned(),
+    }
+}
+
+/// Whose list, response or certificate it is, in words.
+fn about(wanted: &Wanted) -> String {
+    match wanted.what {
+        What::Issuer | What::List | What::Delta => wanted.about.issuer().to_string(),
+        What::Response(_) => wanted.about.to_string(),
+    }
+}
