@@ -7,12 +7,13 @@ use clap::Args;
 use sealpost::cms::Capabilities;
 use sealpost::crypto::algorithm::ContentCipher;
 use sealpost::keys::Home;
-use sealpost::pki::{self, Certificate, email};
+use sealpost::pki::{self, Certificate, Inquiry, Judgement, PolicyInputs, Purpose, ReasonCode, Revocation, TrustAnchors, email};
 use sealpost::smime::{self, CipherChoice, Encrypt, Recipient, TransportChoice};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::input;
+use crate::cli::online::OnlineArgs;
+use crate::cli::{input, report};
 
 /// The recipients, and how their copies are locked.
 #[derive(Debug, Args)]
@@ -33,6 +34,8 @@ pub(crate) struct RecipientArgs {
     /// How RSA recipients get the key
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = ["auto", "oaep", "pkcs1"])]
     key_transport: String,
+    #[command(flatten)]
+    online: OnlineArgs,
 }
 
 /// Who gets which copy. The sender reads every one of them, where his certificate is known.
@@ -82,10 +85,46 @@ impl RecipientArgs {
                 hidden.push((address, unique(both.collect())));
             }
         }
+        let everyone = unique(seen.iter().chain(hidden.iter().flat_map(|(_, readers)| readers)).cloned().collect());
+        self.refuse_revoked(context, home, &everyone)?;
         let sender_reads = sender.is_some();
         // somebody who writes to Bcc alone keeps a copy that only he reads
         seen.extend(sender);
         Ok(Addressees { seen: unique(seen), hidden, sender_reads })
+    }
+
+    /// Refuses a certificate that was revoked, as far as the home knows or may ask: its key may be in other hands.
+    ///
+    /// Nothing else is asked of it: whom to write to, and with which certificate, the person has said.
+    fn refuse_revoked(&self, context: &Context, home: Option<&Home>, recipients: &[Recipient]) -> Result<(), Failure> {
+        let Some(home) = home else { return Ok(()) };
+        let anchors = TrustAnchors::from_iter(home.trust_anchors().map_err(Failure::io)?);
+        if anchors.is_empty() {
+            return Ok(());
+        }
+        let (pool, crls) = (home.intermediates().map_err(Failure::io)?, home.crls().map_err(Failure::io)?);
+        let questions = recipients.iter().map(|recipient| Judgement {
+            leaf: recipient.certificate(),
+            pool: &pool,
+            anchors: &anchors,
+            crls: &crls,
+            ocsp: &[],
+            purpose: Purpose::Any,
+            at: context.at,
+            revocation: Revocation::Soft,
+            limits: &context.limits,
+        });
+        let inquiries: Vec<Inquiry> = questions.map(|question| Inquiry::new(&question, &PolicyInputs::new())).collect();
+        let got = self.online.complete(context, &inquiries)?;
+        report::print_findings(&got.findings);
+        for (inquiry, recipient) in inquiries.iter().zip(recipients) {
+            let verdict = inquiry.ask(&got.had);
+            let Some(why) = verdict.reasons.iter().find(|reason| reason.code == ReasonCode::Revoked) else { continue };
+            let who = recipient.certificate();
+            return Err(Failure::new(Exit::Expired, format!("{} – the message was not encrypted", why.text))
+                .hint(format!("ask {who} for the certificate that replaces it, and add it with `sealpost contact add FILE`")));
+        }
+        Ok(())
     }
 
     /// The sender as a reader of what he sends: with the certificate that signs, or another one of his where that one only signs.

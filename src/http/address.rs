@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub enum Reach {
     /// Everywhere.
     Public,
-    /// Inside a machine, a link, a site or a provider's network: the kind, in words.
+    /// Inside a machine, a link, a site or a provider's network: the kind, in a word.
     Inside(&'static str),
     /// Nobody's in particular: nothing is to be had there.
     Nobody(&'static str),
@@ -28,15 +28,15 @@ fn reach_v4(address: Ipv4Addr) -> Reach {
     use Reach::{Inside, Nobody, Public};
     match address.octets() {
         [0, 0, 0, 0] => Nobody("unspecified"),
-        [0, ..] => Nobody("this network's"),
+        [0, ..] => Nobody("this network"),
         [10, ..] | [192, 168, ..] => Inside("private"),
         [172, b, ..] if b & 0xf0 == 16 => Inside("private"),
-        [100, b, ..] if b & 0xc0 == 64 => Inside("a provider's inner"),
+        [100, b, ..] if b & 0xc0 == 64 => Inside("provider"),
         [127, ..] => Inside("loopback"),
         [169, 254, ..] => Inside("link-local"),
-        [192, 0, 0, _] => Inside("a protocol's"),
+        [192, 0, 0, _] => Inside("protocol"),
         [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => Inside("documentation"),
-        [192, 88, 99, _] => Inside("a relay's"),
+        [192, 88, 99, _] => Inside("relay"),
         [198, 18 | 19, ..] => Inside("benchmark"),
         [255, 255, 255, 255] => Nobody("broadcast"),
         [a, ..] if a & 0xf0 == 224 => Nobody("multicast"),
@@ -57,12 +57,12 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
         // mapped, and translated (RFC 4291 2.5.5.2, RFC 2765 2.1, RFC 6052)
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => embedded(high, low),
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
-        [0x64, 0xff9b, 1, ..] => Inside("a translator's"),
+        [0x64, 0xff9b, 1, ..] => Inside("translator"),
         [0xff00..=0xffff, ..] => Nobody("multicast"),
         [0xfe80..=0xfebf, ..] => Inside("link-local"),
         [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Inside("private"),
         // Teredo carries the address of a server and one that is hidden; the rest of 2001::/23 are protocols'
-        [0x2001, 0..=0x1ff, ..] => Inside("a protocol's"),
+        [0x2001, 0..=0x1ff, ..] => Inside("protocol"),
         [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Inside("documentation"),
         [0x2002, high, low, ..] => embedded(high, low),
         // ISATAP (RFC 5214 6.1)

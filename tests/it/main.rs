@@ -16,6 +16,7 @@ mod headers;
 mod keys;
 mod limits;
 mod mime;
+mod online;
 mod pki;
 mod proto;
 mod relay;

@@ -203,9 +203,9 @@ impl<'l> Client<'l> {
         match (http::reach(address), self.allowed) {
             (Reach::Public, _) | (Reach::Inside(_), Allowed::Inside) => Ok(()),
             (Reach::Inside(kind), Allowed::Public) => {
-                Err(format!("its address {address} is a {kind} one, which is not asked without --fetch-private"))
+                Err(format!("its address {address} is inside of a network ({kind}) – such are not asked without --fetch-private"))
             }
-            (Reach::Nobody(kind), _) => Err(format!("its address {address} is a {kind} one, where nothing can be had")),
+            (Reach::Nobody(kind), _) => Err(format!("nothing can be had at its address {address} ({kind})")),
         }
     }
 

@@ -1,0 +1,170 @@
+//! `--fetch`: revocation lists, OCSP responses and issuers over HTTP, from servers of this test, of OpenSSL and of Python; and the cache.
+
+mod cache;
+mod peers;
+mod refusals;
+mod server;
+mod world;
+
+use serde_json::Value;
+
+use server::Reply;
+use world::{Leaf, World};
+
+#[test]
+fn a_missing_issuer_is_fetched_in_every_form_that_it_may_have() {
+    let world = World::new();
+    let der = world.issuing.der().to_vec();
+    let pem = world.issuing.pem();
+    let bundle = sealpost::cms::certificates_only(&[world.issuing_certificate()]);
+    for (name, body) in [("/issuing.der", der), ("/issuing.pem", pem.into_bytes()), ("/issuing.p7c", bundle)] {
+        world.server.give(name, Reply::file(&body));
+        world.give_lists(&[]);
+        let leaf =
+            world.issue(&Leaf { issuers: vec![world.url(name)], lists: vec![world.url("/issuing.crl")], ..Leaf::default() });
+        let (exit, found) = world.verify(&leaf, "--fetch --fetch-private");
+        assert_eq!((exit, &found["chain"]["status"]), (0, &Value::from("trusted")), "{name}: {found}");
+        assert_eq!(found["chain"]["revocation"], "good", "{name}: {found}");
+        assert_eq!(found["chain"]["path"].as_array().map(Vec::len), Some(3));
+        let told = world::findings(&found, "fetched", "info");
+        assert!(told.iter().any(|text| text.contains("the issuer's certificate") && text.contains(name)), "{told:?}");
+        world.forget();
+    }
+}
+
+#[test]
+fn without_the_option_nobody_is_asked() {
+    let world = World::new();
+    world.server.give("/issuing.der", Reply::file(world.issuing.der()));
+    let leaf = world.issue(&Leaf::with_everything(&world));
+    let (exit, found) = world.verify(&leaf, "");
+    assert_eq!((exit, &found["chain"]["status"]), (3, &Value::from("untrusted")), "{found}");
+    let (_, found) = world.verify_with_issuer(&leaf, "");
+    assert_eq!(found["chain"]["revocation"], "unknown");
+    let fix = found["findings"].as_array().expect("findings").iter().find(|one| one["code"] == "revocation-unknown");
+    assert_eq!(fix.map(|one| one["fix"].clone()), Some(Value::from("--fetch")), "{found}");
+    let message = world.sign(&leaf);
+    world.open(&message, "");
+    assert_eq!(world.server.connections(), 0);
+}
+
+#[test]
+fn a_fetched_list_revokes_a_message() {
+    let world = World::new();
+    world.server.give("/issuing.der", Reply::file(world.issuing.der()));
+    let leaf = world.issue(&Leaf { serial: 77, ..Leaf::with_everything(&world) });
+    let message = world.sign(&leaf);
+    world.give_lists(&[]);
+    let (exit, found) = world.open(&message, "--fetch --fetch-private");
+    assert_eq!(exit, 0, "{found}");
+    let signer = &found["layers"][0]["signers"][0];
+    assert_eq!((&signer["chain"]["status"], &signer["chain"]["revocation"]), (&"trusted".into(), &"good".into()), "{found}");
+    world.forget();
+    world.give_lists(&[77]);
+    let (exit, found) = world.open(&message, "--fetch --fetch-private");
+    assert_eq!(exit, 5, "{found}");
+    assert_eq!(found["layers"][0]["signers"][0]["chain"]["revocation"], "revoked");
+    assert!(!world.folder.path().join("out").exists(), "nothing is released");
+}
+
+#[test]
+fn detached_signatures_explanations_and_contacts_are_helped_too() {
+    let world = World::new();
+    world.server.give("/issuing.der", Reply::file(world.issuing.der()));
+    world.give_lists(&[]);
+    let leaf = world.issue(&Leaf::with_everything(&world));
+    let message = world.sign(&leaf);
+    for line in ["verify", "explain", "contact add"] {
+        world.forget();
+        let (exit, talk) = world.run(&format!("{line} {message} --trust {} --fetch --fetch-private", world.path("root.pem")));
+        assert_eq!(exit, 0, "{line}: {talk}");
+        assert!(talk.contains("the issuer's certificate of CN=Issuing was fetched from http://127.0.0.1"), "{line}: {talk}");
+    }
+}
+
+#[test]
+fn a_signature_that_does_not_fit_asks_nobody() {
+    let world = World::new();
+    let leaf = world.issue(&Leaf::with_everything(&world));
+    let message = world.sign(&leaf);
+    let text = std::fs::read_to_string(&message).expect("a message").replace("Hello.", "Hallo.");
+    std::fs::write(&message, text).expect("written");
+    let (exit, found) = world.open(&message, "--fetch --fetch-private");
+    assert_eq!(exit, 1, "{found}");
+    assert_eq!(world.server.connections(), 0);
+}
+
+#[test]
+fn a_ciphertext_that_was_changed_asks_nobody() {
+    let world = World::new();
+    world.server.give("/issuing.der", Reply::file(world.issuing.der()));
+    world.give_lists(&[]);
+    let leaf = world.issue(&Leaf::with_everything(&world));
+    let message = world.sign(&leaf);
+    let cast = |name: &str| format!("{}/certs/{name}", env!("CARGO_MANIFEST_DIR"));
+    let sealed = world.path("sealed");
+    let line = format!("encrypt {message} --to-cert {} --cipher aes-256-gcm -o {sealed}", cast("alice.pem"));
+    assert_eq!(world.run(&line).0, 0);
+    let keys = format!("--cert {} --key {} --fetch --fetch-private", cast("alice.pem"), cast("alice.key"));
+    let text = std::fs::read_to_string(&sealed).expect("a message");
+    // in the tag, and no line end
+    let at = text.trim_end().len() - 20;
+    let at = text[..at].rfind(|c: char| c.is_ascii_alphanumeric()).expect("base64");
+    let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
+    std::fs::write(&sealed, format!("{}{other}{}", &text[..at], &text[at + 1..])).expect("written");
+    let (exit, found) = world.open(&sealed, &keys);
+    assert_eq!(exit, 1, "{found}");
+    assert_eq!(world.server.connections(), 0);
+    std::fs::write(&sealed, text).expect("written");
+    let (exit, found) = world.open(&sealed, &keys);
+    assert_eq!(exit, 0, "{found}");
+    assert!(world.server.connections() > 0);
+}
+
+#[test]
+fn a_fetched_root_is_no_anchor() {
+    let world = World::new();
+    let stranger = world::root("Stranger");
+    world.server.give("/stranger.der", Reply::file(stranger.0.der()));
+    let leaf = world.issue_by(&stranger.1, &Leaf { issuers: vec![world.url("/stranger.der")], ..Leaf::default() });
+    let (exit, found) = world.verify(&leaf, "--fetch --fetch-private");
+    assert_eq!((exit, &found["chain"]["status"]), (3, &Value::from("untrusted")), "{found}");
+    assert!(world.server.connections() > 0);
+}
+
+#[test]
+fn a_list_of_changes_is_fetched_where_the_list_says_so() {
+    let world = World::new();
+    let leaf = world.issue(&Leaf {
+        serial: 78,
+        lists: vec![world.url("/issuing.crl")],
+        fresh: vec![world.url("/delta.crl")],
+        ..Leaf::default()
+    });
+    world.give_lists(&[]);
+    world.server.give("/delta.crl", Reply::file(&world.delta(&[78])));
+    let (exit, found) = world.verify_with_issuer(&leaf, "--fetch --fetch-private");
+    assert_eq!((exit, &found["chain"]["revocation"]), (5, &Value::from("revoked")), "{found}");
+}
+
+#[test]
+fn an_encryption_to_a_revoked_certificate_is_refused() {
+    let world = World::new();
+    world.give_lists(&[79]);
+    let leaf = world.issue(&Leaf { serial: 79, lists: vec![world.url("/issuing.crl")], ..Leaf::default() });
+    for certificate in ["root.pem", "issuing.pem"] {
+        assert_eq!(world.run(&format!("trust add {}", world.path(certificate))).0, 0);
+    }
+    let letter = world.path("letter");
+    std::fs::write(&letter, world::LETTER).expect("written");
+    let line = format!("encrypt {letter} --to-cert {} -o {}", leaf.path, world.path("secret"));
+    let (exit, talk) = world.run(&format!("{line} --fetch --fetch-private"));
+    assert_eq!(exit, 5, "{talk}");
+    assert!(talk.contains("was revoked") && talk.contains("was not encrypted"), "{talk}");
+    // the list is known now
+    let (exit, talk) = world.run(&line);
+    assert_eq!(exit, 5, "{talk}");
+    world.forget();
+    let (exit, talk) = world.run(&line);
+    assert_eq!(exit, 0, "{talk}");
+}

@@ -1,0 +1,119 @@
+//! What was fetched is used again, with and without the option, and never more than it is worth.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::server::Reply;
+use super::world::{Leaf, World, findings};
+
+fn files(world: &World) -> Vec<PathBuf> {
+    let entries = fs::read_dir(world.folder.path().join("home/cache")).expect("a cache");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    files
+}
+
+/// A world whose cache holds an issuer and two lists.
+fn filled() -> (World, super::world::Issued) {
+    let world = World::new();
+    world.server.give("/issuing.der", Reply::file(world.issuing.der()));
+    world.give_lists(&[]);
+    let leaf = world.issue(&Leaf {
+        issuers: vec![world.url("/issuing.der")],
+        lists: vec![world.url("/issuing.crl")],
+        ..Leaf::default()
+    });
+    let (exit, found) = world.verify(&leaf, "--fetch --fetch-private");
+    assert_eq!(exit, 0, "{found}");
+    assert_eq!(world.server.connections(), 3);
+    (world, leaf)
+}
+
+#[test]
+fn what_was_fetched_serves_again_without_the_network() {
+    let (world, leaf) = filled();
+    for more in ["", "--fetch --fetch-private", "--revocation hard"] {
+        let (exit, found) = world.verify(&leaf, more);
+        assert_eq!((exit, &found["chain"]["revocation"]), (0, &Value::from("good")), "{more}: {found}");
+        let told = findings(&found, "fetched", "info");
+        assert_eq!(told.iter().filter(|text| text.contains("is from the home's cache")).count(), 3, "{told:?}");
+    }
+    let message = world.sign(&leaf);
+    assert_eq!(world.open(&message, "").0, 0);
+    assert_eq!(world.server.connections(), 3);
+    #[cfg(unix)]
+    for file in files(&world) {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn a_list_of_the_issuer_tells_of_certificates_that_name_no_place() {
+    let (world, _) = filled();
+    world.server.give("/issuing.crl", Reply::file(&super::world::list(&world.issuer, &[88])));
+    let leaf = world.issue(&Leaf { serial: 88, ..Leaf::default() });
+    let (exit, found) = world.verify_with_issuer(&leaf, "");
+    assert_eq!((exit, &found["chain"]["revocation"]), (0, &Value::from("good")), "{found}");
+    assert_eq!(world.server.connections(), 3);
+}
+
+#[test]
+fn a_damaged_cache_is_fetched_anew() {
+    let (world, leaf) = filled();
+    for file in files(&world) {
+        let mut bytes = fs::read(&file).expect("a file");
+        let at = bytes.len() - 1;
+        bytes[at] ^= 1;
+        fs::write(&file, bytes).expect("written");
+    }
+    let (exit, found) = world.verify(&leaf, "");
+    assert_eq!((exit, &found["chain"]["status"]), (3, &Value::from("untrusted")), "{found}");
+    let (exit, found) = world.verify(&leaf, "--fetch --fetch-private");
+    assert_eq!(exit, 0, "{found}");
+    assert_eq!(world.server.connections(), 6);
+}
+
+#[test]
+fn nothing_in_the_cache_is_believed() {
+    let (world, leaf) = filled();
+    // a list that somebody else signed, where the right one was
+    let (_, stranger) = super::world::root("Issuing");
+    world.server.give("/issuing.crl", Reply::file(&super::world::list(&stranger, &[])));
+    world.forget();
+    let (exit, found) = world.verify(&leaf, "--fetch --fetch-private");
+    assert_eq!((exit, &found["chain"]["revocation"]), (0, &Value::from("unknown")), "{found}");
+    let (_, found) = world.verify(&leaf, "");
+    assert_eq!(found["chain"]["revocation"], "unknown", "{found}");
+    // and it does not stay
+    world.give_lists(&[]);
+    let (_, found) = world.verify(&leaf, "--fetch --fetch-private");
+    assert_eq!(found["chain"]["revocation"], "good", "{found}");
+}
+
+#[test]
+fn several_processes_use_one_cache_at_once() {
+    let (world, leaf) = filled();
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..6)
+            .map(|number| {
+                let (world, leaf) = (&world, &leaf);
+                scope.spawn(move || {
+                    if number % 3 == 0 {
+                        for file in files(world) {
+                            drop(fs::remove_file(file));
+                        }
+                    }
+                    world.verify(leaf, "--fetch --fetch-private")
+                })
+            })
+            .collect();
+        for run in runs {
+            let (exit, found) = run.join().expect("it ends");
+            assert_eq!((exit, &found["chain"]["revocation"]), (0, &Value::from("good")), "{found}");
+        }
+    });
+    assert!(files(&world).iter().all(|file| !file.file_name().expect("a name").to_string_lossy().starts_with('.')));
+}
