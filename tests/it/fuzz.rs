@@ -298,6 +298,16 @@ fn target_keys_holds_over_its_seeds() {
     target(600, targets::keys::run);
 }
 
+#[test]
+fn target_pki_holds_over_its_seeds() {
+    target(300, targets::pki::run);
+}
+
+#[test]
+fn target_http_holds_over_its_seeds() {
+    target(2000, targets::http::run);
+}
+
 /// What a run of a target found once.
 struct Found {
     /// What was wrong.

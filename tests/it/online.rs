@@ -4,7 +4,7 @@ mod cache;
 mod peers;
 mod refusals;
 mod server;
-mod world;
+pub(crate) mod world;
 
 use serde_json::Value;
 

@@ -59,14 +59,18 @@ impl OnlineArgs {
         if inquiries.is_empty() {
             return Ok(Got::default());
         }
-        let cache = self.cache(context)?;
-        // nothing to look in, and nobody to ask
-        if !self.fetch && cache.as_ref().is_none_or(|cache| !cache.exists()) {
+        if !self.may_know_more(context)? {
             return Ok(Got::default());
         }
+        let cache = self.cache(context)?;
         let allowed = if self.fetch_private { Allowed::Inside } else { Allowed::Public };
         let client = self.fetch.then(|| Client::new(allowed, Duration::from_secs(self.fetch_timeout), &context.limits));
         Ok(Search::new(context, cache, client).run(inquiries))
+    }
+
+    /// Whether there is something to look in, or somebody to ask.
+    pub(crate) fn may_know_more(&self, context: &Context) -> Result<bool, Failure> {
+        Ok(self.fetch || context.existing_home()?.is_some_and(|home| home.cache().exists()))
     }
 
     fn cache(&self, context: &Context) -> Result<Option<Cache>, Failure> {

@@ -31,7 +31,7 @@ pub(crate) fn of(folder: &str) -> Vec<(String, Vec<u8>)> {
 
 /// Every seed.
 pub(crate) fn all() -> Vec<Vec<u8>> {
-    ["asn1", "cms", "keys", "mime", "open"].iter().flat_map(|folder| of(folder)).map(|(_, bytes)| bytes).collect()
+    ["asn1", "cms", "http", "keys", "mime", "open", "pki"].iter().flat_map(|folder| of(folder)).map(|(_, bytes)| bytes).collect()
 }
 
 fn root() -> PathBuf {
@@ -88,6 +88,12 @@ fn make() -> Vec<(&'static str, Vec<u8>)> {
         ("keys/traditional.pem", openssl(&["pkey", "-traditional", "-aes128", "-passout", "pass:secret"], &cast)),
         ("keys/scrypt.pem", openssl(&["pkcs8", "-topk8", "-scrypt", "-scrypt_N", "16", "-passout", "pass:secret"], &cast)),
         ("keys/rc2.pem", openssl(&["pkcs8", "-topk8", "-v1", "PBE-SHA1-RC2-40", "-iter", "9", "-passout", "pass:secret"], &cast)),
+        ("http/chunked", CHUNKED.to_vec()),
+        ("http/sent-on", SENT_ON.to_vec()),
+        ("pki/chain.der", chain(&["carol.pem", "issuing.pem", "root.pem", "issuing.crl"])),
+        ("pki/revoked.der", chain(&["revoked.pem", "issuing.pem", "issuing.crl"])),
+        ("pki/places.der", crate::online::world::chain_with_places()),
+        ("pki/chain.pem", ["carol.pem", "issuing.pem", "issuing.crl"].map(cast_file).concat()),
         ("mime/parts.eml", PARTS.as_bytes().to_vec()),
         ("mime/letter.eml", letter.to_vec()),
         ("open/clear.eml", clear),
@@ -98,6 +104,21 @@ fn make() -> Vec<(&'static str, Vec<u8>)> {
         ("open/triple.eml", triple),
         ("open/compressed.eml", compressed),
     ]
+}
+
+const CHUNKED: &[u8] =
+    b"http://Ca.Example:8080/a list.crl?x=y#z\nHTTP/1.1 200 OK\r\nContent-Type: application/pkix-crl; x=y\r\nTransfer-Encoding: \
+    chunked\r\n\r\n5;a=b\r\nhello\r\nA\r\n, you ther\r\n0\r\nT: t\r\n\r\n";
+
+const SENT_ON: &[u8] = b"http://[2001:db8::1]/a/b\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 302 Found\r\nLocation: ../c?d\r\nContent-Length: 2\r\n\r\nab";
+
+fn cast_file(name: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("certs").join(name)).expect("of the cast")
+}
+
+/// Files of the cast in DER, one after another.
+fn chain(names: &[&str]) -> Vec<u8> {
+    names.iter().flat_map(|name| pem::parse_all(&cast_file(name)).expect("PEM")).flat_map(|block| block.der).collect()
 }
 
 /// Few rounds: a run is for the reader.

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use sealpost::keys::Home;
+use sealpost::keys::cache::Kind;
+use sealpost::time::Timestamp;
+
 use super::server::Reply;
 use super::world::{Leaf, World, findings};
 
@@ -91,6 +95,30 @@ fn nothing_in_the_cache_is_believed() {
     world.give_lists(&[]);
     let (_, found) = world.verify(&leaf, "--fetch --fetch-private");
     assert_eq!(found["chain"]["revocation"], "good", "{found}");
+}
+
+#[test]
+fn what_is_old_is_fetched_anew_and_still_tells_of_those_revoked_then() {
+    let world = World::new();
+    let leaf = world.issue(&Leaf { serial: 89, lists: vec![world.url("/issuing.crl")], ..Leaf::default() });
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let old = Timestamp::from_unix(i64::try_from(now).expect("small") - 30 * 86_400);
+    let cache = Home::create(&world.folder.path().join("home")).expect("a home").cache();
+    let list = super::world::list(&world.issuer, &[89]);
+    let issuer = world.issuing_certificate();
+    let put = || cache.put(Kind::List, &world.url("/issuing.crl"), Some(issuer.subject()), &list, (old, None)).expect("kept");
+    put();
+    // the network is not asked, or has nothing
+    for (more, asked) in [("", 0), ("--fetch --fetch-private", 1)] {
+        let (exit, found) = world.verify_with_issuer(&leaf, more);
+        assert_eq!((exit, &found["chain"]["revocation"]), (5, &Value::from("revoked")), "{more}: {found}");
+        let count = world.server.asked().iter().filter(|(_, target, _)| target == "/issuing.crl").count();
+        assert_eq!(count, asked);
+    }
+    put();
+    world.give_lists(&[]);
+    let (exit, found) = world.verify_with_issuer(&leaf, "--fetch --fetch-private");
+    assert_eq!((exit, &found["chain"]["revocation"]), (0, &Value::from("good")), "{found}");
 }
 
 #[test]

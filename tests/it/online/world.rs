@@ -8,11 +8,13 @@ use rcgen::{
 };
 use serde_json::Value;
 
-use sealpost::asn1::{Tag, encode, oid};
+use sealpost::asn1::{Tag, encode, oid, pem};
+use sealpost::crypto::algorithm::DigestAlgorithm;
 use sealpost::crypto::key::PrivateKey;
 use sealpost::crypto::random::OsRandom;
 use sealpost::keys::Identity;
 use sealpost::pki::Certificate;
+use sealpost::pki::ocsp::{CertId, Request};
 use sealpost::smime::Sign;
 use sealpost::time::Timestamp;
 
@@ -21,7 +23,7 @@ use crate::support;
 
 pub(super) const LETTER: &str = "From: jane@a.example\r\nTo: jane@a.example\r\nSubject: hello\r\n\r\nHello.\r\n";
 
-pub(super) struct World {
+pub(crate) struct World {
     pub(super) folder: tempfile::TempDir,
     pub(super) server: Server,
     pub(super) root: Issuer<'static, KeyPair>,
@@ -31,7 +33,7 @@ pub(super) struct World {
 
 /// What a certificate says of where things are.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Leaf {
+pub(crate) struct Leaf {
     pub(super) serial: u64,
     pub(super) issuers: Vec<String>,
     pub(super) responders: Vec<String>,
@@ -116,6 +118,26 @@ pub(super) fn list(issuer: &Issuer<'_, KeyPair>, serials: &[u64]) -> Vec<u8> {
         key_identifier_method: KeyIdMethod::Sha256,
     };
     list.signed_by(issuer).expect("signed").der().to_vec()
+}
+
+/// A certificate that says where everything is, what is there, and those above, in DER one after another.
+pub(crate) fn chain_with_places() -> Vec<u8> {
+    let world = World::new();
+    let at = |name: &str| vec![format!("http://ca.example/{name}"), format!("ldap://ca.example/{name}")];
+    let (issuers, responders, lists, fresh) = (at("issuing.cer"), at("ocsp"), at("issuing.crl"), at("delta.crl"));
+    let leaf = world.issue(&Leaf { serial: 7, issuers, responders, lists, fresh });
+    let issuing = world.issuing_certificate();
+    let id = CertId::new(&leaf.certificate, &issuing, DigestAlgorithm::Sha1).expect("an identifier");
+    fs::write(world.path("request"), Request::new(id).to_der()).expect("written");
+    fs::write(world.path("index"), "V\t450101000000Z\t\t07\tunknown\t/CN=Jane\n").expect("written");
+    fs::write(world.path("key"), world.issuer.key().serialize_pem()).expect("written");
+    let [index, issuing_pem, key, request, response] =
+        ["index", "issuing.pem", "key", "request", "response"].map(|name| world.path(name));
+    let args = ["ocsp", "-index", &index, "-CA", &issuing_pem, "-rsigner", &issuing_pem, "-rkey", &key, "-reqin", &request];
+    assert_eq!(support::run("openssl", &[&args[..], &["-respout", &response, "-ndays", "9"]].concat(), b"").0, 0);
+    let root = pem::parse_all(&fs::read(world.path("root.pem")).expect("a root")).expect("PEM").remove(0).der;
+    let lists = [list(&world.issuer, &[8, 9]), world.delta(&[10])].concat();
+    [leaf.certificate.der(), issuing.der(), &root, &lists, &fs::read(response).expect("a response")].concat()
 }
 
 impl World {
