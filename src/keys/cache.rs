@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! HOME/cache/KIND-ISSUER-NAME     KIND: list, response, issuer; ISSUER, NAME: the beginnings of SHA-256 digests
-//!   SEQUENCE { fetched GeneralizedTime, until GeneralizedTime, name UTF8String, digest OCTET STRING }, and the bytes as they came
+//!   SEQUENCE { fetched GeneralizedTime, until GeneralizedTime, name UTF8String, digest OCTET STRING }, and the content
 //! ```
 //!
 //! Holds always: nothing here is trusted more than what came over the network; a file that is damaged, or is another one's, is not there;
@@ -38,7 +38,7 @@ pub enum Kind {
 /// What is kept of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// The bytes as they came.
+    /// The content.
     pub bytes: Vec<u8>,
     /// When.
     pub fetched: Timestamp,
@@ -139,7 +139,7 @@ impl Cache {
         files::make_folder(&self.0)?;
         let issuer = issuer.map_or_else(|| "0".to_owned(), |issuer| short(issuer.der()));
         let path = self.0.join(format!("{}-{issuer}-{}", kind.word(), short(name.as_bytes())));
-        files::write(&path, &[&head, bytes].concat())
+        files::write_parts(&path, &[&head, bytes])
     }
 
     /// Takes the oldest away until what is left keeps to the bounds.

@@ -17,9 +17,14 @@ pub fn make_folder(path: &Path) -> Result<(), Error> {
 
 /// Writes a file beside its name, syncs it, renames it. The file is 0600.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_parts(path, &[bytes])
+}
+
+/// Writes a file as [`write`] does, of parts one after another.
+pub fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<(), Error> {
     let folder = folder_of(path);
     let mut beside = tempfile::Builder::new().prefix(BESIDE).tempfile_in(folder).map_err(on(path))?;
-    beside.write_all(bytes).map_err(on(path))?;
+    parts.iter().try_for_each(|part| beside.write_all(part)).map_err(on(path))?;
     beside.as_file().sync_all().map_err(on(path))?;
     beside.persist(path).map_err(|e| on(path)(e.error))?;
     sync_folder(folder)

@@ -1,7 +1,9 @@
 //! Looks for what questions lack, round after round: what comes may show what else is missing.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use sealpost::asn1::pem;
 use sealpost::http::{Answer, Url};
 use sealpost::keys::cache::{Cache, Kept, Kind};
 use sealpost::limits::Budget;
@@ -207,10 +209,8 @@ impl<'c> Search<'c> {
                 continue;
             }
             match self.fetch_from(wanted, place) {
-                Ok((content, bytes)) => {
-                    let size = bytes.len();
-                    self.keep(wanted, place, &content, &bytes);
-                    drop(bytes);
+                Ok(content) => {
+                    let size = self.keep(wanted, place, &content);
                     if self.take(content) {
                         let text = format!("{} of {} was fetched from {place} – {size} bytes", class.name(), about(wanted));
                         self.got.findings.push(Finding::info(Code::Fetched, text));
@@ -226,7 +226,7 @@ impl<'c> Search<'c> {
         false
     }
 
-    fn fetch_from(&mut self, wanted: &Wanted, place: &str) -> Result<(Content, Vec<u8>), String> {
+    fn fetch_from(&mut self, wanted: &Wanted, place: &str) -> Result<Content, String> {
         let class = Class::of(&wanted.what);
         let url = Url::parse(place).map_err(|e| e.to_string())?;
         if class == Class::Issuer {
@@ -238,10 +238,9 @@ impl<'c> Search<'c> {
             return ask_responder(client, &url, request, limits);
         }
         let most = if class == Class::Issuer { limits.fetched_issuer_bytes } else { limits.fetched_list_bytes };
-        let answer = client.ask(&url, Ask::Get, most).map_err(|e| e.to_string())?;
-        // a list is read from a copy: the bytes go to the cache
-        let content = self.read(class, answer.body.clone()).map_err(|why| unreadable(&answer, &why))?;
-        Ok((content, answer.body))
+        let Answer { media_type, body, .. } = client.ask(&url, Ask::Get, most).map_err(|e| e.to_string())?;
+        // these very bytes: a large list is in memory once
+        self.read(class, body).map_err(|why| unreadable(&media_type, &why))
     }
 
     fn read(&self, class: Class, bytes: Vec<u8>) -> Result<Content, String> {
@@ -287,16 +286,18 @@ impl<'c> Search<'c> {
         before != (issuers.len(), lists.len(), responses.len())
     }
 
-    /// Keeps in the cache what may be of use again. A cache that cannot be written is no reason to stop.
-    fn keep(&mut self, wanted: &Wanted, place: &str, content: &Content, bytes: &[u8]) {
-        let Some(cache) = &self.cache else { return };
+    /// Keeps in the cache what may be of use again; how many bytes it is. A cache that cannot be written is no reason to stop.
+    fn keep(&mut self, wanted: &Wanted, place: &str, content: &Content) -> usize {
+        let bytes = content.bytes();
+        let size = bytes.len();
+        let Some(cache) = &self.cache else { return size };
         let now = self.context.now;
         let (kind, name, issuer, next): (Kind, String, Option<&Name>, Option<Timestamp>) = match (content, &wanted.what) {
             (Content::Response(response), What::Response(request)) => {
                 let answer =
                     response.content().ok().and_then(|basic| basic.answers().iter().find(|answer| answer.id == *request.id()));
                 // a refusal, or what was said of others, answers nothing the next time
-                let Some(answer) = answer else { return };
+                let Some(answer) = answer else { return size };
                 (Kind::Response, name_of(request), None, answer.next_update)
             }
             (Content::Lists(lists), _) => {
@@ -304,11 +305,32 @@ impl<'c> Search<'c> {
                 (Kind::List, place.to_owned(), lists.first().map(Crl::issuer), next)
             }
             (Content::Issuers(_), _) => (Kind::Issuer, place.to_owned(), None, None),
-            (Content::Response(_), _) => return,
+            (Content::Response(_), _) => return size,
         };
-        if let Err(error) = cache.put(kind, &name, issuer, bytes, (now, next)) {
+        if let Err(error) = cache.put(kind, &name, issuer, &bytes, (now, next)) {
             let text = format!("{} was not kept in the home's cache – {error}", Class::of(&wanted.what).name());
             self.got.findings.push(Finding::info(Code::Fetched, text));
+        }
+        size
+    }
+}
+
+impl Content {
+    /// It in a form that is read again: as it came where it is one thing, which is so of large ones, else as PEM.
+    fn bytes(&self) -> Cow<'_, [u8]> {
+        let together = |label: &str, all: &mut dyn Iterator<Item = &[u8]>| {
+            Cow::Owned(all.map(|der| pem::encode(label, der)).collect::<String>().into_bytes())
+        };
+        match self {
+            Self::Response(response) => Cow::Borrowed(response.der()),
+            Self::Lists(lists) => match lists.as_slice() {
+                [one] => Cow::Borrowed(one.der()),
+                all => together("X509 CRL", &mut all.iter().map(Crl::der)),
+            },
+            Self::Issuers(issuers) => match issuers.as_slice() {
+                [one] => Cow::Borrowed(one.der()),
+                all => together("CERTIFICATE", &mut all.iter().map(Certificate::der)),
+            },
         }
     }
 }
@@ -319,12 +341,12 @@ fn ask_responder(
     url: &Url,
     request: &Request,
     limits: &sealpost::limits::Limits,
-) -> Result<(Content, Vec<u8>), String> {
+) -> Result<Content, String> {
     let der = request.to_der();
     let most = limits.fetched_response_bytes;
     let read = |answer: Answer| match Response::from_der(&answer.body, limits) {
-        Ok(response) => Ok((Content::Response(Box::new(response)), answer.body)),
-        Err(error) => Err(unreadable(&answer, &error.to_string())),
+        Ok(response) => Ok(Content::Response(Box::new(response))),
+        Err(error) => Err(unreadable(&answer.media_type, &error.to_string())),
     };
     let encoded: String = String::from_utf8_lossy(&encode_base64(&der)).split_whitespace().collect();
     let in_url = url.below(&encoded);
@@ -345,11 +367,11 @@ fn ask_responder(
 }
 
 /// Why what came is nothing of use. What a server calls it is a hint only: many lists come as text, and many error pages with status 200.
-fn unreadable(answer: &Answer, why: &str) -> String {
-    match answer.media_type.as_str() {
+fn unreadable(media_type: &str, why: &str) -> String {
+    match media_type {
         "text/html" | "application/xhtml+xml" => "the server gives a web page instead".to_owned(),
         "" => format!("what came cannot be read: {why}"),
-        media_type => format!("what came, {media_type}, cannot be read: {why}"),
+        other => format!("what came, {other}, cannot be read: {why}"),
     }
 }
 
