@@ -20,7 +20,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_parts(path, &[bytes])
 }
 
-/// Writes a file as [`write`] does, of parts one after another.
+/// Writes a file as [`write()`] does, of parts one after another.
 pub fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<(), Error> {
     let folder = folder_of(path);
     let mut beside = tempfile::Builder::new().prefix(BESIDE).tempfile_in(folder).map_err(on(path))?;

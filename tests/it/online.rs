@@ -33,6 +33,18 @@ fn a_missing_issuer_is_fetched_in_every_form_that_it_may_have() {
 }
 
 #[test]
+fn where_a_place_gives_the_wrong_thing_the_next_one_is_asked() {
+    let world = World::new();
+    world.give_lists(&[]);
+    world.server.give("/other.der", Reply::file(world::root("Issuing").0.der()));
+    world.server.give("/issuing.der", Reply::file(world.issuing.der()));
+    let issuers = vec![world.url("/other.der"), world.url("/issuing.der")];
+    let leaf = world.issue(&Leaf { issuers, lists: vec![world.url("/issuing.crl")], ..Leaf::default() });
+    let (exit, found) = world.verify(&leaf, "--fetch --fetch-private");
+    assert_eq!((exit, &found["chain"]["revocation"]), (0, &Value::from("good")), "{found}");
+}
+
+#[test]
 fn without_the_option_nobody_is_asked() {
     let world = World::new();
     world.server.give("/issuing.der", Reply::file(world.issuing.der()));

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use sealpost::asn1::pem;
 use sealpost::http::{Answer, Url};
 use sealpost::keys::cache::{Cache, Kept, Kind};
-use sealpost::limits::Budget;
+use sealpost::limits::{Budget, LimitReached};
 use sealpost::mime::transfer::encode_base64;
 use sealpost::pki::ocsp::{Request, Response};
 use sealpost::pki::{self, Certificate, Crl, Had, Inquiry, Name, Wanted, What};
@@ -87,6 +87,23 @@ enum Looked {
     Everywhere,
 }
 
+/// Why a place gave nothing of use.
+enum Why {
+    /// A bound of the command was reached: no other place is asked.
+    Limit(LimitReached),
+    /// For what it is or did itself.
+    Other(String),
+}
+
+impl From<Failed> for Why {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Limit(limit) => Self::Limit(limit),
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
 /// What a file turned out to hold.
 enum Content {
     Issuers(Vec<Certificate>),
@@ -154,13 +171,12 @@ impl<'c> Search<'c> {
     fn serve(&mut self, wanted: &Wanted) -> bool {
         let class = Class::of(&wanted.what);
         let sought = (wanted.about.fingerprint(), class, wanted.places.clone());
-        let mut stale = Vec::new();
         match self.looked.get(&sought) {
             None => {
-                let (fresh, old) = self.kept(wanted).into_iter().partition(|kept: &Kept| kept.is_fresh(self.context.now));
-                stale = old;
+                let mut fresh = self.kept(wanted);
+                fresh.retain(|kept| kept.is_fresh(self.context.now));
                 // what changed since is not asked again so soon
-                let is_end = class == Class::Delta && !Vec::is_empty(&fresh);
+                let is_end = class == Class::Delta && !fresh.is_empty();
                 self.looked.insert(sought.clone(), if is_end { Looked::Everywhere } else { Looked::InCache });
                 if self.take_kept(class, fresh) || is_end {
                     return true;
@@ -169,9 +185,14 @@ impl<'c> Search<'c> {
             Some(Looked::InCache) => {}
             Some(Looked::Everywhere) => return false,
         }
+        // where it turns out to be of no use, the next place is asked the next time
+        if self.fetch(wanted) {
+            return true;
+        }
         self.looked.insert(sought, Looked::Everywhere);
         // what is old still tells of those revoked then
-        self.fetch(wanted) || self.take_kept(class, stale)
+        let kept = self.kept(wanted);
+        self.take_kept(class, kept)
     }
 
     /// What the cache has of it.
@@ -217,7 +238,14 @@ impl<'c> Search<'c> {
                         return true;
                     }
                 }
-                Err(why) => {
+                Err(Why::Limit(limit)) => {
+                    let told = Finding::warning(Code::NotFetched, limit.to_string());
+                    if !self.got.findings.contains(&told) {
+                        self.got.findings.push(told);
+                    }
+                    return false;
+                }
+                Err(Why::Other(why)) => {
                     let text = format!("{} of {} could not be had from {place} – {why}", class.name(), about(wanted));
                     self.failures.push((wanted.about.fingerprint(), class, text));
                 }
@@ -226,21 +254,21 @@ impl<'c> Search<'c> {
         false
     }
 
-    fn fetch_from(&mut self, wanted: &Wanted, place: &str) -> Result<Content, String> {
+    fn fetch_from(&mut self, wanted: &Wanted, place: &str) -> Result<Content, Why> {
         let class = Class::of(&wanted.what);
-        let url = Url::parse(place).map_err(|e| e.to_string())?;
+        let url = Url::parse(place).map_err(|e| Why::Other(e.to_string()))?;
         if class == Class::Issuer {
-            self.issuer_urls.spend(1u64).map_err(|e| e.to_string())?;
+            self.issuer_urls.spend(1u64).map_err(Why::Limit)?;
         }
         let limits = &self.context.limits;
-        let Some(client) = &mut self.client else { return Err("nobody may be asked".to_owned()) };
+        let Some(client) = &mut self.client else { return Err(Why::Other("nobody may be asked".to_owned())) };
         if let What::Response(request) = &wanted.what {
             return ask_responder(client, &url, request, limits);
         }
         let most = if class == Class::Issuer { limits.fetched_issuer_bytes } else { limits.fetched_list_bytes };
-        let Answer { media_type, body, .. } = client.ask(&url, Ask::Get, most).map_err(|e| e.to_string())?;
+        let Answer { media_type, body, .. } = client.ask(&url, Ask::Get, most)?;
         // these very bytes: a large list is in memory once
-        self.read(class, body).map_err(|why| unreadable(&media_type, &why))
+        self.read(class, body).map_err(|why| Why::Other(unreadable(&media_type, &why)))
     }
 
     fn read(&self, class: Class, bytes: Vec<u8>) -> Result<Content, String> {
@@ -341,12 +369,12 @@ fn ask_responder(
     url: &Url,
     request: &Request,
     limits: &sealpost::limits::Limits,
-) -> Result<Content, String> {
+) -> Result<Content, Why> {
     let der = request.to_der();
     let most = limits.fetched_response_bytes;
     let read = |answer: Answer| match Response::from_der(&answer.body, limits) {
         Ok(response) => Ok(Content::Response(Box::new(response))),
-        Err(error) => Err(unreadable(&answer.media_type, &error.to_string())),
+        Err(error) => Err(Why::Other(unreadable(&answer.media_type, &error.to_string()))),
     };
     let encoded: String = String::from_utf8_lossy(&encode_base64(&der)).split_whitespace().collect();
     let in_url = url.below(&encoded);
@@ -359,10 +387,10 @@ fn ask_responder(
             }
             // it is there, and does not know this form
             Err(Failed::Status(_)) => {}
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error.into()),
         }
     }
-    let answer = client.ask(url, Ask::Post("application/ocsp-request", &der), most).map_err(|e| e.to_string())?;
+    let answer = client.ask(url, Ask::Post("application/ocsp-request", &der), most)?;
     read(answer)
 }
 
