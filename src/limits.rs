@@ -118,6 +118,12 @@ pub struct Limits {
     /// How many bytes decompression may give for each that it took, once it gave 8 MiB. 200: text gives 3 to 10, tables and logs up to
     /// 100; zlib can reach 1 032, which only long runs of one byte come near to.
     pub decompression_ratio: u64,
+    /// Entries that one search in a directory may give. 64: one person has one or some few.
+    pub directory_entries: usize,
+    /// Bytes that a directory may send for one search. 4 MiB: a certificate takes 2 KiB, an entry with a photograph some dozens.
+    pub directory_bytes: usize,
+    /// Certificates for one address that are taken from directories. 64: each costs some chains.
+    pub directory_certificates: usize,
 }
 
 impl Default for Limits {
@@ -170,6 +176,9 @@ impl Default for Limits {
             kdf_memory_bytes: 256 << 20,
             decompressed_bytes: 16 << 30,
             decompression_ratio: 200,
+            directory_entries: 64,
+            directory_bytes: 4 << 20,
+            directory_certificates: 64,
         }
     }
 }

@@ -12,6 +12,8 @@ use sealpost::pki::{self, Certificate};
 use sealpost::smime::{Code, SignerVerdict};
 
 use crate::cli::context::Context;
+#[cfg(feature = "server")]
+use crate::cli::directory;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::keyring::{self, Materials, ReadArgs};
 use crate::cli::{input, output, report};
@@ -22,6 +24,7 @@ use crate::cli::{input, output, report};
 Examples:
   sealpost contact add cherry.pem           a certificate that someone gave you
   sealpost contact add signed.eml           the signer of a message that verifies
+  sealpost contact find cherry@b.example --ldap ldaps://dir.b.example/dc=b,dc=example
   sealpost contact list
   sealpost contact remove cherry@b.example")]
 pub(crate) struct ContactArgs {
@@ -50,12 +53,32 @@ enum Verb {
         /// The address
         address: String,
     },
+    #[cfg(feature = "server")]
+    Find(Box<directory::FindArgs>),
+}
+
+impl ContactArgs {
+    /// The name of the verb, as JSON results have it where it fails.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self.verb {
+            #[cfg(feature = "server")]
+            Verb::Find(_) => directory::NAME,
+            _ => "contact",
+        }
+    }
 }
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: ContactArgs) -> Result<Exit, Failure> {
+    #[cfg(feature = "server")]
+    if let Verb::Find(args) = &args.verb {
+        // looking somewhere else makes no home
+        return directory::run(context, args);
+    }
     let home = context.open_home()?;
     match args.verb {
+        #[cfg(feature = "server")]
+        Verb::Find(args) => directory::run(context, &args),
         Verb::Add { file, read } => {
             let bytes = input::file(&file, &context.limits)?;
             let certificates = match pki::load::certificates(&bytes) {

@@ -14,6 +14,8 @@ mod copies;
 mod decrypt;
 mod demo;
 mod details;
+#[cfg(feature = "server")]
+mod directory;
 mod encrypt;
 mod explain;
 mod export;
@@ -193,7 +195,7 @@ impl Verb {
             Self::Inspect(_) => "inspect",
             Self::Explain(_) => "explain",
             Self::Id(_) => "id",
-            Self::Contact(_) => "contact",
+            Self::Contact(args) => args.name(),
             Self::Trust(_) => "trust",
             Self::Cert(args) => args.name(),
             Self::Ca(_) => "ca",

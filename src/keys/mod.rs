@@ -4,6 +4,7 @@
 //! Holds always: a key stands with its own certificate only; files are 0600 and folders 0700; a write is whole or did not happen.
 
 pub mod cache;
+pub mod directory;
 mod error;
 pub mod files;
 mod home;

@@ -17,6 +17,15 @@ pub fn find(addresses: &[String], address: &str) -> bool {
     addresses.iter().any(|known| same_address(known, address))
 }
 
+/// A domain as the DNS has it: A-labels in lower case; `None` where what is not ASCII in it is none that a domain can have.
+///
+/// ```
+/// assert_eq!(sealpost::pki::email::ascii_domain("B\u{fc}cher.example").as_deref(), Some("xn--bcher-kva.example"));
+/// ```
+pub fn ascii_domain(domain: &str) -> Option<String> {
+    domain::to_ascii(domain).map(std::borrow::Cow::into_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

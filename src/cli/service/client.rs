@@ -52,16 +52,21 @@ pub(crate) enum TlsStart {
 impl ClientArgs {
     /// The certificates to trust for TLS.
     fn roots(&self, context: &Context) -> Result<Vec<Certificate>, Failure> {
-        let mut found = match context.existing_home()? {
-            Some(home) => home.trust_anchors().map_err(Failure::io)?,
-            None => Vec::new(),
-        };
-        for path in &self.tls_trust {
-            let read = pki::load::certificates(&input::file(path, &context.limits)?);
-            found.extend(read.map_err(|e| Failure::refused(format!("{} holds no certificate – {e}", path.display())))?);
-        }
-        Ok(found)
+        roots(context, &self.tls_trust)
     }
+}
+
+/// The certificates to trust for TLS: the home's and those in files.
+pub(crate) fn roots(context: &Context, files: &[PathBuf]) -> Result<Vec<Certificate>, Failure> {
+    let mut found = match context.existing_home()? {
+        Some(home) => home.trust_anchors().map_err(Failure::io)?,
+        None => Vec::new(),
+    };
+    for path in files {
+        let read = pki::load::certificates(&input::file(path, &context.limits)?);
+        found.extend(read.map_err(|e| Failure::refused(format!("{} holds no certificate – {e}", path.display())))?);
+    }
+    Ok(found)
 }
 
 /// Reads `HOST:PORT`.
@@ -97,7 +102,7 @@ impl Server {
 }
 
 /// TLS with these roots and those of the system.
-fn tls(roots: &[Certificate]) -> Result<Arc<ClientConfig>, Failure> {
+pub(crate) fn tls(roots: &[Certificate]) -> Result<Arc<ClientConfig>, Failure> {
     let mut store = RootCertStore::empty();
     let own = roots.iter().map(|certificate| CertificateDer::from(certificate.der().to_vec()));
     // a certificate that TLS cannot use as a root is still good for mail

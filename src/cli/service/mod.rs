@@ -1,6 +1,6 @@
 //! `sealpost serve`, `domain`, `user`, `alias`: the mail server of a home.
 
-mod client;
+pub(crate) mod client;
 mod fetch;
 mod monitor;
 mod send;

@@ -1,0 +1,248 @@
+//! Which of the certificates that were found are for an address, and what each of them is worth.
+
+use crate::keys::directory::Address;
+use crate::keys::directory::smimea::{Record, Usage};
+use crate::limits::Limits;
+use crate::pki::{self, Certificate, ChainStatus, ChainVerdict, Crl, Judgement, Purpose, Revocation, TrustAnchors, email, ocsp};
+use crate::time::Timestamp;
+
+/// Where a certificate was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In a directory.
+    Ldap,
+    /// In the DNS, proven by DNSSEC.
+    Dns,
+    /// Among the contacts.
+    Contact,
+}
+
+impl Place {
+    /// The word of the JSON output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ldap => "ldap",
+            Self::Dns => "dns",
+            Self::Contact => "contact",
+        }
+    }
+}
+
+/// What the DNS says of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// A record of this usage is about it.
+    By(Usage),
+    /// There are records, and none of them is about it.
+    Contradicted,
+}
+
+/// What a certificate is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It reaches an anchor.
+    Trusted,
+    /// The DNS vouches for it: fit to encrypt to this address, and for no more.
+    Dane(Usage),
+    /// It is not good.
+    Not(ChainStatus),
+    /// The domain publishes others.
+    Contradicted,
+}
+
+impl Standing {
+    /// Whether the certificate may be used for its address.
+    pub const fn is_good(self) -> bool {
+        matches!(self, Self::Trusted | Self::Dane(_))
+    }
+}
+
+/// A certificate for the address.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The certificate.
+    pub certificate: Certificate,
+    /// Where it was found.
+    pub places: Vec<Place>,
+    /// What its owner may do with it: sign, be encrypted to, or both.
+    pub purposes: Vec<Purpose>,
+    /// What became of its chain to the trust anchors.
+    pub chain: ChainVerdict,
+    /// What the DNS says of it.
+    pub confirmation: Option<Confirmation>,
+    /// What it is worth.
+    pub standing: Standing,
+}
+
+/// What was found, sorted.
+#[derive(Debug, Clone, Default)]
+pub struct Picked {
+    /// The certificates for the address: good ones first, of these the newest first.
+    pub candidates: Vec<Candidate>,
+    /// Certificates of people that do not speak for the address.
+    pub of_others: usize,
+    /// Certificates that speak for it and are neither for signatures nor for encryption of mail.
+    pub unsuitable: usize,
+    /// Certificates that there was no room for.
+    pub untold: usize,
+}
+
+/// What certificates are weighed by.
+#[derive(Debug, Clone, Copy)]
+pub struct Weighing<'a> {
+    /// The address that they shall speak for.
+    pub address: &'a Address,
+    /// The trust anchors.
+    pub anchors: &'a TrustAnchors,
+    /// Certificates that may stand between.
+    pub intermediates: &'a [Certificate],
+    /// Revocation lists at hand.
+    pub crls: &'a [Crl],
+    /// OCSP responses at hand.
+    pub ocsp: &'a [ocsp::Response],
+    /// What an unknown revocation means.
+    pub revocation: Revocation,
+    /// For which moment.
+    pub at: Timestamp,
+    /// The bounds.
+    pub limits: &'a Limits,
+}
+
+/// What a certificate for mail may be good for.
+const PURPOSES: [Purpose; 2] = [Purpose::MailEncrypt, Purpose::MailSign];
+
+impl Weighing<'_> {
+    /// Sorts what was found. `records` are those of the address in the DNS, proven by DNSSEC. A contact's certificate is listed only where
+    /// it was found elsewhere, too, or where a record confirms it.
+    pub fn pick(&self, found: &[(Place, Certificate)], records: &[Record]) -> Picked {
+        let mut picked = Picked::default();
+        let mut people: Vec<(Certificate, Vec<Place>)> = Vec::new();
+        let mut pool = self.intermediates.to_vec();
+        for (place, certificate) in found {
+            if let Some((_, places)) = people.iter_mut().find(|(known, _)| known == certificate) {
+                if !places.contains(place) {
+                    places.push(*place);
+                }
+                continue;
+            }
+            if !email::find(&certificate.addresses(), self.address.as_str()) {
+                let is_ca = certificate.basic_constraints().is_some_and(|constraints| constraints.is_ca);
+                if !is_ca {
+                    picked.of_others = picked.of_others.saturating_add(1);
+                } else if pool.len() < self.limits.certificates && !pool.contains(certificate) {
+                    pool.push(certificate.clone());
+                }
+                continue;
+            }
+            if people.len() >= self.limits.directory_certificates {
+                picked.untold = picked.untold.saturating_add(1);
+                continue;
+            }
+            people.push((certificate.clone(), vec![*place]));
+        }
+        for (certificate, places) in people {
+            let Some(candidate) = self.weigh(certificate, places, &pool, records) else {
+                picked.unsuitable = picked.unsuitable.saturating_add(1);
+                continue;
+            };
+            let is_known_alone =
+                candidate.places == [Place::Contact] && !matches!(candidate.confirmation, Some(Confirmation::By(_)));
+            if !is_known_alone {
+                picked.candidates.push(candidate);
+            }
+        }
+        picked.candidates.sort_by_key(|candidate| {
+            let is_valid = candidate.certificate.is_valid_at(self.at);
+            std::cmp::Reverse((candidate.standing.is_good(), is_valid, candidate.certificate.not_before()))
+        });
+        picked
+    }
+
+    /// Weighs one certificate; `None` where it is not for mail.
+    fn weigh(&self, certificate: Certificate, places: Vec<Place>, pool: &[Certificate], records: &[Record]) -> Option<Candidate> {
+        // judged as its own anchor, a certificate tells of itself alone
+        let mut itself = TrustAnchors::new();
+        itself.add(certificate.clone());
+        let alone = PURPOSES.map(|purpose| self.judge(&certificate, &[], &itself, purpose, Revocation::Off).status);
+        let encrypts = certificate.public_key().is_ok_and(|key| key.algorithm().encrypts());
+        let is_for = |(purpose, status): &(Purpose, ChainStatus)| {
+            *status != ChainStatus::Unsuitable && (encrypts || *purpose != Purpose::MailEncrypt)
+        };
+        let purposes: Vec<Purpose> = PURPOSES.into_iter().zip(alone).filter(is_for).map(|(purpose, _)| purpose).collect();
+        let first = *purposes.first()?;
+        let chain = self.judge(&certificate, pool, self.anchors, first, self.revocation);
+        let is_well_alone = alone.contains(&ChainStatus::Trusted);
+        let confirmation = self.confirmation(&certificate, &chain, is_well_alone, first, pool, records);
+        let standing = match (confirmation, chain.status) {
+            (_, ChainStatus::Revoked) => Standing::Not(ChainStatus::Revoked),
+            (Some(Confirmation::Contradicted), _) => Standing::Contradicted,
+            (_, ChainStatus::Trusted) => Standing::Trusted,
+            (Some(Confirmation::By(usage)), _) if usage.is_dane() => Standing::Dane(usage),
+            (_, status) => Standing::Not(status),
+        };
+        Some(Candidate { certificate, places, purposes, chain, confirmation, standing })
+    }
+
+    /// What the records say of a certificate (RFC 8162 2, with the usages of RFC 6698 2.1.1).
+    fn confirmation(
+        &self,
+        certificate: &Certificate,
+        chain: &ChainVerdict,
+        is_well_alone: bool,
+        purpose: Purpose,
+        pool: &[Certificate],
+        records: &[Record],
+    ) -> Option<Confirmation> {
+        let is_trusted = chain.status == ChainStatus::Trusted;
+        let above = chain.path.get(1..).unwrap_or_default();
+        let is_about = |record: &&Record| match record.usage() {
+            Usage::DaneEe => is_well_alone && record.fits(certificate),
+            Usage::PkixEe => is_trusted && record.fits(certificate),
+            Usage::PkixTa => is_trusted && above.iter().any(|issuer| record.fits(issuer)),
+            Usage::DaneTa => self.is_below(certificate, record, purpose, pool),
+        };
+        // what the DNS vouches for by name weighs most
+        let by = records.iter().filter(is_about).map(Record::usage).max_by_key(|usage| match usage {
+            Usage::DaneEe => 3,
+            Usage::PkixEe => 2,
+            Usage::DaneTa => 1,
+            Usage::PkixTa => 0,
+        });
+        // a record whose other condition does not hold is no news against the certificate; its chain tells what is wrong
+        let is_named = || records.iter().any(|record| record.fits(certificate) || above.iter().any(|above| record.fits(above)));
+        match by {
+            Some(usage) => Some(Confirmation::By(usage)),
+            None if records.is_empty() || is_named() => None,
+            None => Some(Confirmation::Contradicted),
+        }
+    }
+
+    /// Whether a certificate stands below the authority that a record names.
+    fn is_below(&self, certificate: &Certificate, record: &Record, purpose: Purpose, pool: &[Certificate]) -> bool {
+        let mut anchors = TrustAnchors::new();
+        let named = pool.iter().chain(self.anchors.iter()).filter(|issuer| record.fits(issuer)).cloned();
+        named.chain(record.certificate()).filter(|issuer| issuer != certificate).for_each(|issuer| anchors.add(issuer));
+        !anchors.is_empty() && self.judge(certificate, pool, &anchors, purpose, self.revocation).status == ChainStatus::Trusted
+    }
+
+    fn judge(
+        &self,
+        leaf: &Certificate,
+        pool: &[Certificate],
+        anchors: &TrustAnchors,
+        purpose: Purpose,
+        revocation: Revocation,
+    ) -> ChainVerdict {
+        pki::judge(&Judgement {
+            leaf,
+            pool,
+            anchors,
+            crls: self.crls,
+            ocsp: self.ocsp,
+            purpose,
+            at: self.at,
+            revocation,
+            limits: self.limits,
+        })
+    }
+}
