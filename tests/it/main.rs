@@ -10,6 +10,7 @@ mod cms;
 mod content;
 mod crates;
 mod crypto;
+mod directory;
 mod forms;
 mod fuzz;
 mod headers;

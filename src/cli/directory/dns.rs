@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hickory_resolver::config::{NameServerConfig, ResolverOpts};
 use hickory_resolver::net::dnssec::DnssecDnsHandle;
@@ -24,8 +24,6 @@ use crate::cli::context;
 use crate::cli::directory::FindArgs;
 use crate::cli::failure::{Failure, on_file};
 
-/// How long the DNS may take. 30 s: a chain of DNSSEC from the root is some dozen questions.
-const ONE: Duration = Duration::from_secs(30);
 /// Names that lead to one another. 8: a user, a domain that is hosted, a host that moved are 3.
 const ALIASES: usize = 8;
 /// Records of one address. 32: one or two for each key.
@@ -78,7 +76,7 @@ impl Security {
 type Validating = DnssecDnsHandle<NameServerPool<TokioRuntimeProvider>>;
 
 /// Asks for the records of the address.
-pub(super) fn records(args: &FindArgs, address: &Address, deadline: Instant) -> Result<Asked, Failure> {
+pub(super) fn records(args: &FindArgs, address: &Address) -> Result<Asked, Failure> {
     let anchors = match &args.dns_anchor {
         None => TrustAnchors::default(),
         Some(path) => {
@@ -97,7 +95,6 @@ pub(super) fn records(args: &FindArgs, address: &Address, deadline: Instant) -> 
     };
     let name = smimea::owner_name(address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::io)?;
-    let left = deadline.saturating_duration_since(Instant::now()).min(ONE);
     let asked = runtime.block_on(async {
         let mut options = ResolverOpts::default();
         options.timeout = Duration::from_secs(5);
@@ -105,7 +102,10 @@ pub(super) fn records(args: &FindArgs, address: &Address, deadline: Instant) -> 
         let pool = NameServerPool::from_config(servers, Arc::new(pool), TokioRuntimeProvider::default());
         let handle = DnssecDnsHandle::with_trust_anchor(pool, Arc::new(anchors));
         let asking = ask(&handle, &name);
-        tokio::time::timeout(left, asking).await.map_err(|_| Failure::io("the DNS does not answer in time"))?
+        tokio::time::timeout(args.timeout(), asking).await.map_err(|_| {
+            Failure::io("the DNS does not answer in time")
+                .hint("name a resolver with --dns-server IP, or give it more time with --timeout SECONDS")
+        })?
     });
     // a look-up of the system that still runs must not hold the program
     runtime.shutdown_background();

@@ -1,6 +1,6 @@
 //! Asks one LDAP directory.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sealpost::keys::directory::ldap::{Filter, Found, Login, Search, Security, Step, Tls, Url};
 use sealpost::keys::directory::{Address, Error};
@@ -11,9 +11,6 @@ use crate::cli::directory::wire::Wire;
 use crate::cli::directory::{FindArgs, LdapTls};
 use crate::cli::failure::Failure;
 use crate::cli::service::client;
-
-/// How long one directory may take. 20 s: those that answer do so in one or two.
-const ONE: Duration = Duration::from_secs(20);
 
 /// What a directory gave.
 pub(super) struct Asked {
@@ -28,14 +25,7 @@ pub(super) struct Asked {
 }
 
 /// Searches a directory for the address.
-pub(super) fn search(
-    context: &Context,
-    args: &FindArgs,
-    url: &Url,
-    address: &Address,
-    deadline: Instant,
-) -> Result<Asked, Failure> {
-    let deadline = deadline.min(Instant::now() + ONE);
+pub(super) fn search(context: &Context, args: &FindArgs, url: &Url, address: &Address) -> Result<Asked, Failure> {
     let tls = match (url.security, args.ldap_tls) {
         (Security::Tls, _) => Tls::Begun,
         (Security::StartTls, _) | (Security::Open, LdapTls::Starttls) => Tls::Demanded,
@@ -46,7 +36,7 @@ pub(super) fn search(
     if let Some(also) = &url.filter {
         filter = Filter::And(vec![also.clone(), filter]);
     }
-    let mut search = Search::new(tls, &url.base, filter, &context.limits).scope(url.scope).seconds(ONE.as_secs());
+    let mut search = Search::new(tls, &url.base, filter, &context.limits).scope(url.scope).seconds(args.timeout);
     if !url.attributes.is_empty() {
         search = search.attributes(&url.attributes);
     }
@@ -62,7 +52,8 @@ pub(super) fn search(
     let roots = client::roots(context, &args.tls_trust)?;
     // what TLS adds is bounded by twice of what it carries
     let bytes = u64::try_from(context.limits.directory_bytes).unwrap_or(u64::MAX).saturating_mul(2);
-    let mut wire = Wire::open(&url.host, url.port, deadline, bytes)?;
+    // the time begins after a person was asked for a password
+    let mut wire = Wire::open(&url.host, url.port, Instant::now() + args.timeout(), bytes)?;
     if tls == Tls::Begun {
         wire.start_tls(&url.host, client::tls(&roots)?)?;
     }

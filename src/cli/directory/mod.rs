@@ -9,7 +9,7 @@ mod result;
 mod wire;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -26,9 +26,6 @@ use crate::cli::{output, report};
 
 /// Its name, as JSON results have it.
 pub(crate) const NAME: &str = "contact.find";
-
-/// How long all places together may take. 60 s: a directory and a chain of DNSSEC answer in some seconds or not at all.
-const ALL: Duration = Duration::from_secs(60);
 
 /// Look for somebody's certificate in LDAP directories and in the DNS
 ///
@@ -70,11 +67,20 @@ pub(crate) struct FindArgs {
     /// Begin DNSSEC at the DNSKEY records in FILE instead of those of the root
     #[arg(long, value_name = "FILE", requires = "dns")]
     dns_anchor: Option<PathBuf>,
+    /// How many seconds each place may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
+    timeout: u64,
     /// Keep the good certificates as contacts
     #[arg(long)]
     add: bool,
     #[command(flatten)]
     trust: TrustArgs,
+}
+
+impl FindArgs {
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
 }
 
 /// When TLS begins at a directory that does not begin with it.
@@ -97,13 +103,12 @@ pub(crate) fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
     let urls = args.ldap.iter().map(|url| Url::parse(url)).collect::<Result<Vec<Url>, _>>().map_err(Failure::usage)?;
     let home = context.existing_home()?;
     let trust = args.trust.trust(context, home.as_ref())?;
-    let deadline = Instant::now() + ALL;
     let mut sources = Vec::new();
     for (text, url) in args.ldap.iter().zip(&urls) {
-        sources.push(Source::Ldap { url: text.clone(), asked: ldap::search(context, args, url, &address, deadline) });
+        sources.push(Source::Ldap { url: text.clone(), asked: ldap::search(context, args, url, &address) });
     }
     if args.dns {
-        sources.push(Source::Dns { asked: dns::records(args, &address, deadline) });
+        sources.push(Source::Dns { asked: dns::records(args, &address) });
     }
     let records: Vec<Record> = sources.iter().flat_map(Source::records).cloned().collect();
     let mut found: Vec<(Place, Certificate)> = sources.iter().flat_map(Source::certificates).collect();

@@ -135,7 +135,8 @@ impl Outcome {
         self.picked.candidates.iter().filter(|candidate| candidate.standing.is_good())
     }
 
-    /// How it ends: with a good certificate, else with what is wrong with the best one, else with what is wrong with the places.
+    /// How it ends: with a good certificate, else with what is wrong with those that were found, the most severe first, else with what is
+    /// wrong with the places.
     pub(super) fn exit(&self) -> Exit {
         if self.good().next().is_some() {
             return Exit::Good;
@@ -147,7 +148,8 @@ impl Outcome {
         };
         let failed = self.sources.iter().find_map(Source::failure).map(|failure| failure.exit);
         let refused = || self.sources.iter().any(|source| source.refusal().is_some()).then_some(Exit::Refused);
-        let worst = self.picked.candidates.first().map(of_standing);
+        let severity = |exit: &Exit| [Exit::Untrusted, Exit::Expired].iter().position(|of| of == exit).unwrap_or(usize::MAX);
+        let worst = self.picked.candidates.iter().map(of_standing).min_by_key(severity);
         worst.or(failed).or_else(refused).unwrap_or(Exit::NothingToDo)
     }
 
