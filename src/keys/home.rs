@@ -186,10 +186,10 @@ impl Home {
         Ok(retired)
     }
 
-    /// The certificates of our own identities that speak for an address.
+    /// The certificates of our own identities that speak for an address; retired ones are encrypted to no more.
     pub fn identity_certificates(&self, address: &str) -> Result<Vec<Certificate>, Error> {
-        let speaks = |certificate: &Certificate| email::find(&certificate.addresses(), address);
-        Ok(self.identities()?.into_iter().map(|stored| stored.certificate).filter(speaks).collect())
+        let speaks = |stored: &Stored| !stored.retired && email::find(&stored.certificate.addresses(), address);
+        Ok(self.identities()?.into_iter().filter(speaks).map(|stored| stored.certificate).collect())
     }
 
     /// Every contact's certificate.

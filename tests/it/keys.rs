@@ -2,6 +2,7 @@
 
 mod forms;
 mod gpgsm;
+mod harvest;
 mod home;
 mod hostile;
 mod inspected;

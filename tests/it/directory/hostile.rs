@@ -85,6 +85,8 @@ fn a_server_that_hangs_or_trickles_is_left_in_time() {
         drop(stream.read(&mut [0; 4096]));
         let granted = [encode::enumerated(0), encode::octet_string(b""), encode::octet_string(b"")].concat();
         drop(stream.write_all(&reply(1, 24, &granted)));
+        // apart from the grant, with which it would be refused at once
+        std::thread::sleep(Duration::from_millis(300));
         for byte in [0x16, 3, 3, 0x40, 0].into_iter().chain(std::iter::repeat_n(0, 10_000)) {
             if stream.write_all(&[byte]).is_err() {
                 return;

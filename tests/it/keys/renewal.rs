@@ -82,6 +82,9 @@ fn a_retired_identity_signs_no_more_and_still_reads() {
     assert_eq!(code, 2, "{error}");
     assert!(error.contains("sealpost id new jane@a.example"), "{error}");
     stage.good(&["open", "old.eml", "-o", "old.out.eml"]);
+    // nor is anything encrypted to it
+    let (code, _, error) = stage.run(&["encrypt", "letter.eml", "-o", "new.eml"]);
+    assert_eq!(code, 3, "{error}");
     let (code, _, error) = stage.run(&["id", "retire", "jane@a.example"]);
     assert_eq!(code, 2, "{error}");
 }
