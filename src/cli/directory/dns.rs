@@ -131,6 +131,7 @@ async fn ask(handle: &Validating, owner: &str) -> Result<Asked, Failure> {
         let answer = handle.lookup(Query::query(name.clone(), RecordType::SMIMEA), options).first_answer().await;
         let answer = match answer {
             Ok(answer) => answer,
+            Err(NetError::Dns(DnsError::Nsec { response, .. })) if is_of_wildcard(&response, &name) => *response,
             Err(error) => {
                 asked.security = no_answer(&error, owner)?;
                 return Ok(asked);
@@ -254,6 +255,35 @@ fn why_bogus(answer: &DnsResponse, records: &[&DnsRecord]) -> String {
         (_, Some(begin)) if begin > now => format!("its signatures begin on {begin}"),
         _ => "its signatures do not fit".to_owned(),
     }
+}
+
+/// Whether the records are those of the wildcard right above, and the zone proves that there are none of their own: RFC 4035 5.3.4 asks for
+/// a NSEC record that covers the name. The resolver wants one that covers the wildcard itself, which cannot be where the wildcard is.
+fn is_of_wildcard(answer: &DnsResponse, name: &Name) -> bool {
+    let above = name.num_labels().saturating_sub(1);
+    let signature = |record: &DnsRecord, of: RecordType| match &record.data {
+        RData::DNSSEC(DNSSECRData::RRSIG(signature)) if signature.input().type_covered == of && record.proof.is_secure() => {
+            Some((signature.input().num_labels, signature.input().signer_name.clone()))
+        }
+        _ => None,
+    };
+    let mut expanded = answer.answers.iter().filter(|record| record.name == *name);
+    let signer = expanded.find_map(|record| signature(record, RecordType::SMIMEA).filter(|(labels, _)| *labels == above));
+    let Some((_, zone)) = signer else { return false };
+    let covers = |record: &&DnsRecord| match &record.data {
+        RData::DNSSEC(DNSSECRData::NSEC(nsec)) => {
+            let next = nsec.next_domain_name();
+            // the last one of a zone leads back to its begin
+            record.proof.is_secure() && record.name < *name && (name < next || *next == zone)
+        }
+        _ => false,
+    };
+    // of the same zone: that of a zone above covers every name of this one
+    let is_of_zone = |nsec: &DnsRecord| {
+        let by = |record: &DnsRecord| signature(record, RecordType::NSEC).is_some_and(|(_, signer)| signer == zone);
+        answer.authorities.iter().any(|record| record.name == nsec.name && by(record))
+    };
+    answer.authorities.iter().filter(covers).any(is_of_zone)
 }
 
 /// Whether records are made from a wildcard and nothing proves that there is none of their own (RFC 4035 5.3.4).

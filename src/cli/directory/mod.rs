@@ -101,6 +101,9 @@ pub(crate) fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage("nowhere to look").hint("name a directory with --ldap URL, or ask the DNS with --dns"));
     }
     let urls = args.ldap.iter().map(|url| Url::parse(url)).collect::<Result<Vec<Url>, _>>().map_err(Failure::usage)?;
+    if args.ldap_bind.is_some() && urls.len() > 1 {
+        return Err(Failure::usage("one password is for one directory").hint("ask each with a command of its own"));
+    }
     let home = context.existing_home()?;
     let trust = args.trust.trust(context, home.as_ref())?;
     let mut sources = Vec::new();

@@ -246,3 +246,64 @@ impl Weighing<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::algorithm::DigestAlgorithm;
+    use crate::crypto::digest;
+    use crate::pki::load;
+
+    fn read(name: &str) -> Vec<u8> {
+        std::fs::read(format!("{}/certs/{name}", env!("CARGO_MANIFEST_DIR"))).expect("one of the cast")
+    }
+
+    fn certificate(name: &str) -> Certificate {
+        load::certificates(&read(&format!("{name}.pem"))).expect("read").remove(0)
+    }
+
+    fn pick(address: &str, found: &[&str], records: &[Record]) -> Picked {
+        let mut anchors = TrustAnchors::new();
+        anchors.add(certificate("root"));
+        let weighing = Weighing {
+            address: &Address::parse(address).expect("an address"),
+            anchors: &anchors,
+            intermediates: &[certificate("issuing")],
+            crls: &load::crls(read("issuing.crl")).expect("read"),
+            ocsp: &[],
+            revocation: Revocation::Soft,
+            at: Timestamp::parse_rfc3339("2026-06-01T00:00:00Z").expect("a time"),
+            limits: &Limits { directory_certificates: 2, ..Limits::default() },
+        };
+        weighing.pick(&found.iter().map(|name| (Place::Ldap, certificate(name))).collect::<Vec<_>>(), records)
+    }
+
+    fn record(usage: u8, name: &str) -> Record {
+        Record::new(usage, 0, 1, &digest::of(DigestAlgorithm::Sha256, certificate(name).der())).expect("a record")
+    }
+
+    fn standing(address: &str, name: &str, records: &[Record]) -> Standing {
+        pick(address, &[name], records).candidates.remove(0).standing
+    }
+
+    #[test]
+    fn what_is_revoked_or_over_stays_so_whatever_the_dns_says() {
+        let revoked = |records: &[Record]| standing("revoked@example.com", "revoked", records);
+        assert_eq!(revoked(&[]), Standing::Not(ChainStatus::Revoked));
+        assert_eq!(revoked(&[record(3, "revoked"), record(2, "root")]), Standing::Not(ChainStatus::Revoked));
+        let expired = |records: &[Record]| standing("expired@example.com", "expired", records);
+        assert_eq!(expired(&[record(3, "expired")]), Standing::Not(ChainStatus::Expired));
+        assert_eq!(standing("alice@example.com", "stranger", &[record(3, "stranger")]), Standing::Dane(Usage::DaneEe));
+        assert_eq!(standing("alice@example.com", "stranger", &[record(3, "alice")]), Standing::Contradicted);
+        assert_eq!(standing("alice@example.com", "alice", &[record(3, "stranger")]), Standing::Contradicted);
+    }
+
+    #[test]
+    fn what_is_not_for_mail_or_not_for_the_address_or_too_much_is_counted() {
+        let picked = pick("alice@example.com", &["alice", "bob", "issuing", "alice"], &[]);
+        assert_eq!((picked.candidates.len(), picked.of_others, picked.untold), (1, 1, 0), "twice the same is one");
+        assert_eq!(picked.candidates[0].purposes, [Purpose::MailEncrypt, Purpose::MailSign]);
+        let picked = pick("mail@example.com", &["wrong-usage"], &[]);
+        assert_eq!((picked.candidates.len(), picked.of_others), (0, 1));
+    }
+}

@@ -193,6 +193,7 @@ fn refuses_to_look_nowhere_and_for_nobody() {
         (&["contact", "find", "nobody", "--dns"], "no mail address"),
         (&["contact", "find", "jane@a.example", "--ldap", "http://h/"], "no address of a directory"),
         (&["contact", "find", "jane@a.example", "--ldap-bind", "cn=a"], "--ldap"),
+        (&["contact", "find", "a@b.c", "--ldap", "ldap://g/", "--ldap", "ldap://h/", "--ldap-bind", "cn=a"], "for one directory"),
     ] {
         let (code, _, talk) = bench.run(args);
         assert!(code == 2 && talk.contains(reason), "{args:?}: {code} {talk}");

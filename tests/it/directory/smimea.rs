@@ -90,6 +90,12 @@ fn what_dnssec_proves_is_found() {
     assert_eq!(bench.contacts(), ["alice@example.com"]);
     let (_, trust, _) = bench.run(&["--json", "trust", "list"]);
     assert!(trust.contains("\"certificates\":[]"), "nobody becomes an anchor: {trust}");
+    // nor does it vouch for what its owner signs
+    let (letter, signed) = (bench.path("letter"), bench.path("signed"));
+    std::fs::write(&letter, "From: alice@example.com\r\nTo: bob@example.org\r\n\r\nHi.\r\n").expect("written");
+    let (cert, key) = (certs("alice.pem"), certs("alice.key"));
+    assert_eq!(bench.run(&["sign", "--cert", &cert, "--key", &key, &letter, "-o", &signed]).0, 0);
+    assert_eq!(bench.run(&["verify", &signed]).0, 3);
     // to a home that trusts its root, the chain says more
     let (_, found, _) = find(&Bench::trusting(), &zones, "alice@example.com", &[]);
     assert_eq!((each(&found, "standing"), each(&found, "dns")), (vec!["trusted".into()], vec!["dane-ee (DNSSEC secure)".into()]));
@@ -102,6 +108,32 @@ fn what_dnssec_proves_is_found() {
     assert_eq!((code, &found["left_out"]["of_others"]), (7, &1.into()));
     let (code, found, _) = find(&bench, &zones, "odd@example.com", &[]);
     assert_eq!((code, found["sources"][0]["notes"].as_array().expect("a list").len()), (7, 2), "{found}");
+}
+
+#[test]
+fn a_domain_may_name_its_authority_for_all_its_addresses() {
+    let root = hex(&der("root"));
+    for options in [&[][..], &["-n", "-t", "0", "-s", "ab"]] {
+        let records = format!("*._smimecert SMIMEA 2 0 0 {root}\n{}", record("bob@example.com", [3, 0, 0], "bob"));
+        let Some(zones) = Zones::start(&Domain { options, ..Domain::of(records) }, "") else { return };
+        let bench = Bench::new();
+        assert_eq!(bench.run(&["contact", "add", &certs("alice.pem")]).0, 0);
+        let (code, found, talk) = find(&bench, &zones, "alice@example.com", &[]);
+        assert_eq!(
+            (code, each(&found, "standing")),
+            (0, vec!["dane-ta (DNSSEC secure)".to_owned()]),
+            "{options:?}: {talk} {found}"
+        );
+        // who has a record of his own does not get the wildcard's
+        let own = name("bob@example.com");
+        let hidden = |line: String| if line.starts_with(&own) { String::new() } else { line };
+        let records = format!("*._smimecert SMIMEA 2 0 0 {root}\n{}", record("bob@example.com", [3, 0, 0], "bob"));
+        let Some(zones) = Zones::start(&Domain { records, options, change: &hidden }, "") else { return };
+        let (code, found, talk) = find(&bench, &zones, "bob@example.com", &[]);
+        // under NSEC3, NSD itself notices that something is gone
+        let is_refused = (code, source(&found).0) == (8, "bogus") || (code == 9 && !options.is_empty());
+        assert!(is_refused && each(&found, "standing").is_empty(), "{options:?}: {talk} {found}");
+    }
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn mail_goes_to_the_newest_certificate_that_is_valid() {
         let serial = |certificate: &&Certificate| seen.contains(&certificate.serial_hex());
         let named: Vec<_> = [("older", &older), ("newest", &newest), ("ended", &ended), ("to come", &to_come)]
             .into_iter()
-            .filter(|(_, certificate)| serial(&certificate))
+            .filter(|(_, certificate)| serial(certificate))
             .map(|(name, _)| name)
             .collect();
         assert_eq!(named.len(), 1, "{seen}");
