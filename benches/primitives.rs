@@ -118,7 +118,7 @@ fn hashing(provider: Provider, algorithm: DigestAlgorithm) -> f64 {
 
 fn of_key(algorithm: KeyAlgorithm) {
     let key = PrivateKey::generate(algorithm, &mut OsRandom).expect("a key");
-    let (pkcs8, spki) = (key.to_pkcs8(), key.public_key().spki().to_vec());
+    let (pkcs8, spki) = (key.to_pkcs8().expect("it may leave"), key.public_key().spki().to_vec());
     let (limits, message) = (Limits::default(), [9; 200]);
     let scheme = SignatureAlgorithm::default_for(algorithm, DigestAlgorithm::Sha256).expect("it signs");
     let load = || PrivateKey::from_any(pkcs8.expose(), None, &limits).expect("a key");

@@ -103,5 +103,5 @@ fn certificate(files: &mut BTreeMap<String, String>, name: &str, certificate: &C
 }
 
 fn private_key(files: &mut BTreeMap<String, String>, name: &str, key: &PrivateKey) {
-    files.insert(format!("{name}.key"), pem::encode("PRIVATE KEY", key.to_pkcs8().expose()));
+    files.insert(format!("{name}.key"), pem::encode("PRIVATE KEY", key.to_pkcs8().expect("it may leave").expose()));
 }

@@ -280,7 +280,7 @@ fn chain_hash(before: &str, text: &str) -> String {
 fn write_key(path: &Path, key: &PrivateKey, passphrase: Option<&Secret<Vec<u8>>>, random: &mut dyn Random) -> Result<(), Error> {
     let text = match passphrase {
         Some(passphrase) => pem::encode("ENCRYPTED PRIVATE KEY", &key.to_encrypted_pkcs8(passphrase, random)?),
-        None => pem::encode("PRIVATE KEY", key.to_pkcs8().expose()),
+        None => pem::encode("PRIVATE KEY", key.to_pkcs8()?.expose()),
     };
     Ok(files::write(path, Secret::new(text.into_bytes()).expose())?)
 }

@@ -7,13 +7,14 @@ use clap::Args;
 
 use sealpost::crypto::random::OsRandom;
 use sealpost::keys::Home;
+use sealpost::keys::token::Access;
 use sealpost::limits::Limits;
 use sealpost::time::Timestamp;
 
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, Output};
 use crate::cli::passphrase::PassphraseArgs;
-use crate::cli::report;
+use crate::cli::{report, token};
 
 /// The options of every verb.
 #[derive(Debug, Clone, Args)]
@@ -80,7 +81,13 @@ impl Context {
 
     /// The home; made where there is none.
     pub(crate) fn open_home(&self) -> Result<Home, Failure> {
-        Home::create(&self.home).map_err(|e| Failure::io(format!("cannot use the home {} – {e}", self.home.display())))
+        let home = Home::create(&self.home).map(|home| home.tokens(self.tokens()));
+        home.map_err(|e| Failure::io(format!("cannot use the home {} – {e}", self.home.display())))
+    }
+
+    /// How keys on tokens are reached.
+    pub(crate) fn tokens(&self) -> Access {
+        token::access(&self.passphrase)
     }
 
     /// Randomness of the operating system.

@@ -75,7 +75,7 @@ pub(crate) fn pem_of(context: &Context, identities: &[Identity]) -> Result<Vec<u
                 let encrypted = key.to_encrypted_pkcs8(passphrase, &mut context.random()).map_err(Failure::refused)?;
                 pem::encode("ENCRYPTED PRIVATE KEY", &encrypted)
             }
-            None => pem::encode("PRIVATE KEY", key.to_pkcs8().expose()),
+            None => pem::encode("PRIVATE KEY", key.to_pkcs8().map_err(Failure::refused)?.expose()),
         });
         let certificates = std::iter::once(identity.certificate()).chain(identity.chain());
         certificates.for_each(|certificate| text.push_str(&pem::encode("CERTIFICATE", certificate.der())));

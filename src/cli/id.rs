@@ -1,6 +1,6 @@
 //! `sealpost id`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -8,6 +8,7 @@ use serde_json::json;
 use sealpost::asn1::pem;
 use sealpost::ca::{MailProfile, Uses, store::Store};
 use sealpost::crypto::algorithm::KeyAlgorithm;
+use sealpost::keys::token::Uri;
 use sealpost::keys::{Identity, Stored};
 use sealpost::pki::{Certificate, KeyUsage, Usage, email};
 use sealpost::smime::check_recipient;
@@ -19,7 +20,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::keyring::{self, certificate_json};
 use crate::cli::output::Output;
 use crate::cli::passphrase::Passphrase;
-use crate::cli::{input, report};
+use crate::cli::{input, report, token};
 
 /// Your own keys and certificates
 #[derive(Debug, Args)]
@@ -28,6 +29,7 @@ Examples:
   sealpost id new jane@a.example --name 'Jane Doe'      a key and a certificate from the home's CA
   sealpost id import jane.p12                           from another program
   sealpost id renew jane@a.example                      a new key; the old one still decrypts
+  sealpost id import 'pkcs11:token=Card;id=%01'         a key that stays on its token
   sealpost id export jane@a.example --for modern -o jane.p12
   sealpost id export jane@a.example --for apple -o jane.mobileconfig     a profile for iPhone, iPad and Mac")]
 pub(crate) struct IdArgs {
@@ -65,10 +67,13 @@ enum Verb {
         /// The mail address
         address: String,
     },
-    /// Bring a key and its certificates from a .p12 or PEM file
+    /// Bring a key and its certificates from a .p12 or PEM file, or refer to a key on a token
     Import {
-        /// The file
+        /// The file, or the PKCS#11 URI of a key that stays on its token
         file: PathBuf,
+        /// The certificates of a key on a token that does not hold them itself, its own first
+        #[arg(long, value_name = "FILE")]
+        cert: Option<PathBuf>,
     },
     /// Write a key and its certificates for another program
     Export {
@@ -93,7 +98,7 @@ pub(crate) fn run(context: &Context, args: IdArgs) -> Result<Exit, Failure> {
         Verb::Retire { address } => retire(context, &address),
         Verb::List => list(context),
         Verb::Show { address } => show(context, &address),
-        Verb::Import { file } => import(context, &file),
+        Verb::Import { file, cert } => import(context, &file, cert.as_deref()),
         Verb::Export { address, form, output, signed } => {
             let signature = if signed { Signature::Own } else { Signature::None };
             export(context, &address, &form, (&output, signature))
@@ -212,6 +217,14 @@ fn keep_under(context: &Context, identities: &[Identity], passphrase: Option<&Pa
     let home = context.open_home()?;
     for identity in identities {
         home.add_identity(identity, passphrase, &mut context.random()).map_err(Failure::io)?;
+    }
+    kept(context, identities)
+}
+
+/// Keeps what came along with identities of the home, and says whose they are.
+fn kept(context: &Context, identities: &[Identity]) -> Result<Exit, Failure> {
+    let home = context.open_home()?;
+    for identity in identities {
         for certificate in identity.chain().iter().filter(|certificate| !certificate.is_self_issued()) {
             home.add_intermediate(certificate).map_err(Failure::io)?;
         }
@@ -228,17 +241,16 @@ fn list(context: &Context) -> Result<Exit, Failure> {
     let home = context.open_home()?;
     let stored = home.identities().map_err(Failure::io)?;
     if context.json {
-        let one = |stored: &Stored| {
-            let mut value = certificate_json(&stored.certificate);
-            (value["locked"], value["retired"]) = (json!(stored.locked), json!(stored.retired));
-            value
-        };
-        let certificates: Vec<_> = stored.iter().map(one).collect();
+        let certificates: Vec<_> = stored.iter().map(stored_json).collect();
         context.print_json(&json!({ "schema": "sealpost.id.list/1", "identities": certificates }))?;
         return Ok(Exit::Good);
     }
     for one in stored {
-        let lock = if one.locked { "locked" } else { "no passphrase" };
+        let lock = match (&one.token, one.locked) {
+            (Some(_), _) => "on a token",
+            (None, true) => "locked",
+            (None, false) => "no passphrase",
+        };
         let retired = if one.retired { ", retired" } else { "" };
         let line = format!(
             "{}  {}  until {}  {lock}{retired}\n",
@@ -257,25 +269,57 @@ fn show(context: &Context, address: &str) -> Result<Exit, Failure> {
         Failure::usage(format!("the home has no key of {address}")).hint("`sealpost id list` shows those that it has")
     })?;
     if context.json {
-        context.print_json(&json!({ "schema": "sealpost.id.show/1", "identities": [certificate_json(&stored.certificate)] }))?;
+        context.print_json(&json!({ "schema": "sealpost.id.show/1", "identities": [stored_json(&stored)] }))?;
         return Ok(Exit::Good);
     }
     eprintln!("{}", report::safe_lines(&stored.certificate.describe()));
+    if let Some(uri) = &stored.token {
+        eprintln!("key: on a token, {}", report::safe(&uri.to_string()));
+    }
     let mut text = pem::encode("CERTIFICATE", stored.certificate.der());
     stored.chain.iter().for_each(|certificate| text.push_str(&pem::encode("CERTIFICATE", certificate.der())));
     crate::cli::output::stdout(text.as_bytes())?;
     Ok(Exit::Good)
 }
 
-fn import(context: &Context, file: &std::path::Path) -> Result<Exit, Failure> {
+/// An identity in JSON: its certificate, and what names its key where that lies on a token.
+fn stored_json(stored: &Stored) -> serde_json::Value {
+    let mut value = certificate_json(&stored.certificate);
+    (value["locked"], value["retired"]) = (json!(stored.locked), json!(stored.retired));
+    if let Some(uri) = &stored.token {
+        value["token"] = json!(uri.to_string());
+    }
+    value
+}
+
+fn import(context: &Context, file: &Path, cert: Option<&Path>) -> Result<Exit, Failure> {
+    if let Some(uri) = token::uri(file)? {
+        return import_token(context, &uri, cert);
+    }
+    if cert.is_some() {
+        return Err(Failure::usage("--cert is for a key on a token; a file brings its own certificates"));
+    }
     let bytes = input::file(file, &context.limits)?;
     let identities = keyring::read_identities(context, &file.display().to_string(), &bytes)?;
     keep(context, &identities)
 }
 
+/// Puts an identity into the home whose key stays on its token.
+fn import_token(context: &Context, uri: &Uri, cert: Option<&Path>) -> Result<Exit, Failure> {
+    let given = cert.map_or(Ok(Vec::new()), |path| keyring::certificates(context, path))?;
+    let (identity, named) = token::identity(&context.tokens(), uri, given)?;
+    let home = context.open_home()?;
+    home.add_token_identity(&identity, &named).map_err(|error| token::failure(&error))?;
+    kept(context, std::slice::from_ref(&identity))
+}
+
 fn export(context: &Context, address: &str, form: &str, (output, signature): (&Output, Signature)) -> Result<Exit, Failure> {
     output.check()?;
     let identities = keyring::identities_of(context, address)?;
+    if identities.iter().any(|identity| identity.private_key().is_external()) {
+        return Err(Failure::refused(format!("the key of {address} lies on a token and does not leave it"))
+            .hint(format!("`sealpost id show {address}` gives its certificates")));
+    }
     let bytes = match form {
         "pem" => export::pem_of(context, &identities)?,
         _ => export::packed(context, &identities, Some(form), (output.file.as_deref(), signature))?,

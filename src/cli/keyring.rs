@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use sealpost::crypto::{self, key::PrivateKey};
+use sealpost::keys::token::Uri;
 use sealpost::keys::{self, Home, Identity, Seen};
 use sealpost::pki::{self, Certificate, Crl, Inquiry, Revocation, TrustAnchors, email, ocsp};
 use sealpost::smime::{Accept, Clock, Finding, Input, Open, Opened, Outcome, Trust, Verdict};
@@ -13,7 +14,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::online::OnlineArgs;
 use crate::cli::passphrase::Passphrase;
-use crate::cli::{input, report};
+use crate::cli::{input, report, token};
 
 /// A key of one's own in files.
 #[derive(Debug, Clone, Args)]
@@ -24,7 +25,7 @@ pub(crate) struct OwnKeyArgs {
     /// The certificate (PEM or DER)
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
-    /// The private key (PEM or DER; PKCS#8, PKCS#1, SEC1)
+    /// The private key (PEM or DER; PKCS#8, PKCS#1, SEC1), or the PKCS#11 URI of one on a token
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// The certificates between the certificate and the root
@@ -33,15 +34,24 @@ pub(crate) struct OwnKeyArgs {
 }
 
 impl OwnKeyArgs {
+    /// Whether a key is named, with or without its certificate.
+    pub(crate) fn names_a_key(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Every identity of `--p12`, those that may sign first, or the one of `--cert` and `--key`.
     pub(crate) fn identities(&self, context: &Context) -> Result<Vec<Identity>, Failure> {
         if let Some(path) = &self.p12 {
             return read_identities(context, &path.display().to_string(), &input::file(path, &context.limits)?);
         }
-        let Some(cert) = &self.cert else { return Ok(Vec::new()) };
-        let key = self.private_key(context)?.ok_or_else(|| Failure::usage("--cert needs --key"))?;
+        let Some(cert) = &self.cert else { return self.token_identity(context) };
         let mut certificates = certificates(context, cert)?.into_iter();
         let own = certificates.next().ok_or_else(|| Failure::refused(format!("{} holds no certificate", cert.display())))?;
+        let key = match self.token()? {
+            // the token is asked when the key has work
+            Some(uri) => context.tokens().key(&uri, own.public_key().map_err(Failure::refused)?),
+            None => self.private_key(context)?.ok_or_else(|| Failure::usage("--cert needs --key"))?,
+        };
         let mut chain: Vec<Certificate> = certificates.collect();
         if let Some(path) = &self.chain {
             chain.extend(self::certificates(context, path)?);
@@ -51,9 +61,24 @@ impl OwnKeyArgs {
         Ok(vec![identity])
     }
 
+    /// The key of a token with the token's certificate, where it holds that.
+    fn token_identity(&self, context: &Context) -> Result<Vec<Identity>, Failure> {
+        let Some(uri) = self.token()? else { return Ok(Vec::new()) };
+        let found = token::find(&context.tokens(), &uri)?;
+        Ok(found.identity().into_iter().collect())
+    }
+
+    /// The URI of `--key`, where it is one.
+    fn token(&self) -> Result<Option<Uri>, Failure> {
+        self.key.as_deref().map_or(Ok(None), token::uri)
+    }
+
     /// The private key of `--key`.
     fn private_key(&self, context: &Context) -> Result<Option<PrivateKey>, Failure> {
         let Some(path) = &self.key else { return Ok(None) };
+        if let Some(uri) = self.token()? {
+            return token::find(&context.tokens(), &uri).map(|found| Some(found.key));
+        }
         let bytes = input::file(path, &context.limits)?;
         let name = path.display().to_string();
         read_key(context, &name, &bytes).map(Some)
@@ -141,6 +166,7 @@ pub(crate) fn from_keys(error: &keys::Error, what: &str) -> Failure {
     match error {
         keys::Error::WrongPassphrase => Failure::usage(format!("the passphrase of {what} is wrong")),
         keys::Error::Io { .. } => Failure::io(error),
+        keys::Error::Crypto(error) => token::unavailable(error).unwrap_or_else(|| Failure::refused(error)),
         _ => Failure::refused(error),
     }
 }

@@ -35,6 +35,7 @@ mod seal;
 #[cfg(feature = "server")]
 mod service;
 mod sign;
+mod token;
 mod trust;
 mod verify;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use sealpost::cms;
 use sealpost::crypto::algorithm::DigestAlgorithm;
 use sealpost::keys::Identity;
 use sealpost::pki::{Certificate, email};
@@ -16,6 +17,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
 use crate::cli::keyring::{self, OwnKeyArgs};
 use crate::cli::output::Output;
+use crate::cli::token;
 
 /// Sign a message
 #[derive(Debug, Args)]
@@ -63,6 +65,9 @@ impl SignerArgs {
         if let Some(identity) = own.next() {
             let others = own.map(|other| other.certificate().clone()).collect();
             return Ok(Signer::new(context, identity, others));
+        }
+        if self.key.names_a_key() {
+            return Err(Failure::usage("nobody knows the certificate of the key – a signature names it").hint("add --cert FILE"));
         }
         let address = match &self.sender {
             Some(address) => address.clone(),
@@ -152,6 +157,9 @@ pub(crate) fn from_smime(error: smime::Error) -> Failure {
     match error {
         // the input and the output say what they are
         Error::Io(error) => Failure::io(error),
+        Error::Crypto(error) | Error::Cms(cms::Error::Crypto(error)) => {
+            token::unavailable(&error).unwrap_or_else(|| Failure::refused(Error::Crypto(error)))
+        }
         Error::NoRecipients => Failure::usage(error).hint("name them with --to ADDR or --to-cert FILE"),
         other => Failure::refused(other),
     }

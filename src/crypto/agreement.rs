@@ -7,7 +7,7 @@ use crate::crypto::algorithm::{AlgorithmIdentifier, KeyAgreement, KeyAlgorithm, 
 use crate::crypto::key::{PrivateKey, PrivateKind, PublicKey, PublicKind};
 use crate::crypto::provider::Provider;
 use crate::crypto::random::Random;
-use crate::crypto::{Error, kdf, mac, wrap};
+use crate::crypto::{Error, external, kdf, mac, wrap};
 use crate::secret::Secret;
 
 /// The ephemeral key of one message and one kind of recipient.
@@ -76,6 +76,7 @@ fn kek(
 
 pub(in crate::crypto) fn shared_in_rust(own: &PrivateKey, theirs: &PublicKey) -> Result<Secret<Vec<u8>>, Error> {
     Ok(match (own.kind(), theirs.kind()) {
+        (PrivateKind::External(own), _) => external::agree(own, theirs)?,
         (PrivateKind::P256(own), PublicKind::P256(theirs)) => Secret::new(own.diffie_hellman(theirs).raw_secret_bytes().to_vec()),
         (PrivateKind::P384(own), PublicKind::P384(theirs)) => Secret::new(own.diffie_hellman(theirs).raw_secret_bytes().to_vec()),
         (PrivateKind::P521(own), PublicKind::P521(theirs)) => Secret::new(own.diffie_hellman(theirs).raw_secret_bytes().to_vec()),

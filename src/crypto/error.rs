@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::asn1;
+use crate::crypto::key::Why;
 use crate::limits::LimitReached;
 
 /// Why a primitive could not do its work.
@@ -40,6 +41,13 @@ pub enum Error {
         /// In words.
         what: &'static str,
     },
+    /// A key that lies elsewhere could not be used.
+    Unavailable {
+        /// Why.
+        why: Why,
+        /// In words.
+        text: String,
+    },
     /// An encoding that cannot be read.
     Asn1(asn1::Error),
     /// A bound was reached.
@@ -58,6 +66,7 @@ impl fmt::Display for Error {
             Self::WrongPassphrase => f.write_str("the passphrase is wrong"),
             Self::Unsupported { what, name } => write!(f, "unsupported {what} – {name}"),
             Self::KeyMismatch { what } | Self::Malformed { what } => f.write_str(what),
+            Self::Unavailable { text, .. } => f.write_str(text),
             Self::Asn1(error) => error.fmt(f),
             Self::Limit(limit) => limit.fmt(f),
         }

@@ -10,6 +10,7 @@ pub mod cipher;
 pub mod digest;
 pub mod encapsulation;
 mod error;
+mod external;
 pub mod kdf;
 pub mod key;
 pub mod mac;

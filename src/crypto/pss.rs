@@ -68,7 +68,7 @@ fn fits(
 }
 
 /// MGF1 (RFC 8017 B.2.1); SHAKE gives as much as is asked for and is the mask itself (RFC 8702 3.2.1).
-fn mask(digest: DigestAlgorithm, seed: &[u8], len: usize) -> Vec<u8> {
+pub(in crate::crypto) fn mask(digest: DigestAlgorithm, seed: &[u8], len: usize) -> Vec<u8> {
     if matches!(digest, DigestAlgorithm::Shake128 | DigestAlgorithm::Shake256) {
         return digest::extended(digest, seed, len);
     }

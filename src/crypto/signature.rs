@@ -9,7 +9,7 @@ use crate::crypto::algorithm::{DigestAlgorithm, SignatureAlgorithm};
 use crate::crypto::key::{PrivateKey, PrivateKind, PublicKey, PublicKind};
 use crate::crypto::provider::Provider;
 use crate::crypto::random::{Adapter, Random};
-use crate::crypto::{Error, digest, post_quantum, pss};
+use crate::crypto::{Error, digest, external, post_quantum, pss};
 
 /// What a signature is over.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +21,7 @@ pub enum Input<'a> {
 }
 
 impl Input<'_> {
-    fn hashed(&self, algorithm: DigestAlgorithm) -> Result<Vec<u8>, Error> {
+    pub(in crate::crypto) fn hashed(&self, algorithm: DigestAlgorithm) -> Result<Vec<u8>, Error> {
         match self {
             Self::Message(message) => Ok(digest::of(algorithm, message)),
             Self::Digest(digest) if digest.len() == algorithm.output_len() => Ok(digest.to_vec()),
@@ -83,6 +83,7 @@ pub(in crate::crypto) fn sign_in_rust(
         }};
     }
     match (key.kind(), algorithm) {
+        (PrivateKind::External(key), _) => external::sign(key, algorithm, input),
         (PrivateKind::Rsa(key), SignatureAlgorithm::RsaPkcs1(digest)) => {
             key.ready()?.sign_with_rng(&mut source, pkcs1(digest)?, &input.hashed(digest)?).map_err(failed)
         }
@@ -173,7 +174,7 @@ fn widened(hashed: Vec<u8>, least: usize) -> Vec<u8> {
     wide
 }
 
-fn no_prehash() -> Error {
+pub(in crate::crypto) fn no_prehash() -> Error {
     Error::Unsupported { what: "signature", name: "over a digest; this algorithm signs messages".to_owned() }
 }
 

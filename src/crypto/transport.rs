@@ -8,7 +8,7 @@ use crate::crypto::algorithm::{DigestAlgorithm, KeyTransport};
 use crate::crypto::key::{PrivateKey, PrivateKind, PublicKey, PublicKind};
 use crate::crypto::provider::{self, Provider};
 use crate::crypto::random::{Adapter, Random};
-use crate::crypto::{Error, digest, kdf, mac};
+use crate::crypto::{Error, digest, external, kdf, mac};
 use crate::secret::Secret;
 
 /// Encrypts a key to an RSA key.
@@ -52,6 +52,9 @@ pub(in crate::crypto) fn decrypt_by(
     expected_len: Option<usize>,
     random: &mut dyn Random,
 ) -> Result<Secret<Vec<u8>>, Error> {
+    if let PrivateKind::External(key) = with.kind() {
+        return external::decrypt(key, transport, encrypted, expected_len, random);
+    }
     let PrivateKind::Rsa(rsa) = with.kind() else { return Err(not_rsa()) };
     let fastest = provider == Provider::Fastest;
     match transport {
@@ -59,7 +62,7 @@ pub(in crate::crypto) fn decrypt_by(
             // some writers drop leading zeros of the ciphertext
             let mut padded = vec![0; rsa.size().saturating_sub(encrypted.len())];
             padded.extend_from_slice(encrypted);
-            let substitute = substitute(rsa.pkcs1(), &padded, expected_len.unwrap_or(32));
+            let substitute = substitute(rsa.pkcs1().expose(), &padded, expected_len.unwrap_or(32));
             let candidate = match fastest.then(|| provider::decrypt_pkcs1(with, &padded)).flatten() {
                 Some(candidate) => candidate,
                 None => {
@@ -81,14 +84,18 @@ pub(in crate::crypto) fn decrypt_by(
 
 /// What stands for a key whose padding does not fit: the same for the same ciphertext, as a key that fits is. One that is drawn anew would
 /// tell by changing that it is none.
-fn substitute(private: &Secret<Vec<u8>>, encrypted: &[u8], len: usize) -> Secret<Vec<u8>> {
-    let key = Secret::new(digest::of(DigestAlgorithm::Sha256, private.expose()));
+pub(in crate::crypto) fn substitute(private: &[u8], encrypted: &[u8], len: usize) -> Secret<Vec<u8>> {
+    let key = Secret::new(digest::of(DigestAlgorithm::Sha256, private));
     let seed = Secret::new(mac::hmac(DigestAlgorithm::Sha256, key.expose(), encrypted));
     kdf::hkdf(DigestAlgorithm::Sha256, seed.expose(), &[], b"implicit rejection", len)
 }
 
 /// The candidate where its length fits, else the substitute; the bytes are chosen without a branch on their values.
-fn choose(candidate: &Secret<Vec<u8>>, substitute: &Secret<Vec<u8>>, expected_len: Option<usize>) -> Secret<Vec<u8>> {
+pub(in crate::crypto) fn choose(
+    candidate: &Secret<Vec<u8>>,
+    substitute: &Secret<Vec<u8>>,
+    expected_len: Option<usize>,
+) -> Secret<Vec<u8>> {
     use subtle::{ConditionallySelectable, ConstantTimeEq};
     let len = expected_len
         .unwrap_or_else(|| if candidate.expose().is_empty() { substitute.expose().len() } else { candidate.expose().len() });
@@ -151,6 +158,6 @@ fn with_oaep(digest: DigestAlgorithm, mgf: DigestAlgorithm, label: &[u8], work: 
         (Sha3_256, sha3::Sha3_256), (Sha3_384, sha3::Sha3_384), (Sha3_512, sha3::Sha3_512)))
 }
 
-fn not_rsa() -> Error {
+pub(in crate::crypto) fn not_rsa() -> Error {
     Error::KeyMismatch { what: "RSA key transport needs an RSA key" }
 }

@@ -4,6 +4,7 @@
 //! HOME/                                      0700, every file 0600
 //!   identities/ADDRESS-FINGERPRINT/          one key and its certificates
 //!     cert.pem  chain.pem  key.pem           key.pem: PKCS#8, encrypted (PBES2) where a passphrase protects it
+//!     key.uri                                in place of key.pem: the PKCS#11 URI of a key on a token
 //!     retired                                present where the key only reads old mail
 //!   contacts/FINGERPRINT.pem                 other people's certificates
 //!   capabilities/FINGERPRINT.pem             what the owner of a contact's certificate said that he reads, and when
@@ -22,6 +23,7 @@ use crate::crypto;
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
 use crate::keys::cache::Cache;
+use crate::keys::token::{Access, Uri};
 use crate::keys::{Error, Identity, Seen, files, identity};
 use crate::limits::Limits;
 use crate::pki::{self, Certificate, Crl, email};
@@ -30,7 +32,7 @@ use crate::time::Timestamp;
 
 /// A home folder.
 #[derive(Debug, Clone)]
-pub struct Home(PathBuf);
+pub struct Home(PathBuf, Access);
 
 /// An identity in the home, without its key.
 #[derive(Debug, Clone)]
@@ -41,9 +43,12 @@ pub struct Stored {
     pub chain: Vec<Certificate>,
     /// Whether a passphrase protects the key.
     pub locked: bool,
+    /// What names the key where it lies on a token.
+    pub token: Option<Uri>,
     /// Whether the key only reads old mail.
     pub retired: bool,
     folder: PathBuf,
+    access: Access,
 }
 
 /// The identities that could be unlocked, and the addresses of those that could not.
@@ -68,7 +73,13 @@ impl Home {
     /// Opens a home; makes its folder where there is none.
     pub fn create(path: &Path) -> Result<Self, Error> {
         files::make_folder(path)?;
-        Ok(Self(path.to_owned()))
+        Ok(Self(path.to_owned(), Access::default()))
+    }
+
+    /// Reaches keys on tokens so.
+    #[must_use]
+    pub fn tokens(self, access: Access) -> Self {
+        Self(self.0, access)
     }
 
     /// Where it is.
@@ -93,10 +104,10 @@ impl Home {
             // a folder without its certificate is one whose writing did not end
             let Some(certificate) = certificates_in(&folder.join("cert.pem"))?.into_iter().next() else { continue };
             let chain = certificates_in(&folder.join("chain.pem"))?;
-            let key = files::read(&folder.join("key.pem"))?;
-            let locked = String::from_utf8_lossy(&key).contains(ENCRYPTED);
+            let token = token_in(&folder.join("key.uri"))?;
+            let locked = token.is_none() && String::from_utf8_lossy(&files::read(&folder.join("key.pem"))?).contains(ENCRYPTED);
             let retired = folder.join("retired").exists();
-            found.push(Stored { certificate, chain, locked, retired, folder });
+            found.push(Stored { certificate, chain, locked, token, retired, folder, access: self.1.clone() });
         }
         Ok(found)
     }
@@ -147,19 +158,32 @@ impl Home {
         passphrase: Option<&Secret<Vec<u8>>>,
         random: &mut dyn Random,
     ) -> Result<(), Error> {
+        let key = match passphrase {
+            Some(passphrase) => pem::encode(ENCRYPTED, &identity.private_key().to_encrypted_pkcs8(passphrase, random)?),
+            None => pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8()?.expose()),
+        };
+        self.add_key(identity, "key.pem", &Secret::new(key.into_bytes()))
+    }
+
+    /// Adds an identity whose key stays on its token, where this names it.
+    pub fn add_token_identity(&self, identity: &Identity, uri: &Uri) -> Result<(), Error> {
+        self.add_key(identity, "key.uri", &Secret::new(format!("{uri}\n").into_bytes()))
+    }
+
+    fn add_key(&self, identity: &Identity, file: &str, key: &Secret<Vec<u8>>) -> Result<(), Error> {
         let certificate = identity.certificate();
         let address = certificate.addresses().into_iter().next().unwrap_or_else(|| "key".to_owned());
         let fingerprint = certificate.fingerprint_hex();
         let name = format!("{}-{}", safe_name(&address), fingerprint.get(..16).unwrap_or_default());
         let folder = self.0.join("identities").join(name);
         let _lock = self.write_in(&folder)?;
-        let key = match passphrase {
-            Some(passphrase) => pem::encode(ENCRYPTED, &identity.private_key().to_encrypted_pkcs8(passphrase, random)?),
-            None => pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8().expose()),
-        };
-        let key = Secret::new(key.into_bytes());
+        let other = folder.join(if file == "key.uri" { "key.pem" } else { "key.uri" });
+        if other.exists() && file == "key.uri" {
+            return Err(Error::Exists("the home holds this key in a file already".to_owned()));
+        }
         // the certificate last: a folder without it is not an identity yet
-        files::write(&folder.join("key.pem"), key.expose())?;
+        files::write(&folder.join(file), key.expose())?;
+        files::remove_if_there(&other)?;
         files::write(&folder.join("chain.pem"), bundle(identity.chain()).as_bytes())?;
         files::write(&folder.join("cert.pem"), pem::encode("CERTIFICATE", certificate.der()).as_bytes())
     }
@@ -347,8 +371,12 @@ impl Home {
 }
 
 impl Stored {
-    /// Unlocks the key.
+    /// Unlocks the key. One on a token needs no passphrase here: its token asks for the PIN when the key has work.
     pub fn unlock(&self, passphrase: Option<&Secret<Vec<u8>>>) -> Result<Identity, Error> {
+        if let Some(uri) = &self.token {
+            let key = self.access.key(uri, self.certificate.public_key()?);
+            return Identity::new(key, self.certificate.clone(), self.chain.clone());
+        }
         let bytes = Secret::new(files::read(&self.folder.join("key.pem"))?);
         let key = match PrivateKey::from_any(bytes.expose(), passphrase, &Limits::default()) {
             Err(crypto::Error::PassphraseNeeded) => return Err(Error::PassphraseNeeded),
@@ -356,6 +384,12 @@ impl Stored {
         };
         Identity::new(key, self.certificate.clone(), self.chain.clone())
     }
+}
+
+/// The URI that a file holds; `None` where there is no file.
+fn token_in(path: &Path) -> Result<Option<Uri>, Error> {
+    let text = files::read_if_there(path)?;
+    text.map(|text| Uri::parse(String::from_utf8_lossy(&text).trim())).transpose()
 }
 
 /// The certificates of a file; none where there is no file or nothing in it.

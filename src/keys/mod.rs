@@ -13,6 +13,7 @@ pub mod load;
 pub mod mobileconfig;
 pub mod pkcs12;
 mod seen;
+pub mod token;
 
 pub use error::Error;
 pub use home::{Home, Said, Stored, Unlocked};

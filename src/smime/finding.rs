@@ -64,6 +64,8 @@ pub enum Code {
     Limit,
     /// No key here opens the message.
     NoKey,
+    /// A key that would open the message lies on a token, which did not do so.
+    KeyUnavailable,
     /// Nothing is signed.
     NotSigned,
     /// Nothing is encrypted.
@@ -115,6 +117,7 @@ impl Code {
             Self::Malformed => "malformed",
             Self::Limit => "limit",
             Self::NoKey => "no-key",
+            Self::KeyUnavailable => "key-unavailable",
             Self::NotSigned => "not-signed",
             Self::NotEncrypted => "not-encrypted",
             Self::OnlyCompressed => "only-compressed",
@@ -139,7 +142,7 @@ impl Code {
             Self::Untrusted | Self::Unsuitable | Self::SignerCertificateMissing | Self::RevocationUnknown => Outcome::Untrusted,
             Self::Expired | Self::NotYetValid | Self::Revoked => Outcome::Expired,
             Self::FromMismatch | Self::MisleadingName | Self::ReplyElsewhere => Outcome::FromMismatch,
-            Self::NoKey => Outcome::NoKey,
+            Self::NoKey | Self::KeyUnavailable => Outcome::NoKey,
             Self::NotSigned | Self::NotEncrypted | Self::OnlyCompressed => Outcome::NothingToDo,
             Self::WeakAlgorithm
             | Self::Malformed
@@ -275,6 +278,7 @@ const ALL: &[Code] = &[
     Code::Malformed,
     Code::Limit,
     Code::NoKey,
+    Code::KeyUnavailable,
     Code::NotSigned,
     Code::NotEncrypted,
     Code::OnlyCompressed,

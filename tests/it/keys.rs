@@ -71,7 +71,7 @@ fn load(bytes: &[u8], passphrase: &str) -> Result<Identity, Error> {
 
 /// Whether both hold the same key, the same certificate, the same chain.
 fn same(one: &Identity, other: &Identity) -> bool {
-    one.private_key().to_pkcs8().expose() == other.private_key().to_pkcs8().expose()
+    one.private_key().to_pkcs8().expect("it may leave").expose() == other.private_key().to_pkcs8().expect("it may leave").expose()
         && one.certificate() == other.certificate()
         && one.chain() == other.chain()
 }
@@ -86,6 +86,8 @@ fn holds(text: &[u8], identity: &Identity) -> bool {
     certificates.sort();
     found.sort();
     let keys: Vec<PrivateKey> = of("PRIVATE KEY").iter().map(|der| PrivateKey::from_pkcs8(der).expect("a key")).collect();
-    let same_key = |key: &PrivateKey| key.to_pkcs8().expose() == identity.private_key().to_pkcs8().expose();
+    let same_key = |key: &PrivateKey| {
+        key.to_pkcs8().expect("it may leave").expose() == identity.private_key().to_pkcs8().expect("it may leave").expose()
+    };
     found == certificates && keys.len() == 1 && keys.iter().all(same_key)
 }

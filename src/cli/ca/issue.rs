@@ -61,7 +61,7 @@ pub(super) fn server_cert(context: &Context, hosts: Vec<String>, output: &Output
     let profile = ServerProfile { hosts, days: 397 };
     let identity =
         store.new_server(&profile, KeyAlgorithm::P256, context.now, &mut context.random()).map_err(Failure::refused)?;
-    let key_pem = pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8().expose());
+    let key_pem = pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8().map_err(Failure::refused)?.expose());
     let certificates = chain_pem(&[identity.certificate(), store.authority().servers()]);
     match key {
         Some(path) => {

@@ -1,5 +1,6 @@
 //! Private and public keys: made, read from every usual form, written.
 
+mod external;
 mod lattice;
 mod post_quantum;
 mod private;
@@ -20,6 +21,8 @@ use crate::limits::{Budget, Limits};
 use crate::secret::Secret;
 use private::{RsaPrivate, pkcs8_of};
 
+pub(in crate::crypto) use external::External;
+pub use external::{ExternalKey, Oaep, ToSign, Why};
 pub(in crate::crypto) use private::PrivateKind;
 pub use public::PublicKey;
 pub(in crate::crypto) use public::PublicKind;
@@ -30,7 +33,8 @@ pub struct PrivateKey(Arc<Inner>);
 
 struct Inner {
     kind: PrivateKind,
-    pkcs8: Secret<Vec<u8>>,
+    /// `None` where it lies elsewhere.
+    pkcs8: Option<Secret<Vec<u8>>>,
     public: PublicKey,
     fast: FastKey,
 }
@@ -100,7 +104,18 @@ impl PrivateKey {
     fn from_kind(kind: PrivateKind) -> Result<Self, Error> {
         let (pkcs8, spki) = kind.encoded()?;
         let public = PublicKey::from_spki(&spki)?;
-        Ok(Self(Arc::new(Inner { pkcs8, kind, public, fast: FastKey::default() })))
+        Ok(Self(Arc::new(Inner { pkcs8: Some(pkcs8), kind, public, fast: FastKey::default() })))
+    }
+
+    /// A key that lies elsewhere, as on a token: it signs and decrypts like any other, and cannot be written.
+    pub fn external(key: Arc<dyn ExternalKey>) -> Self {
+        let public = key.public_key().clone();
+        Self(Arc::new(Inner { pkcs8: None, kind: PrivateKind::External(External::new(key)), public, fast: FastKey::default() }))
+    }
+
+    /// Whether it lies elsewhere, and cannot be written.
+    pub fn is_external(&self) -> bool {
+        self.0.pkcs8.is_none()
     }
 
     /// Reads a private key in any usual form: PEM or DER; PKCS#8 (encrypted or not), PKCS#1 and SEC1 (encrypted by PEM or
@@ -169,9 +184,9 @@ impl PrivateKey {
         }
     }
 
-    /// The key as PKCS#8.
-    pub fn to_pkcs8(&self) -> Secret<Vec<u8>> {
-        self.0.pkcs8.clone()
+    /// The key as PKCS#8; [`Error::Unavailable`] where it lies elsewhere.
+    pub fn to_pkcs8(&self) -> Result<Secret<Vec<u8>>, Error> {
+        self.0.pkcs8.clone().ok_or_else(external::stays)
     }
 
     /// The key as encrypted PKCS#8: PBES2 with PBKDF2-HMAC-SHA-256 and AES-256-CBC (RFC 8018).
@@ -187,7 +202,7 @@ impl PrivateKey {
         passphrase: &Secret<Vec<u8>>,
         random: &mut dyn Random,
     ) -> Result<Vec<u8>, Error> {
-        let (algorithm, encrypted) = pbe::encrypt_by(scheme, rounds, (passphrase, self.0.pkcs8.expose()), random)?;
+        let (algorithm, encrypted) = pbe::encrypt_by(scheme, rounds, (passphrase, self.to_pkcs8()?.expose()), random)?;
         Ok(encode::sequence(&[algorithm.to_der(), encode::octet_string(&encrypted)]))
     }
 

@@ -6,6 +6,7 @@ use elliptic_curve::array::typenum::Unsigned;
 use elliptic_curve::bigint::ConcatenatingMul;
 use elliptic_curve::sec1::ToSec1Point;
 
+use super::external::{self, External};
 use super::post_quantum::{Held, MlKemPrivate};
 use super::public::{ec_spki, named_curve, raw_spki, rsa_spki, unknown_curve};
 use super::unreadable;
@@ -29,6 +30,8 @@ pub(in crate::crypto) enum PrivateKind {
     /// ML-DSA or SLH-DSA.
     Held(Held),
     MlKem(MlKemPrivate),
+    /// It lies elsewhere.
+    External(External),
 }
 
 impl PrivateKind {
@@ -83,6 +86,7 @@ impl PrivateKind {
             }
             Self::Held(key) => key.encoded(),
             Self::MlKem(key) => key.encoded(),
+            Self::External(_) => return Err(external::stays()),
         })
     }
 }

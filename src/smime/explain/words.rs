@@ -66,6 +66,9 @@ fn meaning(code: Code, signer: Option<&SignerVerdict>) -> (String, Option<String
         Code::Malformed => plain("The structure is damaged or was never right: ask the sender to send it again"),
         Code::Limit => plain("No message of honest people is so large, so deep or so full; nothing was read beyond this bound"),
         Code::NoKey => plain("Only those to whom it is encrypted can read it, and none of their keys is here"),
+        Code::KeyUnavailable => {
+            plain("The key that reads it lies on a token: plug that in, have its PIN at hand, and open the message again")
+        }
         Code::NotSigned => plain("Nothing says who wrote it, and nothing shows that it was not changed"),
         Code::NotEncrypted => plain("There is nothing to decrypt"),
         Code::OnlyCompressed => with(

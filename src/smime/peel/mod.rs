@@ -17,6 +17,7 @@ use std::io;
 use std::rc::Rc;
 
 use crate::cms;
+use crate::crypto;
 use crate::crypto::random::Random;
 use crate::limits::{Budget, LimitReached};
 use crate::mime::stream::{Head, ReadError};
@@ -270,6 +271,9 @@ fn failure_of(error: cms::Error) -> Result<Failure, io::Error> {
         cms::Error::Limit(_) => Code::Limit,
         cms::Error::Unsupported(_) => Code::Unsupported,
         cms::Error::DecryptionFailed => Code::DecryptionFailed,
+        cms::Error::Crypto(crypto::Error::Unavailable { text, .. }) => {
+            return Ok(Failure { code: Code::KeyUnavailable, text: format!("the key cannot be used – {text}") });
+        }
         _ => Code::Malformed,
     };
     Ok(Failure { code, text: format!("the cryptographic message cannot be read – {error}") })

@@ -144,7 +144,7 @@ fn person(name: &'static str, certificate: Certificate, key: PrivateKey) -> Pers
         name,
         address: format!("{name}@a.example"),
         certificate_file: write(name, "pem", &pem::encode("CERTIFICATE", certificate.der())),
-        key_file: write(name, "key", &pem::encode("PRIVATE KEY", key.to_pkcs8().expose())),
+        key_file: write(name, "key", &pem::encode("PRIVATE KEY", key.to_pkcs8().expect("it may leave").expose())),
         certificate,
         key,
     }

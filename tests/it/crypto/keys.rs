@@ -12,7 +12,7 @@ use super::PROVIDERS;
 /// The key with one of its numbers changed: version, n, e, d, p, q, two exponents, coefficient.
 fn changed(at: usize) -> Vec<u8> {
     let key = PrivateKey::generate(KeyAlgorithm::Rsa(2048), &mut Seeded::new(b"numbers")).expect("a key");
-    let pkcs8 = key.to_pkcs8();
+    let pkcs8 = key.to_pkcs8().expect("it may leave");
     let mut outer = Cursor::new(pkcs8.expose()).sequence().expect("a sequence");
     outer.integer().expect("a version");
     let algorithm = AlgorithmIdentifier::from_cursor(&mut outer).expect("an algorithm");

@@ -103,7 +103,8 @@ fn openssl_reads_our_keys() {
     let passphrase = Secret::new(b"secret".to_vec());
     for (_, _, algorithm) in KINDS {
         let key = PrivateKey::generate(algorithm, &mut OsRandom).expect("a key");
-        let public = openssl(&["pkey", "-inform", "DER", "-pubout", "-outform", "DER"], key.to_pkcs8().expose());
+        let public =
+            openssl(&["pkey", "-inform", "DER", "-pubout", "-outform", "DER"], key.to_pkcs8().expect("it may leave").expose());
         assert_eq!(public, key.public_key().spki(), "{algorithm}");
         let locked = key.to_encrypted_pkcs8(&passphrase, &mut OsRandom).expect("encrypts");
         let public = openssl(&["pkey", "-inform", "DER", "-passin", "pass:secret", "-pubout", "-outform", "DER"], &locked);

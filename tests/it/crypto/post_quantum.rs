@@ -133,7 +133,10 @@ fn private_keys_of_every_form_give_the_public_key_of_the_standards_examples() {
             let bytes = read(&format!("{file}-{form}.priv"));
             let key = load(&bytes).unwrap_or_else(|error| panic!("{file} {form}: {error}"));
             assert_eq!((key.public_key().spki(), key.algorithm().name()), (public.as_slice(), name.to_owned()));
-            assert_eq!(*key.to_pkcs8().expose(), sealpost::asn1::pem::parse_all(&bytes).expect("PEM")[0].der);
+            assert_eq!(
+                *key.to_pkcs8().expect("a key here").expose(),
+                sealpost::asn1::pem::parse_all(&bytes).expect("PEM")[0].der
+            );
             assert_eq!(format!("{key:?}"), format!("PrivateKey({name})"));
         }
     }

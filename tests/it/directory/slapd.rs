@@ -168,6 +168,10 @@ fn certificate(folder: &Path) {
     let server = authority.new_server(&profile, KeyAlgorithm::P256, now, random).expect("made");
     let chain = [server.certificate(), authority.servers()].map(|c| pem::encode("CERTIFICATE", c.der())).concat();
     fs::write(folder.join("server.pem"), chain).expect("written");
-    fs::write(folder.join("server.key"), pem::encode("PRIVATE KEY", server.private_key().to_pkcs8().expose())).expect("written");
+    fs::write(
+        folder.join("server.key"),
+        pem::encode("PRIVATE KEY", server.private_key().to_pkcs8().expect("a key here").expose()),
+    )
+    .expect("written");
     fs::write(folder.join("root.pem"), pem::encode("CERTIFICATE", authority.root().der())).expect("written");
 }

@@ -84,7 +84,7 @@ fn make() -> Vec<(&'static str, Vec<u8>)> {
         ("keys/aes.p12", key_file(&cast, Scheme::Aes256)),
         ("keys/triple-des.p12", key_file(&cast, Scheme::TripleDes)),
         ("keys/locked.der", locked_key(&cast, Scheme::Aes256)),
-        ("keys/key.der", cast.carol.private_key().to_pkcs8().expose().clone()),
+        ("keys/key.der", cast.carol.private_key().to_pkcs8().expect("it may leave").expose().clone()),
         ("keys/traditional.pem", openssl(&["pkey", "-traditional", "-aes128", "-passout", "pass:secret"], &cast)),
         ("keys/scrypt.pem", openssl(&["pkcs8", "-topk8", "-scrypt", "-scrypt_N", "16", "-passout", "pass:secret"], &cast)),
         ("keys/rc2.pem", openssl(&["pkcs8", "-topk8", "-v1", "PBE-SHA1-RC2-40", "-iter", "9", "-passout", "pass:secret"], &cast)),
@@ -155,7 +155,7 @@ fn key_file(cast: &Cast, scheme: Scheme) -> Vec<u8> {
 /// What OpenSSL makes of Carol's key, with its provider of old algorithms.
 fn openssl(args: &[&str], cast: &Cast) -> Vec<u8> {
     let legacy = ["-provider", "default", "-provider", "legacy"];
-    let key = pem::encode("PRIVATE KEY", cast.carol.private_key().to_pkcs8().expose());
+    let key = pem::encode("PRIVATE KEY", cast.carol.private_key().to_pkcs8().expect("it may leave").expose());
     let (code, out, talk) = support::run("openssl", &[args, &legacy].concat(), key.as_bytes());
     assert_eq!(code, 0, "{talk}");
     out

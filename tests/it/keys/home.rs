@@ -55,7 +55,7 @@ fn a_key_under_a_passphrase_stands_nowhere_in_the_clear() {
     let home = Home::create(folder.path()).expect("made");
     let carol = person("carol");
     home.add_identity(&carol, Some(&secret("пароль 密码")), &mut OsRandom).expect("added");
-    let clear = sealpost::asn1::pem::encode("PRIVATE KEY", carol.private_key().to_pkcs8().expose());
+    let clear = sealpost::asn1::pem::encode("PRIVATE KEY", carol.private_key().to_pkcs8().expect("it may leave").expose());
     let line = clear.lines().nth(2).expect("three lines").to_owned();
     for (path, is_folder, _) in modes(folder.path()) {
         assert!(is_folder || !fs::read_to_string(&path).expect("text").contains(&line), "{}", path.display());

@@ -24,7 +24,7 @@ fn bag(kind: Oid, value: &[u8], id: Option<&[u8]>, name: Option<&str>) -> Vec<u8
 }
 
 fn key_bag(key: &PrivateKey, id: Option<&[u8]>) -> Vec<u8> {
-    bag(oid::KEY_BAG, key.to_pkcs8().expose(), id, Some("a key"))
+    bag(oid::KEY_BAG, key.to_pkcs8().expect("it may leave").expose(), id, Some("a key"))
 }
 
 fn certificate_bag(certificate: &Certificate, id: Option<&[u8]>) -> Vec<u8> {

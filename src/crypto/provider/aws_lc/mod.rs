@@ -45,17 +45,17 @@ enum Signer {
 impl FastKey {
     fn signer(&self, key: &PrivateKey) -> Option<&Signer> {
         let make = || match key.algorithm() {
-            K::Rsa(_) => rsa::KeyPair::from_pkcs8(key.to_pkcs8().expose()).ok().map(Signer::Rsa),
+            K::Rsa(_) => rsa::KeyPair::from_pkcs8(key.to_pkcs8().ok()?.expose()).ok().map(Signer::Rsa),
             K::P256 => {
-                let pair = EcdsaKeyPair::from_pkcs8(&aws::ECDSA_P256_SHA256_ASN1_SIGNING, key.to_pkcs8().expose());
+                let pair = EcdsaKeyPair::from_pkcs8(&aws::ECDSA_P256_SHA256_ASN1_SIGNING, key.to_pkcs8().ok()?.expose());
                 pair.ok().map(Signer::Ecdsa)
             }
             K::P384 => {
-                let pair = EcdsaKeyPair::from_pkcs8(&aws::ECDSA_P384_SHA384_ASN1_SIGNING, key.to_pkcs8().expose());
+                let pair = EcdsaKeyPair::from_pkcs8(&aws::ECDSA_P384_SHA384_ASN1_SIGNING, key.to_pkcs8().ok()?.expose());
                 pair.ok().map(Signer::Ecdsa)
             }
             K::P521 => {
-                let pair = EcdsaKeyPair::from_pkcs8(&aws::ECDSA_P521_SHA512_ASN1_SIGNING, key.to_pkcs8().expose());
+                let pair = EcdsaKeyPair::from_pkcs8(&aws::ECDSA_P521_SHA512_ASN1_SIGNING, key.to_pkcs8().ok()?.expose());
                 pair.ok().map(Signer::Ecdsa)
             }
             _ => None,
@@ -78,7 +78,7 @@ impl FastKey {
     }
 
     fn decrypter(&self, key: &PrivateKey) -> Option<PrivateDecryptingKey> {
-        let make = || PrivateDecryptingKey::from_pkcs8(key.to_pkcs8().expose()).ok();
+        let make = || PrivateDecryptingKey::from_pkcs8(key.to_pkcs8().ok()?.expose()).ok();
         self.decrypter.get_or_init(make).clone()
     }
 }
