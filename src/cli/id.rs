@@ -20,7 +20,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::keyring::{self, certificate_json};
 use crate::cli::output::Output;
 use crate::cli::passphrase::Passphrase;
-use crate::cli::{input, report, token};
+use crate::cli::{input, remembered, report, token};
 
 /// Your own keys and certificates
 #[derive(Debug, Args)]
@@ -75,6 +75,16 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         cert: Option<PathBuf>,
     },
+    /// Have the keyring of this system remember the passphrase of a key
+    Remember {
+        /// The mail address
+        address: String,
+    },
+    /// Have the keyring of this system forget the passphrase of a key
+    Forget {
+        /// The mail address
+        address: String,
+    },
     /// Write a key and its certificates for another program
     Export {
         /// The mail address
@@ -99,6 +109,8 @@ pub(crate) fn run(context: &Context, args: IdArgs) -> Result<Exit, Failure> {
         Verb::List => list(context),
         Verb::Show { address } => show(context, &address),
         Verb::Import { file, cert } => import(context, &file, cert.as_deref()),
+        Verb::Remember { address } => remember(context, &address),
+        Verb::Forget { address } => forget(context, &address),
         Verb::Export { address, form, output, signed } => {
             let signature = if signed { Signature::Own } else { Signature::None };
             export(context, &address, &form, (&output, signature))
@@ -264,10 +276,7 @@ fn list(context: &Context) -> Result<Exit, Failure> {
 }
 
 fn show(context: &Context, address: &str) -> Result<Exit, Failure> {
-    let home = context.open_home()?;
-    let stored = home.find(address).map_err(Failure::io)?.ok_or_else(|| {
-        Failure::usage(format!("the home has no key of {address}")).hint("`sealpost id list` shows those that it has")
-    })?;
+    let stored = find(context, address)?;
     if context.json {
         context.print_json(&json!({ "schema": "sealpost.id.show/1", "identities": [stored_json(&stored)] }))?;
         return Ok(Exit::Good);
@@ -279,6 +288,44 @@ fn show(context: &Context, address: &str) -> Result<Exit, Failure> {
     let mut text = pem::encode("CERTIFICATE", stored.certificate.der());
     stored.chain.iter().for_each(|certificate| text.push_str(&pem::encode("CERTIFICATE", certificate.der())));
     crate::cli::output::stdout(text.as_bytes())?;
+    Ok(Exit::Good)
+}
+
+fn find(context: &Context, address: &str) -> Result<Stored, Failure> {
+    context.open_home()?.find(address).map_err(Failure::io)?.ok_or_else(|| {
+        Failure::usage(format!("the home has no key of {address}")).hint("`sealpost id list` shows those that it has")
+    })
+}
+
+/// Has the keyring remember a passphrase, once it is known to be right.
+fn remember(context: &Context, address: &str) -> Result<Exit, Failure> {
+    let stored = find(context, address)?;
+    if stored.token.is_some() {
+        return Err(Failure::refused(format!("the key of {address} lies on a token, and PINs are not remembered"))
+            .hint("the URI of the key may name a file with the PIN: ?pin-source=file:/PATH"));
+    }
+    if !stored.locked {
+        return Err(Failure::usage(format!("the key of {address} has no passphrase")));
+    }
+    let what = format!("the key of {address}");
+    let passphrase = keyring::unlocking(context, &what)?;
+    stored.unlock(Some(&passphrase)).map_err(|error| keyring::from_keys(&error, &what))?;
+    remembered::remember(context, &stored, &passphrase)?;
+    said(context, "remember", address, true)
+}
+
+fn forget(context: &Context, address: &str) -> Result<Exit, Failure> {
+    let was_there = remembered::forget(context, &find(context, address)?)?;
+    if !was_there {
+        eprintln!("note: the keyring remembered no passphrase of {}", report::safe(address));
+    }
+    said(context, "forget", address, was_there)
+}
+
+fn said(context: &Context, verb: &str, address: &str, done: bool) -> Result<Exit, Failure> {
+    if context.json {
+        context.print_json(&json!({ "schema": format!("sealpost.id.{verb}/1"), "address": address, "done": done }))?;
+    }
     Ok(Exit::Good)
 }
 

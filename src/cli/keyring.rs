@@ -6,7 +6,7 @@ use clap::Args;
 
 use sealpost::crypto::{self, key::PrivateKey};
 use sealpost::keys::token::Uri;
-use sealpost::keys::{self, Home, Identity, Seen};
+use sealpost::keys::{self, Home, Identity, Seen, Stored};
 use sealpost::pki::{self, Certificate, Crl, Inquiry, Revocation, TrustAnchors, email, ocsp};
 use sealpost::smime::{Accept, Clock, Finding, Input, Open, Opened, Outcome, Trust, Verdict};
 
@@ -14,7 +14,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::online::OnlineArgs;
 use crate::cli::passphrase::Passphrase;
-use crate::cli::{input, report, token};
+use crate::cli::{input, remembered, report, token};
 
 /// A key of one's own in files.
 #[derive(Debug, Clone, Args)]
@@ -139,9 +139,17 @@ pub(crate) fn identity(context: &Context, address: &str) -> Result<Identity, Fai
             .hint(format!("make one with `sealpost id new {address}`, or bring one with `sealpost id import FILE`"))
     };
     let home = context.existing_home()?.ok_or_else(missing)?;
-    let locked = home.is_locked(address).map_err(Failure::io)?.ok_or_else(missing)?;
-    let passphrase = if locked { Some(unlocking(context, &format!("the key of {address}"))?) } else { None };
-    home.unlock(address, passphrase.as_ref()).map_err(|e| from_keys(&e, address))
+    let stored = home.find(address).map_err(Failure::io)?.ok_or_else(missing)?;
+    unlock(context, &stored, &format!("the key of {address}"))
+}
+
+/// Unlocks an identity: with the passphrase of the options, else with what the keyring remembers, else with one from a prompt.
+fn unlock(context: &Context, stored: &Stored, what: &str) -> Result<Identity, Failure> {
+    if let Some(identity) = remembered::unlock(context, stored) {
+        return Ok(identity);
+    }
+    let passphrase = if stored.locked { Some(unlocking(context, what)?) } else { None };
+    stored.unlock(passphrase.as_ref()).map_err(|error| from_keys(&error, what.trim_start_matches("the key of ")))
 }
 
 /// Every identity of the home that speaks for this address and is not retired: the one to sign with first.
@@ -154,8 +162,7 @@ pub(crate) fn identities_of(context: &Context, address: &str) -> Result<Vec<Iden
         if stored.retired || !is_other || !email::find(&stored.certificate.addresses(), address) {
             continue;
         }
-        let passphrase = if stored.locked { Some(unlocking(context, &format!("the keys of {address}"))?) } else { None };
-        identities.push(stored.unlock(passphrase.as_ref()).map_err(|e| from_keys(&e, address))?);
+        identities.push(unlock(context, &stored, &format!("the key of {address}"))?);
     }
     identities.insert(0, first);
     Ok(identities)
@@ -355,11 +362,18 @@ impl ReadArgs {
 
 /// Every identity of the home that can be unlocked; locked ones ask for their passphrase once.
 fn home_identities(context: &Context, home: &Home) -> Result<Vec<Identity>, Failure> {
+    let recalled = remembered::unlock_all(context, home)?;
+    let is_recalled = |certificate: &Certificate| recalled.iter().any(|identity| identity.certificate() == certificate);
+    let stored = home.identities().map_err(Failure::io)?;
     let mut passphrase: Option<Passphrase> = None;
-    if home.has_locked_keys().map_err(Failure::io)? {
+    if stored.iter().any(|stored| stored.locked && !is_recalled(&stored.certificate)) {
         passphrase = context.passphrase.to_unlock("your keys")?;
     }
-    let unlocked = home.unlock_all(passphrase.as_ref()).map_err(|e| from_keys(&e, "your keys"))?;
+    let mut unlocked = home.unlock_all(passphrase.as_ref()).map_err(|e| from_keys(&e, "your keys"))?;
+    let own = |address: &String| recalled.iter().any(|identity| identity.addresses().first() == Some(address));
+    unlocked.still_locked.retain(|address| !own(address));
+    unlocked.identities.retain(|identity| !is_recalled(identity.certificate()));
+    unlocked.identities.extend(recalled.iter().cloned());
     if let Some(address) = unlocked.still_locked.first() {
         if passphrase.is_some() && unlocked.identities.is_empty() {
             return Err(Failure::new(Exit::NoKey, format!("the passphrase of the key of {address} is wrong")));

@@ -30,6 +30,7 @@ mod output;
 mod passphrase;
 mod progress;
 mod recipients;
+mod remembered;
 mod report;
 mod seal;
 #[cfg(feature = "server")]

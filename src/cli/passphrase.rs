@@ -1,4 +1,5 @@
-//! Where passphrases come from: a file, a descriptor, or a prompt; never the command line.
+//! Where passphrases come from: a file, a descriptor, or a prompt; never the command line. What the system's keyring remembers is asked for
+//! in `remembered`.
 
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::PathBuf;
@@ -54,6 +55,11 @@ impl PassphraseArgs {
         let count = lines.len() - usize::from(last_is_empty);
         text.zeroize();
         Ok(lines.into_iter().take(count).collect())
+    }
+
+    /// Whether the options give one.
+    pub(crate) fn is_given(&self) -> bool {
+        self.passphrase_file.is_some() || self.passphrase_fd.is_some()
     }
 
     /// The passphrase for reading `what`: from the options, else from a prompt; `None` where neither is possible.

@@ -14,6 +14,8 @@ mod directory;
 mod forms;
 mod fuzz;
 mod headers;
+#[cfg(feature = "keyring")]
+mod keyring;
 mod keys;
 mod limits;
 mod mime;
@@ -25,5 +27,7 @@ mod rules;
 mod server;
 mod smime;
 mod support;
+#[cfg(feature = "pkcs11")]
+mod token;
 mod truncation;
 mod vectors;
