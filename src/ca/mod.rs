@@ -9,6 +9,8 @@ mod profile;
 mod request;
 mod revoke;
 pub mod store;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -108,3 +108,19 @@ fn sealed_and_opened_with_one_token() {
     card.ok(&format!("open {sealed} -o {opened}"));
     assert!(card.read("opened.eml").ends_with(&LETTER[LETTER.len() - 20..]));
 }
+
+#[test]
+fn p11_kit_reaches_the_tokens_of_the_system_where_no_module_is_named() {
+    let config = std::path::Path::new("/usr/share/p11-kit/modules/softhsm2.module");
+    let proxy = std::path::Path::new("/usr/lib/x86_64-linux-gnu/p11-kit-proxy.so");
+    if !config.exists() || !proxy.exists() {
+        return support::skip("p11-kit does not know SoftHSM here");
+    }
+    let Some(card) = Card::new() else { return };
+    card.key(P256);
+    let (letter, signed) = (card.path("letter.eml"), card.path("signed.eml"));
+    let args = ["sign", &letter, "--key", "pkcs11:token=Card", "-o", &signed];
+    let (code, _, talk) = card.run_by(std::path::Path::new(""), "pin", &args);
+    assert_eq!(code, 0, "{talk}");
+    card.verify("signed.eml");
+}
