@@ -10,6 +10,7 @@ pub mod explain;
 pub mod http;
 pub mod inspect;
 pub mod keys;
+pub mod ldap;
 pub mod mime;
 pub mod open;
 pub mod pieces;

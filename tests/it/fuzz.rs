@@ -308,6 +308,11 @@ fn target_http_holds_over_its_seeds() {
     target(2000, targets::http::run);
 }
 
+#[test]
+fn target_ldap_holds_over_its_seeds() {
+    target(2000, targets::ldap::run);
+}
+
 /// What a run of a target found once.
 struct Found {
     /// What was wrong.

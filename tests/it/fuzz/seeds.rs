@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sealpost::asn1::{encode, oid, pem};
+use sealpost::asn1::{self, encode, oid, pem};
 use sealpost::cms::{self, Padding, SignedBuilder, SignerOptions};
 use sealpost::crypto::algorithm::{ContentCipher, DigestAlgorithm};
 use sealpost::crypto::kdf::{self, Pkcs12Purpose};
@@ -31,7 +31,11 @@ pub(crate) fn of(folder: &str) -> Vec<(String, Vec<u8>)> {
 
 /// Every seed.
 pub(crate) fn all() -> Vec<Vec<u8>> {
-    ["asn1", "cms", "http", "keys", "mime", "open", "pki"].iter().flat_map(|folder| of(folder)).map(|(_, bytes)| bytes).collect()
+    ["asn1", "cms", "http", "keys", "ldap", "mime", "open", "pki"]
+        .iter()
+        .flat_map(|folder| of(folder))
+        .map(|(_, bytes)| bytes)
+        .collect()
 }
 
 fn root() -> PathBuf {
@@ -47,6 +51,25 @@ const PARTS: &str = "From: a@example.com, \"B, c\" <b@example.com>\r\nTo: group:
     c  \r\nContent-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>=E9=\r\n \r\n--b c\r\nContent-Type: \
     application/octet-stream; name*=utf-8''%c3%a9.bin\r\nContent-Disposition: attachment; filename=\"a.p7m\"\r\nContent-Transfer-Encoding: \
     base64\r\n\r\nMAA=\r\n--b c\r\nContent-Type: message/rfc822\r\n\r\nFrom: a\r\n\r\nlast--b c\r\n--b c--\r\nepilogue\r\n";
+
+/// A URL, a filter, and a server that lets in, finds one certificate and names another server.
+fn ldap_talk(cast: &Cast) -> Vec<u8> {
+    let application =
+        |number, content: &[u8]| encode::tlv(asn1::Tag { class: asn1::Class::Application, constructed: true, number }, content);
+    let message = |id, operation: Vec<u8>| encode::sequence(&[encode::integer_u64(id), operation]);
+    let text = |text: &[u8]| encode::octet_string(text);
+    let good = [encode::enumerated(0), text(b""), text(b"")].concat();
+    let values = encode::set_of(vec![text(cast.carol.certificate().der())]);
+    let attribute = encode::sequence(&[text(b"userCertificate;binary"), values]);
+    let entry = [text(b"cn=carol,dc=example"), encode::sequence(&[attribute])].concat();
+    let answers = [
+        message(1, application(1, &good)),
+        message(2, application(4, &entry)),
+        message(2, application(19, &text(b"ldap://other.example/"))),
+        message(2, application(5, &good)),
+    ];
+    [b"ldaps://[::1]:636/dc=example?mail?sub?(cn=a)\n(&(|(mail=a*)(!(cn=b\\2a)))(sn=*))\n".to_vec(), answers.concat()].concat()
+}
 
 /// Makes every seed anew: path and bytes.
 fn make() -> Vec<(&'static str, Vec<u8>)> {
@@ -90,6 +113,7 @@ fn make() -> Vec<(&'static str, Vec<u8>)> {
         ("keys/rc2.pem", openssl(&["pkcs8", "-topk8", "-v1", "PBE-SHA1-RC2-40", "-iter", "9", "-passout", "pass:secret"], &cast)),
         ("http/chunked", CHUNKED.to_vec()),
         ("http/sent-on", SENT_ON.to_vec()),
+        ("ldap/found", ldap_talk(&cast)),
         ("pki/chain.der", chain(&["carol.pem", "issuing.pem", "root.pem", "issuing.crl"])),
         ("pki/revoked.der", chain(&["revoked.pem", "issuing.pem", "issuing.crl"])),
         ("pki/places.der", crate::online::world::chain_with_places()),
