@@ -60,6 +60,16 @@ pub struct Inquiry {
     at: crate::time::Timestamp,
     revocation: crate::pki::Revocation,
     limits: Limits,
+    places: Places,
+}
+
+/// Whose word is taken for where things are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Places {
+    /// Everybody's: of an issuer that is missing, only a certificate says where it is that nobody vouched for.
+    Anybodys,
+    /// Theirs who stand in a path to an anchor.
+    Vouched,
 }
 
 impl Inquiry {
@@ -68,11 +78,33 @@ impl Inquiry {
         let Judgement { leaf, pool, anchors, crls, ocsp, purpose, at, revocation, limits } = *question;
         let had = Had { issuers: pool.to_vec(), lists: crls.to_vec(), responses: ocsp.to_vec() };
         let (leaf, anchors, policies, limits) = (leaf.clone(), anchors.clone(), policies.clone(), limits.clone());
-        Self { leaf, anchors, had, policies, purpose, at, revocation, limits }
+        Self { leaf, anchors, had, policies, purpose, at, revocation, limits, places: Places::Anybodys }
+    }
+
+    /// Wants no issuers from here on: where they are, a certificate says that nobody vouched for yet.
+    ///
+    /// No signature covers the certificates beside it. Whoever changes a ciphertext without a tag may put text of the message into such a
+    /// place, and is told it by whoever asks there (EFAIL, by way of a URL).
+    pub(crate) fn only_vouched_places(&mut self) {
+        self.places = Places::Vouched;
     }
 
     /// Asks again, with what was got since.
     pub fn ask(&self, more: &Had) -> ChainVerdict {
+        let mut verdict = self.judge(more);
+        if self.places == Places::Vouched {
+            verdict.wanted.retain(|wanted| wanted.what != What::Issuer);
+        }
+        verdict
+    }
+
+    /// Whether an issuer is missing and not wanted, since nobody vouches for the place where it is.
+    pub fn withholds(&self, more: &Had) -> bool {
+        let is_issuer = |wanted: &Wanted| wanted.what == What::Issuer && !wanted.places.is_empty();
+        self.places == Places::Vouched && self.judge(more).wanted.iter().any(is_issuer)
+    }
+
+    fn judge(&self, more: &Had) -> ChainVerdict {
         let pool: Vec<Certificate> = self.had.issuers.iter().chain(&more.issuers).cloned().collect();
         let crls: Vec<Crl> = self.had.lists.iter().chain(&more.lists).cloned().collect();
         let ocsp: Vec<ocsp::Response> = self.had.responses.iter().chain(&more.responses).cloned().collect();

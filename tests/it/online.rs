@@ -134,6 +134,28 @@ fn a_ciphertext_that_was_changed_asks_nobody() {
 }
 
 #[test]
+fn what_lies_in_a_ciphertext_without_a_tag_names_no_place_where_an_issuer_is_asked_for() {
+    let world = World::new();
+    world.server.give("/issuing.der", Reply::file(world.issuing.der()));
+    world.give_lists(&[]);
+    let message = world.sign(&world.issue(&Leaf::with_everything(&world)));
+    let cast = |name: &str| format!("{}/certs/{name}", env!("CARGO_MANIFEST_DIR"));
+    let sealed = world.path("sealed");
+    let line = format!("encrypt {message} --to-cert {} --cipher aes-256-cbc -o {sealed}", cast("alice.pem"));
+    assert_eq!(world.run(&line).0, 0);
+    let keys = format!("--cert {} --key {} --fetch --fetch-private", cast("alice.pem"), cast("alice.key"));
+    // no signature covers the certificates beside it: whoever changed the ciphertext could have put the text into the place
+    let (exit, found) = world.open(&sealed, &keys);
+    assert_eq!((exit, world.server.connections()), (3, 0), "{found}");
+    let told = world::findings(&found, "not-fetched", "warning");
+    assert!(told.iter().any(|text| text.contains("decrypted without a tag")), "{told:?}");
+    // where a list is, an authority says
+    let (exit, found) = world.open(&sealed, &format!("{keys} --intermediates {}", world.path("issuing.pem")));
+    assert_eq!(exit, 0, "{found}");
+    assert_eq!(found["layers"][1]["signers"][0]["chain"]["revocation"], "good", "{found}");
+}
+
+#[test]
 fn a_fetched_root_is_no_anchor() {
     let world = World::new();
     let stranger = world::root("Stranger");

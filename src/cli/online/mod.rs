@@ -2,7 +2,7 @@
 //!
 //! Uses: the verdicts' own words of what they lack (`pki::Wanted`), the home's cache, sockets. Nothing is asked without `--fetch`.
 //! Holds always: whatever comes is judged like what is handed over, and becomes no anchor; the network is asked after a message was judged
-//! whole, so that no ciphertext that somebody changed chooses who is asked; what cannot be had is told and stops nothing.
+//! whole, so that no ciphertext that somebody changed chooses who is asked – where it has no tag, what no signature covers chooses nobody; what cannot be had is told and stops nothing.
 
 mod client;
 mod search;
@@ -26,7 +26,8 @@ pub(crate) struct OnlineArgs {
     /// Get revocation lists, OCSP responses and missing issuers over HTTP from where certificates say that they are
     ///
     /// Whoever runs these servers learns that, when and from where somebody reads the message; of a chain that is not known yet the author
-    /// of the message chose them. What was got stays in the home's cache, which is used without this option, too.
+    /// of the message chose them, or somebody through whose hands it went: of what was encrypted without a tag (CBC) no missing issuer is
+    /// asked for. What was got stays in the home's cache, which is used without this option, too.
     #[arg(long)]
     fetch: bool,
     /// With --fetch: ask servers at loopback, private and link-local addresses, too, as a CA inside of an organisation has

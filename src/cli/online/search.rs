@@ -20,6 +20,10 @@ use crate::cli::online::client::{Ask, Client, Failed};
 /// Bytes of an encoded request that still go into a URL, where caches on the way may answer (RFC 5019 5, RFC 6960 A.1).
 const IN_URL: usize = 255;
 
+/// Why an issuer is not asked for.
+const WITHHELD: &str = "the missing issuer is not asked for – its place stands in a message that was decrypted without a tag, and whoever \
+    changed that on the way could be told what is in it";
+
 /// One search, for one command.
 pub(super) struct Search<'c> {
     context: &'c Context,
@@ -138,6 +142,9 @@ impl<'c> Search<'c> {
             let is_lacking = wanted.iter().any(is_lacking);
             let told = if is_lacking { Finding::warning } else { Finding::info };
             self.got.findings.push(told(Code::NotFetched, text));
+        }
+        if self.client.is_some() && inquiries.iter().any(|inquiry| inquiry.withholds(&self.got.had)) {
+            self.got.findings.push(Finding::warning(Code::NotFetched, WITHHELD).fix("--intermediates FILE"));
         }
         if let Some(cache) = self.cache.filter(|_| self.client.is_some()) {
             cache.tidy(self.context.now, &self.context.limits);

@@ -16,7 +16,7 @@ use crate::smime::headers;
 use crate::smime::learnt::Learnt;
 use crate::smime::peel::{Payload, Stop, Work};
 use crate::smime::sender::{self, Author};
-use crate::smime::verdict::{Coverage, Layer, SignatureStatus, SignerVerdict};
+use crate::smime::verdict::{Coverage, EncryptedKind, Layer, SignatureStatus, SignerVerdict};
 use crate::time::Timestamp;
 
 /// A chain that was judged, and what would help to judge it better.
@@ -134,6 +134,9 @@ impl Work<'_, '_> {
                 if verdict.signature == SignatureStatus::Invalid {
                     verdict.inquiries.clear();
                 }
+                if self.is_malleable() {
+                    verdict.inquiries.iter_mut().for_each(Inquiry::only_vouched_places);
+                }
                 findings.into_iter().for_each(|finding| self.add(finding));
             }
             Some(SignatureCheck::ContentChanged) => {
@@ -153,6 +156,12 @@ impl Work<'_, '_> {
         verdict.from_match = self.author.includes(&verdict.addresses);
         verdict.certificate = Some(certificate);
         verdict
+    }
+
+    /// Whether it lies in a ciphertext without a tag: others may have changed what no signature covers.
+    fn is_malleable(&self) -> bool {
+        let is_malleable = |layer: &Layer| matches!(layer, Layer::Encrypted(layer) if layer.kind == EncryptedKind::Enveloped);
+        self.verdict.layers.iter().any(is_malleable)
     }
 
     fn judge_strength(&mut self, signer: &Signer, verdict: &mut SignerVerdict) {
