@@ -63,7 +63,7 @@ pub(crate) fn packed(
 
 /// A key and its certificates as PEM; under a passphrase where one is given.
 pub(crate) fn pem_of(context: &Context, identities: &[Identity]) -> Result<Vec<u8>, Failure> {
-    let passphrase = context.passphrase.given()?.into_iter().next();
+    let passphrase = context.passphrase.given()?;
     if passphrase.is_none() {
         eprintln!("warning: the file holds the private key without a passphrase");
     }

@@ -141,6 +141,11 @@ fn issuer(context: &Context) -> Result<Store, Failure> {
 fn renew(context: &Context, address: &str) -> Result<Exit, Failure> {
     let home = context.open_home()?;
     let old = current(context, address)?;
+    if old.iter().any(|stored| stored.token.is_some()) {
+        return Err(Failure::refused(format!("the key of {address} lies on a token, and no keys are made on tokens here")).hint(
+            "make the new key and its certificate with the token's own program, then `sealpost id import` its URI and retire the old one",
+        ));
+    }
     let store = issuer(context)?;
     let protection = if old.iter().any(|stored| stored.locked) { Protection::Needed } else { Protection::Offered };
     let passphrase = protecting(context, address, protection)?;

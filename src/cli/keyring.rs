@@ -370,6 +370,10 @@ fn home_identities(context: &Context, home: &Home) -> Result<Vec<Identity>, Fail
         passphrase = context.passphrase.to_unlock("your keys")?;
     }
     let mut unlocked = home.unlock_all(passphrase.as_ref()).map_err(|e| from_keys(&e, "your keys"))?;
+    let is_locked = |identity: &Identity| stored.iter().any(|one| one.locked && one.certificate == *identity.certificate());
+    if passphrase.is_some() && unlocked.identities.iter().any(is_locked) {
+        context.passphrase.opened_keys();
+    }
     let own = |address: &String| recalled.iter().any(|identity| identity.addresses().first() == Some(address));
     unlocked.still_locked.retain(|address| !own(address));
     unlocked.identities.retain(|identity| !is_recalled(identity.certificate()));

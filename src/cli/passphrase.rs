@@ -1,20 +1,25 @@
 //! Where passphrases come from: a file, a descriptor, or a prompt; never the command line. What the system's keyring remembers is asked for
 //! in `remembered`.
 
+use std::fmt;
 use std::io::{BufRead, IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clap::Args;
-use zeroize::Zeroize;
 
 use sealpost::secret::Secret;
 
 use crate::cli::failure::{Failure, on_file, reason};
+use crate::cli::report;
 
 /// The passphrase options of every verb.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct PassphraseArgs {
     /// Read the passphrase from the first line of FILE (`-` is standard input)
+    ///
+    /// What needs two takes the line after it: `id export` for the file that it writes, and a token for its PIN where the first line opens
+    /// keys in files.
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "passphrase_fd")]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Read the passphrase from the first line of descriptor N
@@ -23,38 +28,35 @@ pub(crate) struct PassphraseArgs {
     /// Never prompt
     #[arg(long, global = true)]
     pub(crate) batch: bool,
+    #[arg(skip)]
+    given: Given,
 }
 
 /// A passphrase.
 pub(crate) type Passphrase = Secret<Vec<u8>>;
 
+/// What the options gave: pipes give it once, however many ask for it.
+#[derive(Clone, Default)]
+struct Given(Arc<Mutex<Lines>>);
+
+#[derive(Default)]
+struct Lines {
+    /// Those that were read; none before somebody asked.
+    read: Vec<Passphrase>,
+    /// Whether the first one opens keys in files.
+    opens_keys: bool,
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Given")
+    }
+}
+
 impl PassphraseArgs {
-    /// The passphrase of the options, if one is given. Its lines after the first serve verbs that need two.
-    pub(crate) fn given(&self) -> Result<Vec<Passphrase>, Failure> {
-        let mut text = Vec::new();
-        match (&self.passphrase_file, self.passphrase_fd) {
-            (Some(path), _) if path.as_os_str() == "-" => {
-                let read = std::io::stdin().lock().read_until(b'\n', &mut text);
-                read.map_err(|e| Failure::io(format!("cannot read the passphrase from standard input – {}", reason(&e))))?;
-            }
-            (Some(path), _) => {
-                text = std::fs::read(path).map_err(on_file("read the passphrase from", path))?;
-            }
-            (None, Some(descriptor)) => {
-                let path = PathBuf::from(format!("/dev/fd/{descriptor}"));
-                let mut file = std::fs::File::open(&path).map_err(on_file("read the passphrase from", &path))?;
-                file.read_to_end(&mut text).map_err(on_file("read the passphrase from", &path))?;
-            }
-            (None, None) => return Ok(Vec::new()),
-        }
-        let lines = text
-            .split(|b| *b == b'\n')
-            .map(|line| Secret::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec()))
-            .collect::<Vec<_>>();
-        let last_is_empty = lines.len() > 1 && lines.last().is_some_and(|line| line.expose().is_empty());
-        let count = lines.len() - usize::from(last_is_empty);
-        text.zeroize();
-        Ok(lines.into_iter().take(count).collect())
+    /// The passphrase of the options, if one is given.
+    pub(crate) fn given(&self) -> Result<Option<Passphrase>, Failure> {
+        Ok(self.lines(1)?.read.first().cloned())
     }
 
     /// Whether the options give one.
@@ -64,7 +66,7 @@ impl PassphraseArgs {
 
     /// The passphrase for reading `what`: from the options, else from a prompt; `None` where neither is possible.
     pub(crate) fn to_unlock(&self, what: &str) -> Result<Option<Passphrase>, Failure> {
-        if let Some(first) = self.given()?.into_iter().next() {
+        if let Some(first) = self.given()? {
             return Ok(Some(first));
         }
         if !self.may_prompt() {
@@ -73,14 +75,36 @@ impl PassphraseArgs {
         prompt(&format!("Passphrase of {what}: ")).map(Some)
     }
 
+    /// Says that the passphrase of the options opened keys in files: it is no PIN.
+    pub(crate) fn opened_keys(&self) {
+        self.held().opens_keys = true;
+    }
+
+    /// The PIN of a token: from the options, else from a prompt; `None` where neither is possible. A token locks after a few wrong ones, so
+    /// what is known to be the passphrase of other keys is not tried; the line after it is.
+    pub(crate) fn pin(&self, token: &str) -> Result<Option<Passphrase>, Failure> {
+        let at = usize::from(self.held().opens_keys);
+        let found = self.lines(at.saturating_add(1))?.read.get(at).cloned();
+        match found.filter(|pin| !pin.expose().is_empty()) {
+            Some(pin) => Ok(Some(pin)),
+            None if at > 0 && self.is_given() => {
+                let text =
+                    format!("the passphrase that was given opens other keys, and is not tried as the PIN of the token {token}");
+                Err(Failure::usage(format!("{text} – write the PIN into the line after it")))
+            }
+            None if self.may_prompt() => prompt(&format!("PIN of the token {token}: ")).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The passphrase that shall protect `what` from now on: line `line` of the options (the last one where there are fewer), else asked twice.
     /// `None` where no one can be asked, or where the person wants none.
     pub(crate) fn to_protect(&self, what: &str, line: usize) -> Result<Option<Passphrase>, Failure> {
-        let mut given = self.given()?;
-        if !given.is_empty() {
-            let at = line.min(given.len() - 1);
-            return Ok(Some(given.swap_remove(at)));
+        let given = self.lines(line.saturating_add(1))?;
+        if let Some(found) = given.read.get(line).or(given.read.last()) {
+            return Ok(Some(found.clone()));
         }
+        drop(given);
         if !self.may_prompt() {
             return Ok(None);
         }
@@ -101,10 +125,56 @@ impl PassphraseArgs {
     pub(crate) fn may_prompt(&self) -> bool {
         !self.batch && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
+
+    /// What the options give, with so many lines at least where there are that many. Of standard input no more is read: a message may follow.
+    fn lines(&self, count: usize) -> Result<MutexGuard<'_, Lines>, Failure> {
+        let mut lines = self.held();
+        match (&self.passphrase_file, self.passphrase_fd) {
+            (Some(path), _) if path.as_os_str() == "-" => {
+                while lines.read.len() < count {
+                    let mut text = Secret::new(Vec::new());
+                    let read = std::io::stdin().lock().read_until(b'\n', text.expose_mut());
+                    let read = read
+                        .map_err(|e| Failure::io(format!("cannot read the passphrase from standard input – {}", reason(&e))))?;
+                    if read == 0 && !lines.read.is_empty() {
+                        break;
+                    }
+                    lines.read.extend(split(&text));
+                }
+            }
+            (Some(path), _) if lines.read.is_empty() => lines.read = split(&read_file(path)?),
+            (None, Some(descriptor)) if lines.read.is_empty() => {
+                lines.read = split(&read_file(&PathBuf::from(format!("/dev/fd/{descriptor}")))?);
+            }
+            _ => {}
+        }
+        Ok(lines)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Lines> {
+        self.given.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
+fn read_file(path: &Path) -> Result<Secret<Vec<u8>>, Failure> {
+    let mut text = Secret::new(Vec::with_capacity(ROOM));
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_to_end(text.expose_mut()));
+    read.map_err(on_file("read the passphrase from", path))?;
+    Ok(text)
+}
+
+/// The lines of a text, at least one; what follows the last line end is none where nothing follows.
+fn split(text: &Secret<Vec<u8>>) -> Vec<Passphrase> {
+    let lines = text.expose().strip_suffix(b"\n").unwrap_or(text.expose()).split(|byte| *byte == b'\n');
+    lines.map(|line| Secret::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec())).collect()
+}
+
+/// Bytes that are reserved for what is read: a buffer that grows leaves what it held behind.
+const ROOM: usize = 4 << 10;
+
+/// Asks; names of files and labels of tokens are the choice of others.
 fn prompt(text: &str) -> Result<Passphrase, Failure> {
-    let answer =
-        rpassword::prompt_password(text).map_err(|e| Failure::io(format!("cannot ask for the passphrase – {}", reason(&e))))?;
+    let answer = rpassword::prompt_password(report::safe(text))
+        .map_err(|e| Failure::io(format!("cannot ask for the passphrase – {}", reason(&e))))?;
     Ok(Secret::new(answer.into_bytes()))
 }

@@ -28,7 +28,7 @@ impl Pins for Asked {
         if tries != Tries::Enough {
             eprintln!("warning: token {}: {}", crate::cli::report::safe(token), tries.warning());
         }
-        self.0.to_unlock(&format!("token {token} (its PIN)")).map_err(|failure| failure.message)
+        self.0.pin(token).map_err(|failure| failure.message)
     }
 }
 

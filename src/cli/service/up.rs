@@ -143,7 +143,7 @@ fn authority(context: &Context, home: &Home, first: &str, domains: &[String]) ->
         return Ok(());
     }
     let domains = if first == "localhost" { &[] } else { domains };
-    let passphrase = context.passphrase.given()?.into_iter().next();
+    let passphrase = context.passphrase.given()?;
     let named = (first, domains);
     let created =
         CaStore::create(&home.ca_folder(), named, KeyAlgorithm::P256, passphrase.as_ref(), context.now, &mut context.random());

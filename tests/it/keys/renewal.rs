@@ -103,3 +103,21 @@ fn a_key_under_a_passphrase_is_not_renewed_by_one_without() {
     let (_, text, _) = stage.run(&["id", "list"]);
     assert_eq!(String::from_utf8(text).unwrap().matches("locked").count(), 2);
 }
+
+#[test]
+fn a_pipe_gives_its_passphrase_however_many_ask_for_it() {
+    let stage = Stage::new();
+    let locked = ["--passphrase-file", "pass.txt"];
+    stage.good(&[&["id", "new", "jane@a.example", "--algorithm", "p256"][..], &locked].concat());
+    let (home, packed) = (stage.place("home"), stage.place("jane.p12"));
+    // once for the key, once for the file
+    let args = ["--batch", "--home", &home, "id", "export", "jane@a.example", "--for", "modern", "-o", &packed];
+    for option in [["--passphrase-fd", "0"], ["--passphrase-file", "-"]] {
+        let args = [&args[..], &option, &["--force"]].concat();
+        let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &args, b"correct horse\n");
+        assert_eq!(code, 0, "{option:?}: {talk}");
+        let (code, _, talk) =
+            support::run("openssl", &["pkcs12", "-in", &packed, "-noout", "-passin", "pass:correct horse"], b"");
+        assert_eq!(code, 0, "{option:?}: {talk}");
+    }
+}

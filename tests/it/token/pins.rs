@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Card, P256, RSA};
+use super::{Card, P256, PIN, RSA};
 use crate::support;
 
 /// OpenSC's module that writes down every call and passes it on.
@@ -44,6 +44,38 @@ fn a_wrong_pin_costs_one_try_whatever_keys_wait_for_it() {
     let (code, _, talk) = card.run_by(&spy, "pin", &["open", "--raw", &file, "-o", &card.path("out")]);
     assert_eq!(code, 0, "{talk}");
     assert_eq!(logins(&card), 1);
+}
+
+#[test]
+fn what_opens_other_keys_costs_no_token_a_try() {
+    let (Some(card), Some(spy)) = (Card::new(), spy()) else { return };
+    card.key(RSA);
+    card.ok("id import pkcs11:token=Card");
+    card.write("keys", b"geheim\n");
+    card.write("both", format!("geheim\n{PIN}\n").as_bytes());
+    for line in ["ca init --name A --algorithm p256", "id new joe@a.example --algorithm p256"] {
+        let (code, _, talk) = card.run_by(&card.module, "keys", &line.split(' ').collect::<Vec<_>>());
+        assert_eq!(code, 0, "{talk}");
+    }
+    let (letter, file) = (card.path("letter.eml"), card.path("encrypted.eml"));
+    card.openssl(&format!("cms -encrypt -aes256 -in {letter} -out {file} {}", card.path("01.pem")));
+    // whoever writes to the card's owner must not lock the card of somebody who gives the passphrase of his other keys
+    let (code, _, talk) = card.run_by(&spy, "keys", &["open", &file, "-o", &card.path("out")]);
+    assert!(code == 6 && talk.contains("opens other keys, and is not tried as the PIN of the token Card"), "{code} {talk}");
+    assert!(talk.contains("write the PIN into the line after it"), "{talk}");
+    assert_eq!(logins(&card), 0);
+    let (code, _, talk) = card.run_by(&spy, "both", &["open", "--raw", &file, "-o", &card.path("out")]);
+    assert_eq!((code, logins(&card)), (0, 1), "{talk}");
+}
+
+#[test]
+fn an_empty_pin_is_none() {
+    let (Some(card), Some(spy)) = (Card::new(), spy()) else { return };
+    card.key(RSA);
+    card.write("empty", b"");
+    let (code, _, talk) = card.run_by(&spy, "empty", &["sign", &card.path("letter.eml"), "--key", "pkcs11:token=Card"]);
+    assert!(code == 2 && talk.contains("wants its PIN and none was given"), "{code} {talk}");
+    assert_eq!(logins(&card), 0);
 }
 
 #[test]

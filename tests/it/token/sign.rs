@@ -50,6 +50,9 @@ fn an_identity_of_the_home_signs_and_the_home_holds_no_key() {
         let (code, _, talk) = card.run(&format!("id export jane@a.example --for {form} -o {}", card.path("out")));
         assert!(code == 8 && talk.contains("lies on a token and does not leave it"), "{code} {talk}");
     }
+    // a new key would lie in a file, without a word
+    let (code, _, talk) = card.run("id renew jane@a.example");
+    assert!(code == 8 && talk.contains("no keys are made on tokens") && talk.contains("hint: make the new key"), "{code} {talk}");
     let mut folders = vec![card.folder.path().join("home")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
