@@ -103,8 +103,9 @@ impl Cache {
         let end = format!("-{}", short(name.as_bytes()));
         let is_it = |path: &&PathBuf| file_name(path).starts_with(kind.word()) && file_name(path).ends_with(&end);
         let found = files::list(&self.0).ok()?;
-        let mut kept = found.iter().filter(is_it).filter_map(|path| Self::kept(path)).filter(|kept| kept.name == name);
-        kept.next()
+        let kept = found.iter().filter(is_it).filter_map(|path| Self::kept(path)).filter(|kept| kept.name == name);
+        // whose list it is stands in the name of the file: an authority may have had another name before
+        kept.max_by_key(|kept| kept.fetched)
     }
 
     /// The revocation lists of an issuer, wherever they came from.
@@ -291,7 +292,17 @@ mod tests {
         for url in ["http://a/1", "http://a/2"] {
             cache.put(Kind::List, url, Some(root.subject()), url.as_bytes(), (NOW, None)).expect("kept");
         }
+        // the same place, after the authority took another name
         let alice = name(include_str!("../../certs/alice.pem"));
+        for (number, issuer) in (0_i64..).zip([root.subject(), alice.subject(), root.subject()]) {
+            let bytes = format!("{number}");
+            cache.put(Kind::List, "http://b/", Some(issuer), bytes.as_bytes(), (NOW.plus_seconds(number), None)).expect("kept");
+            assert_eq!(cache.get(Kind::List, "http://b/").expect("kept").bytes, bytes.as_bytes());
+        }
+        fs::remove_dir_all(&cache.0).expect("removed");
+        for url in ["http://a/1", "http://a/2"] {
+            cache.put(Kind::List, url, Some(root.subject()), url.as_bytes(), (NOW, None)).expect("kept");
+        }
         cache.put(Kind::List, "http://a/3", Some(alice.subject()), b"", (NOW, None)).expect("kept");
         assert_eq!(cache.lists_of(root.subject()).len(), 2);
         assert_eq!(cache.get(Kind::List, "http://a/2").expect("kept").bytes, b"http://a/2");

@@ -35,8 +35,17 @@ pub(super) struct Search<'c> {
     /// URLs that were asked, whatever for.
     asked: HashSet<(Class, String)>,
     got: Got,
+    /// What was fetched in this round, and is kept where it turns out to be of use.
+    fetched: Vec<Fetched>,
     /// What could not be had, by what it was for.
     failures: Vec<(Vec<u8>, Class, String)>,
+}
+
+/// What was fetched for something, from a place.
+struct Fetched {
+    wanted: Wanted,
+    place: String,
+    content: Content,
 }
 
 /// What is sought: of which certificate, which of its places.
@@ -109,6 +118,7 @@ impl From<Failed> for Why {
 }
 
 /// What a file turned out to hold.
+#[derive(Clone)]
 enum Content {
     Issuers(Vec<Certificate>),
     Lists(Vec<Crl>),
@@ -118,8 +128,8 @@ enum Content {
 impl<'c> Search<'c> {
     pub(super) fn new(context: &'c Context, cache: Option<Cache>, client: Option<Client<'c>>) -> Self {
         let issuer_urls = Budget::new("fetched issuer urls", context.limits.fetched_issuer_urls);
-        let (looked, asked, got, failures) = (HashMap::new(), HashSet::new(), Got::default(), Vec::new());
-        Self { context, cache, client, issuer_urls, looked, asked, got, failures }
+        let (looked, asked, got) = (HashMap::new(), HashSet::new(), Got::default());
+        Self { context, cache, client, issuer_urls, looked, asked, got, fetched: Vec::new(), failures: Vec::new() }
     }
 
     pub(super) fn run(mut self, inquiries: &[Inquiry]) -> Got {
@@ -130,17 +140,18 @@ impl<'c> Search<'c> {
                 self.got.findings.push(Finding::warning(Code::NotFetched, limit.to_string()));
                 break;
             }
-            if !self.round(&wanted) {
+            let is_something_new = self.round(&wanted);
+            wanted = self.wanted(inquiries);
+            for fetched in std::mem::take(&mut self.fetched) {
+                self.keep_if_of_use(fetched, &wanted);
+            }
+            if !is_something_new {
                 break;
             }
-            wanted = self.wanted(inquiries);
         }
         // what another place gave in the end is no news
         for (about, class, text) in std::mem::take(&mut self.failures) {
-            let is_lacking =
-                |wanted: &Wanted| wanted.about.fingerprint() == about && Class::of(&wanted.what).answers() == class.answers();
-            let is_lacking = wanted.iter().any(is_lacking);
-            let told = if is_lacking { Finding::warning } else { Finding::info };
+            let told = if is_lacking(&wanted, &about, class) { Finding::warning } else { Finding::info };
             self.got.findings.push(told(Code::NotFetched, text));
         }
         if self.client.is_some() && inquiries.iter().any(|inquiry| inquiry.withholds(&self.got.had)) {
@@ -150,6 +161,17 @@ impl<'c> Search<'c> {
             cache.tidy(self.context.now, &self.context.limits);
         }
         self.got
+    }
+
+    /// What helped is kept in place of what was there. What did not may be anybody's: it takes nobody's place.
+    fn keep_if_of_use(&mut self, fetched: Fetched, still: &[Wanted]) {
+        let Fetched { wanted, place, content } = fetched;
+        let class = Class::of(&wanted.what);
+        let name = if let What::Response(request) = &wanted.what { name_of(request) } else { place.clone() };
+        let is_free = || self.cache.as_ref().is_some_and(|cache| cache.get(class.kind(), &name).is_none());
+        if !is_lacking(still, &wanted.about.fingerprint(), class) || is_free() {
+            self.keep(&wanted, &place, &content);
+        }
     }
 
     fn wanted(&self, inquiries: &[Inquiry]) -> Vec<Wanted> {
@@ -217,11 +239,17 @@ impl<'c> Search<'c> {
         for Kept { bytes, fetched, name, .. } in kept {
             let from = if class == Class::Response { String::new() } else { format!(" from {name}") };
             let Ok(content) = self.read(class, bytes) else { continue };
-            if self.take(content) {
-                let text = format!("{} is from the home's cache – fetched on {fetched}{from}", class.name());
-                self.got.findings.push(Finding::info(Code::Fetched, text));
-                is_new = true;
-            }
+            is_new |= self.take_known(class, content, &format!("{fetched}{from}"));
+        }
+        is_new
+    }
+
+    /// Has at hand what the cache held; whether it was not before.
+    fn take_known(&mut self, class: Class, content: Content, fetched: &str) -> bool {
+        let is_new = self.take(content);
+        if is_new {
+            let text = format!("{} is from the home's cache – fetched on {fetched}", class.name());
+            self.got.findings.push(Finding::info(Code::Fetched, text));
         }
         is_new
     }
@@ -238,7 +266,15 @@ impl<'c> Search<'c> {
             }
             match self.fetch_from(wanted, place) {
                 Ok(content) => {
-                    let size = self.keep(wanted, place, &content);
+                    if let Some((known, fetched)) = self.newer(place, &content) {
+                        let text =
+                            format!("{} of {} that came from {place} is older than one known", class.name(), about(wanted));
+                        self.failures.push((wanted.about.fingerprint(), class, text));
+                        return self.take_known(class, known, &format!("{fetched} from {place}"));
+                    }
+                    let size = content.bytes().len();
+                    let fetched = Fetched { wanted: wanted.clone(), place: place.clone(), content: content.clone() };
+                    self.fetched.push(fetched);
                     if self.take(content) {
                         let text = format!("{} of {} was fetched from {place} – {size} bytes", class.name(), about(wanted));
                         self.got.findings.push(Finding::info(Code::Fetched, text));
@@ -259,6 +295,16 @@ impl<'c> Search<'c> {
             }
         }
         false
+    }
+
+    /// The list in the cache and when it was fetched, where it is a later one of the same issuer: whoever gives an old one again may do so
+    /// for what it does not say.
+    fn newer(&self, place: &str, content: &Content) -> Option<(Content, Timestamp)> {
+        let Content::Lists(lists) = content else { return None };
+        let (list, kept) = (lists.first()?, self.cache.as_ref()?.get(Kind::List, place)?);
+        let known = pki::load::crls(kept.bytes).ok()?;
+        let is_later = |known: &Crl| known.issuer() == list.issuer() && known.this_update() > list.this_update();
+        known.first().is_some_and(is_later).then_some((Content::Lists(known), kept.fetched))
     }
 
     fn fetch_from(&mut self, wanted: &Wanted, place: &str) -> Result<Content, Why> {
@@ -321,18 +367,17 @@ impl<'c> Search<'c> {
         before != (issuers.len(), lists.len(), responses.len())
     }
 
-    /// Keeps in the cache what may be of use again; how many bytes it is. A cache that cannot be written is no reason to stop.
-    fn keep(&mut self, wanted: &Wanted, place: &str, content: &Content) -> usize {
+    /// Keeps in the cache what may be of use again. A cache that cannot be written is no reason to stop.
+    fn keep(&mut self, wanted: &Wanted, place: &str, content: &Content) {
         let bytes = content.bytes();
-        let size = bytes.len();
-        let Some(cache) = &self.cache else { return size };
+        let Some(cache) = &self.cache else { return };
         let now = self.context.now;
         let (kind, name, issuer, next): (Kind, String, Option<&Name>, Option<Timestamp>) = match (content, &wanted.what) {
             (Content::Response(response), What::Response(request)) => {
                 let answer =
                     response.content().ok().and_then(|basic| basic.answers().iter().find(|answer| answer.id == *request.id()));
                 // a refusal, or what was said of others, answers nothing the next time
-                let Some(answer) = answer else { return size };
+                let Some(answer) = answer else { return };
                 (Kind::Response, name_of(request), None, answer.next_update)
             }
             (Content::Lists(lists), _) => {
@@ -340,13 +385,12 @@ impl<'c> Search<'c> {
                 (Kind::List, place.to_owned(), lists.first().map(Crl::issuer), next)
             }
             (Content::Issuers(_), _) => (Kind::Issuer, place.to_owned(), None, None),
-            (Content::Response(_), _) => return size,
+            (Content::Response(_), _) => return,
         };
         if let Err(error) = cache.put(kind, &name, issuer, &bytes, (now, next)) {
             let text = format!("{} was not kept in the home's cache – {error}", Class::of(&wanted.what).name());
             self.got.findings.push(Finding::info(Code::Fetched, text));
         }
-        size
     }
 }
 
@@ -408,6 +452,11 @@ fn unreadable(media_type: &str, why: &str) -> String {
         "" => format!("what came cannot be read: {why}"),
         other => format!("what came, {other}, cannot be read: {why}"),
     }
+}
+
+/// Whether something of this kind is wanted for a certificate.
+fn is_lacking(wanted: &[Wanted], about: &[u8], class: Class) -> bool {
+    wanted.iter().any(|one| one.about.fingerprint() == about && Class::of(&one.what).answers() == class.answers())
 }
 
 /// The name of a response in the cache: the certificate that was asked about.

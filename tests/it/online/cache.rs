@@ -121,6 +121,47 @@ fn what_is_old_is_fetched_anew_and_still_tells_of_those_revoked_then() {
     assert_eq!((exit, &found["chain"]["revocation"]), (0, &Value::from("good")), "{found}");
 }
 
+/// A world whose cache holds an old list that revokes the leaf.
+fn revoked_before(list: impl Fn(&World) -> Vec<u8>) -> (World, super::world::Issued) {
+    let world = World::new();
+    let leaf = world.issue(&Leaf { serial: 89, lists: vec![world.url("/issuing.crl")], ..Leaf::default() });
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let old = Timestamp::from_unix(i64::try_from(now).expect("small") - 30 * 86_400);
+    let cache = Home::create(&world.folder.path().join("home")).expect("a home").cache();
+    let (list, issuer) = (list(&world), world.issuing_certificate());
+    cache.put(Kind::List, &world.url("/issuing.crl"), Some(issuer.subject()), &list, (old, None)).expect("kept");
+    (world, leaf)
+}
+
+#[test]
+fn what_nobody_vouches_for_replaces_nothing() {
+    let (world, leaf) = revoked_before(|world| super::world::list(&world.issuer, &[89]));
+    // whoever stands on the way gives a list of the same name
+    let (_, stranger) = super::world::root("Issuing");
+    world.server.give("/issuing.crl", Reply::file(&super::world::list(&stranger, &[])));
+    for more in ["--fetch --fetch-private", "", "--fetch --fetch-private"] {
+        let (exit, found) = world.verify_with_issuer(&leaf, more);
+        assert_eq!((exit, &found["chain"]["revocation"]), (5, &Value::from("revoked")), "{more}: {found}");
+    }
+}
+
+#[test]
+fn a_list_from_before_replaces_none_from_after() {
+    let (world, leaf) = revoked_before(|world| super::world::list_of(&world.issuer, &[89], 2023));
+    // whoever stands on the way gives what the authority signed once
+    world.server.give("/issuing.crl", Reply::file(&super::world::list_of(&world.issuer, &[], 2022)));
+    for more in ["--fetch --fetch-private", "", "--fetch --fetch-private"] {
+        let (exit, found) = world.verify_with_issuer(&leaf, more);
+        assert_eq!((exit, &found["chain"]["revocation"]), (5, &Value::from("revoked")), "{more}: {found}");
+        let told = findings(&found, "not-fetched", "info");
+        assert_eq!(told.iter().any(|text| text.contains("is older than one known")), !more.is_empty(), "{found}");
+    }
+    world.give_lists(&[]);
+    world.server.give("/issuing.crl", Reply::file(&super::world::list_of(&world.issuer, &[], 2024)));
+    let (exit, found) = world.verify_with_issuer(&leaf, "--fetch --fetch-private");
+    assert_eq!((exit, &found["chain"]["revocation"]), (0, &Value::from("good")), "{found}");
+}
+
 #[test]
 fn several_processes_use_one_cache_at_once() {
     let (world, leaf) = filled();

@@ -103,6 +103,11 @@ pub(super) fn root(name: &str) -> (rcgen::Certificate, Issuer<'static, KeyPair>)
 
 /// A list of an authority that is good for years.
 pub(super) fn list(issuer: &Issuer<'_, KeyPair>, serials: &[u64]) -> Vec<u8> {
+    list_of(issuer, serials, 2021)
+}
+
+/// The same, made in this year.
+pub(super) fn list_of(issuer: &Issuer<'_, KeyPair>, serials: &[u64], year: i32) -> Vec<u8> {
     let revoked = |serial: &u64| RevokedCertParams {
         serial_number: SerialNumber::from(*serial),
         revocation_time: rcgen::date_time_ymd(2021, 1, 1),
@@ -110,7 +115,7 @@ pub(super) fn list(issuer: &Issuer<'_, KeyPair>, serials: &[u64]) -> Vec<u8> {
         invalidity_date: None,
     };
     let list = CertificateRevocationListParams {
-        this_update: rcgen::date_time_ymd(2021, 1, 1),
+        this_update: rcgen::date_time_ymd(year, 1, 1),
         next_update: rcgen::date_time_ymd(2045, 1, 1),
         crl_number: 1.into(),
         issuing_distribution_point: None,

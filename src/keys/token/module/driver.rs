@@ -191,14 +191,17 @@ fn locked(name: &str) -> Error {
     Error::Unavailable { why: Why::Locked, text }
 }
 
-/// Whether the token, or the way to it, is there no more.
-pub(super) fn is_gone(failure: &Failure) -> bool {
+/// Whether the token, or the way to it, is there no more. Some tokens say "device error" of a ciphertext whose padding does not fit, which
+/// nobody shall learn of: what such an error means, the session tells.
+pub(super) fn is_gone(failure: &Failure, is_session_there: impl FnOnce() -> bool) -> bool {
     use RvError as R;
     let Failure::Pkcs11(refused, _) = failure else { return false };
+    if *refused == R::DeviceError {
+        return !is_session_there();
+    }
     matches!(
         refused,
         R::DeviceRemoved
-            | R::DeviceError
             | R::TokenNotPresent
             | R::TokenNotRecognized
             | R::SlotIdInvalid
@@ -211,7 +214,7 @@ pub(super) fn is_gone(failure: &Failure) -> bool {
 /// What a failure means for whoever wanted the key.
 pub(super) fn unavailable(failure: &Failure) -> Error {
     let (why, text) = match failure {
-        failure if is_gone(failure) => (Why::Gone, format!("the token went away – {failure}")),
+        failure if is_gone(failure, || false) => (Why::Gone, format!("the token went away – {failure}")),
         failure => (Why::Failed, format!("the token failed – {failure}")),
     };
     Error::Unavailable { why, text }
@@ -233,3 +236,19 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// p11-kit's module stands for all that the system has; it is its library, too, which is there without the link.
 const P11_KIT: [&str; 2] = ["p11-kit-proxy.so", "libp11-kit.so.0"];
+
+#[cfg(test)]
+mod tests {
+    use cryptoki::context::Function;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_device_that_is_there_is_a_refusal() {
+        let failure = |refused| Failure::Pkcs11(refused, Function::Decrypt);
+        assert!(!is_gone(&failure(RvError::DeviceError), || true));
+        assert!(is_gone(&failure(RvError::DeviceError), || false));
+        assert!(is_gone(&failure(RvError::DeviceRemoved), || true));
+        assert!(!is_gone(&failure(RvError::EncryptedDataInvalid), || false));
+    }
+}

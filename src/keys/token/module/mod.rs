@@ -61,7 +61,9 @@ impl TokenKey {
                 Ok(Ok(done))
             }
             // the session is of no more use, and the next work looks for the token anew
-            Err(failure) if driver::is_gone(&failure) => Err(driver::unavailable(&failure)),
+            Err(failure) if driver::is_gone(&failure, || open.session.get_session_info().is_ok()) => {
+                Err(driver::unavailable(&failure))
+            }
             Err(Failure::Pkcs11(refused, _)) => {
                 *held = Some(open);
                 Ok(Err(refused))
