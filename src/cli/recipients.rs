@@ -59,6 +59,10 @@ impl RecipientArgs {
     ) -> Result<Addressees, Failure> {
         let home = context.existing_home()?;
         let home = home.as_ref();
+        if let Some(home) = home {
+            // what cannot be read is said: a contact that is passed over looks like one that is not there
+            home.known_certificates().map_err(Failure::io)?;
+        }
         let mut seen: Vec<Recipient> = Vec::new();
         for path in &self.to_cert {
             let certificates = pki::load::certificates(&input::file(path, &context.limits)?)

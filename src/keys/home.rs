@@ -105,7 +105,7 @@ impl Home {
             let Some(certificate) = certificates_in(&folder.join("cert.pem"))?.into_iter().next() else { continue };
             let chain = certificates_in(&folder.join("chain.pem"))?;
             let token = token_in(&folder.join("key.uri"))?;
-            let locked = token.is_none() && String::from_utf8_lossy(&files::read(&folder.join("key.pem"))?).contains(ENCRYPTED);
+            let locked = token.is_none() && is_locked(&folder.join("key.pem"))?;
             let retired = folder.join("retired").exists();
             found.push(Stored { certificate, chain, locked, token, retired, folder, access: self.1.clone() });
         }
@@ -177,6 +177,8 @@ impl Home {
         let name = format!("{}-{}", safe_name(&address), fingerprint.get(..16).unwrap_or_default());
         let folder = self.0.join("identities").join(name);
         let _lock = self.write_in(&folder)?;
+        // keys could lie in what a crash left in the folders of other identities, too
+        files::list(&self.0.join("identities"))?.iter().try_for_each(|folder| files::sweep(folder))?;
         let other = folder.join(if file == "key.uri" { "key.pem" } else { "key.uri" });
         if other.exists() && file == "key.uri" {
             return Err(Error::Exists("the home holds this key in a file already".to_owned()));
@@ -328,7 +330,7 @@ impl Home {
         let mut found = Vec::new();
         for path in files::list(&self.0.join("crls"))? {
             let Some(bytes) = files::read_if_there(&path)? else { continue };
-            found.extend(pki::load::crls(bytes)?);
+            found.extend(pki::load::crls(bytes).map_err(|error| damaged(&path, &error))?);
         }
         Ok(found)
     }
@@ -349,7 +351,7 @@ impl Home {
         let mut found = Vec::new();
         for path in files::list(&self.0.join(kind))? {
             let Some(bytes) = files::read_if_there(&path)? else { continue };
-            found.extend(pki::load::certificates(&bytes)?);
+            found.extend(pki::load::certificates(&bytes).map_err(|error| damaged(&path, &error))?);
         }
         Ok(found)
     }
@@ -389,13 +391,25 @@ impl Stored {
 /// The URI that a file holds; `None` where there is no file.
 fn token_in(path: &Path) -> Result<Option<Uri>, Error> {
     let text = files::read_if_there(path)?;
-    text.map(|text| Uri::parse(String::from_utf8_lossy(&text).trim())).transpose()
+    let parse = |text: Vec<u8>| Uri::parse(String::from_utf8_lossy(&text).trim()).map_err(|error| damaged(path, &error));
+    text.map(parse).transpose()
+}
+
+/// Whether the key of a file lies under a passphrase.
+fn is_locked(path: &Path) -> Result<bool, Error> {
+    let bytes = Secret::new(files::read(path)?);
+    Ok(String::from_utf8_lossy(bytes.expose()).contains(ENCRYPTED))
+}
+
+/// What it means that a file of the home is not what was written.
+fn damaged(path: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::Malformed(format!("{} cannot be read – {why}; move it away, and bring again what it held", path.display()))
 }
 
 /// The certificates of a file; none where there is no file or nothing in it.
 fn certificates_in(path: &Path) -> Result<Vec<Certificate>, Error> {
     match files::read_if_there(path)? {
-        Some(bytes) if !bytes.is_empty() => Ok(pki::load::certificates(&bytes)?),
+        Some(bytes) if !bytes.is_empty() => pki::load::certificates(&bytes).map_err(|error| damaged(path, &error)),
         _ => Ok(Vec::new()),
     }
 }

@@ -136,3 +136,47 @@ fn of_two_keys_the_one_that_may_sign_is_found_for_signing() {
     assert!(found.key_usage().expect("a key usage").allows(sealpost::pki::Usage::DigitalSignature));
     assert_eq!(home.unlock_all(None).expect("unlocked").identities.len(), 2, "both decrypt");
 }
+
+#[test]
+fn a_damaged_file_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = Home::create(folder.path()).expect("made");
+    home.add_identity(&person("alice"), None, &mut OsRandom).expect("added");
+    home.add_contact(person("carol").certificate()).expect("added");
+    home.add_trust(&person("alice").chain()[0]).expect("added");
+    home.write_crl("issuing", &fs::read(super::certs("issuing.crl")).expect("read")).expect("written");
+    let letter = folder.path().join("letter");
+    fs::write(&letter, "From: alice@example.com\r\nTo: carol@example.org\r\n\r\nhi\r\n").expect("written");
+    let encrypt = || {
+        let paths = [folder.path(), &letter].map(|path| path.to_str().expect("text"));
+        crate::support::run(env!("CARGO_BIN_EXE_sealpost"), &["--home", paths[0], "encrypt", paths[1]], b"")
+    };
+    let said = |path: &Path, read: &dyn Fn() -> Option<Error>| {
+        let whole = fs::read(path).expect("there");
+        fs::write(path, "no certificate").expect("written");
+        let error = read().expect("refused").to_string();
+        assert!(error.contains(&format!("{} cannot be read – ", path.display())), "{error}");
+        assert!(error.ends_with("; move it away, and bring again what it held"), "{error}");
+        fs::write(path, whole).expect("written");
+    };
+    let one = |kind: &str| files::list(&folder.path().join(kind)).expect("listed").remove(0);
+    said(&one("contacts"), &|| home.contacts().err());
+    said(&one("trust"), &|| home.trust_anchors().err());
+    said(&one("crls"), &|| home.crls().err());
+    said(&one("identities").join("cert.pem"), &|| home.identities().err());
+    assert_eq!(encrypt().0, 0);
+    fs::write(one("contacts"), "no certificate").expect("written");
+    let (code, _, talk) = encrypt();
+    assert!(code == 9 && talk.contains("cannot be read"), "it looked like a contact that is not there: {code} {talk}");
+}
+
+#[test]
+fn what_a_crash_left_of_another_identity_is_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = Home::create(folder.path()).expect("made");
+    let left = folder.path().join("identities/joe@a.example-0000000000000000");
+    fs::create_dir_all(&left).expect("made");
+    fs::write(left.join(".new-half"), "-----BEGIN PRIVATE KEY").expect("written");
+    home.add_identity(&person("alice"), None, &mut OsRandom).expect("added");
+    assert!(names(&left).is_empty());
+}
