@@ -32,6 +32,7 @@ mod progress;
 mod recipients;
 mod remembered;
 mod report;
+mod resolve;
 mod seal;
 #[cfg(feature = "server")]
 mod service;

@@ -11,6 +11,7 @@ mod home;
 mod identity;
 pub mod load;
 pub mod mobileconfig;
+mod percent;
 pub mod pkcs12;
 mod seen;
 pub mod token;

@@ -1,7 +1,7 @@
 //! A connection to a directory that ends at a moment and after so many bytes, whatever the server does.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::cli::failure::Failure;
+use crate::cli::resolve;
 
 /// For each address of a host.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -75,11 +76,12 @@ impl Wire {
     /// Connects; the first address that answers is taken.
     pub(super) fn open(host: &str, port: u16, deadline: Instant, bytes: u64) -> Result<Self, Failure> {
         let name = format!("{host}:{port}");
-        let addresses = (host, port).to_socket_addrs();
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let addresses = resolve::addresses(host, port, left());
         let addresses = addresses.map_err(|e| Failure::io(format!("{name} cannot be looked up – {e}")))?;
         let mut why = "it has no address".to_owned();
         for address in addresses {
-            let left = deadline.saturating_duration_since(Instant::now()).min(CONNECT);
+            let left = left().min(CONNECT);
             if left.is_zero() {
                 why = "its time is over".to_owned();
                 break;

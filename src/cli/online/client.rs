@@ -6,12 +6,13 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::mpsc;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use sealpost::http::{self, Answer, Host, Reach, Reader, Url};
 use sealpost::limits::{Budget, LimitReached, Limits};
+
+use crate::cli::resolve;
 
 /// Seconds that an address has to take a connection. 5: three tries of TCP; another address may be there.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -213,17 +214,12 @@ impl<'l> Client<'l> {
         let name = match url.host() {
             Host::V4(address) => return Ok(vec![(*address, url.port()).into()]),
             Host::V6(address) => return Ok(vec![(*address, url.port()).into()]),
-            Host::Name(name) => name.clone(),
+            Host::Name(name) => name,
         };
-        // the system's look-up has no time of its own: it goes on by itself when nobody waits any longer
-        let (found, wait) = mpsc::channel();
-        let port = url.port();
-        std::thread::spawn(move || found.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect)));
-        match wait.recv_timeout(self.left(deadline)?) {
-            Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(error)) => Err(Failed::Unreachable(format!("its name has no address – {error}"))),
-            Err(_) => Err(Failed::Slow(self.time)),
-        }
+        resolve::addresses(name, url.port(), self.left(deadline)?).map_err(|error| match error.kind() {
+            ErrorKind::TimedOut => Failed::Slow(self.time),
+            _ => Failed::Unreachable(format!("its name has no address – {error}")),
+        })
     }
 
     fn left(&self, deadline: Instant) -> Result<Duration, Failed> {

@@ -1,7 +1,7 @@
 //! The program as a mail client: one connection to a server, under TLS that is verified.
 
 use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use sealpost::server::config::Hop;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Progress;
-use crate::cli::{input, report};
+use crate::cli::{input, report, resolve};
 
 /// How to reach a server.
 #[derive(Debug, Clone, Args)]
@@ -136,7 +136,7 @@ impl Connection {
     /// Connects; the first address that answers is taken.
     pub(crate) fn open(hop: &Hop, tls: Arc<ClientConfig>) -> Result<Self, Failure> {
         let name = format!("{}:{}", hop.host, hop.port);
-        let addresses = (hop.host.as_str(), hop.port).to_socket_addrs();
+        let addresses = resolve::addresses(&hop.host, hop.port, CONNECT);
         let addresses = addresses.map_err(|e| Failure::io(format!("{name} cannot be looked up – {e}")))?;
         let mut why = "it has no address".to_owned();
         for address in addresses {

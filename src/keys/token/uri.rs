@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::keys::Error;
+use crate::keys::{Error, percent};
 
 /// What names a key on a token: `pkcs11:token=…;object=…;id=%01?module-path=…&pin-source=…` (RFC 7512). What it does not say may be anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Uri {
                 return Err(wrong(&format!("names {name} twice")));
             }
             seen.push(name);
-            let bytes = decoded(value).ok_or_else(|| wrong(&format!("has a broken percent encoding in {name}")))?;
+            let bytes = percent::decoded(value).ok_or_else(|| wrong(&format!("has a broken percent encoding in {name}")))?;
             let as_text = || String::from_utf8(bytes.clone()).map_err(|_| wrong(&format!("has a {name} that is no text")));
             match name {
                 "token" => uri.token = Some(as_text()?),
@@ -93,19 +93,6 @@ fn pin_file(text: &str) -> Option<PathBuf> {
     let path = text.strip_prefix("file:").unwrap_or(text);
     let path = path.strip_prefix("//").unwrap_or(path);
     path.starts_with('/').then(|| PathBuf::from(path))
-}
-
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = text.bytes();
-    let mut found = Vec::with_capacity(text.len());
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    while let Some(byte) = bytes.next() {
-        found.push(match byte {
-            b'%' => digit(bytes.next()?)? << 4 | digit(bytes.next()?)?,
-            byte => byte,
-        });
-    }
-    Some(found)
 }
 
 impl fmt::Display for Uri {

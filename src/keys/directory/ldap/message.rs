@@ -102,7 +102,8 @@ pub(super) fn unbind(id: u64) -> Vec<u8> {
 }
 
 fn message(id: u64, operation: &[u8]) -> Vec<u8> {
-    encode::sequence(&[encode::integer_u64(id), operation.to_vec()])
+    // no copy of the operation is left behind: it may hold a password
+    encode::sequence(&[encode::integer_u64(id).as_slice(), operation])
 }
 
 fn application(number: u32) -> Tag {

@@ -2,6 +2,7 @@
 
 use crate::keys::directory::Error;
 use crate::keys::directory::ldap::Filter;
+use crate::keys::percent;
 
 /// An LDAP URL: `ldap://host:port/base?attributes?scope?filter?extensions`.
 ///
@@ -140,16 +141,7 @@ fn host_and_port(authority: &str, default: u16) -> Result<(String, u16), &'stati
 
 /// Text without its percent signs (RFC 3986 2.1).
 fn decoded(text: &str) -> Result<String, &'static str> {
-    let wrong = "a % is not followed by two hexadecimal digits";
-    let digit =
-        |byte: Option<u8>| byte.and_then(|b| char::from(b).to_digit(16)).and_then(|digit| u8::try_from(digit).ok()).ok_or(wrong);
-    let (mut out, mut bytes) = (Vec::with_capacity(text.len()), text.bytes());
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'%' => out.push(digit(bytes.next())? << 4 | digit(bytes.next())?),
-            byte => out.push(byte),
-        }
-    }
+    let out = percent::decoded(text).ok_or("a % is not followed by two hexadecimal digits")?;
     let out = String::from_utf8(out).map_err(|_| "it is not in UTF-8")?;
     if out.contains('\0') { Err("it has a character that cannot be") } else { Ok(out) }
 }
