@@ -44,6 +44,16 @@ fn a_good_certificate_is_exit_0_with_its_path() {
 }
 
 #[test]
+fn what_is_wrong_with_a_list_that_is_at_hand_twice_is_said_once() {
+    let (root, issuing, list) = (cast("root.pem"), cast("issuing.pem"), cast("issuing.crl"));
+    let line = format!("{} --trust {root} --intermediates {issuing} --crl {list} --crl {list}", cast("alice.pem"));
+    let (_, found) = json(&format!("{line} --at 2035-06-01T00:00:00Z"));
+    let texts = found["findings"].as_array().expect("findings").iter().map(|one| one["text"].as_str().expect("text"));
+    let told: Vec<usize> = texts.map(|text| text.matches("it is too old").count()).filter(|count| *count > 0).collect();
+    assert_eq!(told, [1], "{found}");
+}
+
+#[test]
 fn each_way_of_being_wrong_has_its_exit_code_and_its_reason() {
     for (line, exit, code, reason) in [
         (member("expired.pem", ""), 5, "expired", "expired"),

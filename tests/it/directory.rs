@@ -1,6 +1,6 @@
 //! Tests of `contact find`: LDAP on a real slapd, SMIMEA in zones that ldns signs and NSD serves, and servers that misbehave.
 
-mod hostile;
+pub(crate) mod hostile;
 mod ldap;
 mod slapd;
 mod smimea;

@@ -182,6 +182,34 @@ fn a_list_of_changes_is_fetched_where_the_list_says_so() {
 }
 
 #[test]
+fn what_a_directory_gives_is_judged_with_what_is_fetched() {
+    use crate::directory::hostile;
+    use std::io::{Read, Write};
+    let world = World::new();
+    world.server.give("/issuing.der", Reply::file(world.issuing.der()));
+    world.give_lists(&[91]);
+    for (serial, exit, standing) in [(90, 0, "trusted"), (91, 5, "revoked")] {
+        let leaf = world.issue(&Leaf { serial, ..Leaf::with_everything(&world) });
+        let find = |more: &str| {
+            let done = hostile::reply(1, 5, &[&[10, 1, 0][..], &[4, 0], &[4, 0]].concat());
+            let answer = [hostile::entry(leaf.certificate.der()), done].concat();
+            let url = hostile::serve(move |mut stream| {
+                drop(stream.read(&mut [0; 4096]));
+                drop(stream.write_all(&answer));
+            });
+            let root = world.path("root.pem");
+            world.json(&format!("contact find jane@a.example --ldap {url} --ldap-tls none --trust {root} {more}"))
+        };
+        let (found_exit, found) = find("");
+        assert_eq!((found_exit, &found["certificates"][0]["standing"]), (3, &Value::from("untrusted")), "{found}");
+        let (found_exit, found) = find("--fetch --fetch-private");
+        assert_eq!((found_exit, &found["certificates"][0]["standing"]), (exit, &Value::from(standing)), "{found}");
+        assert!(!world::findings(&found, "fetched", "info").is_empty(), "{found}");
+        world.forget();
+    }
+}
+
+#[test]
 fn an_encryption_to_a_revoked_certificate_is_refused() {
     let world = World::new();
     world.give_lists(&[79]);

@@ -16,7 +16,8 @@ use clap::{Args, ValueEnum};
 use sealpost::keys::directory::ldap::Url;
 use sealpost::keys::directory::smimea::Record;
 use sealpost::keys::directory::{Address, Place, Weighing};
-use sealpost::pki::Certificate;
+use sealpost::pki::{Certificate, Inquiry};
+use sealpost::smime::Trust;
 
 use crate::cli::context::Context;
 use crate::cli::directory::result::{Outcome, Source};
@@ -105,7 +106,7 @@ pub(crate) fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage("one password is for one directory").hint("ask each with a command of its own"));
     }
     let home = context.existing_home()?;
-    let trust = args.trust.trust(context, home.as_ref())?;
+    let mut trust = args.trust.trust(context, home.as_ref())?;
     let mut sources = Vec::new();
     for (text, url) in args.ldap.iter().zip(&urls) {
         sources.push(Source::Ldap { url: text.clone(), asked: ldap::search(context, args, url, &address) });
@@ -119,18 +120,27 @@ pub(crate) fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
         let known = home.contact(address.as_str()).map_err(Failure::io)?;
         found.extend(known.into_iter().map(|certificate| (Place::Contact, certificate)));
     }
-    let weighing = Weighing {
-        address: &address,
-        anchors: &trust.anchors,
-        intermediates: &trust.intermediates,
-        crls: &trust.crls,
-        ocsp: &trust.ocsp,
-        revocation: trust.revocation,
-        at: trust.at,
-        limits: &context.limits,
+    let pick = |trust: &Trust| {
+        let weighing = Weighing {
+            address: &address,
+            anchors: &trust.anchors,
+            intermediates: &trust.intermediates,
+            crls: &trust.crls,
+            ocsp: &trust.ocsp,
+            revocation: trust.revocation,
+            at: trust.at,
+            limits: &context.limits,
+        };
+        weighing.pick(&found, &records)
     };
-    let picked = weighing.pick(&found, &records);
-    let mut outcome = Outcome { address, sources, picked, added: Vec::new() };
+    let mut picked = pick(&trust);
+    let inquiries: Vec<Inquiry> = picked.candidates.iter().filter_map(|candidate| candidate.inquiry.clone()).collect();
+    let got = args.trust.online.complete(context, &inquiries)?;
+    if got.is_something() {
+        trust.add(got.had);
+        picked = pick(&trust);
+    }
+    let mut outcome = Outcome { address, sources, picked, told: got.findings, added: Vec::new() };
     if args.add {
         outcome.added = add(context, &outcome)?;
     }

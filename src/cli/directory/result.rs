@@ -125,6 +125,8 @@ pub(super) struct Outcome {
     pub(super) address: Address,
     pub(super) sources: Vec<Source>,
     pub(super) picked: Picked,
+    /// What came from the cache and the network to judge them by, and what did not.
+    pub(super) told: Vec<Finding>,
     /// The certificates that became contacts.
     pub(super) added: Vec<Certificate>,
 }
@@ -165,6 +167,7 @@ impl Outcome {
             "left_out": {
                 "of_others": self.picked.of_others, "not_for_mail": self.picked.unsuitable, "over_limit": self.picked.untold,
             },
+            "findings": report::findings_json(&self.told),
         })
     }
 
@@ -213,6 +216,7 @@ impl Outcome {
     /// Everything else, on standard error.
     pub(super) fn talk(&self, adds: bool) {
         self.sources.iter().for_each(Source::talk);
+        report::print_findings(&self.told);
         for candidate in self.picked.candidates.iter().filter(|candidate| candidate.chain.status != ChainStatus::Trusted) {
             eprintln!("{}: {}", safe(&candidate.certificate.to_string()), candidate.chain.status.name());
             for reason in &candidate.chain.reasons {

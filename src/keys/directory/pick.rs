@@ -3,7 +3,10 @@
 use crate::keys::directory::Address;
 use crate::keys::directory::smimea::{Record, Usage};
 use crate::limits::Limits;
-use crate::pki::{self, Certificate, ChainStatus, ChainVerdict, Crl, Judgement, Purpose, Revocation, TrustAnchors, email, ocsp};
+use crate::pki::{
+    self, Certificate, ChainStatus, ChainVerdict, Crl, Inquiry, Judgement, PolicyInputs, Purpose, Revocation, TrustAnchors,
+    email, ocsp,
+};
 use crate::time::Timestamp;
 
 /// Where a certificate was found.
@@ -68,6 +71,8 @@ pub struct Candidate {
     pub purposes: Vec<Purpose>,
     /// What became of its chain to the trust anchors.
     pub chain: ChainVerdict,
+    /// The question about its chain, where there would be a better answer if more were at hand.
+    pub inquiry: Option<Inquiry>,
     /// What the DNS says of it.
     pub confirmation: Option<Confirmation>,
     /// What it is worth.
@@ -170,7 +175,9 @@ impl Weighing<'_> {
         };
         let purposes: Vec<Purpose> = PURPOSES.into_iter().zip(alone).filter(is_for).map(|(purpose, _)| purpose).collect();
         let first = *purposes.first()?;
-        let chain = self.judge(&certificate, pool, self.anchors, first, self.revocation);
+        let question = self.question(&certificate, pool, self.anchors, first, self.revocation);
+        let chain = pki::judge(&question);
+        let inquiry = (!chain.wanted.is_empty()).then(|| Inquiry::new(&question, &PolicyInputs::new()));
         let is_well_alone = alone.contains(&ChainStatus::Trusted);
         let confirmation = self.confirmation(&certificate, &chain, is_well_alone, first, pool, records);
         let standing = match (confirmation, chain.status) {
@@ -180,7 +187,7 @@ impl Weighing<'_> {
             (Some(Confirmation::By(usage)), _) if usage.is_dane() => Standing::Dane(usage),
             (_, status) => Standing::Not(status),
         };
-        Some(Candidate { certificate, places, purposes, chain, confirmation, standing })
+        Some(Candidate { certificate, places, purposes, chain, inquiry, confirmation, standing })
     }
 
     /// What the records say of a certificate (RFC 8162 2, with the usages of RFC 6698 2.1.1).
@@ -233,17 +240,19 @@ impl Weighing<'_> {
         purpose: Purpose,
         revocation: Revocation,
     ) -> ChainVerdict {
-        pki::judge(&Judgement {
-            leaf,
-            pool,
-            anchors,
-            crls: self.crls,
-            ocsp: self.ocsp,
-            purpose,
-            at: self.at,
-            revocation,
-            limits: self.limits,
-        })
+        pki::judge(&self.question(leaf, pool, anchors, purpose, revocation))
+    }
+
+    fn question<'q>(
+        &'q self,
+        leaf: &'q Certificate,
+        pool: &'q [Certificate],
+        anchors: &'q TrustAnchors,
+        purpose: Purpose,
+        revocation: Revocation,
+    ) -> Judgement<'q> {
+        let Self { crls, ocsp, at, limits, .. } = *self;
+        Judgement { leaf, pool, anchors, crls, ocsp, purpose, at, revocation, limits }
     }
 }
 

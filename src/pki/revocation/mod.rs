@@ -175,8 +175,13 @@ impl<'a> Evidence<'a> {
     }
 
     fn note(&mut self, who: impl FnOnce() -> String, why: Unusable) {
-        if self.notes.len() < MOST_NOTES {
-            self.notes.push((who(), why));
+        if self.notes.len() >= MOST_NOTES {
+            return;
+        }
+        let note = (who(), why);
+        // a list may be at hand twice
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
         }
     }
 

@@ -9,7 +9,7 @@ use sealpost::asn1::{Class, Tag, encode};
 use super::Bench;
 
 /// A server that does one thing with whoever connects.
-fn serve(act: impl Fn(TcpStream) + Send + 'static) -> String {
+pub(crate) fn serve(act: impl Fn(TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     std::thread::spawn(move || listener.incoming().flatten().take(1).for_each(act));
@@ -24,12 +24,12 @@ fn ask(url: &str, tls: &str, seconds: &str) -> (i32, String, Duration) {
     (code, found["sources"][0]["error"].as_str().unwrap_or_default().to_owned(), begin.elapsed())
 }
 
-fn reply(id: u64, operation: u32, content: &[u8]) -> Vec<u8> {
+pub(crate) fn reply(id: u64, operation: u32, content: &[u8]) -> Vec<u8> {
     let tag = Tag { class: Class::Application, constructed: true, number: operation };
     encode::sequence(&[encode::integer_u64(id), encode::tlv(tag, content)])
 }
 
-fn entry(value: &[u8]) -> Vec<u8> {
+pub(crate) fn entry(value: &[u8]) -> Vec<u8> {
     let pair =
         encode::sequence(&[encode::octet_string(b"userCertificate;binary"), encode::set_of(vec![encode::octet_string(value)])]);
     reply(1, 4, &[encode::octet_string(b"cn=a"), encode::sequence(&[pair])].concat())
