@@ -33,7 +33,8 @@ pub struct Limits {
     /// Bytes of the certificates, revocation lists, signers and recipients of one structure, together. 64 MiB: they are held; 5 000
     /// recipients take 3 MiB, the largest revocation lists some MiB each.
     pub structure_bytes: usize,
-    /// Signers of one SignedData, and countersigners and time-stamps of one message. 64: each costs a public-key operation and a chain.
+    /// Signers of one SignedData; and countersigners, time-stamps, and certificates that signers may want to be written to, of one message. 64:
+    /// each costs a public-key operation and a chain.
     pub signers: usize,
     /// Recipients of one EnvelopedData. 5 000: a large distribution list.
     pub recipients: usize,

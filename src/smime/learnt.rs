@@ -1,6 +1,7 @@
 //! What a signer says about mail to him: what he reads, and which certificate to encrypt to (RFC 8551 2.5.2, 2.5.3).
 
 use crate::cms::{Capabilities, SignedData, Signer};
+use crate::limits::{Budget, LimitReached};
 use crate::pki::{self, Certificate, ChainStatus, Inquiry, Judgement, PolicyInputs, Purpose, email};
 use crate::smime::choice::check_recipient;
 use crate::smime::open::Open;
@@ -14,6 +15,14 @@ pub struct Learnt {
     pub encryption_certificate: Option<Certificate>,
 }
 
+/// What judging another certificate takes, and what it asks.
+pub(in crate::smime) struct Asking<'m> {
+    /// How many may still be judged for one message: each costs as much as a signer does.
+    pub(in crate::smime) left: &'m mut Budget,
+    /// The questions that could be asked again.
+    pub(in crate::smime) inquiries: &'m mut Vec<Inquiry>,
+}
+
 impl Learnt {
     /// Reads the attributes of a signer whose certificate is this one.
     pub(in crate::smime) fn of(
@@ -21,24 +30,29 @@ impl Learnt {
         signer: &Signer,
         data: &SignedData,
         certificate: &Certificate,
-        inquiries: &mut Vec<Inquiry>,
-    ) -> Self {
+        asking: &mut Asking<'_>,
+    ) -> Result<Self, LimitReached> {
         let preference = signer.encryption_key_preference();
         let is_wanted = |candidate: &&Certificate| match &preference {
             Some(id) => id.names(candidate),
             // 2.5.3.1: one of the same subject, where the signer named none and signs with a key that only signs
             None => candidate.subject().matches(certificate.subject()) && check_recipient(certificate).is_err(),
         };
-        let mut is_usable = |candidate: &&Certificate| {
-            let addresses = certificate.addresses();
+        let addresses = certificate.addresses();
+        let is_usable = |candidate: &&Certificate| {
             let is_same_person = candidate.addresses().iter().any(|address| email::find(&addresses, address));
-            *candidate != certificate
-                && is_same_person
-                && check_recipient(candidate).is_ok()
-                && status(open, data, candidate, inquiries) == ChainStatus::Trusted
+            *candidate != certificate && is_same_person && check_recipient(candidate).is_ok()
         };
-        let encryption_certificate = data.certificates.iter().filter(is_wanted).find(&mut is_usable).cloned();
-        Self { capabilities: signer.capabilities(), encryption_certificate }
+        let mut learnt = Self { capabilities: signer.capabilities(), encryption_certificate: None };
+        for candidate in data.certificates.iter().filter(is_wanted).filter(is_usable) {
+            // the certificates of a message are anybody's: a thousand could be of one name
+            asking.left.spend(1u64)?;
+            if status(open, data, candidate, asking.inquiries) == ChainStatus::Trusted {
+                learnt.encryption_certificate = Some(candidate.clone());
+                break;
+            }
+        }
+        Ok(learnt)
     }
 }
 

@@ -1,12 +1,17 @@
 //! Every bound that a message can reach is reached: refused, and said by name, held and streamed.
 
 use sealpost::asn1::{Tag, encode, oid};
+use sealpost::ca::{Authority, MailProfile, Uses};
 use sealpost::cms::{self, EnvelopedBuilder, To};
-use sealpost::crypto::algorithm::{AlgorithmIdentifier, ContentCipher, DigestAlgorithm, SignatureAlgorithm};
+use sealpost::crypto::algorithm::{AlgorithmIdentifier, ContentCipher, DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm};
+use sealpost::crypto::key::PrivateKey;
 use sealpost::crypto::random::Seeded;
+use sealpost::keys::Identity;
 use sealpost::limits::Limits;
 use sealpost::mime;
-use sealpost::smime::{self, Code, Layers, Open, Outcome, Severity, Want};
+use sealpost::pki::TrustAnchors;
+use sealpost::smime::{self, Code, Layers, Open, Outcome, Severity, Sign, Trust, Want};
+use sealpost::time::Timestamp;
 
 use crate::fuzz::seeds;
 use crate::fuzz::targets::cast::Cast;
@@ -43,6 +48,29 @@ fn reaches_with(open: &Open<'_>, name: &str, message: &[u8]) {
         assert_eq!(opened.verdict().outcome(), Outcome::Refused, "{name}, {way}: {findings:?}");
         assert!(!opened.may_release() && opened.released().is_none(), "{name}, {way}");
     }
+}
+
+#[test]
+fn certificates_that_a_signer_may_want_to_be_written_to_are_bounded() {
+    let (random, at) = (&mut Seeded::new(b"many"), Timestamp::parse_rfc3339("2026-06-01T00:00:00Z").expect("a time"));
+    let mut authority = |name| Authority::create(name, &["a.example"], KeyAlgorithm::P256, at, random).expect("made").0;
+    let (own, stranger) = (authority("Own"), authority("Stranger"));
+    let mut issue = |by: &Authority, uses| {
+        let key = PrivateKey::generate(KeyAlgorithm::P256, random).expect("a key");
+        let profile =
+            MailProfile { addresses: vec!["jane@a.example".to_owned()], name: Some("Jane".to_owned()), uses, days: 300 };
+        let certificate = by.issue(&profile, key.public_key(), at, random).expect("issued");
+        (key, certificate)
+    };
+    let (key, signer) = issue(&own, Uses::Sign);
+    // no signature covers the certificates beside it: anybody may put more of them there
+    let others = (0..4).map(|_| issue(&stranger, Uses::Encrypt).1);
+    let chain = std::iter::once(own.issuing().clone()).chain(others).collect();
+    let identity = Identity::new(key, signer, chain).expect("an identity");
+    let message = Sign::new(&identity).run(b"From: jane@a.example\r\n\r\nhi\r\n", at, random).expect("signed");
+    let trust = Trust::new(TrustAnchors::from_iter([own.root().clone()]), at);
+    assert_eq!(Open::new(&trust).verify(&message).verdict().outcome(), Outcome::Good);
+    reaches_with(&Open::new(&trust).limits(&with(|limits| limits.signers = 3)), "signers", &message);
 }
 
 /// Looking ends with this bound.

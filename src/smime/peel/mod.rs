@@ -79,7 +79,7 @@ pub(in crate::smime) struct Work<'w, 'a> {
     /// Whether something inside failed that stops nothing around it.
     has_failed: bool,
     leaf: Option<Leaf>,
-    /// What is left for the countersigners and time-stamps of all signers.
+    /// What is left for the countersigners, time-stamps and encryption certificates of all signers.
     beside: Budget,
 }
 

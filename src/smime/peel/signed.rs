@@ -13,7 +13,7 @@ use crate::smime::clock::{Clock, Judged};
 use crate::smime::details::{self, SignerDetails};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
-use crate::smime::learnt::Learnt;
+use crate::smime::learnt::{Asking, Learnt};
 use crate::smime::peel::{Payload, Stop, Work};
 use crate::smime::sender::{self, Author};
 use crate::smime::verdict::{Coverage, EncryptedKind, Layer, SignatureStatus, SignerVerdict};
@@ -123,7 +123,11 @@ impl Work<'_, '_> {
         match checks.into_iter().nth(at) {
             Some(SignatureCheck::Valid(oddities)) => {
                 verdict.signature = SignatureStatus::Valid;
-                verdict.learnt = Learnt::of(self.open, signer, data, &certificate, &mut verdict.inquiries);
+                let asking = &mut Asking { left: &mut self.beside, inquiries: &mut verdict.inquiries };
+                match Learnt::of(self.open, signer, data, &certificate, asking) {
+                    Ok(learnt) => verdict.learnt = learnt,
+                    Err(limit) => self.error(Code::Limit, limit.to_string()),
+                }
                 oddities.into_iter().for_each(|text| self.add(Finding::warning(Code::NonConforming, text)));
                 let (details, findings, inquiries) = details::judge(signer, data, self.open, &mut self.beside);
                 verdict.details = details;
