@@ -261,6 +261,9 @@ pub struct UncoveredPart {
 
 /// A value that came out of a verification: every signature fits, every chain reaches a trust anchor, the signer is the sender.
 ///
+/// A chain is judged for the moment that [`SignerVerdict::judged`] names: a certificate that has expired since counts where a time-stamp or
+/// this home shows that the signature was there before. Who wants certificates that are valid now opens with [`crate::smime::Clock::Now`].
+///
 /// There is one maker, [`crate::smime::Opened::into_verified`]; a function that takes a `Verified<T>` cannot be handed anything else.
 #[derive(Debug, Clone)]
 pub struct Verified<T> {

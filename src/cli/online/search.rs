@@ -20,6 +20,9 @@ use crate::cli::online::client::{Ask, Client, Failed};
 /// Bytes of an encoded request that still go into a URL, where caches on the way may answer (RFC 5019 5, RFC 6960 A.1).
 const IN_URL: usize = 255;
 
+/// Characters of a place that are shown. 300: two lines and a half; certificates are free to hold a megabyte.
+const SHOWN: usize = 300;
+
 /// Why an issuer is not asked for.
 const WITHHELD: &str = "the missing issuer is not asked for – its place stands in a message that was decrypted without a tag, and whoever \
     changed that on the way could be told what is in it";
@@ -289,7 +292,8 @@ impl<'c> Search<'c> {
                     return false;
                 }
                 Err(Why::Other(why)) => {
-                    let text = format!("{} of {} could not be had from {place} – {why}", class.name(), about(wanted));
+                    let (name, about, place) = (class.name(), about(wanted), shown(place));
+                    let text = format!("{name} of {about} could not be had from {place} – {why}");
                     self.failures.push((wanted.about.fingerprint(), class, text));
                 }
             }
@@ -470,6 +474,14 @@ fn place_of(wanted: &Wanted, place: &str) -> String {
     match &wanted.what {
         What::Response(request) => format!("{place} {}", name_of(request)),
         _ => place.to_owned(),
+    }
+}
+
+/// A place as far as a person reads it: one that is asked is shorter.
+fn shown(place: &str) -> String {
+    match place.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", place.get(..end).unwrap_or_default()),
+        None => place.to_owned(),
     }
 }
 

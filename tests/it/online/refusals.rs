@@ -168,3 +168,14 @@ fn a_chain_of_issuers_without_end_is_left() {
     assert_eq!(exit, 3);
     assert_eq!(world.server.connections(), 8, "{found}");
 }
+
+#[test]
+fn a_place_without_end_is_not_shown_whole() {
+    let world = World::new();
+    let long = format!("http://ca.example/{}", "a".repeat(100_000));
+    let leaf = world.issue(&Leaf { lists: vec![long], ..Leaf::default() });
+    let (_, found) = world.verify_with_issuer(&leaf, "--fetch --fetch-private");
+    let said = findings(&found, "not-fetched", "warning");
+    let said = said.iter().find(|text| text.ends_with("it is too long")).unwrap_or_else(|| panic!("{found}"));
+    assert!(said.contains("http://ca.example/aaa") && said.contains('…') && said.len() < 500, "{said}");
+}
