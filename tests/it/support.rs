@@ -59,3 +59,54 @@ pub(crate) fn run(program: &str, args: &[&str], input: &[u8]) -> (i32, Vec<u8>, 
     feeder.join().expect("the feeder ends");
     (output.status.code().unwrap_or(-1), output.stdout, String::from_utf8_lossy(&output.stderr).into_owned())
 }
+
+/// A folder in which the program runs with homes of its own. What ends like one of these files stands in the folder.
+pub(crate) struct Folder(tempfile::TempDir);
+
+const FILES: [&str; 6] = [".eml", ".p7m", ".pem", ".crl", ".out", ".txt"];
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    pub(crate) fn place(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().expect("UTF-8").to_owned()
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::write(self.place(name), bytes).expect("written");
+    }
+
+    /// Runs the program with this home; gives (exit code, stdout, stderr).
+    pub(crate) fn run_in(&self, home: &str, args: &[&str]) -> (i32, Vec<u8>, String) {
+        let is_file = |arg: &str| FILES.iter().any(|end| arg.ends_with(end));
+        let mut all = vec!["--batch".to_owned(), "--home".to_owned(), self.place(home)];
+        all.extend(args.iter().map(|arg| if is_file(arg) { self.place(arg) } else { (*arg).to_owned() }));
+        run(env!("CARGO_BIN_EXE_sealpost"), &all.iter().map(String::as_str).collect::<Vec<_>>(), b"")
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> (i32, Vec<u8>, String) {
+        self.run_in("home", args)
+    }
+
+    /// What the program gives where it ends well.
+    pub(crate) fn good(&self, args: &[&str]) -> Vec<u8> {
+        let (code, out, error) = self.run(args);
+        assert_eq!(code, 0, "{args:?}: {error}");
+        out
+    }
+
+    pub(crate) fn json(&self, args: &[&str]) -> serde_json::Value {
+        serde_json::from_slice(&self.good(args)).expect("JSON")
+    }
+}
+
+/// A certificate of this name that stays good for long, to be made with `rcgen`.
+pub(crate) fn params(name: &str) -> rcgen::CertificateParams {
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2045, 1, 1));
+    params.use_authority_key_identifier_extension = true;
+    params
+}

@@ -10,40 +10,23 @@ use super::timestamps::{authority, stamp};
 use crate::support;
 
 /// A home with a CA and jane, and a message that she signed today: `opaque.eml`, and its SignedData `signed.p7m`.
-struct Stage(tempfile::TempDir);
+struct Stage(support::Folder);
 
 const LETTER: &str = "From: jane@a.example\r\nTo: bob@b.example\r\nSubject: the key\r\n\r\nIt is under the mat.\r\n";
 
 impl Stage {
     fn new() -> Self {
-        let stage = Self(tempfile::tempdir().unwrap());
+        let stage = Self(support::Folder::new());
         stage.good(&["ca", "init", "--name", "A", "--domain", "a.example", "--algorithm", "p256"]);
         stage.good(&["id", "new", "jane@a.example", "--algorithm", "p256"]);
-        std::fs::write(stage.place("letter.eml"), LETTER).unwrap();
+        stage.write("letter.eml", LETTER);
         stage.good(&["sign", "letter.eml", "--opaque", "-o", "opaque.eml"]);
         let message = std::fs::read_to_string(stage.place("opaque.eml")).unwrap();
         let (_, body) = message.split_once("\r\n\r\n").unwrap();
         let (code, der, error) = support::run("openssl", &["base64", "-d"], body.as_bytes());
         assert_eq!(code, 0, "{error}");
-        std::fs::write(stage.place("signed.p7m"), der).unwrap();
+        stage.write("signed.p7m", der);
         stage
-    }
-
-    fn place(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().to_owned()
-    }
-
-    fn run_in(&self, home: &str, args: &[&str]) -> (i32, Vec<u8>, String) {
-        let mut all = vec!["--batch".to_owned(), "--home".to_owned(), self.place(home)];
-        let is_file = |arg: &str| [".eml", ".p7m", ".pem", ".crl", ".out"].iter().any(|end| arg.ends_with(end));
-        all.extend(args.iter().map(|arg| if is_file(arg) { self.place(arg) } else { (*arg).to_owned() }));
-        support::run(env!("CARGO_BIN_EXE_sealpost"), &all.iter().map(String::as_str).collect::<Vec<_>>(), b"")
-    }
-
-    fn good(&self, args: &[&str]) -> Vec<u8> {
-        let (code, out, error) = self.run_in("home", args);
-        assert_eq!(code, 0, "{args:?}: {error}");
-        out
     }
 
     /// Verifies on a day that many days from now; gives the exit code and the verdict.
@@ -73,6 +56,14 @@ fn expired(verdict: &Value) -> (&str, &str) {
 /// The certificate is valid for 825 days, its authority for five years.
 const SINCE_EXPIRED: i64 = 1000;
 
+impl std::ops::Deref for Stage {
+    type Target = support::Folder;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
 #[test]
 fn a_certificate_that_expired_since_is_no_forgery() {
     if !support::peer("openssl") {
@@ -89,11 +80,11 @@ fn a_certificate_that_expired_since_is_no_forgery() {
     assert!(text.contains("the signature fits; nothing here proves that it was made before"), "{text}");
     // a message that was changed is bad, whatever the clock says
     let message = std::fs::read_to_string(stage.place("opaque.eml")).unwrap();
-    std::fs::write(stage.place("changed.eml"), message.replacen("From: jane", "From: june", 1)).unwrap();
+    stage.write("changed.eml", message.replacen("From: jane", "From: june", 1));
     assert_eq!(stage.on_day(SINCE_EXPIRED, "changed.eml", &[]).0, 5);
     assert_eq!(stage.on_day(0, "changed.eml", &[]).0, 4);
     let clear = String::from_utf8(stage.good(&["sign", "letter.eml"])).unwrap();
-    std::fs::write(stage.place("changed.eml"), clear.replacen("under the mat", "under the map", 1)).unwrap();
+    stage.write("changed.eml", clear.replacen("under the mat", "under the map", 1));
     assert_eq!(stage.on_day(SINCE_EXPIRED, "changed.eml", &[]).0, 1);
 }
 
@@ -122,7 +113,7 @@ fn what_this_home_saw_in_time_stays_good() {
     // another message of the same day was not seen, and a home that saw nothing proves nothing
     stage.good(&["sign", "letter.eml", "--opaque", "-o", "second.eml"]);
     assert_eq!(stage.on_day(SINCE_EXPIRED, "second.eml", &[]).0, 5);
-    std::fs::write(stage.place("root.pem"), stage.good(&["ca", "export", "root"])).unwrap();
+    stage.write("root.pem", stage.good(&["ca", "export", "root"]));
     assert_eq!(stage.in_home_on_day("other", SINCE_EXPIRED, "opaque.eml", &["--trust", "root.pem"]).0, 5);
     // what was seen after the moment that is asked about was not seen then
     let (_, verdict) = stage.on_day(-10, "opaque.eml", &[]);
@@ -136,7 +127,7 @@ fn what_was_seen_and_revoked_since_is_revoked() {
     }
     let stage = Stage::new();
     assert_eq!(stage.on_day(0, "opaque.eml", &[]).0, 0);
-    let list: Value = serde_json::from_slice(&stage.good(&["ca", "list", "--json"])).unwrap();
+    let list = stage.json(&["ca", "list", "--json"]);
     stage.good(&["ca", "revoke", list["certificates"][0]["serial"].as_str().unwrap(), "--reason", "key-compromise"]);
     stage.good(&["ca", "crl", "-o", "lists.crl"]);
     for (days, clock) in [(1, "first-seen"), (SINCE_EXPIRED, "first-seen"), (SINCE_EXPIRED, "now")] {
@@ -155,12 +146,12 @@ fn a_time_stamp_of_a_trusted_authority_keeps_it_good() {
     let signature = read_signed(&message, None).unwrap().0.signers[0].signature().to_vec();
     let attribute = |token: &[u8]| encode::sequence(&[encode::oid(&oid::TIME_STAMP_TOKEN), encode::tlv(Tag::SET, token)]);
     let stamped = |bytes: &[u8]| with_unsigned(&message, &[attribute(&stamp(bytes, &["-sha256", "-cert"]))]);
-    std::fs::write(stage.place("stamped.p7m"), stamped(&signature)).unwrap();
-    std::fs::write(stage.place("foreign.p7m"), stamped(b"the signature of somebody else")).unwrap();
+    stage.write("stamped.p7m", stamped(&signature));
+    stage.write("foreign.p7m", stamped(b"the signature of somebody else"));
     let root = String::from_utf8(stage.good(&["ca", "export", "root"])).unwrap();
     let time = std::fs::read_to_string(authority().certificate_file()).unwrap();
-    std::fs::write(stage.place("root.pem"), &root).unwrap();
-    std::fs::write(stage.place("both.pem"), [root, time].concat()).unwrap();
+    stage.write("root.pem", &root);
+    stage.write("both.pem", [root, time].concat());
     let later = |file: &str, trust: &str| stage.in_home_on_day("other", SINCE_EXPIRED, file, &["--trust", trust]);
     let (code, verdict) = later("stamped.p7m", "both.pem");
     assert_eq!((code, &signer(&verdict)["time"]["judged"]["clock"]), (0, &"timestamp".into()), "{verdict}");

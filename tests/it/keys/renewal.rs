@@ -1,41 +1,18 @@
 //! `id renew` and `id retire`: new keys sign, old ones go on reading old mail.
 
-use serde_json::Value;
-
 use crate::support;
 
-struct Stage(tempfile::TempDir);
+struct Stage(support::Folder);
 
 const LETTER: &str = "From: jane@a.example\r\nTo: jane@a.example\r\nSubject: the key\r\n\r\nIt is under the mat.\r\n";
 
 impl Stage {
     fn new() -> Self {
-        let stage = Self(tempfile::tempdir().unwrap());
-        std::fs::write(stage.place("letter.eml"), LETTER).unwrap();
-        std::fs::write(stage.place("pass.txt"), "correct horse").unwrap();
+        let stage = Self(support::Folder::new());
+        stage.write("letter.eml", LETTER);
+        stage.write("pass.txt", "correct horse");
         stage.good(&["ca", "init", "--name", "A", "--domain", "a.example", "--algorithm", "p256"]);
         stage
-    }
-
-    fn place(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().to_owned()
-    }
-
-    fn run(&self, args: &[&str]) -> (i32, Vec<u8>, String) {
-        let mut all = vec!["--batch".to_owned(), "--home".to_owned(), self.place("home")];
-        let is_file = |arg: &str| [".eml", ".txt"].iter().any(|end| arg.ends_with(end));
-        all.extend(args.iter().map(|arg| if is_file(arg) { self.place(arg) } else { (*arg).to_owned() }));
-        support::run(env!("CARGO_BIN_EXE_sealpost"), &all.iter().map(String::as_str).collect::<Vec<_>>(), b"")
-    }
-
-    fn good(&self, args: &[&str]) -> Vec<u8> {
-        let (code, out, error) = self.run(args);
-        assert_eq!(code, 0, "{args:?}: {error}");
-        out
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        serde_json::from_slice(&self.good(args)).unwrap()
     }
 
     /// The serial number of the certificate that signs.
@@ -44,6 +21,14 @@ impl Stage {
         let seen = self.json(&["inspect", "signed.eml", "--json"]);
         let leaf = seen["certificates"].as_array().unwrap().iter().find(|one| one["addresses"][0] == "jane@a.example");
         leaf.unwrap()["serial"].as_str().unwrap().to_owned()
+    }
+}
+
+impl std::ops::Deref for Stage {
+    type Target = support::Folder;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fs;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, CustomExtension, DnType, IsCa,
-    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, CustomExtension, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ use sealpost::smime::Sign;
 use sealpost::time::Timestamp;
 
 use super::server::{Reply, Server};
-use crate::support;
+use crate::support::{self, params};
 
 pub(super) const LETTER: &str = "From: jane@a.example\r\nTo: jane@a.example\r\nSubject: hello\r\n\r\nHello.\r\n";
 
@@ -77,14 +77,6 @@ impl Leaf {
         add(&[2, 5, 29, 46], !self.fresh.is_empty(), points(&self.fresh));
         found
     }
-}
-
-fn params(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2045, 1, 1));
-    params.use_authority_key_identifier_extension = true;
-    params
 }
 
 fn authority(name: &str) -> CertificateParams {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 
 use sealpost::asn1::{Cursor, encode, oid};
 use sealpost::crypto::algorithm::DigestAlgorithm;
@@ -14,7 +14,7 @@ use sealpost::pki::{self, Certificate, Judgement, Purpose, Revocation, Revocatio
 use sealpost::smime::{Open, Trust};
 use sealpost::time::Timestamp;
 
-use crate::support;
+use crate::support::{self, params};
 
 /// An authority, two certificates of it, and who may answer for it.
 struct Bench {
@@ -30,14 +30,6 @@ struct Answer<'a> {
     signer: &'a str,
     request: &'a Request,
     more: &'a [&'a str],
-}
-
-fn params(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2045, 1, 1));
-    params.use_authority_key_identifier_extension = true;
-    params
 }
 
 impl Bench {
