@@ -141,7 +141,20 @@ pub fn pkcs12(
     iterations: u64,
     len: usize,
 ) -> Secret<Vec<u8>> {
+    pkcs12_watched(digest, (password, salt), purpose, iterations, len).0
+}
+
+/// [`pkcs12`], and whether no block of what is hashed in a second round or a later one begins with a zero byte. GnuPG 2.2 leaves that
+/// byte out and derives another key, so that one file in 60 cannot be opened there.
+pub(in crate::crypto) fn pkcs12_watched(
+    digest: DigestAlgorithm,
+    (password, salt): (&[u8], &[u8]),
+    purpose: Pkcs12Purpose,
+    iterations: u64,
+    len: usize,
+) -> (Secret<Vec<u8>>, bool) {
     let block = digest.block_len();
+    let mut whole = true;
     let fill = |bytes: &[u8]| -> Vec<u8> {
         let target = bytes.len().div_ceil(block).saturating_mul(block);
         bytes.iter().copied().cycle().take(if bytes.is_empty() { 0 } else { target }).collect()
@@ -160,6 +173,9 @@ pub fn pkcs12(
             a = next.finish();
         }
         key.expose_mut().extend_from_slice(&a);
+        if key.expose().len() >= len {
+            break;
+        }
         let b: Vec<u8> = a.iter().copied().cycle().take(block).collect();
         for chunk in input.expose_mut().chunks_mut(block) {
             // chunk = chunk + b + 1 modulo 2^(8·block)
@@ -169,8 +185,9 @@ pub fn pkcs12(
                 *to = carry.to_be_bytes()[1];
                 carry >>= 8;
             }
+            whole &= chunk.first() != Some(&0);
         }
     }
     key.expose_mut().truncate(len);
-    key
+    (key, whole)
 }

@@ -37,6 +37,9 @@ pub fn encrypt(
     encrypt_by(Scheme::Aes256, ITERATIONS, (passphrase, plain), random)
 }
 
+/// Salts that are tried until GnuPG, too, derives the same key from one: each fails once in 60 times or so.
+const SALTS: usize = 8;
+
 /// Encrypts by a scheme with so many rounds.
 pub fn encrypt_by(
     scheme: Scheme,
@@ -58,12 +61,22 @@ pub fn encrypt_by(
         }
         Scheme::TripleDes => {
             let password = bmp(passphrase);
-            let derive = |purpose, len| kdf::pkcs12(DigestAlgorithm::Sha1, password.expose(), &salt, purpose, rounds, len);
-            let iv = derive(Pkcs12Purpose::Iv, 8).expose().clone();
+            let derive = |salt: &[u8], purpose, len| {
+                kdf::pkcs12_watched(DigestAlgorithm::Sha1, (password.expose(), salt), purpose, rounds, len)
+            };
+            let (mut key, mut opens_everywhere) = derive(&salt, Pkcs12Purpose::Key, 24);
+            for _ in 0..SALTS {
+                if opens_everywhere {
+                    break;
+                }
+                random.fill(&mut salt);
+                (key, opens_everywhere) = derive(&salt, Pkcs12Purpose::Key, 24);
+            }
+            let iv = derive(&salt, Pkcs12Purpose::Iv, 8).0.expose().clone();
             let cipher = CipherParameters { cipher: ContentCipher::DesEde3Cbc, iv, tag_len: 0 };
             let parameters = encode::sequence(&[encode::octet_string(&salt), encode::integer_u64(rounds)]);
             let algorithm = AlgorithmIdentifier::with(oid::PKCS12_DES_EDE3, parameters);
-            (algorithm, cipher, derive(Pkcs12Purpose::Key, 24))
+            (algorithm, cipher, key)
         }
     };
     let mut out = Vec::new();
@@ -221,4 +234,35 @@ fn salt_and_iterations(parameters: &[u8]) -> Result<(Vec<u8>, u64), Error> {
     let iterations = fields.small_unsigned()?.max(1);
     fields.finish()?;
     Ok((salt, iterations))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::random::Seeded;
+
+    /// The salt that is in the parameters, and whether GnuPG derives the same key from it.
+    fn salt_of(algorithm: &AlgorithmIdentifier, passphrase: &Secret<Vec<u8>>) -> (Vec<u8>, bool) {
+        let (salt, rounds) = salt_and_iterations(algorithm.real_parameters().expect("parameters")).expect("read");
+        let password = bmp(passphrase);
+        let (_, whole) = kdf::pkcs12_watched(DigestAlgorithm::Sha1, (password.expose(), &salt), Pkcs12Purpose::Key, rounds, 24);
+        (salt, whole)
+    }
+
+    #[test]
+    fn a_salt_from_which_gnupg_derives_another_key_is_not_used() {
+        let passphrase = Secret::new(b"secret".to_vec());
+        let mut others = 0;
+        for seed in 0..400_u32 {
+            let mut drawn = [0; 16];
+            Seeded::new(&seed.to_be_bytes()).fill(&mut drawn);
+            let random = &mut Seeded::new(&seed.to_be_bytes());
+            let (algorithm, _) = encrypt_by(Scheme::TripleDes, 1, (&passphrase, b"plain"), random).expect("encrypted");
+            let (salt, whole) = salt_of(&algorithm, &passphrase);
+            assert!(whole, "seed {seed}");
+            others += usize::from(salt != drawn);
+        }
+        // two blocks, a zero byte in front of each once in 256 times: three of 400
+        assert!((1..20).contains(&others), "{others} salts of 400 were drawn again");
+    }
 }
