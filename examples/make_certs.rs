@@ -74,8 +74,12 @@ fn make() -> Result<BTreeMap<String, String>, Error> {
         let profile = MailProfile { addresses: vec![address.to_owned()], name: Some(name.to_owned()), uses: Uses::Dual, days };
         let issued = authority.issue(&profile, key.public_key(), BEGIN, &mut random)?;
         if file == "revoked" {
-            let entry =
-                Revoked { serial: issued.serial().to_vec(), date: BEGIN.plus_days(60), reason: RevocationReason::KeyCompromise };
+            let entry = Revoked {
+                serial: issued.serial().to_vec(),
+                date: BEGIN.plus_days(60),
+                reason: RevocationReason::KeyCompromise,
+                invalid_since: None,
+            };
             let list = authority.crl(&[entry], 1, BEGIN.plus_days(90), 3650, &mut random)?;
             files.insert("issuing.crl".to_owned(), pem::encode("X509 CRL", list.der()));
         }

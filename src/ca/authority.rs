@@ -2,15 +2,16 @@
 
 use crate::asn1::oid;
 use crate::ca::profile::{
-    Draft, MailProfile, ServerProfile, authority_constraints, extended_key_usage, host_names, key_usage, mail_constraints,
-    mail_names, mail_usage, places, smime_capabilities,
+    Draft, MailProfile, ServerProfile, authority_constraints, extended_key_usage, extension, host_names, key_usage,
+    mail_constraints, mail_names, mail_usage, places, smime_capabilities,
 };
-use crate::ca::{Error, Revoked, revoke};
+use crate::ca::revoke::{self, List};
+use crate::ca::{Error, Issuer, Revoked};
 use crate::crypto::algorithm::KeyAlgorithm;
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
 use crate::keys::Identity;
-use crate::pki::{Certificate, Crl, Name, email};
+use crate::pki::{Certificate, Crl, Name, TrustAnchors, email};
 use crate::time::Timestamp;
 
 /// A root, an issuing CA for mail, and one for TLS servers.
@@ -22,6 +23,55 @@ pub struct Authority {
     issuing: Identity,
     servers: Identity,
     base_url: String,
+    /// The root alone; it remembers which signatures of CAs stood.
+    anchors: TrustAnchors,
+}
+
+/// What an authority shall be.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    name: String,
+    domains: Vec<String>,
+    algorithm: KeyAlgorithm,
+    base_url: Option<String>,
+}
+
+impl Plan {
+    /// An authority of this name, with keys of this kind.
+    pub fn new(name: &str, algorithm: KeyAlgorithm) -> Self {
+        Self { name: name.to_owned(), domains: Vec::new(), algorithm, base_url: None }
+    }
+
+    /// It vouches for mail of these domains (and of hosts below them) only.
+    #[must_use]
+    pub fn domains(mut self, domains: &[impl AsRef<str>]) -> Self {
+        self.domains = domains.iter().map(|domain| domain.as_ref().to_ascii_lowercase()).collect();
+        self
+    }
+
+    /// Where its certificates and lists will be: `http://pki.example.org`; without it, `http://pki.` before the first domain.
+    #[must_use]
+    pub fn base_url(mut self, url: &str) -> Self {
+        self.base_url = Some(url.trim_end_matches('/').to_owned());
+        self
+    }
+
+    pub(in crate::ca) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn url(&self) -> Result<String, Error> {
+        let Some(url) = &self.base_url else {
+            return Ok(format!("http://pki.{}", self.domains.first().map_or("localhost", String::as_str)));
+        };
+        // RFC 5280 4.2.1.13: readers need not know https, and could not check a certificate with a list that needs one
+        let rest = url.strip_prefix("http://").unwrap_or_default();
+        let is_clean = |c: char| c.is_ascii_graphic() && !"\"<>\\^`{|}?#".contains(c);
+        if rest.is_empty() || rest.starts_with(['/', ':']) || !rest.chars().all(is_clean) {
+            return Err(Error::Refused(format!("{url} is not a place for lists – write it as http://pki.example.org")));
+        }
+        Ok(url.clone())
+    }
 }
 
 impl Authority {
@@ -33,12 +83,17 @@ impl Authority {
         at: Timestamp,
         random: &mut dyn Random,
     ) -> Result<(Self, PrivateKey), Error> {
-        let domains: Vec<String> = domains.iter().map(|domain| domain.as_ref().to_ascii_lowercase()).collect();
+        Self::make(&Plan::new(name, algorithm).domains(domains), at, random)
+    }
+
+    /// Makes an authority after a plan; gives the key of the root beside.
+    pub fn make(plan: &Plan, at: Timestamp, random: &mut dyn Random) -> Result<(Self, PrivateKey), Error> {
+        let Plan { name, domains, algorithm, .. } = plan;
+        let (domains, algorithm) = (domains.as_slice(), *algorithm);
         if let Some(bad) = domains.iter().find(|domain| !is_domain(domain)) {
             return Err(Error::Refused(format!("{bad} is not a domain")));
         }
-        let host = domains.first().map_or("localhost", String::as_str);
-        let base_url = format!("http://pki.{host}");
+        let base_url = plan.url()?;
         let root_key = PrivateKey::generate(algorithm, random)?;
         let root_name = Name::from_attributes(&[(oid::ORGANIZATION, name), (oid::COMMON_NAME, &format!("{name} Root CA"))]);
         // a few minutes back: clocks differ
@@ -53,6 +108,7 @@ impl Authority {
             extensions: vec![authority_constraints(None), key_usage(&[5, 6])],
         };
         let root = root.sign(&serial(random), random)?;
+        root.verify_signature(root_key.public_key())?;
         let mut below = |title: &str, mut extensions: Vec<Vec<u8>>| -> Result<Identity, Error> {
             let key = PrivateKey::generate(algorithm, random)?;
             extensions.extend([authority_constraints(Some(0)), key_usage(&[5, 6])]);
@@ -67,20 +123,22 @@ impl Authority {
                 extensions,
             };
             let certificate = draft.sign(&serial(random), random)?;
+            certificate.verify_signature(root_key.public_key())?;
             Ok(Identity::new(key, certificate, vec![root.clone()])?)
         };
         let mut for_mail = vec![extended_key_usage(&[oid::EMAIL_PROTECTION])];
         if !domains.is_empty() {
-            for_mail.push(mail_constraints(&domains));
+            for_mail.push(mail_constraints(domains));
         }
         let issuing = below("Mail CA", for_mail)?;
         let servers = below("Server CA", vec![extended_key_usage(&[oid::SERVER_AUTH])])?;
-        Ok((Self { root, issuing, servers, base_url }, root_key))
+        Ok((Self::from_parts(root, issuing, servers, base_url), root_key))
     }
 
     /// Puts an authority together from what was stored.
     pub(in crate::ca) fn from_parts(root: Certificate, issuing: Identity, servers: Identity, base_url: String) -> Self {
-        Self { root, issuing, servers, base_url }
+        let anchors = TrustAnchors::from_iter([root.clone()]);
+        Self { root, issuing, servers, base_url, anchors }
     }
 
     /// The root certificate, which people trust.
@@ -100,6 +158,15 @@ impl Authority {
 
     pub(in crate::ca) fn issuing_identity(&self) -> &Identity {
         &self.issuing
+    }
+
+    /// The certificate and the key of a CA; the root's key is not here.
+    pub(in crate::ca) fn identity(&self, by: Issuer) -> Option<&Identity> {
+        match by {
+            Issuer::Mail => Some(&self.issuing),
+            Issuer::Servers => Some(&self.servers),
+            Issuer::Root => None,
+        }
     }
 
     pub(in crate::ca) fn servers_identity(&self) -> &Identity {
@@ -189,12 +256,33 @@ impl Authority {
         extensions.extend(places(&self.base_url, "servers"));
         let subject = Name::from_attributes(&[(oid::COMMON_NAME, first)]);
         let certificate = self.leaf(&self.servers, subject, key.public_key(), profile.days, extensions, at, random)?;
+        self.check_reaches_root(&certificate, at)?;
         Ok(Identity::new(key, certificate, vec![self.servers().clone(), self.root.clone()])?)
     }
 
     /// Signs a list of everything that the issuing CA revoked.
     pub fn crl(&self, revoked: &[Revoked], number: u64, at: Timestamp, days: i64, random: &mut dyn Random) -> Result<Crl, Error> {
-        revoke::sign_list(self.issuing(), self.issuing.private_key(), revoked, number, (at, at.plus_days(days)), random)
+        let entries = revoked.iter().map(Revoked::entry).collect();
+        let list = List { entries, number, dates: (at, at.plus_days(days)), place: None, base: None, deltas: None };
+        revoke::sign_list(&self.issuing, &list, random)
+    }
+
+    /// Issues a certificate with the content of an older one, for its key or for another, that ends some days from now.
+    pub(in crate::ca) fn renew(
+        &self,
+        (old, by): (&Certificate, Issuer),
+        public: &PublicKey,
+        days: u32,
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Certificate, Error> {
+        let issuer = self.identity(by).ok_or_else(|| Error::Refused("a CA is not renewed so".to_owned()))?;
+        let own = [oid::SUBJECT_KEY_IDENTIFIER, oid::AUTHORITY_KEY_IDENTIFIER];
+        let kept = old.extensions().iter().filter(|extension| !own.contains(&extension.oid));
+        let extensions = kept.map(|kept| extension(kept.oid, kept.critical, &kept.value)).collect();
+        let certificate = self.leaf(issuer, old.subject().clone(), public, days, extensions, at, random)?;
+        self.check_reaches_root(&certificate, at)?;
+        Ok(certificate)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the fields of one certificate")]
@@ -226,11 +314,11 @@ impl Authority {
 
     /// A certificate that our own validator refuses is not given out: an address outside of the domains, for one.
     fn check_reaches_root(&self, certificate: &Certificate, at: Timestamp) -> Result<(), Error> {
-        use crate::pki::{ChainStatus, Judgement, Purpose, Revocation, TrustAnchors, judge};
+        use crate::pki::{ChainStatus, Judgement, Purpose, Revocation, judge};
         let verdict = judge(&Judgement {
             leaf: certificate,
-            pool: &[self.issuing().clone()],
-            anchors: &TrustAnchors::from_iter([self.root.clone()]),
+            pool: &[self.issuing().clone(), self.servers().clone()],
+            anchors: &self.anchors,
             crls: &[],
             ocsp: &[],
             purpose: Purpose::Any,

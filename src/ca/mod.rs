@@ -5,7 +5,9 @@
 //! serial numbers are random; what is issued or revoked stands in the ledger first.
 
 mod authority;
+mod issuer;
 mod profile;
+pub mod records;
 mod request;
 mod revoke;
 pub mod store;
@@ -14,7 +16,8 @@ mod tests;
 
 use std::fmt;
 
-pub use authority::Authority;
+pub use authority::{Authority, Plan};
+pub use issuer::Issuer;
 pub use profile::{MailProfile, ServerProfile, Uses};
 pub use request::read as read_request;
 pub use revoke::{RevocationReason, Revoked};
@@ -25,6 +28,8 @@ pub use revoke::{RevocationReason, Revoked};
 pub enum Error {
     /// The request breaks a rule.
     Refused(String),
+    /// The records are not as they were written.
+    Changed(String),
     /// A primitive refused.
     Crypto(crate::crypto::Error),
     /// A certificate cannot be read.
@@ -36,7 +41,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(why) => f.write_str(why),
+            Self::Refused(why) | Self::Changed(why) => f.write_str(why),
             Self::Crypto(error) => error.fmt(f),
             Self::Certificate(error) => error.fmt(f),
             Self::Keys(error) => error.fmt(f),

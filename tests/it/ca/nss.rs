@@ -1,6 +1,7 @@
 //! NSS's `certutil` accepts what the authority issues, and not what its list revokes.
 
-use sealpost::ca::{RevocationReason, Uses};
+use sealpost::ca::store::ListKind;
+use sealpost::ca::{Issuer, RevocationReason, Uses};
 use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::crypto::random::OsRandom;
 
@@ -88,8 +89,12 @@ fn certutil_refuses_a_revoked_certificate() {
             bench.store.revoke(&leaf.serial_hex(), RevocationReason::KeyCompromise, at()).expect("revoked");
         }
     }
-    let crl = bench.store.crl(at(), 7, &mut OsRandom).expect("signed");
-    database.ok("crlutil", &["-I", "-t", "1", "-i", &bench.write_bytes("list", crl.der())]);
+    let dates = (at(), at().plus_days(7));
+    let list = |kind| bench.store.list(Issuer::Mail, kind, dates, &mut OsRandom).expect("signed");
+    // NSS knows no issuing distribution point
+    let usual = bench.write_bytes("usual", list(ListKind::Complete).der());
+    assert!(database.run("crlutil", &["-I", "-t", "1", "-i", &usual]).1.contains("CRITICAL_EXTENSION"));
+    database.ok("crlutil", &["-I", "-t", "1", "-i", &bench.write_bytes("list", list(ListKind::Plain).der())]);
     assert_eq!(database.check("good", "S"), VALID);
     assert!(database.check("bad", "S").contains("revoked"), "{}", database.check("bad", "S"));
 }

@@ -1,0 +1,87 @@
+//! Many certificates at once: signed on every processor, synced to disk once.
+
+use std::num::NonZeroUsize;
+
+use crate::ca::records::Transaction;
+use crate::ca::store::Store;
+use crate::ca::{Authority, Error, Issuer, MailProfile};
+use crate::crypto::algorithm::KeyAlgorithm;
+use crate::crypto::key::{PrivateKey, PublicKey};
+use crate::crypto::random::{OsRandom, Random};
+use crate::pki::Certificate;
+use crate::time::Timestamp;
+
+/// One certificate of a batch.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// What it shall say.
+    pub profile: MailProfile,
+    /// Whose key.
+    pub key: OrderKey,
+}
+
+/// The key of a certificate of a batch.
+#[derive(Debug, Clone)]
+pub enum OrderKey {
+    /// Someone holds it.
+    Public(PublicKey),
+    /// It is made with the certificate.
+    New(KeyAlgorithm),
+}
+
+/// One certificate that was issued in a batch.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The certificate.
+    pub certificate: Certificate,
+    /// Its key, where it was made with it.
+    pub key: Option<PrivateKey>,
+}
+
+impl Store {
+    /// Issues many certificates; the results are in the order of the orders. Those that are refused do not hold up the others; all
+    /// that are not are on disk when this gives back.
+    ///
+    /// Keys and signatures are made on every processor where the randomness is the system's.
+    pub fn issue_all(&self, orders: &[Order], at: Timestamp, random: &mut dyn Random) -> Result<Vec<Result<Made, Error>>, Error> {
+        let authority = self.authority();
+        let made = if random.is_system() {
+            in_parallel(orders, |order| make(authority, order, at, &mut OsRandom))
+        } else {
+            orders.iter().map(|order| make(authority, order, at, random)).collect()
+        };
+        let mut records = self.locked();
+        let mut turn = Transaction::begin(&mut records, at)?;
+        for (order, made) in orders.iter().zip(&made) {
+            let Ok(made) = made else { continue };
+            turn.certificate("issue", (&made.certificate, Issuer::Mail), &order.profile.addresses.join(","))?;
+        }
+        turn.commit()?;
+        Ok(made)
+    }
+}
+
+fn make(authority: &Authority, order: &Order, at: Timestamp, random: &mut dyn Random) -> Result<Made, Error> {
+    let (key, public) = match &order.key {
+        OrderKey::Public(public) => (None, public.clone()),
+        OrderKey::New(algorithm) => {
+            let key = PrivateKey::generate(*algorithm, random)?;
+            let public = key.public_key().clone();
+            (Some(key), public)
+        }
+    };
+    Ok(Made { certificate: authority.issue(&order.profile, &public, at, random)?, key })
+}
+
+/// Does the same with each of many, in a thread for each processor; the results are in their order.
+fn in_parallel<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let share = all.len().div_ceil(threads).max(1);
+    let work = &work;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            all.chunks(share).map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<R>>())).collect();
+        let joined = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.flatten().collect()
+    })
+}

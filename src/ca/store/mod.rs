@@ -1,0 +1,264 @@
+//! The authority on disk: its keys, its certificates, and what it does with them.
+//!
+//! ```text
+//! CA/
+//!   root.pem root.key  issuing.pem issuing.key  servers.pem servers.key     keys: PKCS#8, encrypted where a passphrase protects them;
+//!                                                                           an offline root has no root.key here
+//!   base-url
+//!   ledger certificates head …                                              what was done (see `ca::records`)
+//! ```
+
+mod batch;
+mod life;
+mod lists;
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::asn1::pem;
+use crate::ca::records::event::Draft;
+use crate::ca::records::{self, Event, Records, Transaction};
+use crate::ca::{Authority, Error, Issuer, MailProfile, Plan, Revoked, ServerProfile};
+use crate::crypto::algorithm::KeyAlgorithm;
+use crate::crypto::key::{PrivateKey, PublicKey};
+use crate::crypto::random::Random;
+use crate::keys::{Error as KeysError, Identity, files};
+use crate::limits::Limits;
+use crate::pki::{self, Certificate};
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+pub use batch::{Made, Order, OrderKey};
+pub use life::Renewal;
+pub use lists::ListKind;
+
+/// An authority that was opened. It waits for others only while it writes.
+#[derive(Debug)]
+pub struct Store {
+    folder: std::path::PathBuf,
+    authority: Authority,
+    records: Mutex<Records>,
+}
+
+/// A certificate that was given out.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The certificate.
+    pub certificate: Certificate,
+    /// When and why it was revoked, if it was.
+    pub revoked: Option<Revoked>,
+}
+
+/// Where the key of the root goes.
+#[derive(Debug, Clone, Copy)]
+pub enum RootKey<'a> {
+    /// Beside the others.
+    Home,
+    /// To a file that is kept elsewhere; it must not exist yet.
+    File(&'a Path),
+}
+
+impl Store {
+    /// Whether there is an authority in this folder.
+    pub fn exists(folder: &Path) -> bool {
+        folder.join("root.pem").exists()
+    }
+
+    /// Whether a passphrase protects its keys.
+    pub fn is_locked(folder: &Path) -> Result<bool, Error> {
+        let bytes = files::read(&folder.join("issuing.key"))?;
+        Ok(String::from_utf8_lossy(&bytes).contains("ENCRYPTED"))
+    }
+
+    /// Makes an authority in this folder.
+    pub fn create(
+        folder: &Path,
+        (name, domains): (&str, &[String]),
+        algorithm: KeyAlgorithm,
+        passphrase: Option<&Secret<Vec<u8>>>,
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Self, Error> {
+        Self::make(folder, &Plan::new(name, algorithm).domains(domains), (passphrase, RootKey::Home), at, random)
+    }
+
+    /// Makes an authority after a plan in this folder.
+    pub fn make(
+        folder: &Path,
+        plan: &Plan,
+        (passphrase, root): (Option<&Secret<Vec<u8>>>, RootKey<'_>),
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Self, Error> {
+        files::make_folder(folder)?;
+        let lock = files::lock(folder)?;
+        if Self::exists(folder) {
+            return Err(Error::Refused(format!("{} holds an authority already", folder.display())));
+        }
+        let (authority, root_key) = Authority::make(plan, at, random)?;
+        match root {
+            RootKey::Home => write_key(&folder.join("root.key"), &root_key, passphrase, random)?,
+            RootKey::File(path) if path.exists() => {
+                return Err(Error::Refused(format!(
+                    "{} exists already – choose another name for the root's key",
+                    path.display()
+                )));
+            }
+            RootKey::File(path) => write_key(path, &root_key, passphrase, random)?,
+        }
+        for (identity, name) in [(authority.issuing_identity(), "issuing"), (authority.servers_identity(), "servers")] {
+            write_key(&folder.join(format!("{name}.key")), identity.private_key(), passphrase, random)?;
+            write_certificate(&folder.join(format!("{name}.pem")), identity.certificate())?;
+        }
+        files::write(&folder.join("base-url"), authority.base_url().as_bytes())?;
+        // an authority that was not made whole may have left a line
+        let mut records = Records::open(folder)?;
+        let mut turn = Transaction::begin_locked(&mut records, lock, at)?;
+        turn.log(Draft::new("init", authority.root().serial_hex(), plan.name()));
+        turn.commit()?;
+        // the root last: it says that all the rest is there
+        write_certificate(&folder.join("root.pem"), authority.root())?;
+        Ok(Self { folder: folder.to_owned(), authority, records: Mutex::new(records) })
+    }
+
+    /// Opens the authority of this folder. Records of version 0.1.0 are taken over.
+    pub fn open(folder: &Path, passphrase: Option<&Secret<Vec<u8>>>) -> Result<Self, Error> {
+        if !Self::exists(folder) {
+            return Err(Error::Refused(format!(
+                "{} holds no authority – make one with `sealpost ca init --name NAME`",
+                folder.display()
+            )));
+        }
+        let root = read_certificate(&folder.join("root.pem"))?;
+        let identity = |name: &str| -> Result<Identity, Error> {
+            let certificate = read_certificate(&folder.join(format!("{name}.pem")))?;
+            let key = read_key(&folder.join(format!("{name}.key")), passphrase)?;
+            Ok(Identity::new(key, certificate, vec![root.clone()])?)
+        };
+        let base_url = String::from_utf8_lossy(&files::read(&folder.join("base-url"))?).into_owned();
+        let authority = Authority::from_parts(root.clone(), identity("issuing")?, identity("servers")?, base_url);
+        let mut records = Records::open(folder)?;
+        records.migrate(authority.servers())?;
+        Ok(Self { folder: folder.to_owned(), authority, records: Mutex::new(records) })
+    }
+
+    /// The authority.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Issues a mail certificate for a key.
+    pub fn issue(
+        &self,
+        profile: &MailProfile,
+        public: &PublicKey,
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Certificate, Error> {
+        let certificate = self.authority.issue(profile, public, at, random)?;
+        self.record((&certificate, Issuer::Mail), &profile.addresses.join(","), at)?;
+        Ok(certificate)
+    }
+
+    /// Makes a key and a mail certificate for it.
+    pub fn new_identity(
+        &self,
+        profile: &MailProfile,
+        algorithm: KeyAlgorithm,
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Identity, Error> {
+        let key = PrivateKey::generate(algorithm, random)?;
+        let certificate = self.issue(profile, key.public_key(), at, random)?;
+        Ok(Identity::new(key, certificate, vec![self.authority.issuing().clone(), self.authority.root().clone()])?)
+    }
+
+    /// Makes a key and a TLS server's certificate for it.
+    pub fn new_server(
+        &self,
+        profile: &ServerProfile,
+        algorithm: KeyAlgorithm,
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Identity, Error> {
+        let identity = self.authority.new_server(profile, algorithm, at, random)?;
+        self.record((identity.certificate(), Issuer::Servers), &profile.hosts.join(","), at)?;
+        Ok(identity)
+    }
+
+    /// What was done so far; others may write meanwhile.
+    pub fn records(&self) -> Result<Records, Error> {
+        Records::open(&self.folder)
+    }
+
+    /// Everything that was given out, with its revocation.
+    pub fn issued(&self) -> Result<Vec<Issued>, Error> {
+        issued(&self.folder)
+    }
+
+    /// The key of the root: of a file, or of the home where it is not offline.
+    pub fn root_key(&self, file: Option<&Path>, passphrase: Option<&Secret<Vec<u8>>>) -> Result<PrivateKey, Error> {
+        let path = file.map_or_else(|| self.folder.join("root.key"), Path::to_owned);
+        if file.is_none() && !path.exists() {
+            return Err(Error::Refused("the root is offline – give its key with --root-key FILE".to_owned()));
+        }
+        let key = read_key(&path, passphrase)?;
+        if *key.public_key() != self.authority.root().public_key()? {
+            return Err(Error::Refused(format!("{} is not the key of the root {}", path.display(), self.authority.root())));
+        }
+        Ok(key)
+    }
+
+    /// The ledger first: a certificate that was given out is never unknown.
+    fn record(&self, issued: (&Certificate, Issuer), whom: &str, at: Timestamp) -> Result<(), Error> {
+        let mut records = self.locked();
+        let mut turn = Transaction::begin(&mut records, at)?;
+        turn.certificate("issue", issued, whom)?;
+        turn.commit()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the ledger and checks its chain of hashes.
+pub fn ledger(folder: &Path) -> Result<Vec<Event>, Error> {
+    records::events(folder)?.collect()
+}
+
+/// Everything that was given out, with its revocation; needs no key. For many certificates, [`Records::entries`] streams.
+pub fn issued(folder: &Path) -> Result<Vec<Issued>, Error> {
+    let records = Records::open(folder)?;
+    let mut found = Vec::new();
+    for entry in records.entries()? {
+        let entry = entry?;
+        found.push(Issued { certificate: records.certificate_of(&entry)?, revoked: entry.revoked });
+    }
+    found.sort_by_key(|issued| issued.certificate.not_before());
+    Ok(found)
+}
+
+/// The one place where keys of the authority are read.
+fn read_key(path: &Path, passphrase: Option<&Secret<Vec<u8>>>) -> Result<PrivateKey, Error> {
+    let bytes = Secret::new(files::read(path)?);
+    Ok(PrivateKey::from_any(bytes.expose(), passphrase, &Limits::default()).map_err(KeysError::from)?)
+}
+
+fn write_key(path: &Path, key: &PrivateKey, passphrase: Option<&Secret<Vec<u8>>>, random: &mut dyn Random) -> Result<(), Error> {
+    let text = match passphrase {
+        Some(passphrase) => pem::encode("ENCRYPTED PRIVATE KEY", &key.to_encrypted_pkcs8(passphrase, random)?),
+        None => pem::encode("PRIVATE KEY", key.to_pkcs8()?.expose()),
+    };
+    Ok(files::write(path, Secret::new(text.into_bytes()).expose())?)
+}
+
+fn write_certificate(path: &Path, certificate: &Certificate) -> Result<(), Error> {
+    Ok(files::write(path, pem::encode("CERTIFICATE", certificate.der()).as_bytes())?)
+}
+
+/// Reads the first certificate of a file.
+pub fn read_certificate(path: &Path) -> Result<Certificate, Error> {
+    let found = pki::load::certificates(&files::read(path)?)?.into_iter().next();
+    found.ok_or_else(|| Error::Refused(format!("{} holds no certificate", path.display())))
+}
