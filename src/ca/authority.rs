@@ -119,7 +119,7 @@ impl Authority {
                 subject: Name::from_attributes(&[(oid::ORGANIZATION, name), (oid::COMMON_NAME, &format!("{name} {title}"))]),
                 public: key.public_key(),
                 not_before,
-                not_after: at.plus_days(1826),
+                not_after: at.plus_days(ISSUING_DAYS),
                 extensions,
             };
             let certificate = draft.sign(&serial(random), random)?;
@@ -267,6 +267,41 @@ impl Authority {
         revoke::sign_list(&self.issuing, &list, random)
     }
 
+    /// The CA that signed a certificate: that for mail, or that for servers.
+    pub fn issuer_of(&self, certificate: &Certificate) -> &Certificate {
+        if certificate.issuer().matches(self.servers().subject()) { self.servers() } else { self.issuing() }
+    }
+
+    /// Certifies the keys of the issuing CAs once more, with the same content, from now on.
+    pub(in crate::ca) fn renew_issuing(
+        &self,
+        root_key: &PrivateKey,
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Self, Error> {
+        let not_after = at.plus_days(ISSUING_DAYS).min(self.root.not_after());
+        if not_after <= at {
+            return Err(Error::Refused(format!("the root ended on {} – make a new authority", self.root.not_after())));
+        }
+        let mut again = |identity: &Identity| -> Result<Identity, Error> {
+            let old = identity.certificate();
+            let draft = Draft {
+                issuer: self.root.subject(),
+                issuer_key: root_key,
+                subject: old.subject().clone(),
+                public: identity.private_key().public_key(),
+                not_before: at.plus_seconds(-600),
+                not_after,
+                extensions: content_of(old),
+            };
+            let certificate = draft.sign(&serial(random), random)?;
+            certificate.verify_signature(&self.root.public_key()?)?;
+            Ok(Identity::new(identity.private_key().clone(), certificate, vec![self.root.clone()])?)
+        };
+        let (issuing, servers) = (again(&self.issuing)?, again(&self.servers)?);
+        Ok(Self::from_parts(self.root.clone(), issuing, servers, self.base_url.clone()))
+    }
+
     /// Issues a certificate with the content of an older one, for its key or for another, that ends some days from now.
     pub(in crate::ca) fn renew(
         &self,
@@ -277,10 +312,7 @@ impl Authority {
         random: &mut dyn Random,
     ) -> Result<Certificate, Error> {
         let issuer = self.identity(by).ok_or_else(|| Error::Refused("a CA is not renewed so".to_owned()))?;
-        let own = [oid::SUBJECT_KEY_IDENTIFIER, oid::AUTHORITY_KEY_IDENTIFIER];
-        let kept = old.extensions().iter().filter(|extension| !own.contains(&extension.oid));
-        let extensions = kept.map(|kept| extension(kept.oid, kept.critical, &kept.value)).collect();
-        let certificate = self.leaf(issuer, old.subject().clone(), public, days, extensions, at, random)?;
+        let certificate = self.leaf(issuer, old.subject().clone(), public, days, content_of(old), at, random)?;
         self.check_reaches_root(&certificate, at)?;
         Ok(certificate)
     }
@@ -335,6 +367,16 @@ impl Authority {
 }
 
 use crate::ca::profile::Uses;
+
+/// Five years: half of the root's.
+const ISSUING_DAYS: i64 = 1826;
+
+/// The extensions of a certificate, without those that name its key and its issuer's.
+fn content_of(certificate: &Certificate) -> Vec<Vec<u8>> {
+    let own = [oid::SUBJECT_KEY_IDENTIFIER, oid::AUTHORITY_KEY_IDENTIFIER];
+    let kept = certificate.extensions().iter().filter(|extension| !own.contains(&extension.oid));
+    kept.map(|kept| extension(kept.oid, kept.critical, &kept.value)).collect()
+}
 
 /// 127 random bits, never zero at the front: positive, and of a constant length (RFC 5280 4.1.2.2 allows 20 bytes).
 fn serial(random: &mut dyn Random) -> [u8; 16] {

@@ -126,7 +126,9 @@ fn new(context: &Context, address: &str, name: Option<String>, algorithm: &str) 
     let passphrase = protecting(context, address, Protection::Offered)?;
     let profile = MailProfile { addresses: vec![address.to_owned()], name, uses: Uses::Dual, days: 825 };
     let identity = store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
-    keep_under(context, &[identity], passphrase.as_ref())
+    let identities = [identity];
+    store_under(context, &identities, passphrase.as_ref())?;
+    told(context, &identities)
 }
 
 /// The home's CA, opened.
@@ -164,13 +166,13 @@ fn renew(context: &Context, address: &str) -> Result<Exit, Failure> {
         let profile = MailProfile { addresses, name, uses, days: 825 };
         new.push(store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?);
     }
-    keep_under(context, &new, passphrase.as_ref())?;
+    store_under(context, &new, passphrase.as_ref())?;
     // the old ones last: whatever ends this before leaves a key to sign with
     for stored in &old {
         home.retire_one(&stored.certificate).map_err(Failure::io)?;
         tell_retired(&stored.certificate);
     }
-    Ok(Exit::Good)
+    told(context, &new)
 }
 
 fn retire(context: &Context, address: &str) -> Result<Exit, Failure> {
@@ -225,21 +227,27 @@ fn protecting(context: &Context, who: &str, protection: Protection) -> Result<Op
 
 /// Puts the identities of one person into the home, under a passphrase where one is given or asked.
 pub(crate) fn keep(context: &Context, identities: &[Identity]) -> Result<Exit, Failure> {
-    let who = identities.first().map(|identity| identity.addresses().join(", ")).unwrap_or_default();
-    let passphrase = protecting(context, &who, Protection::Offered)?;
-    keep_under(context, identities, passphrase.as_ref())
+    store(context, identities)?;
+    told(context, identities)
 }
 
-fn keep_under(context: &Context, identities: &[Identity], passphrase: Option<&Passphrase>) -> Result<Exit, Failure> {
+/// The same, without the JSON object.
+pub(crate) fn store(context: &Context, identities: &[Identity]) -> Result<(), Failure> {
+    let who = identities.first().map(|identity| identity.addresses().join(", ")).unwrap_or_default();
+    let passphrase = protecting(context, &who, Protection::Offered)?;
+    store_under(context, identities, passphrase.as_ref())
+}
+
+fn store_under(context: &Context, identities: &[Identity], passphrase: Option<&Passphrase>) -> Result<(), Failure> {
     let home = context.open_home()?;
     for identity in identities {
         home.add_identity(identity, passphrase, &mut context.random()).map_err(Failure::io)?;
     }
-    kept(context, identities)
+    store_chains(context, identities)
 }
 
 /// Keeps what came along with identities of the home, and says whose they are.
-fn kept(context: &Context, identities: &[Identity]) -> Result<Exit, Failure> {
+fn store_chains(context: &Context, identities: &[Identity]) -> Result<(), Failure> {
     let home = context.open_home()?;
     for identity in identities {
         for certificate in identity.chain().iter().filter(|certificate| !certificate.is_self_issued()) {
@@ -247,6 +255,11 @@ fn kept(context: &Context, identities: &[Identity]) -> Result<Exit, Failure> {
         }
         eprintln!("identity: {}", report::safe(&identity.addresses().join(", ")));
     }
+    Ok(())
+}
+
+/// Gives identities of the home to a program that asked for JSON.
+fn told(context: &Context, identities: &[Identity]) -> Result<Exit, Failure> {
     if context.json {
         let certificates: Vec<_> = identities.iter().map(|identity| certificate_json(identity.certificate())).collect();
         context.print_json(&json!({ "schema": "sealpost.id/1", "identities": certificates }))?;
@@ -362,7 +375,8 @@ fn import_token(context: &Context, uri: &Uri, cert: Option<&Path>) -> Result<Exi
     let (identity, named) = token::identity(&context.tokens(), uri, given)?;
     let home = context.open_home()?;
     home.add_token_identity(&identity, &named).map_err(|error| token::failure(&error))?;
-    kept(context, std::slice::from_ref(&identity))
+    store_chains(context, std::slice::from_ref(&identity))?;
+    told(context, std::slice::from_ref(&identity))
 }
 
 fn export(context: &Context, address: &str, form: &str, (output, signature): (&Output, Signature)) -> Result<Exit, Failure> {

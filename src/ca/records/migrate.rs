@@ -6,18 +6,21 @@ use crate::ca::records::event::Chain;
 use crate::ca::records::{Lines, Records, Serial, Transaction};
 use crate::ca::{Error, Issuer, store};
 use crate::keys::files;
-use crate::pki::Certificate;
 
 impl Records {
     /// Adopts what lies in `issued/`, in the order of issue and as of the last event. An interrupted adoption is done once more, without what was adopted already.
-    pub(in crate::ca) fn migrate(&mut self, servers: &Certificate) -> Result<(), Error> {
+    pub(super) fn migrate(&mut self) -> Result<(), Error> {
         let old = self.folder().join(OLD);
         if !old.is_dir() {
             return Ok(());
         }
         let folder = self.folder().to_owned();
-        let at = self.last_time;
+        let (at, servers) = (self.last_time, store::read_certificate(&folder.join("servers.pem"))?);
         let mut turn = Transaction::begin(self, at)?;
+        // another process was quicker
+        if !old.is_dir() {
+            return Ok(());
+        }
         let mut lines = Lines::open(&folder, Chain::default(), Some(turn.records().chain().length))?;
         let mut found = Vec::new();
         while let Some(line) = lines.next_line()? {

@@ -95,10 +95,11 @@ pub struct Entry {
 }
 
 impl Records {
-    /// Opens the records of an authority's folder.
+    /// Opens the records of an authority's folder; those of version 0.1.0 are taken over first.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let mut records = checkpoint::load(folder)?;
         records.refresh()?;
+        records.migrate()?;
         Ok(records)
     }
 

@@ -137,9 +137,7 @@ impl Store {
         };
         let base_url = String::from_utf8_lossy(&files::read(&folder.join("base-url"))?).into_owned();
         let authority = Authority::from_parts(root.clone(), identity("issuing")?, identity("servers")?, base_url);
-        let mut records = Records::open(folder)?;
-        records.migrate(authority.servers())?;
-        Ok(Self { folder: folder.to_owned(), authority, records: Mutex::new(records) })
+        Ok(Self { folder: folder.to_owned(), authority, records: Mutex::new(Records::open(folder)?) })
     }
 
     /// The authority.
@@ -194,6 +192,31 @@ impl Store {
     /// Everything that was given out, with its revocation.
     pub fn issued(&self) -> Result<Vec<Issued>, Error> {
         issued(&self.folder)
+    }
+
+    /// Whether the key of the root is kept elsewhere.
+    pub fn is_root_offline(&self) -> bool {
+        !self.folder.join("root.key").exists()
+    }
+
+    /// Lets the root certify the keys of the issuing CAs anew; certificates that they signed stay good.
+    pub fn renew_issuing(&mut self, root_key: &PrivateKey, at: Timestamp, random: &mut dyn Random) -> Result<(), Error> {
+        let authority = self.authority.renew_issuing(root_key, at, random)?;
+        let mut records = self.locked();
+        let mut turn = Transaction::begin(&mut records, at)?;
+        for by in [Issuer::Mail, Issuer::Servers] {
+            let Some(identity) = authority.identity(by) else { continue };
+            let certificate = identity.certificate();
+            turn.log(Draft::new("renew-issuing", certificate.serial_hex(), by.name()).fact("until", certificate.not_after()));
+        }
+        turn.commit()?;
+        for by in [Issuer::Mail, Issuer::Servers] {
+            let Some(identity) = authority.identity(by) else { continue };
+            write_certificate(&self.folder.join(format!("{}.pem", by.name())), identity.certificate())?;
+        }
+        drop(records);
+        self.authority = authority;
+        Ok(())
     }
 
     /// The key of the root: of a file, or of the home where it is not offline.

@@ -1,25 +1,24 @@
 //! `sealpost ca`.
 
+mod init;
 mod issue;
+mod life;
+mod lists;
 mod show;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
-
 use sealpost::asn1::pem;
-use sealpost::ca::{self, MailProfile, RevocationReason, Uses, store::Store};
-use sealpost::crypto::algorithm::KeyAlgorithm;
+use sealpost::ca::{self, MailProfile, Uses, store::Store};
 use sealpost::pki::Certificate;
 
 use crate::cli::context::Context;
 use crate::cli::export;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::keyring::{certificate_json, unlocking};
+use crate::cli::keyring::unlocking;
 use crate::cli::output::Output;
 use crate::cli::passphrase::Passphrase;
-use crate::cli::report;
 
 /// A small certificate authority
 #[derive(Debug, Args)]
@@ -29,6 +28,9 @@ Examples:
   sealpost ca issue jane@a.example --p12 jane.p12
   sealpost ca issue jane@a.example --csr jane.csr -o jane.pem
   sealpost ca server-cert mail.a.example -o mail.pem --key mail.key
+  sealpost ca suspend jane@a.example && sealpost ca crl -o lists.pem
+  sealpost ca renew --days-left 30 -o renewed.pem
+  sealpost ca log --verify
   sealpost ca export root > root.pem")]
 pub(crate) struct CaArgs {
     #[command(subcommand)]
@@ -38,17 +40,7 @@ pub(crate) struct CaArgs {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a root and issuing CAs; the root becomes trusted in this home
-    Init {
-        /// The organisation
-        #[arg(long)]
-        name: String,
-        /// Vouch for mail of this domain (and those given with more --domain) only; gpgsm reads no certificates below such a CA
-        #[arg(long = "domain", value_name = "DOMAIN")]
-        domains: Vec<String>,
-        /// The kind of the CAs' keys
-        #[arg(long, default_value = "p384", value_parser = ["p256", "p384", "rsa3072", "rsa4096"])]
-        algorithm: String,
-    },
+    Init(init::InitArgs),
     /// Issue a mail certificate
     Issue {
         /// The mail address
@@ -95,21 +87,42 @@ enum Verb {
         /// The serial number, hexadecimal
         serial: String,
     },
-    /// Revoke a certificate
-    Revoke {
+    /// Revoke a certificate, or put it on hold
+    Revoke(life::RevokeArgs),
+    /// Take a certificate off hold
+    Release {
         /// The serial number, hexadecimal
         serial: String,
-        /// Why
-        #[arg(long, default_value = "unspecified", value_parser = clap::builder::PossibleValuesParser::new(RevocationReason::names()))]
-        reason: String,
+    },
+    /// Put every valid certificate of an address on hold
+    Suspend {
+        /// The mail address
+        address: String,
+    },
+    /// Take every certificate of an address off hold
+    Resume {
+        /// The mail address
+        address: String,
+    },
+    /// Issue a certificate with the content of an older one
+    Renew(life::RenewArgs),
+    /// Let the root certify the issuing CAs' keys for some more years
+    RenewIssuing {
+        /// The key of a root that is kept offline
+        #[arg(long, value_name = "FILE")]
+        root_key: Option<PathBuf>,
     },
     /// Sign the current revocation lists: of the CA for mail, of the one for TLS servers, and of the root
-    Crl {
-        #[command(flatten)]
-        output: Output,
+    Crl(lists::CrlArgs),
+    /// Show the ledger; its chain of hashes is checked
+    Log {
+        /// Check everything: the ledger, each certificate, the index, and what the issuing CA signed
+        #[arg(long)]
+        verify: bool,
+        /// A copy of the home's ca/head.pem that was kept elsewhere: the ledger must continue it
+        #[arg(long, value_name = "FILE", requires = "verify")]
+        head: Option<PathBuf>,
     },
-    /// Show the ledger, and check that nobody changed it
-    Log,
     /// Write certificates of the CA as PEM
     Export {
         /// Which
@@ -123,7 +136,7 @@ enum Verb {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
     match args.verb {
-        Verb::Init { name, domains, algorithm } => init(context, &name, &domains, &algorithm),
+        Verb::Init(args) => init::init(context, &args),
         Verb::Issue { address, name, csr, algorithm, usage, days, output, p12, form } => {
             let uses = match usage.as_str() {
                 "sign" => Uses::Sign,
@@ -141,33 +154,14 @@ pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
         Verb::ServerCert { hosts, output, key } => issue::server_cert(context, hosts, &output, key),
         Verb::List => show::list(context),
         Verb::Show { serial } => show::show(context, &serial),
-        Verb::Revoke { serial, reason } => {
-            let reason =
-                RevocationReason::from_name(&reason).ok_or_else(|| Failure::usage(format!("--reason {reason} is not known")))?;
-            let certificate = open_store(context)?.revoke(&serial, reason, context.now).map_err(Failure::refused)?;
-            eprintln!("revoked: {} – now publish the list: `sealpost ca crl -o FILE`", report::safe(&certificate.to_string()));
-            Ok(Exit::Good)
-        }
-        Verb::Crl { output } => {
-            output.check()?;
-            let (store, passphrase) = open_store_and_passphrase(context)?;
-            let random = &mut context.random();
-            let lists = [
-                ("issuing", store.crl(context.now, LIST_DAYS, random)),
-                ("servers", store.server_crl(context.now, LIST_DAYS, random)),
-                ("root", store.root_crl(passphrase.as_ref(), context.now, ROOT_LIST_DAYS, random)),
-            ];
-            let home = context.open_home()?;
-            let mut text = String::new();
-            for (name, list) in lists {
-                let list = list.map_err(Failure::refused)?;
-                home.write_crl(name, list.der()).map_err(Failure::io)?;
-                text.push_str(&pem::encode("X509 CRL", list.der()));
-            }
-            output.write(text.as_bytes())?;
-            Ok(Exit::Good)
-        }
-        Verb::Log => show::log(context),
+        Verb::Revoke(args) => life::revoke(context, &args),
+        Verb::Release { serial } => life::release(context, &serial),
+        Verb::Suspend { address } => life::suspend(context, &address),
+        Verb::Resume { address } => life::resume(context, &address),
+        Verb::Renew(args) => life::renew(context, &args),
+        Verb::RenewIssuing { root_key } => init::renew_issuing(context, root_key.as_deref()),
+        Verb::Crl(args) => lists::crl(context, &args),
+        Verb::Log { verify, head } => show::log(context, verify, head.as_deref()),
         Verb::Export { what, output } => show::export(context, &what, &output),
     }
 }
@@ -177,11 +171,6 @@ pub(crate) fn open_store(context: &Context) -> Result<Store, Failure> {
     open_store_and_passphrase(context).map(|(store, _)| store)
 }
 
-/// Days until the next list of the mail CA and the server CA: a week, as most CAs.
-const LIST_DAYS: i64 = 7;
-/// Days until the next list of the root, whose key is seldom used: CA/B Forum S/MIME BR 4.9.7 allows twelve months.
-const ROOT_LIST_DAYS: i64 = 365;
-
 fn open_store_and_passphrase(context: &Context) -> Result<(Store, Option<Passphrase>), Failure> {
     let folder = context.home_path().join("ca");
     if !Store::exists(&folder) {
@@ -190,38 +179,20 @@ fn open_store_and_passphrase(context: &Context) -> Result<(Store, Option<Passphr
     }
     let locked = Store::is_locked(&folder).map_err(Failure::io)?;
     let passphrase = if locked { Some(unlocking(context, "the CA")?) } else { None };
-    let store = Store::open(&folder, passphrase.as_ref()).map_err(|error| match error {
-        ca::Error::Keys(sealpost::keys::Error::WrongPassphrase) => Failure::usage("the passphrase of the CA is wrong"),
-        ca::Error::Keys(error @ sealpost::keys::Error::Io { .. }) => Failure::io(error),
-        other => Failure::refused(other),
-    })?;
+    let store = Store::open(&folder, passphrase.as_ref()).map_err(failed)?;
     Ok((store, passphrase))
 }
 
-fn init(context: &Context, name: &str, domains: &[String], algorithm: &str) -> Result<Exit, Failure> {
-    let algorithm =
-        KeyAlgorithm::from_name(algorithm).ok_or_else(|| Failure::usage(format!("--algorithm {algorithm} is not known")))?;
-    let home = context.open_home()?;
-    let passphrase = context.passphrase.to_protect("the CA", 0)?;
-    if passphrase.is_none() {
-        eprintln!("note: the CA's keys lie in the home without a passphrase; only the files' owner can read them");
+/// An error of the authority: records that were changed are bad, all else is refused.
+pub(crate) fn failed(error: ca::Error) -> Failure {
+    match error {
+        ca::Error::Changed(_) => {
+            Failure::new(Exit::Bad, error).hint("`sealpost ca log --verify` says more; restore a backup of the home")
+        }
+        ca::Error::Keys(sealpost::keys::Error::Io { .. }) => Failure::io(error),
+        ca::Error::Keys(sealpost::keys::Error::WrongPassphrase) => Failure::usage("the passphrase of the CA is wrong"),
+        other => Failure::refused(other),
     }
-    let store =
-        Store::create(&home.ca_folder(), (name, domains), algorithm, passphrase.as_ref(), context.now, &mut context.random())
-            .map_err(Failure::refused)?;
-    home.add_trust(store.authority().root()).map_err(Failure::io)?;
-    home.add_intermediate(store.authority().issuing()).map_err(Failure::io)?;
-    eprintln!(
-        "root CA: {} (SHA-256 {})",
-        report::safe(&store.authority().root().to_string()),
-        store.authority().root().fingerprint_hex()
-    );
-    eprintln!("others need it to verify your mail: `sealpost ca export root -o root.pem`");
-    if context.json {
-        let certificates: Vec<_> = [store.authority().root(), store.authority().issuing()].map(certificate_json).to_vec();
-        context.print_json(&json!({ "schema": "sealpost.ca.init/1", "certificates": certificates }))?;
-    }
-    Ok(Exit::Good)
 }
 
 /// Certificates as PEM, one after another.

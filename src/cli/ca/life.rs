@@ -1,0 +1,162 @@
+//! What happens to certificates after they were issued: `sealpost ca revoke`, `release`, `suspend`, `resume` and `renew`.
+
+use clap::Args;
+use serde_json::json;
+
+use sealpost::ca::RevocationReason;
+use sealpost::ca::records::Serial;
+use sealpost::ca::store::{Made, Renewal, Store};
+use sealpost::keys::Identity;
+use sealpost::pki::Certificate;
+use sealpost::time::Timestamp;
+
+use crate::cli::ca::{chain_pem, failed, open_store};
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::keyring::certificate_json;
+use crate::cli::output::Output;
+use crate::cli::{id, report};
+
+/// What is revoked, and why.
+#[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
+  sealpost ca revoke 4f3a… --reason key-compromise --compromised-since 2026-04-01
+  sealpost ca revoke 4f3a… --reason certificate-hold     (`sealpost ca release 4f3a…` takes it off)")]
+pub(super) struct RevokeArgs {
+    /// The serial number, hexadecimal
+    serial: String,
+    /// Why
+    #[arg(long, default_value = "unspecified", value_parser = clap::builder::PossibleValuesParser::new(RevocationReason::names()))]
+    reason: String,
+    /// Since when the key is not to be trusted (RFC 3339), where that was before now
+    #[arg(long, value_name = "TIME")]
+    compromised_since: Option<String>,
+}
+
+/// What is renewed.
+#[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
+  sealpost ca renew 4f3a… -o jane.pem
+  sealpost ca renew --days-left 30 -o renewed.pem")]
+pub(super) struct RenewArgs {
+    /// The serial number, hexadecimal
+    #[arg(required_unless_present = "days_left")]
+    serial: Option<String>,
+    /// Renew everything that ends within N days and was not renewed yet
+    #[arg(long, value_name = "N", conflicts_with = "serial")]
+    days_left: Option<u32>,
+    /// For how many days [default: as long as the old one]
+    #[arg(long, value_name = "N")]
+    days: Option<u32>,
+    /// Make a new key, which goes into the home
+    #[arg(long, conflicts_with = "days_left")]
+    new_key: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn revoke(context: &Context, args: &RevokeArgs) -> Result<Exit, Failure> {
+    let reason = RevocationReason::from_name(&args.reason)
+        .ok_or_else(|| Failure::usage(format!("--reason {} is not known", args.reason)))?;
+    let parse = |text: &String| {
+        let time = Timestamp::parse_rfc3339(text);
+        time.ok_or_else(|| {
+            Failure::usage(format!("--compromised-since {text} is not a time")).hint("write it as 2026-04-11T09:30:00Z")
+        })
+    };
+    let since = args.compromised_since.as_ref().map(parse).transpose()?;
+    let certificate = open_store(context)?.revoke_since(&args.serial, (reason, since), context.now).map_err(failed)?;
+    let what = if reason == RevocationReason::CertificateHold { "on hold" } else { "revoked" };
+    told(context, ("revoke", what), &certificate)
+}
+
+pub(super) fn release(context: &Context, serial: &str) -> Result<Exit, Failure> {
+    let certificate = open_store(context)?.release(serial, context.now).map_err(failed)?;
+    told(context, ("release", "released"), &certificate)
+}
+
+pub(super) fn suspend(context: &Context, address: &str) -> Result<Exit, Failure> {
+    let held = open_store(context)?.suspend(address, context.now).map_err(failed)?;
+    if held.is_empty() {
+        return Err(
+            Failure::refused(format!("{address} has no valid certificate of this CA")).hint("`sealpost ca list` shows all")
+        );
+    }
+    told_all(context, ("suspend", "on hold"), &held)
+}
+
+pub(super) fn resume(context: &Context, address: &str) -> Result<Exit, Failure> {
+    let released = open_store(context)?.resume(address, context.now).map_err(failed)?;
+    if released.is_empty() {
+        let why = format!("{address} has no certificate that is on hold");
+        return Err(Failure::refused(why).hint("what is revoked stays so – issue a new one with `sealpost ca issue`"));
+    }
+    told_all(context, ("resume", "released"), &released)
+}
+
+pub(super) fn renew(context: &Context, args: &RenewArgs) -> Result<Exit, Failure> {
+    context.check_output(&args.output).or_else(|failure| if context.json { args.output.check() } else { Err(failure) })?;
+    let store = open_store(context)?;
+    let renewal = if args.new_key { Renewal::NewKey } else { Renewal::SameKey };
+    let serials = match (&args.serial, args.days_left) {
+        (Some(serial), _) => vec![serial.clone()],
+        (None, left) => {
+            let ending = store.ending(left.unwrap_or_default(), context.now).map_err(failed)?;
+            ending.into_iter().map(|entry| entry.serial.to_string()).collect()
+        }
+    };
+    let mut made = Vec::new();
+    for serial in &serials {
+        let one = store.renew(serial, (renewal, args.days), context.now, &mut context.random()).map_err(failed)?;
+        eprintln!(
+            "renewed: {} – serial {}, until {}",
+            report::safe(&one.certificate.to_string()),
+            one.certificate.serial_hex(),
+            one.certificate.not_after()
+        );
+        made.push(one);
+    }
+    if made.is_empty() {
+        eprintln!("nothing ends within {} days that was not renewed already", args.days_left.unwrap_or_default());
+    }
+    for one in &made {
+        keep_key(context, &store, one)?;
+    }
+    if !args.output.is_stdout() || !context.json {
+        let chain = |one: &Made| chain_pem(&[&one.certificate, store.authority().issuer_of(&one.certificate)]);
+        args.output.write(made.iter().map(chain).collect::<String>().as_bytes())?;
+    }
+    if context.json {
+        let certificates: Vec<_> = made.iter().map(|one| certificate_json(&one.certificate)).collect();
+        context.print_json(&json!({ "schema": "sealpost.ca.renew/1", "renews": serials, "certificates": certificates }))?;
+    }
+    Ok(Exit::Good)
+}
+
+/// A new key goes into the home; of JSON there is one object, and that is the caller's.
+fn keep_key(context: &Context, store: &Store, made: &Made) -> Result<(), Failure> {
+    let Some(key) = &made.key else { return Ok(()) };
+    let chain = vec![store.authority().issuer_of(&made.certificate).clone(), store.authority().root().clone()];
+    let identity = Identity::new(key.clone(), made.certificate.clone(), chain).map_err(Failure::refused)?;
+    id::store(context, &[identity])
+}
+
+fn told(context: &Context, (verb, what): (&str, &str), certificate: &Certificate) -> Result<Exit, Failure> {
+    eprintln!("{what}: {} – now publish the list: `sealpost ca crl -o FILE`", report::safe(&certificate.to_string()));
+    if context.json {
+        let schema = format!("sealpost.ca.{verb}/1");
+        context.print_json(&json!({ "schema": schema, "state": what, "certificates": [certificate_json(certificate)] }))?;
+    }
+    Ok(Exit::Good)
+}
+
+fn told_all(context: &Context, (verb, what): (&str, &str), serials: &[Serial]) -> Result<Exit, Failure> {
+    let serials: Vec<String> = serials.iter().map(Serial::to_string).collect();
+    eprintln!("{what}: {} – now publish the list: `sealpost ca crl -o FILE`", serials.join(", "));
+    if context.json {
+        context.print_json(&json!({ "schema": format!("sealpost.ca.{verb}/1"), "state": what, "serials": serials }))?;
+    }
+    Ok(Exit::Good)
+}

@@ -1,0 +1,91 @@
+//! `sealpost ca crl`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use sealpost::asn1::pem;
+use sealpost::ca::Issuer;
+use sealpost::ca::store::ListKind;
+
+use crate::cli::ca::{failed, open_store_and_passphrase};
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::output::Output;
+
+/// Which lists are signed.
+#[derive(Debug, Args)]
+#[command(before_help = "\
+Examples:
+  sealpost ca crl -o lists.pem
+  sealpost ca crl --with-deltas -o lists.pem && sealpost ca crl --delta -o deltas.pem
+  sealpost ca crl --root-key /media/stick/root.key -o lists.pem")]
+pub(super) struct CrlArgs {
+    /// Only what changed since the last complete lists (of the issuing CAs)
+    #[arg(long, conflicts_with_all = ["with_deltas", "plain", "root_key"])]
+    delta: bool,
+    /// From now on, let complete lists say where delta lists are
+    #[arg(long, conflicts_with = "plain")]
+    with_deltas: bool,
+    /// Without the critical issuing distribution point, for NSS, which imports no list that has one
+    #[arg(long)]
+    plain: bool,
+    /// The key of a root that is kept offline
+    #[arg(long, value_name = "FILE")]
+    root_key: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Days until the next list of the mail CA and the server CA: a week, as most CAs.
+const LIST_DAYS: i64 = 7;
+/// Days until the next delta list: what was revoked is told within a day.
+const DELTA_DAYS: i64 = 1;
+/// Days until the next list of the root, whose key is seldom used: CA/B Forum S/MIME BR 4.9.7 allows twelve months.
+const ROOT_LIST_DAYS: i64 = 365;
+
+pub(super) fn crl(context: &Context, args: &CrlArgs) -> Result<Exit, Failure> {
+    args.output.check()?;
+    let (store, passphrase) = open_store_and_passphrase(context)?;
+    let (kind, days) = match (args.delta, args.with_deltas, args.plain) {
+        (true, _, _) => (ListKind::Delta, DELTA_DAYS),
+        (_, true, _) => (ListKind::CompleteWithDeltas, LIST_DAYS),
+        (_, _, true) => (ListKind::Plain, LIST_DAYS),
+        _ => (ListKind::Complete, LIST_DAYS),
+    };
+    let (now, random) = (context.now, &mut context.random());
+    let mut lists = Vec::new();
+    for by in [Issuer::Mail, Issuer::Servers] {
+        lists.push((by, store.list(by, kind, (now, now.plus_days(days)), random).map_err(failed)?));
+    }
+    if !args.delta && (args.root_key.is_some() || !store.is_root_offline()) {
+        let root = (args.root_key.as_deref(), passphrase.as_ref());
+        let list = store.root_list(root, (now, now.plus_days(ROOT_LIST_DAYS)), random).map_err(failed)?;
+        lists.push((Issuer::Root, list));
+    } else if !args.delta {
+        eprintln!("note: the root is offline, its list stays as it is; --root-key FILE signs it anew");
+    }
+    let home = context.open_home()?;
+    let (mut text, mut told) = (String::new(), Vec::new());
+    for (by, list) in &lists {
+        let suffix = if args.delta { "-delta" } else { "" };
+        home.write_crl(&format!("{}{suffix}", by.name()), list.der()).map_err(Failure::io)?;
+        text.push_str(&pem::encode("X509 CRL", list.der()));
+        told.push(json!({
+            "issuer": list.issuer().to_string(),
+            "name": format!("{}{suffix}", by.name()),
+            "entries": list.len(),
+            "delta": args.delta,
+            "this_update": list.this_update().to_string(),
+            "next_update": list.next_update().map(|next| next.to_string()),
+        }));
+    }
+    if !context.json || !args.output.is_stdout() {
+        args.output.write(text.as_bytes())?;
+    }
+    if context.json {
+        context.print_json(&json!({ "schema": "sealpost.ca.crl/1", "lists": told }))?;
+    }
+    Ok(Exit::Good)
+}
