@@ -1,6 +1,7 @@
 //! Tests of `ca`: its certificates, lists and requests against OpenSSL and NSS; its ledger.
 
 mod ledger;
+mod life;
 mod lists;
 mod nss;
 mod openssl;
