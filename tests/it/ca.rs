@@ -1,5 +1,6 @@
 //! Tests of `ca`: its certificates, lists and requests against OpenSSL and NSS; its ledger.
 
+mod crash;
 mod ledger;
 mod life;
 mod lists;
