@@ -5,6 +5,7 @@
 //! serial numbers are random; what is issued or revoked stands in the ledger first.
 
 mod authority;
+pub mod escrow;
 mod issuer;
 mod profile;
 pub mod records;

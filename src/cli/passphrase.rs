@@ -72,7 +72,7 @@ impl PassphraseArgs {
         if !self.may_prompt() {
             return Ok(None);
         }
-        prompt(&format!("Passphrase of {what}: ")).map(Some)
+        ask(&format!("Passphrase of {what}: ")).map(Some)
     }
 
     /// Says that the passphrase of the options opened keys in files: it is no PIN.
@@ -92,7 +92,7 @@ impl PassphraseArgs {
                     format!("the passphrase that was given opens other keys, and is not tried as the PIN of the token {token}");
                 Err(Failure::usage(format!("{text} – write the PIN into the line after it")))
             }
-            None if self.may_prompt() => prompt(&format!("PIN of the token {token}: ")).map(Some),
+            None if self.may_prompt() => ask(&format!("PIN of the token {token}: ")).map(Some),
             None => Ok(None),
         }
     }
@@ -108,17 +108,8 @@ impl PassphraseArgs {
         if !self.may_prompt() {
             return Ok(None);
         }
-        loop {
-            let first = prompt(&format!("New passphrase for {what} (empty: none): "))?;
-            if first.expose().is_empty() {
-                return Ok(None);
-            }
-            let second = prompt("The same again: ")?;
-            if first.expose() == second.expose() {
-                return Ok(Some(first));
-            }
-            eprintln!("the two differ");
-        }
+        let answer = ask_new(&format!("{what} (empty: none)"))?;
+        Ok((!answer.expose().is_empty()).then_some(answer))
     }
 
     /// Whether a person can be asked.
@@ -172,8 +163,24 @@ fn split(text: &Secret<Vec<u8>>) -> Vec<Passphrase> {
 /// Bytes that are reserved for what is read: a buffer that grows leaves what it held behind.
 const ROOM: usize = 4 << 10;
 
-/// Asks; names of files and labels of tokens are the choice of others.
-fn prompt(text: &str) -> Result<Passphrase, Failure> {
+/// Asks for a passphrase that shall protect something from now on, twice; an empty one is asked once.
+pub(crate) fn ask_new(what: &str) -> Result<Passphrase, Failure> {
+    loop {
+        let first = ask(&format!("New passphrase for {what}: "))?;
+        if first.expose().is_empty() || first.expose() == ask("The same again: ")?.expose() {
+            return Ok(first);
+        }
+        eprintln!("the two differ");
+    }
+}
+
+/// The first line of a file.
+pub(crate) fn first_line(path: &Path) -> Result<Passphrase, Failure> {
+    Ok(split(&read_file(path)?).into_iter().next().unwrap_or_default())
+}
+
+/// Asks a person on the terminal; names of files and labels of tokens are the choice of others.
+pub(crate) fn ask(text: &str) -> Result<Passphrase, Failure> {
     let answer = rpassword::prompt_password(report::safe(text))
         .map_err(|e| Failure::io(format!("cannot ask for the passphrase – {}", reason(&e))))?;
     Ok(Secret::new(answer.into_bytes()))

@@ -1,6 +1,7 @@
 //! Tests of `ca`: its certificates, lists and requests against OpenSSL and NSS; its ledger.
 
 mod crash;
+mod escrow;
 mod ledger;
 mod life;
 mod lists;

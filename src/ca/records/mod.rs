@@ -195,17 +195,7 @@ impl Records {
     }
 
     fn certificate_at(&self, offset: u64) -> Result<Certificate, Error> {
-        let path = self.folder.join(CERTIFICATES);
-        let file = File::open(&path).map_err(on(&path))?;
-        let mut size = [0; 4];
-        read_at(&file, offset, &mut size).map_err(on(&path))?;
-        let size = u32::from_be_bytes(size);
-        if size > LARGEST {
-            return Err(Error::Changed(format!("{} was changed – there is no certificate at {offset}", path.display())));
-        }
-        let mut der = vec![0; usize::try_from(size).unwrap_or(0)];
-        read_at(&file, offset.saturating_add(4), &mut der).map_err(on(&path))?;
-        Ok(Certificate::from_der(&der)?)
+        Ok(Certificate::from_der(&read_value(&self.folder.join(CERTIFICATES), offset)?)?)
     }
 
     /// Reads the lines that were not read yet. Gives how many bytes follow the last whole line.
@@ -378,6 +368,32 @@ pub fn events(folder: &Path) -> Result<impl Iterator<Item = Result<Event, Error>
     let records = Records::open(folder)?;
     let mut lines = Lines::open(folder, Chain::default(), Some(records.chain.length))?;
     Ok(std::iter::from_fn(move || lines.next_line().map(|line| line.map(Line::to_event)).transpose()))
+}
+
+/// A fact of the line that issued a certificate. Reads the whole ledger.
+pub(in crate::ca) fn fact_of(folder: &Path, serial: &Serial, name: &str) -> Result<Option<String>, Error> {
+    let subject = serial.to_string();
+    let mut lines = Lines::open(folder, Chain::default(), None)?;
+    while let Some(line) = lines.next_line()? {
+        if line.event == "issue" && line.subject == subject {
+            return Ok(line.fact(name).map(str::to_owned));
+        }
+    }
+    Ok(None)
+}
+
+/// Reads a value that lies at a place of a file after its length.
+pub(in crate::ca) fn read_value(path: &Path, offset: u64) -> Result<Vec<u8>, Error> {
+    let file = File::open(path).map_err(on(path))?;
+    let mut size = [0; 4];
+    read_at(&file, offset, &mut size).map_err(on(path))?;
+    let size = u32::from_be_bytes(size);
+    if size > LARGEST {
+        return Err(Error::Changed(format!("{} was changed – nothing lies at {offset}", path.display())));
+    }
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+    read_at(&file, offset.saturating_add(4), &mut bytes).map_err(on(path))?;
+    Ok(bytes)
 }
 
 /// Makes a file that only its owner reads.

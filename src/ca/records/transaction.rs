@@ -65,10 +65,15 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Adds a certificate that renews another.
-    pub(in crate::ca) fn renewal(&mut self, issued: (&Certificate, Issuer), whom: &str, old: &Serial) -> Result<(), Error> {
-        let draft = self.draft("issue", issued, whom)?.fact("renews", old);
-        self.drafts.push(draft);
+    /// Adds a certificate with more facts about it.
+    pub(in crate::ca) fn certificate_with(
+        &mut self,
+        issued: (&Certificate, Issuer),
+        whom: &str,
+        facts: &[(&str, String)],
+    ) -> Result<(), Error> {
+        let draft = self.draft("issue", issued, whom)?;
+        self.drafts.push(facts.iter().fold(draft, |draft, (name, value)| draft.fact(name, value)));
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use crate::ca::records::Transaction;
 use crate::ca::store::Store;
-use crate::ca::{Authority, Error, Issuer, MailProfile};
+use crate::ca::{Authority, Error, Issuer, MailProfile, Uses, escrow};
 use crate::crypto::algorithm::KeyAlgorithm;
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::{OsRandom, Random};
@@ -50,11 +50,19 @@ impl Store {
         } else {
             orders.iter().map(|order| make(authority, order, at, random)).collect()
         };
+        let has_escrow = escrow::exists(self.folder());
         let mut records = self.locked();
         let mut turn = Transaction::begin(&mut records, at)?;
         for (order, made) in orders.iter().zip(&made) {
             let Ok(made) = made else { continue };
-            turn.certificate("issue", (&made.certificate, Issuer::Mail), &order.profile.addresses.join(","))?;
+            let (issued, whom) = ((&made.certificate, Issuer::Mail), order.profile.addresses.join(","));
+            match &made.key {
+                Some(key) if order.profile.uses == Uses::Encrypt && has_escrow => {
+                    let offset = escrow::put(self.folder(), key, &made.certificate, random)?;
+                    turn.certificate_with(issued, &whom, &[("escrow", offset.to_string())])?;
+                }
+                _ => turn.certificate("issue", issued, &whom)?,
+            }
         }
         turn.commit()?;
         Ok(made)

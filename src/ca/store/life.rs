@@ -1,9 +1,9 @@
 //! What happens to a certificate after it was issued: revocation, hold and release, renewal.
 
 use crate::ca::records::event::Draft;
-use crate::ca::records::{Entry, Serial, Transaction};
+use crate::ca::records::{Entry, Serial, Transaction, fact_of};
 use crate::ca::store::{Made, Store};
-use crate::ca::{Error, Issuer, RevocationReason};
+use crate::ca::{Error, Issuer, RevocationReason, escrow};
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
 use crate::pki::{Certificate, email};
@@ -111,7 +111,14 @@ impl Store {
         let public = key.as_ref().map_or_else(|| old.public_key(), |key| Ok(key.public_key().clone()))?;
         let days = days.map_or_else(|| days_of(&old), Ok)?;
         let certificate = self.authority().renew((&old, place.by), &public, days, at, random)?;
-        turn.renewal((&certificate, place.by), &names_of(&old, place.by), &wanted)?;
+        let mut facts = vec![("renews", wanted.to_string())];
+        // the new key takes the place of one that could be recovered
+        if let Some(key) = &key
+            && fact_of(self.folder(), &wanted, "escrow")?.is_some()
+        {
+            facts.push(("escrow", escrow::put(self.folder(), key, &certificate, random)?.to_string()));
+        }
+        turn.certificate_with((&certificate, place.by), &names_of(&old, place.by), &facts)?;
         turn.commit()?;
         Ok(Made { certificate, key })
     }

@@ -16,9 +16,10 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::asn1::pem;
+use crate::ca::escrow::{self, Escrow};
 use crate::ca::records::event::Draft;
 use crate::ca::records::{self, Event, Records, Transaction};
-use crate::ca::{Authority, Error, Issuer, MailProfile, Plan, Revoked, ServerProfile};
+use crate::ca::{Authority, Error, Issuer, MailProfile, Plan, Revoked, ServerProfile, Uses};
 use crate::crypto::algorithm::KeyAlgorithm;
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
@@ -158,7 +159,7 @@ impl Store {
         Ok(certificate)
     }
 
-    /// Makes a key and a mail certificate for it.
+    /// Makes a key and a mail certificate for it. Where there is an escrow, a key that only decrypts goes into it.
     pub fn new_identity(
         &self,
         profile: &MailProfile,
@@ -166,8 +167,37 @@ impl Store {
         at: Timestamp,
         random: &mut dyn Random,
     ) -> Result<Identity, Error> {
+        self.new_identity_with((profile, Escrow::EncryptionKeys), algorithm, at, random)
+    }
+
+    /// The same, and says whether a key goes into escrow that signs, too. One that only signs never does: nothing is lost with it.
+    pub fn new_identity_with(
+        &self,
+        (profile, wish): (&MailProfile, Escrow),
+        algorithm: KeyAlgorithm,
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Identity, Error> {
+        let has_escrow = escrow::exists(&self.folder);
+        if wish == Escrow::Asked && (!has_escrow || profile.uses == Uses::Sign) {
+            let why = if has_escrow { "a key that only signs is not put into escrow" } else { NO_ESCROW };
+            return Err(Error::Refused(why.to_owned()));
+        }
         let key = PrivateKey::generate(algorithm, random)?;
-        let certificate = self.issue(profile, key.public_key(), at, random)?;
+        let is_escrowed = has_escrow && (wish == Escrow::Asked || profile.uses == Uses::Encrypt);
+        let certificate = if is_escrowed {
+            let certificate = self.authority.issue(profile, key.public_key(), at, random)?;
+            // before the ledger names it: what it names is there
+            let offset = escrow::put(&self.folder, &key, &certificate, random)?;
+            let mut records = self.locked();
+            let mut turn = Transaction::begin(&mut records, at)?;
+            let facts = [("escrow", offset.to_string())];
+            turn.certificate_with((&certificate, Issuer::Mail), &profile.addresses.join(","), &facts)?;
+            turn.commit()?;
+            certificate
+        } else {
+            self.issue(profile, key.public_key(), at, random)?
+        };
         Ok(Identity::new(key, certificate, vec![self.authority.issuing().clone(), self.authority.root().clone()])?)
     }
 
@@ -240,10 +270,16 @@ impl Store {
         turn.commit()
     }
 
+    pub(in crate::ca) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn locked(&self) -> MutexGuard<'_, Records> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+const NO_ESCROW: &str = "there is no escrow – make one with `sealpost ca escrow init`";
 
 /// Reads the ledger and checks its chain of hashes.
 pub fn ledger(folder: &Path) -> Result<Vec<Event>, Error> {

@@ -9,6 +9,7 @@ use sealpost::ca::Plan;
 use sealpost::ca::store::{RootKey, Store};
 use sealpost::crypto::algorithm::KeyAlgorithm;
 
+use crate::cli::ca::escrow::{self, Custodians};
 use crate::cli::ca::{failed, open_store_and_passphrase};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -41,6 +42,11 @@ pub(super) struct InitArgs {
     /// Where the root's key goes; it must not exist yet
     #[arg(long, value_name = "FILE", requires = "offline_root")]
     root_key: Option<PathBuf>,
+    /// Keep encryption keys so that M of N custodians together can recover them
+    #[arg(long, value_name = "M-of-N")]
+    escrow: Option<String>,
+    #[command(flatten)]
+    custodians: Custodians,
 }
 
 pub(super) fn init(context: &Context, args: &InitArgs) -> Result<Exit, Failure> {
@@ -50,6 +56,10 @@ pub(super) fn init(context: &Context, args: &InitArgs) -> Result<Exit, Failure> 
     if let Some(url) = &args.url {
         plan = plan.base_url(url);
     }
+    let escrow = match args.escrow.as_deref().map(escrow::parse).transpose()? {
+        Some((threshold, shares)) => Some((threshold, escrow::new_passphrases(context, shares, &args.custodians)?)),
+        None => None,
+    };
     let home = context.open_home()?;
     let passphrase = context.passphrase.to_protect("the CA", 0)?;
     if passphrase.is_none() {
@@ -58,6 +68,9 @@ pub(super) fn init(context: &Context, args: &InitArgs) -> Result<Exit, Failure> 
     let root = args.root_key.as_deref().map_or(RootKey::Home, RootKey::File);
     let store =
         Store::make(&home.ca_folder(), &plan, (passphrase.as_ref(), root), context.now, &mut context.random()).map_err(failed)?;
+    if let Some((threshold, passphrases)) = &escrow {
+        escrow::create(context, &home.ca_folder(), *threshold, passphrases)?;
+    }
     home.add_trust(store.authority().root()).map_err(Failure::io)?;
     home.add_intermediate(store.authority().issuing()).map_err(Failure::io)?;
     eprintln!(

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use sealpost::asn1::pem;
+use sealpost::ca::escrow::Escrow;
 use sealpost::ca::{self, MailProfile, ServerProfile};
 use sealpost::crypto::algorithm::KeyAlgorithm;
 
@@ -29,7 +30,7 @@ pub(super) fn issue_csr(
 
 pub(super) fn issue_key(
     context: &Context,
-    profile: &MailProfile,
+    (profile, wish): (&MailProfile, Escrow),
     algorithm: &str,
     output: &Output,
     p12: Option<(&PathBuf, Option<&str>)>,
@@ -38,7 +39,8 @@ pub(super) fn issue_key(
         KeyAlgorithm::from_name(algorithm).ok_or_else(|| Failure::usage(format!("--algorithm {algorithm} is not known")))?;
     output.check()?;
     let store = open_store(context)?;
-    let identity = store.new_identity(profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
+    let identity =
+        store.new_identity_with((profile, wish), algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
     eprintln!("issued: {} – serial {}", report::safe(&identity.addresses().join(", ")), identity.certificate().serial_hex());
     match p12 {
         Some((path, form)) => {

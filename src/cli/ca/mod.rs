@@ -1,5 +1,6 @@
 //! `sealpost ca`.
 
+mod escrow;
 mod init;
 mod issue;
 mod life;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use sealpost::asn1::pem;
+use sealpost::ca::escrow::Escrow;
 use sealpost::ca::{self, MailProfile, Uses, store::Store};
 use sealpost::pki::Certificate;
 
@@ -60,6 +62,9 @@ enum Verb {
         /// For how many days
         #[arg(long, default_value_t = 825)]
         days: u32,
+        /// Put the key into escrow though it signs, too; keys for encryption alone go there without it
+        #[arg(long, conflicts_with = "csr")]
+        escrow: bool,
         #[command(flatten)]
         output: Output,
         /// Write the key and the certificates as PKCS#12, or as a profile for Apple's systems where FILE ends in .mobileconfig
@@ -123,6 +128,13 @@ enum Verb {
         #[arg(long, value_name = "FILE", requires = "verify")]
         head: Option<PathBuf>,
     },
+    /// Keep encryption keys so that custodians together can recover them
+    Escrow {
+        #[command(subcommand)]
+        verb: escrow::EscrowVerb,
+    },
+    /// Recover an encryption key from escrow; the ledger says so
+    Recover(escrow::RecoverArgs),
     /// Write certificates of the CA as PEM
     Export {
         /// Which
@@ -137,7 +149,7 @@ enum Verb {
 pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
     match args.verb {
         Verb::Init(args) => init::init(context, &args),
-        Verb::Issue { address, name, csr, algorithm, usage, days, output, p12, form } => {
+        Verb::Issue { address, name, csr, algorithm, usage, days, escrow, output, p12, form } => {
             let uses = match usage.as_str() {
                 "sign" => Uses::Sign,
                 "encrypt" => Uses::Encrypt,
@@ -147,7 +159,14 @@ pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
             match csr {
                 Some(csr) => issue::issue_csr(context, &profile, &csr, &output),
                 None => {
-                    issue::issue_key(context, &profile, &algorithm, &output, p12.as_ref().map(|path| (path, form.as_deref())))
+                    let wish = if escrow { Escrow::Asked } else { Escrow::EncryptionKeys };
+                    issue::issue_key(
+                        context,
+                        (&profile, wish),
+                        &algorithm,
+                        &output,
+                        p12.as_ref().map(|path| (path, form.as_deref())),
+                    )
                 }
             }
         }
@@ -162,6 +181,8 @@ pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
         Verb::RenewIssuing { root_key } => init::renew_issuing(context, root_key.as_deref()),
         Verb::Crl(args) => lists::crl(context, &args),
         Verb::Log { verify, head } => show::log(context, verify, head.as_deref()),
+        Verb::Escrow { verb } => escrow::run(context, &verb),
+        Verb::Recover(args) => escrow::recover(context, &args),
         Verb::Export { what, output } => show::export(context, &what, &output),
     }
 }
@@ -171,12 +192,18 @@ pub(crate) fn open_store(context: &Context) -> Result<Store, Failure> {
     open_store_and_passphrase(context).map(|(store, _)| store)
 }
 
-fn open_store_and_passphrase(context: &Context) -> Result<(Store, Option<Passphrase>), Failure> {
+/// The folder of the home's authority.
+fn ca_folder(context: &Context) -> Result<PathBuf, Failure> {
     let folder = context.home_path().join("ca");
-    if !Store::exists(&folder) {
-        return Err(Failure::usage(format!("the home {} has no CA", context.home_path().display()))
-            .hint("make one with `sealpost ca init --name NAME`"));
+    if Store::exists(&folder) {
+        return Ok(folder);
     }
+    Err(Failure::usage(format!("the home {} has no CA", context.home_path().display()))
+        .hint("make one with `sealpost ca init --name NAME`"))
+}
+
+fn open_store_and_passphrase(context: &Context) -> Result<(Store, Option<Passphrase>), Failure> {
+    let folder = ca_folder(context)?;
     let locked = Store::is_locked(&folder).map_err(Failure::io)?;
     let passphrase = if locked { Some(unlocking(context, "the CA")?) } else { None };
     let store = Store::open(&folder, passphrase.as_ref()).map_err(failed)?;

@@ -1,14 +1,14 @@
 //! What the authority has done: `sealpost ca list`, `show`, `log` and `export`; none needs its keys.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use sealpost::asn1::pem;
 use sealpost::ca::records::{self, Entry, Event, Records, Serial, Status};
-use sealpost::ca::{self, Revoked, store::Store};
+use sealpost::ca::{self, Revoked};
 
-use crate::cli::ca::{chain_pem, failed};
+use crate::cli::ca::{ca_folder, chain_pem, failed};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::keyring::certificate_json;
@@ -16,7 +16,7 @@ use crate::cli::output::{self, Output};
 use crate::cli::report;
 
 pub(super) fn list(context: &Context) -> Result<Exit, Failure> {
-    let records = Records::open(&folder(context)?).map_err(failed)?;
+    let records = Records::open(&ca_folder(context)?).map_err(failed)?;
     let entries = records.entries().map_err(failed)?;
     if context.json {
         let object = |entry: Entry| {
@@ -36,7 +36,7 @@ pub(super) fn list(context: &Context) -> Result<Exit, Failure> {
 }
 
 pub(super) fn show(context: &Context, serial: &str) -> Result<Exit, Failure> {
-    let records = Records::open(&folder(context)?).map_err(failed)?;
+    let records = Records::open(&ca_folder(context)?).map_err(failed)?;
     let missing = || {
         Failure::usage(format!("no certificate with the serial number {serial} was issued here"))
             .hint("`sealpost ca list` shows them")
@@ -62,7 +62,7 @@ pub(super) fn show(context: &Context, serial: &str) -> Result<Exit, Failure> {
 }
 
 pub(super) fn log(context: &Context, verify: bool, head: Option<&Path>) -> Result<Exit, Failure> {
-    let folder = folder(context)?;
+    let folder = ca_folder(context)?;
     if verify {
         return check(context, &folder, head);
     }
@@ -104,7 +104,7 @@ fn check(context: &Context, folder: &Path, head: Option<&Path>) -> Result<Exit, 
 
 pub(super) fn export(context: &Context, what: &str, output: &Output) -> Result<Exit, Failure> {
     output.check()?;
-    let folder = folder(context)?;
+    let folder = ca_folder(context)?;
     let read = |name: &str| ca::store::read_certificate(&folder.join(format!("{name}.pem"))).map_err(Failure::io);
     let text = match what {
         "root" => chain_pem(&[&read("root")?]),
@@ -113,15 +113,6 @@ pub(super) fn export(context: &Context, what: &str, output: &Output) -> Result<E
     };
     output.write(text.as_bytes())?;
     Ok(Exit::Good)
-}
-
-fn folder(context: &Context) -> Result<PathBuf, Failure> {
-    let folder = context.home_path().join("ca");
-    if Store::exists(&folder) {
-        return Ok(folder);
-    }
-    Err(Failure::usage(format!("the home {} has no CA", context.home_path().display()))
-        .hint("make one with `sealpost ca init --name NAME`"))
 }
 
 fn revoked_json(revoked: Option<&Revoked>) -> Value {

@@ -321,7 +321,7 @@ fn killed_after(home: &str, args: &[&str], after: Duration) -> Option<Vec<u8>> {
 #[test]
 fn a_killed_writer_loses_nothing_that_it_gave_out_and_does_nothing_twice() {
     // whole with SEALPOST_KILLS=1000; fewer are enough to see that it works
-    let rounds: u32 = std::env::var("SEALPOST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(120);
+    let rounds: u32 = std::env::var("SEALPOST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     let folder = tempfile::tempdir().expect("a folder");
     let (home, ca) = (folder.path().display().to_string(), folder.path().join("ca"));
     assert_eq!(sealpost(folder.path(), &["ca", "init", "--name", "Example Org", "--algorithm", "p256"]).0, 0);
