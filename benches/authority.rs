@@ -1,0 +1,116 @@
+//! What the authority costs: issuing beside the bare key and signature operations, and its verbs at a million certificates.
+//!
+//! `cargo bench --bench authority -- [CERTIFICATES]` (1 000 000 where none is said); works in a temporary folder.
+#![allow(clippy::print_stdout, reason = "its result")]
+
+use std::time::{Duration, Instant};
+
+use sealpost::ca::records::{Records, Serial, verify};
+use sealpost::ca::store::{ListKind, Order, OrderKey, Store};
+use sealpost::ca::{Issuer, MailProfile, Plan, RevocationReason, Uses, store::RootKey};
+use sealpost::crypto::algorithm::{DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm};
+use sealpost::crypto::key::PrivateKey;
+use sealpost::crypto::random::OsRandom;
+use sealpost::crypto::signature::{self, Input};
+use sealpost::time::Timestamp;
+
+/// 2026-06-01.
+const AT: Timestamp = Timestamp::from_unix(1_780_272_000);
+const BATCH: usize = 10_000;
+
+fn main() {
+    let count = std::env::args().filter_map(|text| text.parse().ok()).next().unwrap_or(1_000_000);
+    for algorithm in [KeyAlgorithm::P256, KeyAlgorithm::P384] {
+        ratio(algorithm);
+    }
+    at_scale(count);
+}
+
+fn profile(who: usize) -> MailProfile {
+    MailProfile { addresses: vec![format!("user{who}@a.example")], name: None, uses: Uses::Dual, days: 365 }
+}
+
+fn store(folder: &std::path::Path, algorithm: KeyAlgorithm) -> Store {
+    let plan = Plan::new("Bench", algorithm).domains(&["a.example"]);
+    Store::make(folder, &plan, (None, RootKey::Home), AT, &mut OsRandom).expect("made")
+}
+
+/// 10 000 keys and certificates, beside 10 000 keys and signatures alone.
+fn ratio(algorithm: KeyAlgorithm) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = store(&folder.path().join("ca"), algorithm);
+    let digest = if algorithm == KeyAlgorithm::P384 { DigestAlgorithm::Sha384 } else { DigestAlgorithm::Sha256 };
+    let signs = SignatureAlgorithm::default_for(algorithm, digest).expect("it signs");
+    let issuer = PrivateKey::generate(algorithm, &mut OsRandom).expect("a key");
+    let raw = timed(|| {
+        for _ in 0..BATCH {
+            let key = PrivateKey::generate(KeyAlgorithm::P256, &mut OsRandom).expect("a key");
+            let message = [key.public_key().spki(), &[0; 600]].concat();
+            signature::sign(&issuer, signs, Input::Message(&message), &mut OsRandom).expect("signed");
+        }
+    });
+    let order = |who| Order { profile: profile(who), key: OrderKey::New(KeyAlgorithm::P256) };
+    let orders: Vec<Order> = (0..BATCH).map(order).collect();
+    let ours = timed(|| {
+        let made = store.issue_all(&orders, AT, &mut OsRandom).expect("issued");
+        assert!(made.iter().all(Result::is_ok));
+    });
+    let ratio = ours.as_secs_f64() / raw.as_secs_f64();
+    println!(
+        "{BATCH} P-256 certificates by a {algorithm} CA: {ours:.2?}; keys and signatures alone, in one thread: {raw:.2?}; ratio {ratio:.2}"
+    );
+}
+
+fn at_scale(count: usize) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ca = folder.path().join("ca");
+    let store = store(&ca, KeyAlgorithm::P256);
+    let key = PrivateKey::generate(KeyAlgorithm::P256, &mut OsRandom).expect("a key").public_key().clone();
+    let mut serials: Vec<Serial> = Vec::new();
+    let filled = timed(|| {
+        for from in (0..count).step_by(BATCH) {
+            let order = |who| Order { profile: profile(who), key: OrderKey::Public(key.clone()) };
+            let orders: Vec<Order> = (from..(from + BATCH).min(count)).map(order).collect();
+            for made in store.issue_all(&orders, AT, &mut OsRandom).expect("issued") {
+                serials.extend(Serial::from_bytes(made.expect("issued").certificate.serial()));
+            }
+        }
+    });
+    println!("{count} certificates issued in {filled:.1?}");
+    let held = count / 20;
+    let holds = timed(|| {
+        // one event each, by addresses that end so
+        for serial in serials.iter().step_by(20).take(held.min(2000)) {
+            store.revoke(&serial.to_string(), RevocationReason::Superseded, AT).expect("revoked");
+        }
+    });
+    println!("{} revocations, each synced: {holds:.2?}", held.min(2000));
+    println!("open: {:.1?}", timed(|| drop(Store::open(&ca, None).expect("opens"))));
+    let again = Store::open(&ca, None).expect("opens");
+    println!("issue one: {:.1?}", timed(|| drop(again.issue(&profile(0), &key, AT, &mut OsRandom).expect("issued"))));
+    let serial = serials[count / 2 + 1].to_string();
+    println!("revoke one: {:.1?}", timed(|| drop(again.revoke(&serial, RevocationReason::KeyCompromise, AT).expect("revoked"))));
+    let dates = (AT, AT.plus_days(7));
+    let list = timed(|| {
+        let crl = again.list(Issuer::Mail, ListKind::CompleteWithDeltas, dates, &mut OsRandom).expect("signed");
+        println!("entries of the list: {}", crl.len());
+    });
+    println!("sign the list: {list:.1?}");
+    println!(
+        "sign a delta list: {:.1?}",
+        timed(|| drop(again.list(Issuer::Mail, ListKind::Delta, dates, &mut OsRandom).expect("signed")))
+    );
+    let records = Records::open(&ca).expect("readable");
+    println!("find one: {:.1?}", timed(|| drop(records.certificate(&serials[count / 3]).expect("readable").expect("known"))));
+    println!("list all: {:.1?}", timed(|| assert!(records.entries().expect("readable").count() > count)));
+    println!("verify all: {:.1?}", timed(|| drop(verify(&ca, None).expect("all as written"))));
+    println!("suspend one person: {:.1?}", timed(|| drop(again.suspend("user5@a.example", AT).expect("on hold"))));
+    std::fs::remove_file(ca.join("checkpoint")).expect("removed");
+    println!("open without a checkpoint: {:.1?}", timed(|| drop(Store::open(&ca, None).expect("opens"))));
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
