@@ -79,7 +79,6 @@ fn at_scale(count: usize) {
     println!("{count} certificates issued in {filled:.1?}");
     let held = count / 20;
     let holds = timed(|| {
-        // one event each, by addresses that end so
         for serial in serials.iter().step_by(20).take(held.min(2000)) {
             store.revoke(&serial.to_string(), RevocationReason::Superseded, AT).expect("revoked");
         }
@@ -103,7 +102,7 @@ fn at_scale(count: usize) {
     let records = Records::open(&ca).expect("readable");
     println!("find one: {:.1?}", timed(|| drop(records.certificate(&serials[count / 3]).expect("readable").expect("known"))));
     println!("list all: {:.1?}", timed(|| assert!(records.entries().expect("readable").count() > count)));
-    println!("verify all: {:.1?}", timed(|| drop(verify(&ca, None).expect("all as written"))));
+    println!("verify all: {:.1?}", timed(|| assert!(verify(&ca, None).is_ok_and(|verified| verified.certificates > 0))));
     println!("suspend one person: {:.1?}", timed(|| drop(again.suspend("user5@a.example", AT).expect("on hold"))));
     std::fs::remove_file(ca.join("checkpoint")).expect("removed");
     println!("open without a checkpoint: {:.1?}", timed(|| drop(Store::open(&ca, None).expect("opens"))));
