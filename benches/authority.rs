@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sealpost::ca::records::{Records, Serial, verify};
 use sealpost::ca::store::{ListKind, Order, OrderKey, Store};
-use sealpost::ca::{Issuer, MailProfile, Plan, RevocationReason, Uses, store::RootKey};
+use sealpost::ca::{Issuer, MailProfile, Plan, RevocationReason, store::RootKey};
 use sealpost::crypto::algorithm::{DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm};
 use sealpost::crypto::key::PrivateKey;
 use sealpost::crypto::random::OsRandom;
@@ -27,7 +27,7 @@ fn main() {
 }
 
 fn profile(who: usize) -> MailProfile {
-    MailProfile { addresses: vec![format!("user{who}@a.example")], name: None, uses: Uses::Dual, days: 365 }
+    MailProfile::new(format!("user{who}@a.example")).days(365)
 }
 
 fn store(folder: &std::path::Path, algorithm: KeyAlgorithm) -> Store {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use sealpost::asn1::pem;
-use sealpost::ca::{Authority, Error, MailProfile, RevocationReason, Revoked, ServerProfile, Uses};
+use sealpost::ca::{Authority, Error, MailProfile, Person, RevocationReason, Revoked, ServerProfile, Shape};
 use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::crypto::key::PrivateKey;
 use sealpost::crypto::random::Seeded;
@@ -71,7 +71,7 @@ fn make() -> Result<BTreeMap<String, String>, Error> {
     ];
     for (file, address, name, algorithm, days) in people {
         let key = PrivateKey::generate(algorithm, &mut random)?;
-        let profile = MailProfile { addresses: vec![address.to_owned()], name: Some(name.to_owned()), uses: Uses::Dual, days };
+        let profile = MailProfile::new(address).shape(Shape::Individual(Person::called(name))).days(days);
         let issued = authority.issue(&profile, key.public_key(), BEGIN, &mut random)?;
         if file == "revoked" {
             let entry = Revoked {

@@ -1,7 +1,7 @@
 //! Secure mail: sign, encrypt, verify and decrypt MIME messages with mail certificates (S/MIME, RFC 8551).
 //!
 //! [`smime`] holds the verbs, [`keys`] whose keys there are, [`pki`] whom to trust, [`ca`] how to issue certificates,
-//! [`mime`] messages without cryptography. Bytes come in and values go out: time and randomness are arguments.
+//! [`lint`] what is wrong with them, [`mime`] messages without cryptography. Bytes come in and values go out: time and randomness are arguments.
 //!
 //! ```
 //! use sealpost::{ca, crypto, pki, smime, time::Timestamp};
@@ -28,6 +28,7 @@ pub mod crypto;
 pub mod http;
 pub mod keys;
 pub mod limits;
+pub mod lint;
 pub mod mime;
 pub mod pki;
 #[cfg(feature = "server")]

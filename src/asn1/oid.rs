@@ -35,7 +35,12 @@ table! {
     MESSAGE_DIGEST = "1.2.840.113549.1.9.4", "messageDigest";
     SIGNING_TIME = "1.2.840.113549.1.9.5", "signingTime";
     COUNTER_SIGNATURE = "1.2.840.113549.1.9.6", "countersignature";
+    UNSTRUCTURED_NAME = "1.2.840.113549.1.9.2", "unstructuredName";
     CHALLENGE_PASSWORD = "1.2.840.113549.1.9.7", "challengePassword";
+    MS_CERT_EXTENSIONS = "1.3.6.1.4.1.311.2.1.14", "microsoftCertExtensions";
+    MS_OS_VERSION = "1.3.6.1.4.1.311.13.2.3", "microsoftOsVersion";
+    MS_ENROLLMENT_CSP = "1.3.6.1.4.1.311.13.2.2", "microsoftEnrollmentCspProvider";
+    MS_CLIENT_INFO = "1.3.6.1.4.1.311.21.20", "microsoftClientInfo";
     EXTENSION_REQUEST = "1.2.840.113549.1.9.14", "extensionRequest";
     SMIME_CAPABILITIES = "1.2.840.113549.1.9.15", "smimeCapabilities";
     PREFER_SIGNED_DATA = "1.2.840.113549.1.9.15.1", "preferSignedData";
@@ -221,7 +226,13 @@ table! {
     SAFE_CONTENTS_BAG = "1.2.840.113549.1.12.10.1.6", "safeContentsBag";
     MS_KEY_PROVIDER = "1.3.6.1.4.1.311.17.1", "microsoftKeyProvider";
     X509_CERTIFICATE = "1.2.840.113549.1.9.22.1", "x509Certificate";
-    // certificate extensions (RFC 5280, 4262)
+    // certificate extensions (RFC 5280, 4262, 3739; ISO 17442-2)
+    SUBJECT_DIRECTORY_ATTRIBUTES = "2.5.29.9", "subjectDirectoryAttributes";
+    QC_STATEMENTS = "1.3.6.1.5.5.7.1.3", "qcStatements";
+    LEI = "1.3.6.1.4.1.52266.1", "lei";
+    LEI_ROLE = "1.3.6.1.4.1.52266.2", "leiRole";
+    ADOBE_TIME_STAMP = "1.2.840.113583.1.1.9.1", "adobeTimeStamp";
+    ADOBE_ARCHIVE_REV_INFO = "1.2.840.113583.1.1.9.2", "adobeArchiveRevInfo";
     SUBJECT_KEY_IDENTIFIER = "2.5.29.14", "subjectKeyIdentifier";
     KEY_USAGE = "2.5.29.15", "keyUsage";
     SUBJECT_ALT_NAME = "2.5.29.17", "subjectAltName";
@@ -253,6 +264,23 @@ table! {
     OCSP_NONCE = "1.3.6.1.5.5.7.48.1.2", "ocspNonce";
     OCSP_NO_CHECK = "1.3.6.1.5.5.7.48.1.5", "ocspNoCheck";
     SMTP_UTF8_MAILBOX = "1.3.6.1.5.5.7.8.9", "smtpUTF8Mailbox";
+    // policies of the CA/Browser Forum (S/MIME BR 7.1.6.1, TLS BR 7.1.6.1)
+    SMIME_MAILBOX_LEGACY = "2.23.140.1.5.1.1", "mailboxValidatedLegacy";
+    SMIME_MAILBOX_MULTIPURPOSE = "2.23.140.1.5.1.2", "mailboxValidatedMultipurpose";
+    SMIME_MAILBOX_STRICT = "2.23.140.1.5.1.3", "mailboxValidatedStrict";
+    SMIME_ORGANIZATION_LEGACY = "2.23.140.1.5.2.1", "organizationValidatedLegacy";
+    SMIME_ORGANIZATION_MULTIPURPOSE = "2.23.140.1.5.2.2", "organizationValidatedMultipurpose";
+    SMIME_ORGANIZATION_STRICT = "2.23.140.1.5.2.3", "organizationValidatedStrict";
+    SMIME_SPONSOR_LEGACY = "2.23.140.1.5.3.1", "sponsorValidatedLegacy";
+    SMIME_SPONSOR_MULTIPURPOSE = "2.23.140.1.5.3.2", "sponsorValidatedMultipurpose";
+    SMIME_SPONSOR_STRICT = "2.23.140.1.5.3.3", "sponsorValidatedStrict";
+    SMIME_INDIVIDUAL_LEGACY = "2.23.140.1.5.4.1", "individualValidatedLegacy";
+    SMIME_INDIVIDUAL_MULTIPURPOSE = "2.23.140.1.5.4.2", "individualValidatedMultipurpose";
+    SMIME_INDIVIDUAL_STRICT = "2.23.140.1.5.4.3", "individualValidatedStrict";
+    TLS_DOMAIN = "2.23.140.1.2.1", "domainValidated";
+    TLS_ORGANIZATION = "2.23.140.1.2.2", "organizationValidated";
+    TLS_INDIVIDUAL = "2.23.140.1.2.3", "individualValidated";
+    TLS_EXTENDED = "2.23.140.1.1", "extendedValidation";
     // extended key usages
     SERVER_AUTH = "1.3.6.1.5.5.7.3.1", "serverAuth";
     CLIENT_AUTH = "1.3.6.1.5.5.7.3.2", "clientAuth";
@@ -271,6 +299,7 @@ table! {
     ORGANIZATION = "2.5.4.10", "O";
     ORGANIZATIONAL_UNIT = "2.5.4.11", "OU";
     TITLE = "2.5.4.12", "title";
+    POSTAL_CODE = "2.5.4.17", "postalCode";
     GIVEN_NAME = "2.5.4.42", "GN";
     PSEUDONYM = "2.5.4.65", "pseudonym";
     ORGANIZATION_IDENTIFIER = "2.5.4.97", "organizationIdentifier";

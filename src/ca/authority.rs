@@ -1,17 +1,18 @@
 //! The authority: its own certificates and keys, and what it signs with them.
 
-use crate::asn1::oid;
+use crate::asn1::{Oid, oid};
 use crate::ca::profile::{
-    Draft, MailProfile, ServerProfile, authority_constraints, extended_key_usage, extension, host_names, key_usage,
-    mail_constraints, mail_names, mail_usage, places, smime_capabilities,
+    Draft, MailProfile, ServerProfile, authority_constraints, extended_key_usage, extension, host_names, issuer_key_id, key_ids,
+    key_usage, mail_constraints, mail_names, mail_usage, places, policies, smime_capabilities,
 };
 use crate::ca::revoke::{self, List};
-use crate::ca::{Error, Issuer, Revoked};
+use crate::ca::{Error, Issuer, Organization, Person, Request, Revoked, Shape, profile};
 use crate::crypto::algorithm::KeyAlgorithm;
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
 use crate::keys::Identity;
-use crate::pki::{Certificate, Crl, Name, TrustAnchors, email};
+use crate::limits::Limits;
+use crate::pki::{Certificate, Crl, Name, TrustAnchors, email, forbidden_name};
 use crate::time::Timestamp;
 
 /// A root, an issuing CA for mail, and one for TLS servers.
@@ -30,16 +31,16 @@ pub struct Authority {
 /// What an authority shall be.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    name: String,
+    organization: Organization,
     domains: Vec<String>,
     algorithm: KeyAlgorithm,
     base_url: Option<String>,
 }
 
 impl Plan {
-    /// An authority of this name, with keys of this kind.
-    pub fn new(name: &str, algorithm: KeyAlgorithm) -> Self {
-        Self { name: name.to_owned(), domains: Vec::new(), algorithm, base_url: None }
+    /// An authority of this organisation, with keys of this kind.
+    pub fn new(organization: impl Into<Organization>, algorithm: KeyAlgorithm) -> Self {
+        Self { organization: organization.into(), domains: Vec::new(), algorithm, base_url: None }
     }
 
     /// It vouches for mail of these domains (and of hosts below them) only.
@@ -57,7 +58,7 @@ impl Plan {
     }
 
     pub(in crate::ca) fn name(&self) -> &str {
-        &self.name
+        self.organization.name()
     }
 
     fn url(&self) -> Result<String, Error> {
@@ -75,29 +76,44 @@ impl Plan {
 }
 
 impl Authority {
-    /// Makes an authority. With domains, the issuing CA may vouch for mail of these (and of hosts below them) only.
+    /// Makes an authority of an organisation, which may be given by its name alone. With domains, the issuing CA may vouch for mail of these
+    /// (and of hosts below them) only.
     pub fn create(
-        name: &str,
+        organization: impl Into<Organization>,
         domains: &[impl AsRef<str>],
         algorithm: KeyAlgorithm,
         at: Timestamp,
         random: &mut dyn Random,
     ) -> Result<(Self, PrivateKey), Error> {
-        Self::make(&Plan::new(name, algorithm).domains(domains), at, random)
+        Self::make(&Plan::new(organization, algorithm).domains(domains), at, random)
     }
 
     /// Makes an authority after a plan; gives the key of the root beside.
     pub fn make(plan: &Plan, at: Timestamp, random: &mut dyn Random) -> Result<(Self, PrivateKey), Error> {
-        let Plan { name, domains, algorithm, .. } = plan;
+        let Plan { organization, domains, algorithm, .. } = plan;
         let (domains, algorithm) = (domains.as_slice(), *algorithm);
+        organization.check()?;
         if let Some(bad) = domains.iter().find(|domain| !is_domain(domain)) {
             return Err(Error::Refused(format!("{bad} is not a domain")));
         }
         let base_url = plan.url()?;
         let root_key = PrivateKey::generate(algorithm, random)?;
-        let root_name = Name::from_attributes(&[(oid::ORGANIZATION, name), (oid::COMMON_NAME, &format!("{name} Root CA"))]);
+        let called = |title: &str| {
+            // a common name has 64 letters at most (RFC 5280 appendix A.1); the organization stands beside it whole
+            let room = 63_usize.saturating_sub(title.len());
+            let name = format!("{} {title}", organization.name().chars().take(room).collect::<String>());
+            // registrations are for mail: the TLS Baseline Requirements do not know them in names of authorities (7.1.2.10.2)
+            let is_for_mail = title == MAIL_CA;
+            let mut attributes = organization.attributes();
+            attributes.retain(|(oid, _)| is_for_mail || *oid != oid::ORGANIZATION_IDENTIFIER);
+            attributes.push((oid::COMMON_NAME, &name));
+            Name::from_attributes(&attributes)
+        };
+        let root_name = called("Root CA");
         // a few minutes back: clocks differ
         let not_before = at.plus_seconds(-600);
+        let mut extensions = key_ids(root_key.public_key(), root_key.public_key());
+        extensions.extend([authority_constraints(None), key_usage(&[5, 6])]);
         let root = Draft {
             issuer: &root_name,
             issuer_key: &root_key,
@@ -105,18 +121,20 @@ impl Authority {
             public: root_key.public_key(),
             not_before,
             not_after: at.plus_days(3653),
-            extensions: vec![authority_constraints(None), key_usage(&[5, 6])],
+            extensions,
         };
         let root = root.sign(&serial(random), random)?;
         root.verify_signature(root_key.public_key())?;
-        let mut below = |title: &str, mut extensions: Vec<Vec<u8>>| -> Result<Identity, Error> {
+        let mut below = |title: &str, more: Vec<Vec<u8>>| -> Result<Identity, Error> {
             let key = PrivateKey::generate(algorithm, random)?;
+            let mut extensions = key_ids(key.public_key(), root_key.public_key());
+            extensions.extend(more);
             extensions.extend([authority_constraints(Some(0)), key_usage(&[5, 6])]);
             extensions.extend(places(&base_url, "root"));
             let draft = Draft {
                 issuer: root.subject(),
                 issuer_key: &root_key,
-                subject: Name::from_attributes(&[(oid::ORGANIZATION, name), (oid::COMMON_NAME, &format!("{name} {title}"))]),
+                subject: called(title),
                 public: key.public_key(),
                 not_before,
                 not_after: at.plus_days(ISSUING_DAYS),
@@ -126,12 +144,13 @@ impl Authority {
             certificate.verify_signature(root_key.public_key())?;
             Ok(Identity::new(key, certificate, vec![root.clone()])?)
         };
-        let mut for_mail = vec![extended_key_usage(&[oid::EMAIL_PROTECTION])];
+        let mut for_mail = vec![extended_key_usage(&[oid::EMAIL_PROTECTION]), policies(&MAIL_POLICIES)];
         if !domains.is_empty() {
             for_mail.push(mail_constraints(domains));
         }
-        let issuing = below("Mail CA", for_mail)?;
-        let servers = below("Server CA", vec![extended_key_usage(&[oid::SERVER_AUTH])])?;
+        let issuing = below(MAIL_CA, for_mail)?;
+        let for_servers = vec![extended_key_usage(&[oid::SERVER_AUTH]), policies(&[oid::TLS_DOMAIN])];
+        let servers = below("Server CA", for_servers)?;
         Ok((Self::from_parts(root, issuing, servers, base_url), root_key))
     }
 
@@ -178,6 +197,11 @@ impl Authority {
         &self.base_url
     }
 
+    /// The organisation that its certificates name.
+    pub fn organization(&self) -> Option<Organization> {
+        Organization::of(self.issuing().subject())
+    }
+
     /// Issues a mail certificate for a key.
     pub fn issue(
         &self,
@@ -186,39 +210,114 @@ impl Authority {
         at: Timestamp,
         random: &mut dyn Random,
     ) -> Result<Certificate, Error> {
-        let first = profile.addresses.first().ok_or_else(|| Error::Refused("a mail certificate needs an address".to_owned()))?;
-        if let Some(bad) = profile.addresses.iter().find(|address| !is_address(address)) {
-            return Err(Error::Refused(format!("{bad} is not a mail address")));
+        let addresses = addresses_of(profile)?;
+        self.sign_mail(self.mail(profile, &addresses, public, at)?, &addresses, at, random)
+    }
+
+    /// Says whether a mail certificate for this key would be issued; nothing is signed.
+    pub fn check(&self, profile: &MailProfile, public: &PublicKey, at: Timestamp) -> Result<(), Error> {
+        self.check_draft(&self.mail(profile, &addresses_of(profile)?, public, at)?).map(drop)
+    }
+
+    /// Says whether a mail certificate for this request would be issued; nothing is signed.
+    pub fn check_request(&self, profile: &MailProfile, request: &Request, at: Timestamp) -> Result<(), Error> {
+        let draft = self.mail(profile, &addresses_of(profile)?, request.key(), at)?;
+        request.check(&self.check_draft(&draft)?)
+    }
+
+    /// Whether a certificate of this authority says what one of this profile would: the same names, uses and policy.
+    pub fn is_as(&self, profile: &MailProfile, certificate: &Certificate, at: Timestamp) -> bool {
+        let Ok(key) = certificate.public_key() else { return false };
+        let preview = addresses_of(profile).and_then(|addresses| self.mail(profile, &addresses, &key, at)?.preview(&[1]));
+        let Ok(preview) = preview else { return false };
+        let value = |certificate: &Certificate, oid: Oid| certificate.extension(&oid).map(|extension| extension.value.clone());
+        let same = [oid::SUBJECT_ALT_NAME, oid::KEY_USAGE, oid::EXTENDED_KEY_USAGE, oid::CERTIFICATE_POLICIES];
+        certificate.issuer().matches(self.issuing().subject())
+            && certificate.subject().der() == preview.subject().der()
+            && same.into_iter().all(|oid| value(certificate, oid) == value(&preview, oid))
+    }
+
+    /// Holds a draft against the rules, and against what the issuing CA may vouch for.
+    fn check_draft(&self, draft: &Draft<'_>) -> Result<Certificate, Error> {
+        // the number is drawn when it is signed
+        let preview = draft.preview(&[0x40; 16])?;
+        profile::refuse_flaws(&preview)?;
+        self.check_names(&preview)?;
+        Ok(preview)
+    }
+
+    fn check_names(&self, certificate: &Certificate) -> Result<(), Error> {
+        if let Some(name) = forbidden_name(self.issuing(), certificate, &Limits::default())? {
+            let by = self.issuing();
+            return Err(Error::Refused(format!("{name} of {certificate} is outside of what {by} may vouch for")));
         }
+        Ok(())
+    }
+
+    /// Issues a mail certificate for the key of a request that asks for nothing beyond the profile.
+    pub fn issue_request(
+        &self,
+        profile: &MailProfile,
+        request: &Request,
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Certificate, Error> {
+        let addresses = addresses_of(profile)?;
+        let draft = self.mail(profile, &addresses, request.key(), at)?;
+        request.check(&draft.preview(&[1])?)?;
+        self.sign_mail(draft, &addresses, at, random)
+    }
+
+    /// Everything of a mail certificate but its number and signature.
+    fn mail<'a>(
+        &'a self,
+        profile: &MailProfile,
+        addresses: &[String],
+        public: &'a PublicKey,
+        at: Timestamp,
+    ) -> Result<Draft<'a>, Error> {
         if let KeyAlgorithm::Rsa(bits) = public.algorithm()
             && bits < 2048
         {
             return Err(Error::Refused(format!("an RSA key of {bits} bits is too short – at least 2048")));
         }
-        if profile.days == 0 || profile.days > 825 {
-            return Err(Error::Refused(format!("{} days are not possible – 1 to 825", profile.days)));
+        if profile.days == 0 || profile.days > MOST_DAYS {
+            return Err(Error::Refused(format!("{} days are not possible – 1 to {MOST_DAYS}", profile.days)));
         }
-        let mut extensions = vec![
+        let subject = profile.shape.subject(addresses)?;
+        let mut extensions = key_ids(public, self.issuing.private_key().public_key());
+        extensions.extend([
             key_usage(&mail_usage(public.algorithm(), profile.uses)?),
             extended_key_usage(&[oid::EMAIL_PROTECTION]),
-            mail_names(&profile.addresses),
-        ];
+            mail_names(addresses, &subject),
+            policies(&[profile.shape.baseline().policy()]),
+        ]);
         extensions.extend(places(&self.base_url, "issuing"));
         if public.algorithm().encrypts() {
             extensions.push(smime_capabilities(public.algorithm()));
         }
-        let subject = Name::from_attributes(&[(oid::COMMON_NAME, profile.name.as_deref().unwrap_or(first))]);
-        let certificate = self.leaf(&self.issuing, subject, public, profile.days, extensions, at, random)?;
+        self.leaf(&self.issuing, subject, public, (profile.days, MOST_DAYS), extensions, at)
+    }
+
+    fn sign_mail(
+        &self,
+        draft: Draft<'_>,
+        addresses: &[String],
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Certificate, Error> {
+        self.check_names(&draft.preview(&[1])?)?;
+        let certificate = draft.sign(&serial(random), random)?;
         // read back: it must speak for what was asked, and nothing else
         let speaks = certificate.addresses();
-        if speaks.len() != profile.addresses.len() || !profile.addresses.iter().all(|address| email::find(&speaks, address)) {
+        if speaks.len() != addresses.len() || !addresses.iter().all(|address| email::find(&speaks, address)) {
             return Err(Error::Refused("the certificate does not say what was asked".to_owned()));
         }
         self.check_reaches_root(&certificate, at)?;
         Ok(certificate)
     }
 
-    /// Makes a key and a mail certificate for it.
+    /// Makes a key and a mail certificate for it, which names a person.
     pub fn new_identity(
         &self,
         address: &str,
@@ -228,8 +327,7 @@ impl Authority {
         random: &mut dyn Random,
     ) -> Result<Identity, Error> {
         let key = PrivateKey::generate(algorithm, random)?;
-        let profile =
-            MailProfile { addresses: vec![address.to_owned()], name: Some(name.to_owned()), uses: Uses::Dual, days: 825 };
+        let profile = MailProfile::new(address).shape(Shape::Individual(Person::called(name)));
         let certificate = self.issue(&profile, key.public_key(), at, random)?;
         Ok(Identity::new(key, certificate, vec![self.issuing().clone(), self.root.clone()])?)
     }
@@ -243,19 +341,29 @@ impl Authority {
         random: &mut dyn Random,
     ) -> Result<Identity, Error> {
         let first = profile.hosts.first().ok_or_else(|| Error::Refused("a server certificate needs a host".to_owned()))?;
-        if profile.days == 0 || profile.days > 397 {
-            return Err(Error::Refused(format!("{} days are not possible – 1 to 397", profile.days)));
+        let most = ServerProfile::longest(at);
+        if profile.days == 0 || profile.days > most {
+            return Err(Error::Refused(format!("{} days are not possible – 1 to {most}", profile.days)));
         }
         let is_host = |host: &String| host.parse::<std::net::IpAddr>().is_ok() || is_domain(host);
         if let Some(bad) = profile.hosts.iter().find(|host| !is_host(host)) {
             return Err(Error::Refused(format!("{bad} is not a host")));
         }
         let key = PrivateKey::generate(algorithm, random)?;
+        // NSS takes no RSA key of a server without keyEncipherment, though TLS 1.3 has no use for it
         let usage: &[u32] = if algorithm.is_rsa() { &[0, 2] } else { &[0] };
-        let mut extensions = vec![key_usage(usage), extended_key_usage(&[oid::SERVER_AUTH]), host_names(&profile.hosts)];
+        // the TLS Baseline Requirements advise against a common name (7.1.2.7.2), and fetchmail takes no certificate without one
+        let called = Some(first).filter(|host| host.len() <= 64).map(|host| (oid::COMMON_NAME, host.as_str()));
+        let subject = Name::from_attributes(&called.into_iter().collect::<Vec<_>>());
+        let mut extensions = vec![issuer_key_id(self.servers.private_key().public_key()), key_usage(usage)];
+        extensions.extend([
+            extended_key_usage(&[oid::SERVER_AUTH]),
+            host_names(&profile.hosts, &subject),
+            policies(&[oid::TLS_DOMAIN]),
+        ]);
         extensions.extend(places(&self.base_url, "servers"));
-        let subject = Name::from_attributes(&[(oid::COMMON_NAME, first)]);
-        let certificate = self.leaf(&self.servers, subject, key.public_key(), profile.days, extensions, at, random)?;
+        let draft = self.leaf(&self.servers, subject, key.public_key(), (profile.days, most), extensions, at)?;
+        let certificate = draft.sign(&serial(random), random)?;
         self.check_reaches_root(&certificate, at)?;
         Ok(Identity::new(key, certificate, vec![self.servers().clone(), self.root.clone()])?)
     }
@@ -292,7 +400,7 @@ impl Authority {
                 public: identity.private_key().public_key(),
                 not_before: at.plus_seconds(-600),
                 not_after,
-                extensions: content_of(old),
+                extensions: with_key_ids(identity.private_key().public_key(), root_key, old),
             };
             let certificate = draft.sign(&serial(random), random)?;
             certificate.verify_signature(&self.root.public_key()?)?;
@@ -312,36 +420,39 @@ impl Authority {
         random: &mut dyn Random,
     ) -> Result<Certificate, Error> {
         let issuer = self.identity(by).ok_or_else(|| Error::Refused("a CA is not renewed so".to_owned()))?;
-        let certificate = self.leaf(issuer, old.subject().clone(), public, days, content_of(old), at, random)?;
+        let most = if by == Issuer::Servers { ServerProfile::longest(at) } else { MOST_DAYS };
+        let extensions = with_key_ids(public, issuer.private_key(), old);
+        let draft = self.leaf(issuer, old.subject().clone(), public, (days, most), extensions, at)?;
+        let certificate = draft.sign(&serial(random), random)?;
         self.check_reaches_root(&certificate, at)?;
         Ok(certificate)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the fields of one certificate")]
-    fn leaf(
+    fn leaf<'a>(
         &self,
-        issuer: &Identity,
+        issuer: &'a Identity,
         subject: Name,
-        public: &PublicKey,
-        days: u32,
+        public: &'a PublicKey,
+        (days, most): (u32, u32),
         extensions: Vec<Vec<u8>>,
         at: Timestamp,
-        random: &mut dyn Random,
-    ) -> Result<Certificate, Error> {
-        let not_after = at.plus_days(i64::from(days)).min(issuer.certificate().not_after());
+    ) -> Result<Draft<'a>, Error> {
+        let not_before = at.plus_seconds(-600).max(issuer.certificate().not_before());
+        // both ends count, and the very most shall not be reached (S/MIME BR 6.3.2)
+        let last = not_before.plus_days(i64::from(most)).plus_seconds(-2);
+        let not_after = at.plus_days(i64::from(days)).min(last).min(issuer.certificate().not_after());
         if not_after <= at {
             return Err(Error::Refused(format!("the issuing CA ended on {} – make a new one", issuer.certificate().not_after())));
         }
-        let draft = Draft {
+        Ok(Draft {
             issuer: issuer.certificate().subject(),
             issuer_key: issuer.private_key(),
             subject,
             public,
-            not_before: at.plus_seconds(-600).max(issuer.certificate().not_before()),
+            not_before,
             not_after,
             extensions,
-        };
-        draft.sign(&serial(random), random)
+        })
     }
 
     /// A certificate that our own validator refuses is not given out: an address outside of the domains, for one.
@@ -356,7 +467,7 @@ impl Authority {
             purpose: Purpose::Any,
             at,
             revocation: Revocation::Off,
-            limits: &crate::limits::Limits::default(),
+            limits: &Limits::default(),
         });
         match (verdict.status, verdict.reasons.into_iter().next()) {
             (ChainStatus::Trusted, _) => Ok(()),
@@ -366,10 +477,44 @@ impl Authority {
     }
 }
 
-use crate::ca::profile::Uses;
+/// How the common name of the CA for mail ends.
+const MAIL_CA: &str = "Mail CA";
+
+/// S/MIME BR 6.3.2.
+const MOST_DAYS: u32 = 825;
+
+/// What the CA for mail may vouch for: each type of certificate that [`Shape`] has.
+const MAIL_POLICIES: [Oid; 4] = [
+    oid::SMIME_MAILBOX_MULTIPURPOSE,
+    oid::SMIME_ORGANIZATION_MULTIPURPOSE,
+    oid::SMIME_SPONSOR_MULTIPURPOSE,
+    oid::SMIME_INDIVIDUAL_MULTIPURPOSE,
+];
+
+/// The addresses as the certificate has them.
+fn addresses_of(profile: &MailProfile) -> Result<Vec<String>, Error> {
+    if profile.addresses.is_empty() {
+        return Err(Error::Refused("a mail certificate needs an address".to_owned()));
+    }
+    let written = |address: &String| match email::with_ascii_domain(address) {
+        Some(written) if is_address(&written) => Ok(written),
+        _ => Err(Error::Refused(format!("{address} is not a mail address"))),
+    };
+    profile.addresses.iter().map(written).collect()
+}
 
 /// Five years: half of the root's.
 const ISSUING_DAYS: i64 = 1826;
+
+/// The extensions of an older certificate, with the identifiers of this key and its issuer's, where the older one has them.
+fn with_key_ids(public: &PublicKey, issuer: &PrivateKey, old: &Certificate) -> Vec<Vec<u8>> {
+    let mut extensions = match old.extension(&oid::SUBJECT_KEY_IDENTIFIER) {
+        Some(_) => key_ids(public, issuer.public_key()),
+        None => vec![issuer_key_id(issuer.public_key())],
+    };
+    extensions.extend(content_of(old));
+    extensions
+}
 
 /// The extensions of a certificate, without those that name its key and its issuer's.
 fn content_of(certificate: &Certificate) -> Vec<Vec<u8>> {

@@ -1,7 +1,8 @@
 //! A small certificate authority: a root, an issuing CA for mail, one for TLS servers.
 //!
-//! Uses: keys, pki, crypto, asn1. Never: messages, sockets.
-//! Holds always: what a request asks for beyond its key is not copied; a certificate is read back and checked before it is given out;
+//! Uses: lint, keys, pki, crypto, asn1. Never: messages, sockets.
+//! Holds always: what a request asks for is not copied: what goes beyond the profile is refused; a certificate is held against the rules
+//! before it is signed, and is read back and checked before it is given out;
 //! serial numbers are random; what is issued or revoked stands in the ledger first.
 
 mod authority;
@@ -11,6 +12,7 @@ mod profile;
 pub mod records;
 mod request;
 mod revoke;
+mod shape;
 pub mod store;
 #[cfg(test)]
 mod tests;
@@ -19,9 +21,10 @@ use std::fmt;
 
 pub use authority::{Authority, Plan};
 pub use issuer::Issuer;
-pub use profile::{MailProfile, ServerProfile, Uses};
-pub use request::read as read_request;
+pub use profile::{DEFAULT_DAYS, MailProfile, ServerProfile, Uses};
+pub use request::Request;
 pub use revoke::{RevocationReason, Revoked};
+pub use shape::{Organization, Person, Shape};
 
 /// Why the authority could not do its work.
 #[derive(Debug)]
@@ -31,6 +34,10 @@ pub enum Error {
     Refused(String),
     /// The records are not as they were written.
     Changed(String),
+    /// The certificate would break a rule.
+    Flawed(Box<crate::lint::Finding>),
+    /// The request asks for things that the certificate would not have; each in words.
+    Beyond(Vec<String>),
     /// A primitive refused.
     Crypto(crate::crypto::Error),
     /// A certificate cannot be read.
@@ -43,6 +50,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(why) | Self::Changed(why) => f.write_str(why),
+            Self::Flawed(finding) => {
+                write!(f, "the certificate would break a rule: {} [{}, {}]", finding.text, finding.code, finding.source)
+            }
+            Self::Beyond(asked) => {
+                write!(f, "the request asks for what the certificate would not have – {}", asked.join("; "))
+            }
             Self::Crypto(error) => error.fmt(f),
             Self::Certificate(error) => error.fmt(f),
             Self::Keys(error) => error.fmt(f),

@@ -1,12 +1,13 @@
 //! What each kind of certificate contains.
 
 use crate::asn1::{Oid, Tag, encode, oid};
-use crate::ca::Error;
+use crate::ca::{Error, Shape};
 use crate::crypto::algorithm::{self, AlgorithmIdentifier, DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm};
 use crate::crypto::digest;
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
 use crate::crypto::signature::{self, Input};
+use crate::lint;
 use crate::pki::{Certificate, Name};
 use crate::time::Timestamp;
 
@@ -22,17 +23,56 @@ pub enum Uses {
     Encrypt,
 }
 
+/// Days of a mail certificate where nobody says how many: two years. The most that is allowed shall not be the rule (S/MIME BR 6.3.2), and
+/// Gmail takes no more than 27 months.
+pub const DEFAULT_DAYS: u32 = 730;
+
 /// A mail certificate that is asked for.
 #[derive(Debug, Clone)]
 pub struct MailProfile {
     /// The addresses that it speaks for, one or more.
     pub addresses: Vec<String>,
-    /// The person's name; the first address where there is none.
-    pub name: Option<String>,
+    /// Whom it names.
+    pub shape: Shape,
     /// What it shall be good for.
     pub uses: Uses,
     /// How long, in days; at most 825, and never beyond the issuer.
     pub days: u32,
+}
+
+impl MailProfile {
+    /// A certificate for a mailbox, for signing and encryption, for two years.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self { addresses: vec![address.into()], shape: Shape::Mailbox, uses: Uses::Dual, days: DEFAULT_DAYS }
+    }
+
+    /// One more address.
+    #[must_use]
+    pub fn address(mut self, address: impl Into<String>) -> Self {
+        self.addresses.push(address.into());
+        self
+    }
+
+    /// Whom it names.
+    #[must_use]
+    pub fn shape(mut self, shape: Shape) -> Self {
+        self.shape = shape;
+        self
+    }
+
+    /// What it shall be good for.
+    #[must_use]
+    pub fn uses(mut self, uses: Uses) -> Self {
+        self.uses = uses;
+        self
+    }
+
+    /// How long, in days.
+    #[must_use]
+    pub fn days(mut self, days: u32) -> Self {
+        self.days = days;
+        self
+    }
 }
 
 /// A TLS server's certificate that is asked for.
@@ -40,8 +80,16 @@ pub struct MailProfile {
 pub struct ServerProfile {
     /// Host names and addresses.
     pub hosts: Vec<String>,
-    /// How long, in days; at most 397, and never beyond the issuer.
+    /// How long, in days; at most [`ServerProfile::longest`], and never beyond the issuer.
     pub days: u32,
+}
+
+impl ServerProfile {
+    /// The most days for a certificate that begins at this time: 199 from 2026-03-15 on, 99 from 2027-03-15, 46 from 2029-03-15. One less than
+    /// what is allowed (TLS BR 6.3.2), as advised there.
+    pub fn longest(at: Timestamp) -> u32 {
+        u32::try_from(lint::longest_server_days(at)).unwrap_or(1).saturating_sub(1)
+    }
 }
 
 /// Everything of a certificate before its signature.
@@ -56,28 +104,73 @@ pub(in crate::ca) struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// Signs it and reads it back; the caller checks the signature, which judging the chain does anyway.
+    /// Holds it against the rules, signs it and reads it back; the caller checks the signature, which judging the chain does anyway.
     pub(in crate::ca) fn sign(self, serial: &[u8], random: &mut dyn Random) -> Result<Certificate, Error> {
-        let algorithm = algorithm_of(self.issuer_key)?;
+        refuse_flaws(&self.preview(serial)?)?;
+        let (tbs, algorithm) = self.to_be_signed(serial)?;
+        let signed = signature::sign(self.issuer_key, algorithm, Input::Message(&tbs), random)?;
+        self.with_signature(serial, &signed)
+    }
+
+    /// The certificate as it will be, with a signature that fits nothing.
+    pub(in crate::ca) fn preview(&self, serial: &[u8]) -> Result<Certificate, Error> {
+        self.with_signature(serial, &[0])
+    }
+
+    fn with_signature(&self, serial: &[u8], signature: &[u8]) -> Result<Certificate, Error> {
+        let (tbs, algorithm) = self.to_be_signed(serial)?;
         let identifier = algorithm.identifier().to_der();
-        let mut extensions = vec![
-            extension(oid::SUBJECT_KEY_IDENTIFIER, false, &encode::octet_string(&key_id(self.public))),
-            extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &authority_key_id(self.issuer_key.public_key())),
-        ];
-        extensions.extend(self.extensions);
+        Ok(Certificate::from_der(&encode::sequence(&[tbs, identifier, encode::bit_string(signature)]))?)
+    }
+
+    fn to_be_signed(&self, serial: &[u8]) -> Result<(Vec<u8>, SignatureAlgorithm), Error> {
+        let algorithm = algorithm_of(self.issuer_key)?;
         let tbs = encode::sequence(&[
             encode::explicit(0, &encode::integer_u64(2)),
             encode::integer(serial),
-            identifier.clone(),
+            algorithm.identifier().to_der(),
             self.issuer.der().to_vec(),
             encode::sequence(&[encode::time(self.not_before), encode::time(self.not_after)]),
             self.subject.der().to_vec(),
             self.public.spki().to_vec(),
-            encode::explicit(3, &encode::sequence(&extensions)),
+            encode::explicit(3, &encode::sequence(&self.extensions)),
         ]);
-        let signed = signature::sign(self.issuer_key, algorithm, Input::Message(&tbs), random)?;
-        Ok(Certificate::from_der(&encode::sequence(&[tbs, identifier, encode::bit_string(&signed)]))?)
+        Ok((tbs, algorithm))
     }
+}
+
+/// Rules that this authority's certificates may break. Where nobody says in which country it is, none is made up (S/MIME BR 7.1.4.3.1 c).
+const WAIVED: &[&str] = &["cabf.ca.country"];
+
+/// What is only advised against elsewhere, and refused here: keys whose owner can make another.
+const REFUSED: &[&str] = &["pkix.key-exponent"];
+
+/// S/MIME BR 4.3.1.2: a certificate is linted before it is signed.
+pub(in crate::ca) fn refuse_flaws(certificate: &Certificate) -> Result<(), Error> {
+    let is_grave = |finding: &lint::Finding| {
+        let is_waived = WAIVED.contains(&finding.code);
+        REFUSED.contains(&finding.code) || finding.severity == lint::Severity::Error && !is_waived
+    };
+    match lint::certificate(certificate, &lint::Against::standards()).into_iter().find(is_grave) {
+        Some(finding) => Err(Error::Flawed(Box::new(finding))),
+        None => Ok(()),
+    }
+}
+
+/// The key identifiers of a certificate: of its own key, and of its issuer's (RFC 5280 4.2.1.1, 4.2.1.2).
+pub(in crate::ca) fn key_ids(public: &PublicKey, issuer: &PublicKey) -> Vec<Vec<u8>> {
+    vec![extension(oid::SUBJECT_KEY_IDENTIFIER, false, &encode::octet_string(&key_id(public))), issuer_key_id(issuer)]
+}
+
+/// The key identifier of the issuer alone.
+pub(in crate::ca) fn issuer_key_id(issuer: &PublicKey) -> Vec<u8> {
+    extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &authority_key_id(issuer))
+}
+
+/// `CertificatePolicies`, without qualifiers.
+pub(in crate::ca) fn policies(policies: &[Oid]) -> Vec<u8> {
+    let list: Vec<Vec<u8>> = policies.iter().map(|policy| encode::sequence(&[encode::oid(policy)])).collect();
+    extension(oid::CERTIFICATE_POLICIES, false, &encode::sequence(&list))
 }
 
 /// The signature algorithm of an authority's key: a digest as strong as the key.
@@ -145,8 +238,9 @@ pub(in crate::ca) fn smime_capabilities(key: KeyAlgorithm) -> Vec<u8> {
     extension(oid::SMIME_CAPABILITIES, false, &encode::sequence(&list))
 }
 
-/// The alternative names of mail addresses: rfc822Name, or SmtpUTF8Mailbox where the local part is not ASCII (RFC 9598).
-pub(in crate::ca) fn mail_names(addresses: &[String]) -> Vec<u8> {
+/// The alternative names of mail addresses: rfc822Name, or SmtpUTF8Mailbox where the local part is not ASCII (RFC 9598). Critical where they
+/// stand for an empty subject (RFC 5280 4.1.2.6).
+pub(in crate::ca) fn mail_names(addresses: &[String], subject: &Name) -> Vec<u8> {
     let one = |address: &String| {
         if address.is_ascii() {
             return encode::implicit(1, &encode::ia5(address));
@@ -154,17 +248,17 @@ pub(in crate::ca) fn mail_names(addresses: &[String]) -> Vec<u8> {
         let value = encode::explicit(0, &encode::utf8(address));
         encode::implicit(0, &encode::sequence(&[encode::oid(&oid::SMTP_UTF8_MAILBOX), value]))
     };
-    extension(oid::SUBJECT_ALT_NAME, false, &encode::sequence(&addresses.iter().map(one).collect::<Vec<_>>()))
+    extension(oid::SUBJECT_ALT_NAME, subject.is_empty(), &encode::sequence(&addresses.iter().map(one).collect::<Vec<_>>()))
 }
 
-/// The alternative names of a server: dNSName, or iPAddress.
-pub(in crate::ca) fn host_names(hosts: &[String]) -> Vec<u8> {
+/// The alternative names of a server: dNSName, or iPAddress. Critical where they stand for an empty subject (RFC 5280 4.1.2.6).
+pub(in crate::ca) fn host_names(hosts: &[String], subject: &Name) -> Vec<u8> {
     let one = |host: &String| match host.parse::<std::net::IpAddr>() {
         Ok(std::net::IpAddr::V4(ip)) => encode::tlv(Tag::context(7), &ip.octets()),
         Ok(std::net::IpAddr::V6(ip)) => encode::tlv(Tag::context(7), &ip.octets()),
         Err(_) => encode::implicit(2, &encode::ia5(host)),
     };
-    extension(oid::SUBJECT_ALT_NAME, false, &encode::sequence(&hosts.iter().map(one).collect::<Vec<_>>()))
+    extension(oid::SUBJECT_ALT_NAME, subject.is_empty(), &encode::sequence(&hosts.iter().map(one).collect::<Vec<_>>()))
 }
 
 /// The key usage bits of a mail certificate: what its key can do, and what was asked for.

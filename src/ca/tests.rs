@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::asn1::Cursor;
-use crate::ca::{Authority, Error, MailProfile, Uses};
+use crate::ca::{Authority, Error, MailProfile};
 use crate::crypto;
 use crate::crypto::algorithm::{DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm};
 use crate::crypto::key::{ExternalKey, Oaep, PrivateKey, PublicKey, ToSign, Why};
@@ -85,7 +85,7 @@ fn authority(mood: Mood) -> Authority {
 }
 
 fn issue(authority: &Authority) -> Result<crate::pki::Certificate, Error> {
-    let profile = MailProfile { addresses: vec!["jane@a.example".to_owned()], name: None, uses: Uses::Dual, days: 30 };
+    let profile = MailProfile::new("jane@a.example").days(30);
     let jane = PrivateKey::generate(KeyAlgorithm::P256, &mut OsRandom).expect("a key");
     authority.issue(&profile, jane.public_key(), at(), &mut OsRandom)
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use sealpost::asn1::pem;
-use sealpost::ca::{MailProfile, Uses, store::Store};
+use sealpost::ca::{MailProfile, Person, Shape, Uses, store::Store};
 use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::keys::token::Uri;
 use sealpost::keys::{Identity, Stored};
@@ -124,7 +124,8 @@ fn new(context: &Context, address: &str, name: Option<String>, algorithm: &str) 
     let store = issuer(context)?;
     // before anything is issued: who gives no passphrase at the prompt leaves no certificate behind
     let passphrase = protecting(context, address, Protection::Offered)?;
-    let profile = MailProfile { addresses: vec![address.to_owned()], name, uses: Uses::Dual, days: 825 };
+    let shape = name.map_or(Shape::Mailbox, |name| Shape::Individual(Person::called(&name)));
+    let profile = MailProfile::new(address).shape(shape);
     let identity = store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
     let identities = [identity];
     store_under(context, &identities, passphrase.as_ref())?;
@@ -163,7 +164,9 @@ fn renew(context: &Context, address: &str) -> Result<Exit, Failure> {
         };
         let addresses = certificate.addresses();
         let name = certificate.subject().common_name().filter(|name| !email::find(&addresses, name)).map(str::to_owned);
-        let profile = MailProfile { addresses, name, uses, days: 825 };
+        let shape = name.map_or(Shape::Mailbox, |name| Shape::Individual(Person::called(&name)));
+        let first = MailProfile::new(addresses.first().map(String::as_str).unwrap_or_default());
+        let profile = addresses.iter().skip(1).fold(first, MailProfile::address).shape(shape).uses(uses);
         new.push(store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?);
     }
     store_under(context, &new, passphrase.as_ref())?;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use sealpost::crypto::{self, key::PrivateKey};
 use sealpost::limits::Limits;
+use sealpost::lint;
 use sealpost::pki::{self, ocsp};
 use sealpost::smime::{self, Finding, Inspection, Layer, Severity};
 
@@ -24,11 +25,14 @@ use crate::cli::report;
 Examples:
   sealpost inspect message.eml
   sealpost inspect smime.p7m --json
-  sealpost inspect certificate.pem")]
+  sealpost inspect certificate.pem --lint")]
 pub(crate) struct InspectArgs {
     /// A message, a .p7m or .p7s, a certificate, a revocation list, an OCSP response (default: standard input)
     #[arg(value_name = "ANYTHING")]
     file: Option<PathBuf>,
+    /// Hold every certificate against the rules, too; `sealpost cert lint` tells more
+    #[arg(long)]
+    lint: bool,
 }
 
 /// Runs the verb.
@@ -36,7 +40,7 @@ pub(crate) fn run(context: &Context, args: &InspectArgs) -> Result<Exit, Failure
     let mut source = Source(args.file.clone()).open("inspecting", &context.limits)?;
     let small =
         if is_likely(source.len(), &source.beginning()?) { look(&source.read_whole(SMALL)?, &context.limits) } else { None };
-    let (kind, inspection, extra) = match small {
+    let (kind, mut inspection, extra) = match small {
         Some(found) => found,
         None => {
             source.seek(SeekFrom::Start(0)).map_err(Failure::io)?;
@@ -44,6 +48,10 @@ pub(crate) fn run(context: &Context, args: &InspectArgs) -> Result<Exit, Failure
             (if inspection.is_message { "message" } else { "cms" }, inspection, Vec::new())
         }
     };
+    if args.lint {
+        let certificates = inspection.certificates.iter().flat_map(lint_findings).collect::<Vec<_>>();
+        inspection.findings.extend(certificates);
+    }
     let is_bad = inspection.findings.iter().any(|finding| finding.severity == Severity::Error);
     if context.json {
         context.print_json(&to_json(kind, &inspection))?;
@@ -51,6 +59,19 @@ pub(crate) fn run(context: &Context, args: &InspectArgs) -> Result<Exit, Failure
         print(kind, &inspection, &extra)?;
     }
     Ok(if is_bad { Exit::Refused } else { Exit::Good })
+}
+
+/// What breaks the rules, as findings.
+fn lint_findings(certificate: &pki::Certificate) -> Vec<Finding> {
+    let one = |found: lint::Finding| {
+        let text = format!("certificate of {certificate}: {} [{}, {}]", found.text, found.code, found.source);
+        match found.severity {
+            lint::Severity::Error => Finding::error(smime::Code::RuleBroken, text),
+            lint::Severity::Warning => Finding::warning(smime::Code::RuleBroken, text),
+            lint::Severity::Notice => Finding::info(smime::Code::RuleBroken, text),
+        }
+    };
+    lint::certificate(certificate, &lint::Against::all()).into_iter().map(one).collect()
 }
 
 /// Bytes of a file that is looked at whole. 64 MiB: a list with a million entries.
@@ -78,8 +99,12 @@ fn look(bytes: &[u8], limits: &Limits) -> Option<(&'static str, Inspection, Vec<
     }
     if text.contains("CERTIFICATE REQUEST-----") {
         let mut lines = Vec::new();
-        match sealpost::ca::read_request(bytes) {
-            Ok(key) => lines.push(format!("a request for a key of the kind {}, signed with it", key.algorithm())),
+        match sealpost::ca::Request::read(bytes) {
+            Ok(request) => {
+                lines.push(format!("a request for a key of the kind {}, signed with it", request.key().algorithm()));
+                lines.push(format!("subject: {}", request.subject()));
+                lines.extend(request.addresses().iter().map(|address| format!("address: {address}")));
+            }
             Err(error) => inspection.findings.push(Finding::error(smime::Code::Malformed, error.to_string())),
         }
         return Some(("csr", inspection, lines));

@@ -12,6 +12,16 @@ pub fn same_address(a: &str, b: &str) -> bool {
     !local_a.is_empty() && !domain_a.is_empty() && local_a.eq_ignore_ascii_case(local_b) && domain::same(domain_a, domain_b)
 }
 
+/// The address as certificates have it: the domain in A-labels (RFC 5280 7.5, RFC 9598 3); one in ASCII stays as it is. `None` where the
+/// domain is none.
+pub fn with_ascii_domain(address: &str) -> Option<String> {
+    let (local, domain) = address.rsplit_once('@')?;
+    if domain.is_ascii() {
+        return Some(address.to_owned());
+    }
+    domain::to_ascii(domain).map(|domain| format!("{local}@{domain}"))
+}
+
 /// Whether an address is among those of a certificate.
 pub fn find(addresses: &[String], address: &str) -> bool {
     addresses.iter().any(|known| same_address(known, address))
@@ -45,6 +55,9 @@ mod tests {
             !same_address("j\u{fc}rgen@b\u{fc}cher.example", "J\u{dc}RGEN@b\u{fc}cher.example"),
             "other letters keep their case"
         );
+        let written = with_ascii_domain("j\u{fc}rgen@b\u{fc}cher.example");
+        assert_eq!(written.as_deref(), Some("j\u{fc}rgen@xn--bcher-kva.example"));
+        assert_eq!(with_ascii_domain("Jane@A.Example").as_deref(), Some("Jane@A.Example"));
         assert!(!same_address("xn--jrgen-kva@a.example", "j\u{fc}rgen@a.example"));
         assert!(!same_address("jane@\u{ff41}.example", "jane@a.example"));
     }

@@ -18,7 +18,7 @@ pub struct Extension {
 
 impl Extension {
     /// Reads `Extensions ::= SEQUENCE OF Extension`.
-    pub(in crate::pki) fn list(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, Error> {
+    pub(crate) fn list(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, Error> {
         let mut list = cursor.sequence()?;
         let (mut found, mut seen) = (Vec::new(), HashSet::new());
         while !list.is_empty() {

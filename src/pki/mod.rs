@@ -29,6 +29,7 @@ pub use error::Error;
 pub use extension::{BasicConstraints, Extension, KeyUsage, Usage};
 pub(crate) use name::hex;
 pub use name::{Attribute, Name};
+pub use name_constraints::forbidden_name;
 pub use path::{Judgement, judge, judge_under};
 pub use policy::{CertificatePolicy, PolicyInputs, PolicyQualifier};
 pub use trust::TrustAnchors;

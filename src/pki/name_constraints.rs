@@ -1,8 +1,14 @@
 //! Name constraints (RFC 5280 4.2.1.10): which names an authority may vouch for.
 
 use crate::asn1::{Cursor, Tag, oid};
-use crate::limits::Budget;
+use crate::limits::{Budget, Limits};
 use crate::pki::{Certificate, Error, GeneralName, domain};
+
+/// The first name of a certificate that its issuer may not vouch for: what validation would say of it, before it is signed.
+pub fn forbidden_name(issuer: &Certificate, certificate: &Certificate, limits: &Limits) -> Result<Option<String>, Error> {
+    let Some(constraints) = NameConstraints::of(issuer)? else { return Ok(None) };
+    constraints.forbids(certificate, &mut Budget::new("name comparisons", limits.name_checks))
+}
 
 /// The constraints of one authority.
 #[derive(Debug, Clone, Default)]

@@ -94,6 +94,8 @@ pub enum Code {
     NotFetched,
     /// A feature of the message that this version does not do.
     Unsupported,
+    /// A certificate, a list or a response breaks a rule that it should keep; the rule is named.
+    RuleBroken,
 }
 
 impl Code {
@@ -132,6 +134,7 @@ impl Code {
             Self::Fetched => "fetched",
             Self::NotFetched => "not-fetched",
             Self::Unsupported => "unsupported",
+            Self::RuleBroken => "rule-broken",
         }
     }
 
@@ -157,7 +160,8 @@ impl Code {
             | Self::CertificatesOnly
             | Self::Fetched
             | Self::NotFetched
-            | Self::Unsupported => Outcome::Refused,
+            | Self::Unsupported
+            | Self::RuleBroken => Outcome::Refused,
         }
     }
 
@@ -293,6 +297,7 @@ const ALL: &[Code] = &[
     Code::Fetched,
     Code::NotFetched,
     Code::Unsupported,
+    Code::RuleBroken,
 ];
 
 #[cfg(test)]

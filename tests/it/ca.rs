@@ -1,5 +1,6 @@
 //! Tests of `ca`: its certificates, lists and requests against OpenSSL and NSS; its ledger.
 
+mod bulk;
 mod crash;
 mod escrow;
 mod ledger;
@@ -7,6 +8,7 @@ mod life;
 mod lists;
 mod nss;
 mod openssl;
+pub(crate) mod pkilint;
 mod requests;
 
 use std::path::Path;
@@ -85,7 +87,7 @@ impl Bench {
 }
 
 fn profile(address: &str, uses: Uses) -> MailProfile {
-    MailProfile { addresses: vec![address.to_owned()], name: None, uses, days: 365 }
+    MailProfile::new(address).uses(uses).days(365)
 }
 
 /// The kinds of key that an authority has, and people: the same keys in every test of a run.

@@ -34,12 +34,12 @@ fn member(who: &str, more: &str) -> String {
 fn a_good_certificate_is_exit_0_with_its_path() {
     let (code, out, talk) = verify(&member("alice.pem", "--email ALICE@example.com"));
     assert_eq!(code, 0, "{out}{talk}");
-    assert!(out.starts_with("CN=Alice: trusted\n  path: CN=Alice ← CN=Sealpost Test Mail CA"), "{out}");
+    assert!(out.starts_with("CN=Alice, SN=Alice: trusted\n  path: CN=Alice, SN=Alice ← CN=Sealpost Test Mail CA"), "{out}");
     let (code, found) = json(&member("alice.pem", "--purpose mail-encrypt"));
     assert_eq!((code, found["result"].as_str(), found["schema"].as_str()), (0, Some("ok"), Some("sealpost.cert.verify/1")));
     assert_eq!(found["chain"]["status"], "trusted");
     assert_eq!(found["chain"]["path"].as_array().map(Vec::len), Some(3));
-    assert_eq!(found["policies"], serde_json::json!([]));
+    assert_eq!(found["policies"], serde_json::json!(["2.23.140.1.5.4.2"]));
     assert_eq!(found["rejected"], serde_json::json!([]));
 }
 
@@ -62,7 +62,7 @@ fn each_way_of_being_wrong_has_its_exit_code_and_its_reason() {
         (member("stranger.pem", ""), 3, "untrusted", "issuer-missing"),
         (member("stranger-root.pem", ""), 3, "untrusted", "self-signed"),
         (member("alice.pem", "--revocation hard"), 3, "revocation-unknown", "revocation-unknown"),
-        (member("alice.pem", "--require-explicit-policy"), 3, "unsuitable", "policy"),
+        (member("wrong-usage.pem", "--require-explicit-policy"), 3, "untrusted", "issuer-missing"),
         (member("alice.pem", "--policy 2.999.1 --require-explicit-policy"), 3, "unsuitable", "policy"),
     ] {
         let (found_exit, found) = json(&line);
@@ -82,7 +82,10 @@ fn an_address_that_it_does_not_speak_for_is_exit_4_and_a_broken_file_exit_8() {
     let (code, found) = json(&member("alice.pem", "--email bob@example.org"));
     assert_eq!((code, found["chain"]["status"].as_str()), (4, Some("trusted")));
     let text = found["findings"].as_array().and_then(|all| all.last()).map(|last| last["text"].clone());
-    assert_eq!(text, Some(Value::from("certificate of CN=Alice speaks for alice@example.com – bob@example.org was asked for")));
+    assert_eq!(
+        text,
+        Some(Value::from("certificate of CN=Alice, SN=Alice speaks for alice@example.com – bob@example.org was asked for"))
+    );
     assert_eq!(verify(&cast("alice.key")).0, 8);
     assert_eq!(verify(&cast("nobody.pem")).0, 9);
     assert_eq!(verify(&member("alice.pem", "--policy 1.40")).0, 2);
@@ -94,11 +97,13 @@ fn the_tree_names_each_certificate_its_reason_and_what_helps() {
     assert_eq!(code, 3);
     assert_eq!(
         out,
-        "CN=Alice: NOT trusted – untrusted\n  path 1: untrusted\n    CN=Alice\n      error: the certificate of the issuer \
-         CN=Sealpost Test Mail CA, O=Sealpost Test is missing – it signed CN=Alice [issuer-missing]\n        try: --intermediates FILE\n"
+        "CN=Alice, SN=Alice: NOT trusted – untrusted\n  path 1: untrusted\n    CN=Alice, SN=Alice\n      error: the certificate of the issuer \
+         CN=Sealpost Test Mail CA, O=Sealpost Test is missing – it signed CN=Alice, SN=Alice [issuer-missing]\n        try: --intermediates FILE\n"
     );
     let (_, out, talk) = verify(&member("expired.pem", ""));
-    for line in ["path 1: expired", "CN=Expired\n", "[expired]\n        try: --at TIME", "O=Sealpost Test (trust anchor)"] {
+    for line in
+        ["path 1: expired", "CN=Expired, SN=Expired\n", "[expired]\n        try: --at TIME", "O=Sealpost Test (trust anchor)"]
+    {
         assert!(out.contains(line), "{line}: {out}");
     }
     assert!(talk.is_empty(), "nothing is said twice: {talk}");

@@ -9,7 +9,7 @@ use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName, SubjectKeyIdentifier,
 };
 
-use sealpost::ca::{Authority, MailProfile, Uses};
+use sealpost::ca::{Authority, MailProfile};
 use sealpost::cms::{Padding, SignedBuilder, SignerOptions};
 use sealpost::crypto::algorithm::{DigestAlgorithm, KeyAlgorithm};
 use sealpost::crypto::random::OsRandom;
@@ -57,7 +57,7 @@ fn x509_cert_reads_every_certificate_of_the_authority_and_writes_the_same_bytes(
 #[test]
 fn cms_reads_a_detached_signature_and_finds_its_signer() {
     let authority = authority();
-    let profile = MailProfile { addresses: vec!["jane@a.example".to_owned()], name: None, uses: Uses::Dual, days: 30 };
+    let profile = MailProfile::new("jane@a.example").days(30);
     let key = sealpost::crypto::key::PrivateKey::generate(KeyAlgorithm::P256, &mut OsRandom).expect("a key");
     let certificate = authority.issue(&profile, key.public_key(), at(), &mut OsRandom).expect("issued");
     let options = SignerOptions::for_key(&key, DigestAlgorithm::Sha384, Padding::Pkcs1).expect("they go together");

@@ -18,6 +18,7 @@ mod headers;
 mod keyring;
 mod keys;
 mod limits;
+mod lint;
 mod mime;
 mod online;
 mod pki;

@@ -19,7 +19,7 @@ use crate::asn1::pem;
 use crate::ca::escrow::{self, Escrow};
 use crate::ca::records::event::Draft;
 use crate::ca::records::{self, Event, Records, Transaction};
-use crate::ca::{Authority, Error, Issuer, MailProfile, Plan, Revoked, ServerProfile, Uses};
+use crate::ca::{Authority, Error, Issuer, MailProfile, Organization, Plan, Request, Revoked, ServerProfile, Uses, request};
 use crate::crypto::algorithm::KeyAlgorithm;
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
@@ -74,13 +74,13 @@ impl Store {
     /// Makes an authority in this folder.
     pub fn create(
         folder: &Path,
-        (name, domains): (&str, &[String]),
+        (organization, domains): (impl Into<Organization>, &[String]),
         algorithm: KeyAlgorithm,
         passphrase: Option<&Secret<Vec<u8>>>,
         at: Timestamp,
         random: &mut dyn Random,
     ) -> Result<Self, Error> {
-        Self::make(folder, &Plan::new(name, algorithm).domains(domains), (passphrase, RootKey::Home), at, random)
+        Self::make(folder, &Plan::new(organization, algorithm).domains(domains), (passphrase, RootKey::Home), at, random)
     }
 
     /// Makes an authority after a plan in this folder.
@@ -157,6 +157,54 @@ impl Store {
         let certificate = self.authority.issue(profile, public, at, random)?;
         self.record((&certificate, Issuer::Mail), &profile.addresses.join(","), at)?;
         Ok(certificate)
+    }
+
+    /// Issues a mail certificate for the key of a request that asks for nothing beyond the profile. A key of another person, and one that
+    /// was compromised, is refused.
+    pub fn issue_request(
+        &self,
+        profile: &MailProfile,
+        request: &Request,
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Certificate, Error> {
+        self.check_requests(&[(profile, request)], at).map_err(|(_, error)| error)?;
+        self.issue_checked_request(profile, request, at, random)
+    }
+
+    /// The same for a request that [`Store::check_requests`] has looked at.
+    pub fn issue_checked_request(
+        &self,
+        profile: &MailProfile,
+        request: &Request,
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Certificate, Error> {
+        let certificate = self.authority.issue_request(profile, request, at, random)?;
+        self.record((&certificate, Issuer::Mail), &profile.addresses.join(","), at)?;
+        Ok(certificate)
+    }
+
+    /// Says whether requests would get certificates; nothing is signed. The error is that of the first that would not, with its place.
+    pub fn check_requests(&self, asked: &[(&MailProfile, &Request)], at: Timestamp) -> Result<(), (usize, Error)> {
+        for (place, (profile, request)) in asked.iter().enumerate() {
+            self.authority.check_request(profile, request, at).map_err(|error| (place, error))?;
+        }
+        // what was given out is read once, however many are asked about
+        let of_all = |error| (0, error);
+        let records = self.records().map_err(of_all)?;
+        for entry in records.entries().map_err(of_all)? {
+            let entry = entry.map_err(of_all)?;
+            let certificate = records.certificate_of(&entry).map_err(of_all)?;
+            let Ok(known) = certificate.public_key() else { continue };
+            let issued = Issued { certificate, revoked: entry.revoked };
+            for (place, (profile, request)) in asked.iter().enumerate() {
+                if known == *request.key() {
+                    request::check_history(&issued, &profile.addresses).map_err(|error| (place, error))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Makes a key and a mail certificate for it. Where there is an escrow, a key that only decrypts goes into it.

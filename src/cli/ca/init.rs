@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use sealpost::ca::Plan;
 use sealpost::ca::store::{RootKey, Store};
+use sealpost::ca::{Organization, Plan};
 use sealpost::crypto::algorithm::KeyAlgorithm;
 
 use crate::cli::ca::escrow::{self, Custodians};
@@ -30,6 +30,12 @@ pub(super) struct InitArgs {
     /// Vouch for mail of this domain (and those given with more --domain) only; gpgsm reads no certificates below such a CA
     #[arg(long = "domain", value_name = "DOMAIN")]
     domains: Vec<String>,
+    /// Its country, two letters of ISO 3166-1
+    #[arg(long, value_name = "CC")]
+    country: Option<String>,
+    /// Where it is registered, and under which number, as NTRDE-HRB1234 or VATFR-12345678901
+    #[arg(long, value_name = "ID")]
+    organization_id: Option<String>,
     /// The kind of the CAs' keys
     #[arg(long, default_value = "p384", value_parser = ["p256", "p384", "rsa3072", "rsa4096", "ed25519"])]
     algorithm: String,
@@ -52,7 +58,10 @@ pub(super) struct InitArgs {
 pub(super) fn init(context: &Context, args: &InitArgs) -> Result<Exit, Failure> {
     let algorithm = KeyAlgorithm::from_name(&args.algorithm)
         .ok_or_else(|| Failure::usage(format!("--algorithm {} is not known", args.algorithm)))?;
-    let mut plan = Plan::new(&args.name, algorithm).domains(&args.domains);
+    let mut organization = Organization::new(args.name.as_str());
+    organization = args.country.iter().fold(organization, Organization::country);
+    organization = args.organization_id.iter().fold(organization, Organization::identifier);
+    let mut plan = Plan::new(organization, algorithm).domains(&args.domains);
     if let Some(url) = &args.url {
         plan = plan.base_url(url);
     }

@@ -1,22 +1,23 @@
 //! `sealpost ca`.
 
+mod bulk;
+mod csv;
 mod escrow;
 mod init;
 mod issue;
 mod life;
 mod lists;
+mod naming;
 mod show;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use sealpost::asn1::pem;
-use sealpost::ca::escrow::Escrow;
-use sealpost::ca::{self, MailProfile, Uses, store::Store};
+use sealpost::ca::{self, store::Store};
 use sealpost::pki::Certificate;
 
 use crate::cli::context::Context;
-use crate::cli::export;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::keyring::unlocking;
 use crate::cli::output::Output;
@@ -29,6 +30,7 @@ Examples:
   sealpost ca init --name 'Example Org' --domain a.example
   sealpost ca issue jane@a.example --p12 jane.p12
   sealpost ca issue jane@a.example --csr jane.csr -o jane.pem
+  sealpost ca issue --csv people.csv --p12-dir p12
   sealpost ca server-cert mail.a.example -o mail.pem --key mail.key
   sealpost ca suspend jane@a.example && sealpost ca crl -o lists.pem
   sealpost ca renew --days-left 30 -o renewed.pem
@@ -43,37 +45,7 @@ pub(crate) struct CaArgs {
 enum Verb {
     /// Make a root and issuing CAs; the root becomes trusted in this home
     Init(init::InitArgs),
-    /// Issue a mail certificate
-    Issue {
-        /// The mail address
-        address: String,
-        /// The person's name
-        #[arg(long)]
-        name: Option<String>,
-        /// Certify the key of this request; what else it asks for is not taken over
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["algorithm", "p12"])]
-        csr: Option<PathBuf>,
-        /// The kind of the new key
-        #[arg(long, default_value = "rsa3072", value_parser = ["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519"])]
-        algorithm: String,
-        /// What the certificate is good for
-        #[arg(long, default_value = "dual", value_parser = ["dual", "sign", "encrypt"])]
-        usage: String,
-        /// For how many days
-        #[arg(long, default_value_t = 825)]
-        days: u32,
-        /// Put the key into escrow though it signs, too; keys for encryption alone go there without it
-        #[arg(long, conflicts_with = "csr")]
-        escrow: bool,
-        #[command(flatten)]
-        output: Output,
-        /// Write the key and the certificates as PKCS#12, or as a profile for Apple's systems where FILE ends in .mobileconfig
-        #[arg(long, value_name = "FILE")]
-        p12: Option<PathBuf>,
-        /// Who reads the PKCS#12 file
-        #[arg(long = "for", value_name = "PROGRAM", requires = "p12", value_parser = export::targets())]
-        form: Option<String>,
-    },
+    Issue(Box<issue::IssueArgs>),
     /// Make a key and a certificate for a TLS server
     ServerCert {
         /// Host names and addresses
@@ -84,6 +56,9 @@ enum Verb {
         /// Where the private key goes
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
+        /// For how many days (default: as many as the Baseline Requirements advise, 199 in 2026)
+        #[arg(long)]
+        days: Option<u32>,
     },
     /// List everything that was issued
     List,
@@ -149,28 +124,8 @@ enum Verb {
 pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
     match args.verb {
         Verb::Init(args) => init::init(context, &args),
-        Verb::Issue { address, name, csr, algorithm, usage, days, escrow, output, p12, form } => {
-            let uses = match usage.as_str() {
-                "sign" => Uses::Sign,
-                "encrypt" => Uses::Encrypt,
-                _ => Uses::Dual,
-            };
-            let profile = MailProfile { addresses: vec![address], name, uses, days };
-            match csr {
-                Some(csr) => issue::issue_csr(context, &profile, &csr, &output),
-                None => {
-                    let wish = if escrow { Escrow::Asked } else { Escrow::EncryptionKeys };
-                    issue::issue_key(
-                        context,
-                        (&profile, wish),
-                        &algorithm,
-                        &output,
-                        p12.as_ref().map(|path| (path, form.as_deref())),
-                    )
-                }
-            }
-        }
-        Verb::ServerCert { hosts, output, key } => issue::server_cert(context, hosts, &output, key),
+        Verb::Issue(args) => issue::run(context, &args),
+        Verb::ServerCert { hosts, output, key, days } => issue::server_cert(context, (hosts, days), &output, key),
         Verb::List => show::list(context),
         Verb::Show { serial } => show::show(context, &serial),
         Verb::Revoke(args) => life::revoke(context, &args),

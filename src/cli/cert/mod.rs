@@ -1,5 +1,6 @@
 //! `sealpost cert`.
 
+mod lint;
 mod tree;
 mod verify;
 
@@ -14,6 +15,7 @@ use crate::cli::failure::{Exit, Failure};
 Examples:
   sealpost cert verify jane.pem                                     with what your home trusts
   sealpost cert verify jane.pem --trust root.pem --intermediates issuing.pem
+  sealpost cert lint jane.pem --for gmail                           what Gmail would not like
   sealpost cert verify jane.pem --policy 2.16.840.1.101.3.2.1.48.1 --require-explicit-policy")]
 pub(crate) struct CertArgs {
     #[command(subcommand)]
@@ -23,6 +25,7 @@ pub(crate) struct CertArgs {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Verify(Box<verify::VerifyArgs>),
+    Lint(lint::LintArgs),
 }
 
 impl CertArgs {
@@ -30,6 +33,7 @@ impl CertArgs {
     pub(crate) const fn name(&self) -> &'static str {
         match self.verb {
             Verb::Verify(_) => verify::NAME,
+            Verb::Lint(_) => lint::NAME,
         }
     }
 }
@@ -38,5 +42,6 @@ impl CertArgs {
 pub(crate) fn run(context: &Context, args: &CertArgs) -> Result<Exit, Failure> {
     match &args.verb {
         Verb::Verify(args) => verify::run(context, args),
+        Verb::Lint(args) => lint::run(context, args),
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use sealpost::asn1::pem;
-use sealpost::ca::{MailProfile, ServerProfile, Uses, store::Store as CaStore};
+use sealpost::ca::{MailProfile, ServerProfile, store::Store as CaStore};
 use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::keys::{Home, files};
 use sealpost::mime::compose::Composer;
@@ -90,7 +90,7 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
         })?;
         password.tell(context, &address)?;
         eprintln!("user: {}", report::safe(&address));
-        let profile = MailProfile { addresses: vec![address.clone()], name: None, uses: Uses::Dual, days: 825 };
+        let profile = MailProfile::new(address.clone());
         let identity = store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
         home.add_identity(&identity, Some(&password.secret), &mut context.random()).map_err(Failure::io)?;
         eprintln!("made: a key and a mail certificate of {}", report::safe(&address));
@@ -157,7 +157,7 @@ fn authority(context: &Context, home: &Home, first: &str, domains: &[String]) ->
 fn tls_certificate(context: &Context, store: &CaStore, hostname: &str) -> Result<(), Failure> {
     let mut hosts = vec![hostname.to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     hosts.dedup();
-    let profile = ServerProfile { hosts, days: 397 };
+    let profile = ServerProfile { hosts, days: ServerProfile::longest(context.now) };
     let identity =
         store.new_server(&profile, KeyAlgorithm::P256, context.now, &mut context.random()).map_err(Failure::refused)?;
     let tls = context.home_path().join("tls");

@@ -5,6 +5,7 @@ mod lattice;
 mod post_quantum;
 mod private;
 mod public;
+mod quality;
 mod traditional;
 
 use std::fmt;
@@ -26,6 +27,7 @@ pub use external::{ExternalKey, Oaep, ToSign, Why};
 pub(in crate::crypto) use private::PrivateKind;
 pub use public::PublicKey;
 pub(in crate::crypto) use public::PublicKind;
+pub use quality::RsaFlaw;
 
 /// A private key. Cheap to clone; never printed.
 #[derive(Clone)]

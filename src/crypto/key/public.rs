@@ -160,10 +160,9 @@ impl RsaPublic {
         if !(64..=1024).contains(&n.len()) || e.is_empty() || e.len() > 8 {
             return Err(Error::Unsupported { what: "RSA key size", name: format!("{} bytes of modulus", n.len()) });
         }
-        let exponent = e.iter().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
         let is_odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
         let key = Self { n, e, ready: OnceLock::new() };
-        let sound = is_odd(&key.n) && is_odd(&key.e) && (3..1 << 33).contains(&exponent) && key.bits() >= 512;
+        let sound = is_odd(&key.n) && is_odd(&key.e) && (3..1 << 33).contains(&key.exponent()) && key.bits() >= 512;
         if sound { Ok(key) } else { Err(unreadable("RSA")) }
     }
 
@@ -175,6 +174,16 @@ impl RsaPublic {
         };
         let make = || rsa::RsaPublicKey::new_with_size_limits(number(&self.n)?, number(&self.e)?, 512..=8192).ok();
         self.ready.get_or_init(make).as_ref().ok_or_else(|| unreadable("RSA"))
+    }
+
+    /// The modulus, without zeros in front.
+    pub(super) fn modulus(&self) -> &[u8] {
+        &self.n
+    }
+
+    /// The public exponent, which is below 2^33.
+    pub(super) fn exponent(&self) -> u64 {
+        self.e.iter().fold(0, |value, byte| (value << 8) | u64::from(*byte))
     }
 
     /// Bits of modulus.

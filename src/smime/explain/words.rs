@@ -94,6 +94,7 @@ fn meaning(code: Code, signer: Option<&SignerVerdict>) -> (String, Option<String
         ),
         Code::CertificatesOnly => with("Such messages hand over certificates", "sealpost contact add MSG"),
         Code::Unsupported => plain("This version cannot do it"),
+        Code::RuleBroken => with("Whoever issued it should keep the rule; some program may refuse it", "sealpost cert lint FILE"),
     }
 }
 

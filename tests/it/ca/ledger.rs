@@ -97,14 +97,18 @@ fn a_full_disk_leaves_the_ledger_as_it_was() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    assert_eq!(sealpost(folder.path(), &["ca", "init", "--name", &"x".repeat(600)]).0, 0);
+    assert_eq!(sealpost(folder.path(), &["ca", "init", "--name", &"x".repeat(64)]).0, 0);
+    let host = format!("{0}.{0}.{0}.a.example", "h".repeat(60));
+    for at in 0..2 {
+        let file = folder.path().join(at.to_string()).display().to_string();
+        assert_eq!(sealpost(folder.path(), &["ca", "server-cert", &host, "-o", &file]).0, 0);
+    }
     let ledger = folder.path().join("ca/ledger");
     let before = fs::read(&ledger).expect("read");
     assert!((512..1024).contains(&before.len()));
     // files may grow to 1024 bytes: the next line fits only in part
     let home = folder.path().display().to_string();
     let issue = r#"trap "" XFSZ; ulimit -f 1; exec "$0" --home "$1" --batch ca server-cert "$2""#;
-    let host = format!("{0}.{0}.{0}.a.example", "h".repeat(60));
     let hosts = ["-c", issue, env!("CARGO_BIN_EXE_sealpost"), &home, &host];
     let (code, out, talk) = support::run("bash", &hosts, b"");
     assert!(code != 0 && out.is_empty(), "{code} {talk}");

@@ -3,7 +3,7 @@
 use std::fs;
 
 use sealpost::asn1::pem;
-use sealpost::ca::{Authority, MailProfile, Uses};
+use sealpost::ca::{Authority, MailProfile};
 use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::crypto::key::PrivateKey;
 use sealpost::crypto::random::Seeded;
@@ -102,7 +102,7 @@ fn mail_goes_to_the_newest_certificate_that_is_valid() {
     let (authority, _) = Authority::create("Newest", &["a.example"], KeyAlgorithm::P256, begin, random).expect("made");
     let mut issue = |from: &str, days| -> Certificate {
         let key = PrivateKey::generate(KeyAlgorithm::P256, random).expect("a key");
-        let profile = MailProfile { addresses: vec!["jane@a.example".to_owned()], name: None, uses: Uses::Dual, days };
+        let profile = MailProfile::new("jane@a.example").days(days);
         authority.issue(&profile, key.public_key(), at(from), random).expect("issued")
     };
     let older = issue("2025-06-01T00:00:00Z", 800);

@@ -127,7 +127,7 @@ fn of_two_keys_the_one_that_may_sign_is_found_for_signing() {
     let home = Home::create(folder.path()).expect("made");
     for (uses, at) in [(Uses::Sign, at), (Uses::Encrypt, at.plus_days(1))] {
         let key = PrivateKey::generate(KeyAlgorithm::P256, random).expect("a key");
-        let profile = MailProfile { addresses: vec!["jane@a.example".to_owned()], name: None, uses, days: 30 };
+        let profile = MailProfile::new("jane@a.example").uses(uses).days(30);
         let certificate = authority.issue(&profile, key.public_key(), at, random).expect("issued");
         let identity = Identity::new(key, certificate, Vec::new()).expect("its own");
         home.add_identity(&identity, None, random).expect("added");

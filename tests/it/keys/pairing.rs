@@ -1,7 +1,7 @@
 //! Which certificate goes with which key of a file, what stands above it, and what is left out.
 
 use sealpost::asn1::{Oid, Tag, encode, oid};
-use sealpost::ca::{Authority, MailProfile, Uses};
+use sealpost::ca::{Authority, MailProfile};
 use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::crypto::key::PrivateKey;
 use sealpost::crypto::random::Seeded;
@@ -64,7 +64,7 @@ impl Cast {
 
     /// A certificate of a key from this day on.
     fn certify(&mut self, key: &PrivateKey, day: i64) -> Certificate {
-        let profile = MailProfile { addresses: vec!["jane@a.example".to_owned()], name: None, uses: Uses::Dual, days: 30 };
+        let profile = MailProfile::new("jane@a.example").days(30);
         self.authority.issue(&profile, key.public_key(), at(day), &mut self.random).expect("issued")
     }
 }

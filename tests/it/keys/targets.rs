@@ -29,7 +29,7 @@ fn jane() -> Vec<Identity> {
     let (authority, _) = Authority::create("Targets", &["a.example"], KeyAlgorithm::P256, at, random).expect("made");
     let identity = |uses| {
         let key = PrivateKey::generate(KeyAlgorithm::P256, random).expect("a key");
-        let profile = MailProfile { addresses: vec!["jane@a.example".to_owned()], name: None, uses, days: 30 };
+        let profile = MailProfile::new("jane@a.example").uses(uses).days(30);
         let certificate = authority.issue(&profile, key.public_key(), at, random).expect("issued");
         Identity::new(key, certificate, vec![authority.issuing().clone()]).expect("its own")
     };

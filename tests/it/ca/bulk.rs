@@ -1,0 +1,115 @@
+//! `ca issue --csv`: all rows or none, a passphrase each, and going on after an interruption.
+
+use std::fs;
+use std::path::Path;
+
+use sealpost::keys::pkcs12;
+use sealpost::limits::Limits;
+use sealpost::secret::Secret;
+
+use super::sealpost;
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        let home = Self(tempfile::tempdir().expect("a folder"));
+        let init = ["ca", "init", "--name", "Example Org", "--domain", "a.example", "--algorithm", "p256"];
+        assert_eq!(sealpost(home.0.path(), &init).0, 0);
+        home
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    /// Issues what this table says; the exit code and the words.
+    fn issue(&self, table: &str, more: &[&str]) -> (i32, String) {
+        fs::write(self.path("people.csv"), table).expect("written");
+        let args = ["ca", "issue", "--algorithm", "p256", "--csv", &self.path("people.csv"), "--p12-dir", &self.path("p12")];
+        let (code, _, talk) = sealpost(self.0.path(), &[&args[..], more].concat());
+        (code, talk)
+    }
+
+    fn issued(&self) -> usize {
+        String::from_utf8(sealpost(self.0.path(), &["ca", "list"]).1).expect("text").lines().count()
+    }
+}
+
+#[test]
+fn each_row_gets_its_certificate_and_a_passphrase_of_its_own() {
+    let home = Home::new();
+    let (code, talk) =
+        home.issue("address,name,usage\njane@a.example,Jane Doe,\njoe@a.example,,sign\n", &["-o", &home.path("pem")]);
+    assert_eq!((code, talk.as_str()), (0, "issued: 2, skipped: 0\n"));
+    assert_eq!(home.issued(), 2);
+    let list = fs::read_to_string(home.path("p12/passphrases.csv")).expect("the passphrases");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |name: &str| fs::metadata(home.path(name)).expect("there").permissions().mode() & 0o777;
+        assert_eq!((mode("p12/passphrases.csv"), mode("p12/jane@a.example.p12")), (0o600, 0o600));
+    }
+    let rows: Vec<Vec<&str>> = list.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    assert_eq!(
+        rows.iter().map(|row| row[1].trim_matches('"')).collect::<Vec<_>>(),
+        ["jane@a.example.p12", "joe@a.example.sign.p12"]
+    );
+    assert_ne!(rows[0][2], rows[1][2]);
+    for row in rows {
+        assert_eq!(row[2].len(), 31, "26 letters and 5 hyphens");
+        let file = fs::read(home.path(&format!("p12/{}", row[1].trim_matches('"')))).expect("the file");
+        let read = pkcs12::read(&file, Some(&Secret::new(row[2].as_bytes().to_vec())), &Limits::default()).expect("opens");
+        assert_eq!(read.keys.len(), 1);
+    }
+    assert!(Path::new(&home.path("pem/joe@a.example.sign.pem")).exists());
+}
+
+#[test]
+fn refuses_the_whole_table_for_one_bad_row_and_says_its_line() {
+    let home = Home::new();
+    for (table, said) in [
+        ("address\njane@a.example\njoe@other.example\n", "line 3: joe@other.example of CN=joe@other.example is outside of what"),
+        ("address\njane@a.example\njoe\n", "line 3: joe is not a mail address"),
+        ("address,days\njane@a.example,30\njoe@a.example,soon\n", "line 3: soon is no number of days"),
+        ("address,days\njane@a.example,9999\n", "line 2: 9999 days are not possible – 1 to 825"),
+        ("address,usage\njane@a.example,both\n", "line 2: the usage both is not known – dual, sign, encrypt"),
+        ("address,algorithm\njane@a.example,rsa1024\n", "line 2: the algorithm rsa1024 is not known"),
+        ("address,algorithm,usage\njane@a.example,ed25519,encrypt\n", "line 2: a key of the kind ed25519 cannot encrypt"),
+        ("address,profile\njane@a.example,sponsor\n", "line 2: a certificate of the profile sponsor names a person"),
+        (
+            "address,profile,name\njane@a.example,sponsor,Jane\n",
+            "line 2: a certificate that names Example Org needs its organization id",
+        ),
+        ("address,profile,name\njane@a.example,mailbox,Jane\n", "line 2: a certificate of the profile mailbox names nobody"),
+        ("address,colour\njane@a.example,red\n", "line 1: the column colour is not known"),
+        ("address,name\njane@a.example\n", "line 2: 1 fields where there are 2 columns"),
+        ("address\njane@a.example\n\"joe@a.example\n", "line 3: a quotation mark is not closed"),
+        ("address\njane@a.example\nJANE@a.example\n", "line 3: it has the address and the usage of line 2"),
+        ("address,csr\njane@a.example,no.csr\n", "line 2: "),
+    ] {
+        let (code, talk) = home.issue(table, &[]);
+        assert!(code == 8 && talk.contains(said) && talk.contains("nothing was issued"), "{said}: {code} {talk}");
+    }
+    assert_eq!(home.issued(), 0);
+    assert!(!Path::new(&home.path("p12")).exists());
+}
+
+#[test]
+fn goes_on_where_a_run_was_interrupted() {
+    let home = Home::new();
+    let table = "address\njane@a.example\njoe@a.example\nann@a.example\n";
+    assert_eq!(home.issue("address\njane@a.example\n", &[]).0, 0);
+    let (code, talk) = home.issue(table, &[]);
+    assert!(code == 8 && talk.contains("jane@a.example.p12 is there already"), "{code} {talk}");
+    let before = fs::read(home.path("p12/jane@a.example.p12")).expect("the file");
+    assert_eq!(home.issue(table, &["--skip-existing"]), (0, "issued: 2, skipped: 1\n".to_owned()));
+    assert_eq!(fs::read(home.path("p12/jane@a.example.p12")).expect("the file"), before);
+    // a certificate whose file never came to be is not enough
+    fs::remove_file(home.path("p12/joe@a.example.p12")).expect("removed");
+    assert_eq!(home.issue(table, &["--skip-existing"]), (0, "issued: 1, skipped: 2\n".to_owned()));
+    // nor is one that says something else
+    let named = "address,name\njane@a.example,Jane Doe\njoe@a.example,\n";
+    assert_eq!(home.issue(named, &["--skip-existing"]), (0, "issued: 1, skipped: 1\n".to_owned()));
+    assert_eq!(home.issued(), 5);
+}
