@@ -108,6 +108,8 @@ pub struct Limits {
     pub cache_files: usize,
     /// Certificates that one OCSP response tells about. 1 000: responders give 1, those that answer in bulk some hundreds.
     pub ocsp_answers: usize,
+    /// Certificates that one OCSP request asks about. 32: clients ask about 1, those that check a chain about 3; each is looked up.
+    pub ocsp_questions: usize,
     /// Rounds that the keys derived from a passphrase take for one key file or one recipient, together; each block of a digest takes
     /// all of its key's, and scrypt 2·N·r·p. 20 000 000: some seconds; 600 000 for each of some dozen keys.
     pub kdf_iterations: u64,
@@ -173,6 +175,7 @@ impl Default for Limits {
             cache_bytes: 256 << 20,
             cache_files: 4_096,
             ocsp_answers: 1_000,
+            ocsp_questions: 32,
             kdf_iterations: 20_000_000,
             kdf_memory_bytes: 256 << 20,
             decompressed_bytes: 16 << 30,

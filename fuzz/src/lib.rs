@@ -12,6 +12,7 @@ pub mod inspect;
 pub mod keys;
 pub mod ldap;
 pub mod mime;
+pub mod ocsp;
 pub mod open;
 pub mod pieces;
 pub mod pki;

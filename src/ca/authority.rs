@@ -524,7 +524,7 @@ fn content_of(certificate: &Certificate) -> Vec<Vec<u8>> {
 }
 
 /// 127 random bits, never zero at the front: positive, and of a constant length (RFC 5280 4.1.2.2 allows 20 bytes).
-fn serial(random: &mut dyn Random) -> [u8; 16] {
+pub(in crate::ca) fn serial(random: &mut dyn Random) -> [u8; 16] {
     let mut serial = [0; 16];
     random.fill(&mut serial);
     serial[0] = serial[0] & 0x7f | 0x40;

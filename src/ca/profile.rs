@@ -221,13 +221,17 @@ pub(in crate::ca) fn mail_constraints(domains: &[String]) -> Vec<u8> {
     extension(oid::NAME_CONSTRAINTS, true, &encode::sequence(&[permitted]))
 }
 
-/// Where the issuer's certificate and its revocation list are (RFC 5280 4.2.1.13, 4.2.2.1).
+/// Where the issuer's certificate, its revocation list and its OCSP responder are (RFC 5280 4.2.1.13, 4.2.2.1); the root has no
+/// responder, for its key is seldom at hand and its list short.
 pub(in crate::ca) fn places(base: &str, issuer: &str) -> [Vec<u8>; 2] {
     let uri = |path: String| encode::implicit(6, &encode::ia5(&path));
-    let access = encode::sequence(&[encode::oid(&oid::AD_CA_ISSUERS), uri(format!("{base}/{issuer}.cer"))]);
+    let mut access = vec![encode::sequence(&[encode::oid(&oid::AD_CA_ISSUERS), uri(format!("{base}/{issuer}.cer"))])];
+    if issuer != "root" {
+        access.insert(0, encode::sequence(&[encode::oid(&oid::AD_OCSP), uri(format!("{base}/ocsp"))]));
+    }
     let point = encode::explicit(0, &encode::implicit(0, &encode::sequence(&[uri(format!("{base}/{issuer}.crl"))])));
     [
-        extension(oid::AUTHORITY_INFO_ACCESS, false, &encode::sequence(&[access])),
+        extension(oid::AUTHORITY_INFO_ACCESS, false, &encode::sequence(&access)),
         extension(oid::CRL_DISTRIBUTION_POINTS, false, &encode::sequence(&[encode::sequence(&[point])])),
     ]
 }

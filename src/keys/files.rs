@@ -22,12 +22,17 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 
 /// Writes a file as [`write()`] does, of parts one after another.
 pub fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<(), Error> {
+    write_with(path, |file| parts.iter().try_for_each(|part| file.write_all(part)).map_err(on(path)))
+}
+
+/// Writes a file beside its name in pieces, syncs it, renames it; where writing fails, all stays as it was. The file is 0600.
+pub fn write_with<E: From<Error>>(path: &Path, write: impl FnOnce(&mut fs::File) -> Result<(), E>) -> Result<(), E> {
     let folder = folder_of(path);
     let mut beside = tempfile::Builder::new().prefix(BESIDE).tempfile_in(folder).map_err(on(path))?;
-    parts.iter().try_for_each(|part| beside.write_all(part)).map_err(on(path))?;
+    write(beside.as_file_mut())?;
     beside.as_file().sync_all().map_err(on(path))?;
     beside.persist(path).map_err(|e| on(path)(e.error))?;
-    sync_folder(folder)
+    Ok(sync_folder(folder)?)
 }
 
 /// How files that are being written begin.

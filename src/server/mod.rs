@@ -16,6 +16,7 @@ mod peers;
 mod queue;
 pub mod store;
 pub mod trace;
+pub mod web;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -10,6 +10,9 @@ mod nss;
 mod openssl;
 pub(crate) mod pkilint;
 mod requests;
+mod responder;
+#[cfg(feature = "server")]
+mod serve;
 
 use std::path::Path;
 use std::sync::OnceLock;

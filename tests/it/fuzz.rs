@@ -313,6 +313,11 @@ fn target_ldap_holds_over_its_seeds() {
     target(2000, targets::ldap::run);
 }
 
+#[test]
+fn target_ocsp_holds_over_its_seeds() {
+    target(6000, targets::ocsp::run);
+}
+
 /// What a run of a target found once.
 struct Found {
     /// What was wrong.

@@ -35,6 +35,7 @@ pub use event::Event;
 pub use table::Serial;
 pub use verify::{Verified, verify};
 
+pub(in crate::ca) use event::Draft;
 pub(in crate::ca) use table::{Record, on};
 pub(in crate::ca) use transaction::Transaction;
 

@@ -136,9 +136,22 @@ impl Store {
             let key = read_key(&folder.join(format!("{name}.key")), passphrase)?;
             Ok(Identity::new(key, certificate, vec![root.clone()])?)
         };
-        let base_url = String::from_utf8_lossy(&files::read(&folder.join("base-url"))?).into_owned();
+        let base_url = Self::base_url_of(folder)?;
         let authority = Authority::from_parts(root.clone(), identity("issuing")?, identity("servers")?, base_url);
         Ok(Self { folder: folder.to_owned(), authority, records: Mutex::new(Records::open(folder)?) })
+    }
+
+    /// The address that certificates of the authority in this folder name; needs no key.
+    pub fn base_url_of(folder: &Path) -> Result<String, Error> {
+        Ok(String::from_utf8_lossy(&files::read(&folder.join("base-url"))?).into_owned())
+    }
+
+    /// Writes one event that is no certificate of somebody's.
+    pub(in crate::ca) fn log(&self, draft: Draft, at: Timestamp) -> Result<(), Error> {
+        let mut records = self.locked();
+        let mut turn = Transaction::begin(&mut records, at)?;
+        turn.log(draft);
+        turn.commit()
     }
 
     /// The authority.

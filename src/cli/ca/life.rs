@@ -144,7 +144,10 @@ fn keep_key(context: &Context, store: &Store, made: &Made) -> Result<(), Failure
 }
 
 fn told(context: &Context, (verb, what): (&str, &str), certificate: &Certificate) -> Result<Exit, Failure> {
-    eprintln!("{what}: {} – now publish the list: `sealpost ca crl -o FILE`", report::safe(&certificate.to_string()));
+    eprintln!(
+        "{what}: {} – OCSP says so from now on; now publish the list: `sealpost ca publish`",
+        report::safe(&certificate.to_string())
+    );
     if context.json {
         let schema = format!("sealpost.ca.{verb}/1");
         context.print_json(&json!({ "schema": schema, "state": what, "certificates": [certificate_json(certificate)] }))?;
@@ -154,7 +157,7 @@ fn told(context: &Context, (verb, what): (&str, &str), certificate: &Certificate
 
 fn told_all(context: &Context, (verb, what): (&str, &str), serials: &[Serial]) -> Result<Exit, Failure> {
     let serials: Vec<String> = serials.iter().map(Serial::to_string).collect();
-    eprintln!("{what}: {} – now publish the list: `sealpost ca crl -o FILE`", serials.join(", "));
+    eprintln!("{what}: {} – OCSP says so from now on; now publish the list: `sealpost ca publish`", serials.join(", "));
     if context.json {
         context.print_json(&json!({ "schema": format!("sealpost.ca.{verb}/1"), "state": what, "serials": serials }))?;
     }

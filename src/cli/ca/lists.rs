@@ -6,15 +6,17 @@ use clap::Args;
 use serde_json::json;
 
 use sealpost::asn1::pem;
-use sealpost::ca::Issuer;
+use sealpost::ca::publish::Published;
 use sealpost::ca::store::ListKind;
+use sealpost::ca::{Issuer, responder};
+use sealpost::pki::Crl;
 
 use crate::cli::ca::{failed, open_store_and_passphrase};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::Output;
 
-/// Which lists are signed.
+/// Which lists are signed, and where they go.
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
@@ -22,6 +24,15 @@ Examples:
   sealpost ca crl --with-deltas -o lists.pem && sealpost ca crl --delta -o deltas.pem
   sealpost ca crl --root-key /media/stick/root.key -o lists.pem")]
 pub(super) struct CrlArgs {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Which lists are signed.
+#[derive(Debug, Default, Args)]
+pub(super) struct Which {
     /// Only what changed since the last complete lists (of the issuing CAs)
     #[arg(long, conflicts_with_all = ["with_deltas", "plain", "root_key"])]
     delta: bool,
@@ -34,8 +45,13 @@ pub(super) struct CrlArgs {
     /// The key of a root that is kept offline
     #[arg(long, value_name = "FILE")]
     root_key: Option<PathBuf>,
-    #[command(flatten)]
-    output: Output,
+}
+
+impl Which {
+    /// Complete lists, the root's with this key.
+    pub(super) fn complete(root_key: Option<PathBuf>) -> Self {
+        Self { root_key, ..Self::default() }
+    }
 }
 
 /// Days until the next list of the mail CA and the server CA: a week, as most CAs.
@@ -45,47 +61,64 @@ const DELTA_DAYS: i64 = 1;
 /// Days until the next list of the root, whose key is seldom used: CA/B Forum S/MIME BR 4.9.7 allows twelve months.
 const ROOT_LIST_DAYS: i64 = 365;
 
+/// What was signed.
+pub(super) struct Signed {
+    lists: Vec<(String, Crl)>,
+    pub(super) published: Published,
+}
+
 pub(super) fn crl(context: &Context, args: &CrlArgs) -> Result<Exit, Failure> {
     args.output.check()?;
+    let Signed { lists, .. } = sign(context, &args.which)?;
+    let text: String = lists.iter().map(|(_, list)| pem::encode("X509 CRL", list.der())).collect();
+    if !context.json || !args.output.is_stdout() {
+        args.output.write(text.as_bytes())?;
+    }
+    if context.json {
+        let told = |(name, list): &(String, Crl)| {
+            json!({
+                "issuer": list.issuer().to_string(),
+                "name": name,
+                "entries": list.len(),
+                "delta": args.which.delta,
+                "this_update": list.this_update().to_string(),
+                "next_update": list.next_update().map(|next| next.to_string()),
+            })
+        };
+        let told: Vec<_> = lists.iter().map(told).collect();
+        context.print_json(&json!({ "schema": "sealpost.ca.crl/1", "lists": told }))?;
+    }
+    Ok(Exit::Good)
+}
+
+/// Signs lists, and publishes them with all that is served beside them.
+pub(super) fn sign(context: &Context, which: &Which) -> Result<Signed, Failure> {
     let (store, passphrase) = open_store_and_passphrase(context)?;
-    let (kind, days) = match (args.delta, args.with_deltas, args.plain) {
+    let (kind, days) = match (which.delta, which.with_deltas, which.plain) {
         (true, _, _) => (ListKind::Delta, DELTA_DAYS),
         (_, true, _) => (ListKind::CompleteWithDeltas, LIST_DAYS),
         (_, _, true) => (ListKind::Plain, LIST_DAYS),
         _ => (ListKind::Complete, LIST_DAYS),
     };
     let (now, random) = (context.now, &mut context.random());
+    let suffix = if which.delta { "-delta" } else { "" };
     let mut lists = Vec::new();
     for by in [Issuer::Mail, Issuer::Servers] {
-        lists.push((by, store.list(by, kind, (now, now.plus_days(days)), random).map_err(failed)?));
+        let list = store.list(by, kind, (now, now.plus_days(days)), random).map_err(failed)?;
+        lists.push((format!("{}{suffix}", by.name()), list));
     }
-    if !args.delta && (args.root_key.is_some() || !store.is_root_offline()) {
-        let root = (args.root_key.as_deref(), passphrase.as_ref());
+    if !which.delta && (which.root_key.is_some() || !store.is_root_offline()) {
+        let root = (which.root_key.as_deref(), passphrase.as_ref());
         let list = store.root_list(root, (now, now.plus_days(ROOT_LIST_DAYS)), random).map_err(failed)?;
-        lists.push((Issuer::Root, list));
-    } else if !args.delta {
+        lists.push((Issuer::Root.name().to_owned(), list));
+    } else if !which.delta {
         eprintln!("note: the root is offline, its list stays as it is; --root-key FILE signs it anew");
     }
     let home = context.open_home()?;
-    let (mut text, mut told) = (String::new(), Vec::new());
-    for (by, list) in &lists {
-        let suffix = if args.delta { "-delta" } else { "" };
-        home.write_crl(&format!("{}{suffix}", by.name()), list.der()).map_err(Failure::io)?;
-        text.push_str(&pem::encode("X509 CRL", list.der()));
-        told.push(json!({
-            "issuer": list.issuer().to_string(),
-            "name": format!("{}{suffix}", by.name()),
-            "entries": list.len(),
-            "delta": args.delta,
-            "this_update": list.this_update().to_string(),
-            "next_update": list.next_update().map(|next| next.to_string()),
-        }));
+    for (name, list) in &lists {
+        home.write_crl(name, list.der()).map_err(Failure::io)?;
     }
-    if !context.json || !args.output.is_stdout() {
-        args.output.write(text.as_bytes())?;
-    }
-    if context.json {
-        context.print_json(&json!({ "schema": "sealpost.ca.crl/1", "lists": told }))?;
-    }
-    Ok(Exit::Good)
+    let states = responder::Folder::new(&home.ca_folder());
+    let published = store.publish(&lists, &states, now, random).map_err(failed)?;
+    Ok(Signed { lists, published })
 }

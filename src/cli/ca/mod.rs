@@ -8,12 +8,17 @@ mod issue;
 mod life;
 mod lists;
 mod naming;
+mod publish;
+#[cfg(feature = "server")]
+mod serve;
 mod show;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use sealpost::asn1::pem;
+#[cfg(feature = "server")]
+use sealpost::ca::responder::Nonces;
 use sealpost::ca::{self, store::Store};
 use sealpost::pki::Certificate;
 
@@ -35,7 +40,8 @@ Examples:
   sealpost ca suspend jane@a.example && sealpost ca crl -o lists.pem
   sealpost ca renew --days-left 30 -o renewed.pem
   sealpost ca log --verify
-  sealpost ca export root > root.pem")]
+  sealpost ca export root > root.pem
+  sealpost ca publish && sealpost ca serve --listen 127.0.0.1:8080")]
 pub(crate) struct CaArgs {
     #[command(subcommand)]
     verb: Verb,
@@ -110,6 +116,18 @@ enum Verb {
     },
     /// Recover an encryption key from escrow; the ledger says so
     Recover(escrow::RecoverArgs),
+    /// Sign the current revocation lists and what is answered over OCSP, and lay out everything that `ca serve` serves
+    Publish(publish::PublishArgs),
+    /// Serve what is published over HTTP: revocation lists, issuers' certificates, and OCSP
+    #[cfg(feature = "server")]
+    Serve {
+        /// Where to listen, as 127.0.0.1:8080
+        #[arg(long, value_name = "ADDR")]
+        listen: String,
+        /// Answer nonces over OCSP: every request then costs a signature
+        #[arg(long)]
+        nonce: bool,
+    },
     /// Write certificates of the CA as PEM
     Export {
         /// Which
@@ -138,6 +156,12 @@ pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
         Verb::Log { verify, head } => show::log(context, verify, head.as_deref()),
         Verb::Escrow { verb } => escrow::run(context, &verb),
         Verb::Recover(args) => escrow::recover(context, &args),
+        Verb::Publish(args) => publish::publish(context, &args),
+        #[cfg(feature = "server")]
+        Verb::Serve { listen, nonce } => {
+            let nonces = if nonce { Nonces::Answered } else { Nonces::Ignored };
+            serve::run(context, &listen, nonces)
+        }
         Verb::Export { what, output } => show::export(context, &what, &output),
     }
 }

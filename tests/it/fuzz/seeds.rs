@@ -31,7 +31,7 @@ pub(crate) fn of(folder: &str) -> Vec<(String, Vec<u8>)> {
 
 /// Every seed.
 pub(crate) fn all() -> Vec<Vec<u8>> {
-    ["asn1", "cms", "http", "keys", "ldap", "mime", "open", "pki"]
+    ["asn1", "cms", "http", "keys", "ldap", "mime", "ocsp", "open", "pki"]
         .iter()
         .flat_map(|folder| of(folder))
         .map(|(_, bytes)| bytes)
@@ -95,7 +95,11 @@ fn make() -> Vec<(&'static str, Vec<u8>)> {
     let body = |message: &[u8]| mime::parse(message, &Limits::default()).expect("a message").decoded_body(message);
     let changed = String::from_utf8(clear.clone()).expect("ASCII").replace("Hello.", "Hello. \r\n-- \r\nlist").into_bytes();
     let ber = b"\x30\x80\x06\x03\x2a\x03\x04\xa0\x80\x24\x80\x04\x02ab\x24\x03\x04\x01c\0\0\0\0\x17\x0d260601000000Z\x03\x02\x01\x02\0\0";
+    let [request, good, revoked] = ocsp(random);
     vec![
+        ("ocsp/request.der", request),
+        ("ocsp/good.der", good),
+        ("ocsp/revoked.der", revoked),
         ("asn1/ber.bin", ber.to_vec()),
         ("asn1/certificate.der", cast.carol.certificate().der().to_vec()),
         ("cms/signed.der", body(&opaque)),
@@ -143,6 +147,28 @@ fn cast_file(name: &str) -> Vec<u8> {
 /// Files of the cast in DER, one after another.
 fn chain(names: &[&str]) -> Vec<u8> {
     names.iter().flat_map(|name| pem::parse_all(&cast_file(name)).expect("PEM")).flat_map(|block| block.der).collect()
+}
+
+/// A request with a nonce, and what an authority answers before and after a revocation.
+fn ocsp(random: &mut Seeded) -> [Vec<u8>; 3] {
+    use sealpost::ca::responder::{Folder, Nonces, Responder};
+    use sealpost::ca::{RevocationReason, ServerProfile, store::Store};
+    use sealpost::crypto::algorithm::KeyAlgorithm::P256;
+    use sealpost::pki::ocsp::{CertId, Request};
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::create(folder.path(), ("Seeds", &[]), P256, None, NOW, random).expect("an authority");
+    let profile = ServerProfile { hosts: vec!["a.example".to_owned()], days: 90 };
+    let server = store.new_server(&profile, P256, NOW, random).expect("issued");
+    let id = CertId::new(server.certificate(), store.authority().servers(), DigestAlgorithm::Sha256).expect("an identifier");
+    let request = Request::new(id).nonce(random).to_der();
+    store.publish(&[], &Folder::new(folder.path()), NOW, random).expect("published");
+    let states = Box::new(Folder::new(folder.path()));
+    let responder = Responder::open(folder.path(), states, Nonces::Answered, Box::new(Seeded::new(b"answers"))).expect("opened");
+    let answer = || responder.respond(&request, NOW).der.to_vec();
+    let good = answer();
+    store.revoke(&server.certificate().serial_hex(), RevocationReason::Superseded, NOW).expect("revoked");
+    let revoked = answer();
+    [request, good, revoked]
 }
 
 /// Few rounds: a run is for the reader.

@@ -1,0 +1,170 @@
+//! Connections: accepted, counted, with a deadline for all that they do.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep};
+
+use crate::server::peers::Peers;
+use crate::server::web::{Site, answer};
+
+/// Connections at once; one more waits in the kernel's queue.
+const CONNECTIONS: usize = 1000;
+/// Bytes of the head of a request: URLs of OCSP by GET have some hundred, and hyper takes no less.
+const HEAD_BYTES: usize = 8_192;
+/// Fields of the head of a request: browsers send some 15.
+const FIELDS: usize = 64;
+
+/// How long a client may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// For the head of a request, and for the pause before the next one. 10 s: who sends a byte now and then holds no place.
+    pub head: Duration,
+    /// For the body of a request. 10 s: it has some hundred bytes.
+    pub body: Duration,
+    /// Until it takes something of what is sent to it. 30 s, as web servers have it.
+    pub stalled: Duration,
+    /// For all of a connection. 600 s: a list of 100 MB at 1.5 Mbit/s.
+    pub lifetime: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        let [head, body, stalled, lifetime] = [10, 10, 30, 600].map(Duration::from_secs);
+        Self { head, body, stalled, lifetime }
+    }
+}
+
+/// Accepts connections until the server stops, then waits for those that are open.
+pub(super) async fn accept(listener: TcpListener, site: Arc<Site>, mut stop: watch::Receiver<bool>) {
+    let (permits, peers, mut open) = (Arc::new(Semaphore::new(CONNECTIONS)), Peers::default(), JoinSet::new());
+    loop {
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stops| *stops) => break,
+        };
+        while open.try_join_next().is_some() {}
+        let Ok((stream, peer)) = accepted else {
+            // too many open files, for one: others must end first
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        // one more than an address may have is closed without a word: it costs nothing
+        let Some(counted) = peers.count(peer.ip()) else { continue };
+        let (site, stop) = (Arc::clone(&site), stop.clone());
+        open.spawn(async move {
+            // how a connection ends is the peer's affair
+            let _ = tokio::time::timeout(site.deadlines.lifetime, serve(stream, Arc::clone(&site), stop)).await;
+            drop((permit, counted));
+        });
+    }
+    drop(listener);
+    while open.join_next().await.is_some() {}
+}
+
+async fn serve(stream: TcpStream, site: Arc<Site>, mut stop: watch::Receiver<bool>) -> Result<(), hyper::Error> {
+    let _ = stream.set_nodelay(true);
+    let Deadlines { head, stalled, .. } = site.deadlines;
+    let service = service_fn(move |request| {
+        let site = Arc::clone(&site);
+        async move { Ok::<_, Infallible>(answer::to(&site, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(FIELDS)
+        .serve_connection(TokioIo::new(Patient::new(stream, stalled)), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        _ = stop.wait_for(|stops| *stops) => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+/// A stream that ends when nobody takes what is written.
+struct Patient<S> {
+    stream: S,
+    patience: Duration,
+    deadline: Pin<Box<Sleep>>,
+    waits: Waits,
+}
+
+/// Whether something waits to be taken.
+#[derive(PartialEq, Eq)]
+enum Waits {
+    No,
+    Yes,
+}
+
+impl<S> Patient<S> {
+    fn new(stream: S, patience: Duration) -> Self {
+        Self { stream, patience, deadline: Box::pin(tokio::time::sleep(patience)), waits: Waits::No }
+    }
+
+    fn judge<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.waits = Waits::No;
+            return written;
+        }
+        if self.waits == Waits::No {
+            self.deadline.as_mut().reset(Instant::now() + self.patience);
+            self.waits = Waits::Yes;
+        }
+        ready!(self.deadline.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.judge(written, context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        this.judge(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        this.judge(flushed, context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let shut = Pin::new(&mut this.stream).poll_shutdown(context);
+        this.judge(shut, context)
+    }
+}
