@@ -98,7 +98,7 @@ fn a_full_disk_leaves_the_ledger_as_it_was() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     assert_eq!(sealpost(folder.path(), &["ca", "init", "--name", &"x".repeat(64)]).0, 0);
-    let host = format!("{0}.{0}.{0}.a.example", "h".repeat(60));
+    let host = format!("{0}.{0}.{0}.a.example", "h".repeat(40));
     for at in 0..2 {
         let file = folder.path().join(at.to_string()).display().to_string();
         assert_eq!(sealpost(folder.path(), &["ca", "server-cert", &host, "-o", &file]).0, 0);

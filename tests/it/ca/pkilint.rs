@@ -3,10 +3,15 @@
 use std::path::Path;
 
 use sealpost::asn1::pem;
-use sealpost::ca::{MailProfile, Organization, Person, Request, RevocationReason, ServerProfile, Shape, Uses, store::Store};
-use sealpost::crypto::algorithm::KeyAlgorithm;
+use sealpost::ca::responder::{Folder, Nonces, Responder};
+use sealpost::ca::store::{Store, read_certificate};
+use sealpost::ca::{
+    MailProfile, Organization, Person, Request as CertificateRequest, RevocationReason, ServerProfile, Shape, Uses,
+};
+use sealpost::crypto::algorithm::{DigestAlgorithm, KeyAlgorithm};
 use sealpost::crypto::random::OsRandom;
 use sealpost::lint::{self, Against, Severity};
+use sealpost::pki::ocsp::{CertId, Request};
 use sealpost::pki::{self, Certificate};
 
 use super::{PEOPLE, at, key, openssl, sealpost};
@@ -123,6 +128,7 @@ fn everything(folder: &Path, algorithm: KeyAlgorithm, files: &mut Files) {
     for address in ["jürgen@example.org", "用户@example.com", "Jane+x@Example.ORG", &long.replace(".@", "@")] {
         mail(&MailProfile::new(address), KeyAlgorithm::P256);
     }
+    let one = mail(&MailProfile::new("joe@example.org"), KeyAlgorithm::P256);
     let two = mail(&MailProfile::new("jane@example.org").address("jürgen@example.com").days(825), KeyAlgorithm::P256);
     for kind in [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Rsa(2048)] {
         let days = ServerProfile::longest(at());
@@ -144,6 +150,27 @@ fn everything(folder: &Path, algorithm: KeyAlgorithm, files: &mut Files) {
         }
         if round == "before" {
             store.revoke(&two.serial_hex(), RevocationReason::KeyCompromise, at()).expect("revoked");
+        }
+    }
+    answers(folder, &store, &[&one, &two], files);
+}
+
+/// What is answered over OCSP about certificates of the CA for mail, and of one that was never given out; and who answers.
+fn answers(folder: &Path, store: &Store, asked: &[&Certificate], files: &mut Files) {
+    let ca = folder.join("ca");
+    store.publish(&[], &Folder::new(&ca), at(), &mut OsRandom).expect("published");
+    for by in ["issuing", "servers"] {
+        let responder = read_certificate(&ca.join(format!("responder/{by}.pem"))).expect("a certificate");
+        files.certificate(folder, &["pkix"], &responder);
+    }
+    let responder = Responder::open(&ca, Box::new(Folder::new(&ca)), Nonces::Answered, Box::new(OsRandom)).expect("opened");
+    let issuer = store.authority().issuing();
+    for (place, certificate) in asked.iter().copied().chain([store.authority().servers()]).enumerate() {
+        let id = || CertId::new(certificate, issuer, DigestAlgorithm::Sha1).expect("an identifier");
+        for (kind, request) in [("plain", Request::new(id())), ("nonce", Request::new(id()).nonce(&mut OsRandom))] {
+            let reply = responder.respond(&request.to_der(), at());
+            assert_eq!(reply.trouble, None);
+            files.bytes(folder, &format!("{kind}{place}.ocsp"), &["ocsp"], &reply.der);
         }
     }
 }
@@ -224,5 +251,8 @@ fn pkilint_finds_no_error_and_no_warning_in_what_the_program_issues() {
         .collect();
     assert!(grave.is_empty(), "{grave:?}");
     // the request of before asks for nothing
-    assert!(Request::read(&std::fs::read(path("ann.csr")).expect("read")).is_ok_and(|request| request.subject().is_empty()));
+    assert!(
+        CertificateRequest::read(&std::fs::read(path("ann.csr")).expect("read"))
+            .is_ok_and(|request| request.subject().is_empty())
+    );
 }
