@@ -10,7 +10,7 @@ use sealpost::keys::Identity;
 use sealpost::pki::Certificate;
 use sealpost::time::Timestamp;
 
-use crate::cli::ca::{chain_pem, failed, open_store};
+use crate::cli::ca::{chain_pem, failed, lists, open_store};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::keyring::certificate_json;
@@ -32,6 +32,16 @@ pub(super) struct RevokeArgs {
     /// Since when the key is not to be trusted (RFC 3339), where that was before now
     #[arg(long, value_name = "TIME")]
     compromised_since: Option<String>,
+    #[command(flatten)]
+    then: Then,
+}
+
+/// What is done after a state changed.
+#[derive(Debug, Args)]
+pub(super) struct Then {
+    /// Leave the published lists and OCSP answers as they are, until `sealpost ca publish`
+    #[arg(long)]
+    no_publish: bool,
 }
 
 /// What is renewed.
@@ -67,33 +77,37 @@ pub(super) fn revoke(context: &Context, args: &RevokeArgs) -> Result<Exit, Failu
         })
     };
     let since = args.compromised_since.as_ref().map(parse).transpose()?;
-    let certificate = open_store(context)?.revoke_since(&args.serial, (reason, since), context.now).map_err(failed)?;
+    let store = open_store(context)?;
+    let certificate = store.revoke_since(&args.serial, (reason, since), context.now).map_err(failed)?;
     let what = if reason == RevocationReason::CertificateHold { "on hold" } else { "revoked" };
-    told(context, ("revoke", what), &certificate)
+    told(context, &store, ("revoke", what), &certificate, &args.then)
 }
 
-pub(super) fn release(context: &Context, serial: &str) -> Result<Exit, Failure> {
-    let certificate = open_store(context)?.release(serial, context.now).map_err(failed)?;
-    told(context, ("release", "released"), &certificate)
+pub(super) fn release(context: &Context, serial: &str, then: &Then) -> Result<Exit, Failure> {
+    let store = open_store(context)?;
+    let certificate = store.release(serial, context.now).map_err(failed)?;
+    told(context, &store, ("release", "released"), &certificate, then)
 }
 
-pub(super) fn suspend(context: &Context, address: &str) -> Result<Exit, Failure> {
-    let held = open_store(context)?.suspend(address, context.now).map_err(failed)?;
+pub(super) fn suspend(context: &Context, address: &str, then: &Then) -> Result<Exit, Failure> {
+    let store = open_store(context)?;
+    let held = store.suspend(address, context.now).map_err(failed)?;
     if held.is_empty() {
         return Err(
             Failure::refused(format!("{address} has no valid certificate of this CA")).hint("`sealpost ca list` shows all")
         );
     }
-    told_all(context, ("suspend", "on hold"), &held)
+    told_all(context, &store, ("suspend", "on hold"), &held, then)
 }
 
-pub(super) fn resume(context: &Context, address: &str) -> Result<Exit, Failure> {
-    let released = open_store(context)?.resume(address, context.now).map_err(failed)?;
+pub(super) fn resume(context: &Context, address: &str, then: &Then) -> Result<Exit, Failure> {
+    let store = open_store(context)?;
+    let released = store.resume(address, context.now).map_err(failed)?;
     if released.is_empty() {
         let why = format!("{address} has no certificate that is on hold");
         return Err(Failure::refused(why).hint("what is revoked stays so – issue a new one with `sealpost ca issue`"));
     }
-    told_all(context, ("resume", "released"), &released)
+    told_all(context, &store, ("resume", "released"), &released, then)
 }
 
 pub(super) fn renew(context: &Context, args: &RenewArgs) -> Result<Exit, Failure> {
@@ -143,23 +157,48 @@ fn keep_key(context: &Context, store: &Store, made: &Made) -> Result<(), Failure
     id::store(context, &[identity])
 }
 
-fn told(context: &Context, (verb, what): (&str, &str), certificate: &Certificate) -> Result<Exit, Failure> {
-    eprintln!(
-        "{what}: {} – OCSP says so from now on; now publish the list: `sealpost ca publish`",
-        report::safe(&certificate.to_string())
-    );
+fn told(
+    context: &Context,
+    store: &Store,
+    (verb, what): (&str, &str),
+    certificate: &Certificate,
+    then: &Then,
+) -> Result<Exit, Failure> {
+    eprintln!("{what}: {}", report::safe(&certificate.to_string()));
+    let published = publish(context, store, then)?;
     if context.json {
-        let schema = format!("sealpost.ca.{verb}/1");
-        context.print_json(&json!({ "schema": schema, "state": what, "certificates": [certificate_json(certificate)] }))?;
+        context.print_json(&json!({ "schema": format!("sealpost.ca.{verb}/1"), "state": what, "published": published,
+            "certificates": [certificate_json(certificate)] }))?;
     }
     Ok(Exit::Good)
 }
 
-fn told_all(context: &Context, (verb, what): (&str, &str), serials: &[Serial]) -> Result<Exit, Failure> {
+fn told_all(
+    context: &Context,
+    store: &Store,
+    (verb, what): (&str, &str),
+    serials: &[Serial],
+    then: &Then,
+) -> Result<Exit, Failure> {
     let serials: Vec<String> = serials.iter().map(Serial::to_string).collect();
-    eprintln!("{what}: {} – OCSP says so from now on; now publish the list: `sealpost ca publish`", serials.join(", "));
+    eprintln!("{what}: {}", serials.join(", "));
+    let published = publish(context, store, then)?;
     if context.json {
-        context.print_json(&json!({ "schema": format!("sealpost.ca.{verb}/1"), "state": what, "serials": serials }))?;
+        context.print_json(&json!({ "schema": format!("sealpost.ca.{verb}/1"), "state": what, "published": published,
+            "serials": serials }))?;
     }
     Ok(Exit::Good)
+}
+
+/// The CA is unlocked, so whoever asks learns at once of what changed; says whether it was published.
+fn publish(context: &Context, store: &Store, then: &Then) -> Result<bool, Failure> {
+    if then.no_publish {
+        eprintln!("OCSP says so from now on, the lists do not; publish them: `sealpost ca publish`");
+        return Ok(false);
+    }
+    let published = lists::publish_changes(context, store);
+    published.map(|_| true).map_err(|failure| {
+        let message = format!("the ledger has it, and it is not published – {}", failure.message);
+        Failure::new(failure.exit, message).hint("publish with `sealpost ca publish`")
+    })
 }

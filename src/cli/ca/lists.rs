@@ -7,7 +7,7 @@ use serde_json::json;
 
 use sealpost::asn1::pem;
 use sealpost::ca::publish::Published;
-use sealpost::ca::store::ListKind;
+use sealpost::ca::store::{ListKind, Store};
 use sealpost::ca::{Issuer, responder};
 use sealpost::pki::Crl;
 
@@ -100,25 +100,42 @@ pub(super) fn sign(context: &Context, which: &Which) -> Result<Signed, Failure> 
         (_, _, true) => (ListKind::Plain, LIST_DAYS),
         _ => (ListKind::Complete, LIST_DAYS),
     };
-    let (now, random) = (context.now, &mut context.random());
-    let suffix = if which.delta { "-delta" } else { "" };
-    let mut lists = Vec::new();
-    for by in [Issuer::Mail, Issuer::Servers] {
-        let list = store.list(by, kind, (now, now.plus_days(days)), random).map_err(failed)?;
-        lists.push((format!("{}{suffix}", by.name()), list));
-    }
+    let mut lists = of_issuing(context, &store, (kind, days))?;
     if !which.delta && (which.root_key.is_some() || !store.is_root_offline()) {
         let root = (which.root_key.as_deref(), passphrase.as_ref());
-        let list = store.root_list(root, (now, now.plus_days(ROOT_LIST_DAYS)), random).map_err(failed)?;
+        let dates = (context.now, context.now.plus_days(ROOT_LIST_DAYS));
+        let list = store.root_list(root, dates, &mut context.random()).map_err(failed)?;
         lists.push((Issuer::Root.name().to_owned(), list));
     } else if !which.delta {
         eprintln!("note: the root is offline, its list stays as it is; --root-key FILE signs it anew");
     }
+    let published = lay_out(context, &store, &lists)?;
+    Ok(Signed { lists, published })
+}
+
+/// Publishes what changed with certificates of the issuing CAs; that of the root stays as it is.
+pub(super) fn publish_changes(context: &Context, store: &Store) -> Result<Published, Failure> {
+    let lists = of_issuing(context, store, (ListKind::Complete, LIST_DAYS))?;
+    lay_out(context, store, &lists)
+}
+
+/// The lists of the issuing CAs, by the names of their files.
+fn of_issuing(context: &Context, store: &Store, (kind, days): (ListKind, i64)) -> Result<Vec<(String, Crl)>, Failure> {
+    let suffix = if kind == ListKind::Delta { "-delta" } else { "" };
+    let dates = (context.now, context.now.plus_days(days));
+    let mut lists = Vec::new();
+    for by in [Issuer::Mail, Issuer::Servers] {
+        let list = store.list(by, kind, dates, &mut context.random()).map_err(failed)?;
+        lists.push((format!("{}{suffix}", by.name()), list));
+    }
+    Ok(lists)
+}
+
+fn lay_out(context: &Context, store: &Store, lists: &[(String, Crl)]) -> Result<Published, Failure> {
     let home = context.open_home()?;
-    for (name, list) in &lists {
+    for (name, list) in lists {
         home.write_crl(name, list.der()).map_err(Failure::io)?;
     }
     let states = responder::Folder::new(&home.ca_folder());
-    let published = store.publish(&lists, &states, now, random).map_err(failed)?;
-    Ok(Signed { lists, published })
+    store.publish(lists, &states, context.now, &mut context.random()).map_err(failed)
 }

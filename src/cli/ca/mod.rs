@@ -37,7 +37,7 @@ Examples:
   sealpost ca issue jane@a.example --csr jane.csr -o jane.pem
   sealpost ca issue --csv people.csv --p12-dir p12
   sealpost ca server-cert mail.a.example -o mail.pem --key mail.key
-  sealpost ca suspend jane@a.example && sealpost ca crl -o lists.pem
+  sealpost ca suspend jane@a.example
   sealpost ca renew --days-left 30 -o renewed.pem
   sealpost ca log --verify
   sealpost ca export root > root.pem
@@ -79,16 +79,22 @@ enum Verb {
     Release {
         /// The serial number, hexadecimal
         serial: String,
+        #[command(flatten)]
+        then: life::Then,
     },
     /// Put every valid certificate of an address on hold
     Suspend {
         /// The mail address
         address: String,
+        #[command(flatten)]
+        then: life::Then,
     },
     /// Take every certificate of an address off hold
     Resume {
         /// The mail address
         address: String,
+        #[command(flatten)]
+        then: life::Then,
     },
     /// Issue a certificate with the content of an older one
     Renew(life::RenewArgs),
@@ -147,9 +153,9 @@ pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
         Verb::List => show::list(context),
         Verb::Show { serial } => show::show(context, &serial),
         Verb::Revoke(args) => life::revoke(context, &args),
-        Verb::Release { serial } => life::release(context, &serial),
-        Verb::Suspend { address } => life::suspend(context, &address),
-        Verb::Resume { address } => life::resume(context, &address),
+        Verb::Release { serial, then } => life::release(context, &serial, &then),
+        Verb::Suspend { address, then } => life::suspend(context, &address, &then),
+        Verb::Resume { address, then } => life::resume(context, &address, &then),
         Verb::Renew(args) => life::renew(context, &args),
         Verb::RenewIssuing { root_key } => init::renew_issuing(context, root_key.as_deref()),
         Verb::Crl(args) => lists::crl(context, &args),

@@ -206,12 +206,12 @@ fn the_program_suspends_and_resumes_a_person() {
     assert_eq!(json(&["ca", "revoke", &serial, "--reason", "superseded"])["state"], "revoked");
     assert_eq!(json(&["ca", "crl", "--with-deltas"])["lists"][0]["entries"], 1);
     assert_eq!(json(&["ca", "crl", "--delta"])["lists"][0]["delta"], true);
-    // with the two responders that were made when the first lists were
-    assert_eq!(json(&["ca", "log"])["events"].as_array().map(Vec::len), Some(16));
+    // with the two responders that were made when the first lists were, and two lists after each change
+    assert_eq!(json(&["ca", "log"])["events"].as_array().map(Vec::len), Some(22));
     let verified = json(&["ca", "log", "--verify"]);
     assert_eq!(
         (verified["events"].as_u64(), verified["certificates"].as_u64(), verified["revoked"].as_u64()),
-        (Some(16), Some(3), Some(1))
+        (Some(22), Some(3), Some(1))
     );
     let shown = json(&["ca", "show", &serial]);
     assert_eq!(shown["certificates"][0]["revoked"]["reason"], "superseded");
@@ -219,6 +219,38 @@ fn the_program_suspends_and_resumes_a_person() {
         let text = openssl(&["x509", "-noout", "-text", "-in", &home.join("joe-dual").display().to_string()], b"");
         assert!(text.contains("URI:http://ca.example/x/issuing.crl"), "{text}");
     }
+}
+
+#[test]
+fn what_changes_is_published_at_once_unless_told_otherwise() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path();
+    let run = |args: &[&str]| {
+        let (code, out, talk) = sealpost(home, args);
+        assert_eq!(code, 0, "{args:?}: {talk}");
+        (String::from_utf8(out).expect("text"), talk)
+    };
+    let entries = || Crl::from_der(&std::fs::read(home.join("ca/public/issuing.crl")).expect("published")).expect("a list").len();
+    run(&["ca", "init", "--name", "Example Org", "--algorithm", "p256"]);
+    run(&["ca", "issue", "jane@a.example", "--algorithm", "p256", "-o", &home.join("jane").display().to_string()]);
+    let serial = run(&["ca", "list"]).0.split(' ').next().expect("a serial").to_owned();
+    let (_, talk) = run(&["ca", "suspend", "jane@a.example", "--no-publish"]);
+    assert!(talk.contains("`sealpost ca publish`") && !home.join("ca/public").exists(), "{talk}");
+    run(&["ca", "release", &serial]);
+    assert_eq!(entries(), 0);
+    run(&["ca", "suspend", "jane@a.example"]);
+    assert_eq!(entries(), 1);
+    run(&["ca", "resume", "jane@a.example"]);
+    assert_eq!(entries(), 0);
+    let (_, talk) = run(&["ca", "revoke", &serial]);
+    assert_eq!((entries(), talk.contains("ca publish")), (1, false));
+    // that of the root is another one's business
+    assert!(!home.join("ca/public/root.crl").exists());
+    std::fs::remove_file(home.join("ca/public/issuing.crl")).expect("removed");
+    std::fs::create_dir(home.join("ca/public/issuing.crl")).expect("in the way");
+    run(&["ca", "issue", "joe@a.example", "--algorithm", "p256", "-o", &home.join("joe").display().to_string()]);
+    let (code, _, talk) = sealpost(home, &["ca", "suspend", "joe@a.example"]);
+    assert!(code != 0 && talk.contains("the ledger has it, and it is not published"), "{code} {talk}");
 }
 
 #[test]
