@@ -249,6 +249,16 @@ fn store_under(context: &Context, identities: &[Identity], passphrase: Option<&P
     store_chains(context, identities)
 }
 
+/// Gives the home's key a renewed certificate, where the home has the key.
+pub(crate) fn store_renewed(context: &Context, certificate: &Certificate, chain: &[Certificate]) -> Result<(), Failure> {
+    let retired = context.open_home()?.add_renewed(certificate, chain).map_err(Failure::io)?;
+    if !retired.is_empty() {
+        eprintln!("identity: {}", report::safe(&certificate.addresses().join(", ")));
+    }
+    retired.iter().for_each(tell_retired);
+    Ok(())
+}
+
 /// Keeps what came along with identities of the home, and says whose they are.
 fn store_chains(context: &Context, identities: &[Identity]) -> Result<(), Failure> {
     let home = context.open_home()?;

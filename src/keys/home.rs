@@ -162,16 +162,35 @@ impl Home {
             Some(passphrase) => pem::encode(ENCRYPTED, &identity.private_key().to_encrypted_pkcs8(passphrase, random)?),
             None => pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8()?.expose()),
         };
-        self.add_key(identity, "key.pem", &Secret::new(key.into_bytes()))
+        self.add_key((identity.certificate(), identity.chain()), "key.pem", &Secret::new(key.into_bytes()))
     }
 
     /// Adds an identity whose key stays on its token, where this names it.
     pub fn add_token_identity(&self, identity: &Identity, uri: &Uri) -> Result<(), Error> {
-        self.add_key(identity, "key.uri", &Secret::new(format!("{uri}\n").into_bytes()))
+        self.add_key((identity.certificate(), identity.chain()), "key.uri", &Secret::new(format!("{uri}\n").into_bytes()))
     }
 
-    fn add_key(&self, identity: &Identity, file: &str, key: &Secret<Vec<u8>>) -> Result<(), Error> {
-        let certificate = identity.certificate();
+    /// Adds a renewed certificate for a key that the home has, and retires the identities that the key had so far: mail that names their
+    /// certificates is still read. The key's file is copied as it is, so no passphrase is needed. Gives the certificates that were retired;
+    /// where the home does not have the key, there are none, and nothing is done.
+    pub fn add_renewed(&self, certificate: &Certificate, chain: &[Certificate]) -> Result<Vec<Certificate>, Error> {
+        let public = certificate.public_key()?;
+        let mut old = self.identities()?;
+        old.retain(|stored| !stored.retired && stored.certificate != *certificate);
+        old.retain(|stored| stored.certificate.public_key().is_ok_and(|known| known == public));
+        let Some(first) = old.first() else { return Ok(Vec::new()) };
+        let file = if first.token.is_some() { "key.uri" } else { "key.pem" };
+        let key = Secret::new(files::read(&first.folder.join(file))?);
+        self.add_key((certificate, chain), file, &key)?;
+        self.retire_where(|known| old.iter().any(|stored| stored.certificate == *known))
+    }
+
+    fn add_key(
+        &self,
+        (certificate, chain): (&Certificate, &[Certificate]),
+        file: &str,
+        key: &Secret<Vec<u8>>,
+    ) -> Result<(), Error> {
         let address = certificate.addresses().into_iter().next().unwrap_or_else(|| "key".to_owned());
         let fingerprint = certificate.fingerprint_hex();
         let name = format!("{}-{}", safe_name(&address), fingerprint.get(..16).unwrap_or_default());
@@ -186,7 +205,7 @@ impl Home {
         // the certificate last: a folder without it is not an identity yet
         files::write(&folder.join(file), key.expose())?;
         files::remove_if_there(&other)?;
-        files::write(&folder.join("chain.pem"), bundle(identity.chain()).as_bytes())?;
+        files::write(&folder.join("chain.pem"), bundle(chain).as_bytes())?;
         files::write(&folder.join("cert.pem"), pem::encode("CERTIFICATE", certificate.der()).as_bytes())
     }
 

@@ -136,7 +136,7 @@ pub(super) fn renew(context: &Context, args: &RenewArgs) -> Result<Exit, Failure
         eprintln!("nothing ends within {} days that was not renewed already", args.days_left.unwrap_or_default());
     }
     for one in &made {
-        keep_key(context, &store, one)?;
+        keep(context, &store, one)?;
     }
     if !args.output.is_stdout() || !context.json {
         let chain = |one: &Made| chain_pem(&[&one.certificate, store.authority().issuer_of(&one.certificate)]);
@@ -149,12 +149,16 @@ pub(super) fn renew(context: &Context, args: &RenewArgs) -> Result<Exit, Failure
     Ok(Exit::Good)
 }
 
-/// A new key goes into the home; of JSON there is one object, and that is the caller's.
-fn keep_key(context: &Context, store: &Store, made: &Made) -> Result<(), Failure> {
-    let Some(key) = &made.key else { return Ok(()) };
+/// A new key goes into the home, and a new certificate to the key that is there; of JSON there is one object, and that is the caller's.
+fn keep(context: &Context, store: &Store, made: &Made) -> Result<(), Failure> {
     let chain = vec![store.authority().issuer_of(&made.certificate).clone(), store.authority().root().clone()];
-    let identity = Identity::new(key.clone(), made.certificate.clone(), chain).map_err(Failure::refused)?;
-    id::store(context, &[identity])
+    match &made.key {
+        Some(key) => {
+            let identity = Identity::new(key.clone(), made.certificate.clone(), chain).map_err(Failure::refused)?;
+            id::store(context, &[identity])
+        }
+        None => id::store_renewed(context, &made.certificate, &chain),
+    }
 }
 
 fn told(

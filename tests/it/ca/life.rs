@@ -254,6 +254,43 @@ fn what_changes_is_published_at_once_unless_told_otherwise() {
 }
 
 #[test]
+fn the_home_uses_a_renewed_certificate_and_still_reads_what_was_encrypted_to_the_old_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path();
+    let path = |name: &str| home.join(name).display().to_string();
+    let run = |args: &[&str]| {
+        let (code, out, talk) = sealpost(home, args);
+        assert_eq!(code, 0, "{args:?}: {talk}");
+        (String::from_utf8(out).expect("text"), talk)
+    };
+    run(&["ca", "init", "--name", "Example Org", "--algorithm", "p256"]);
+    std::fs::write(home.join("secret"), "correct horse\n").expect("written");
+    run(&["id", "new", "jane@a.example", "--algorithm", "p256", "--passphrase-file", &path("secret")]);
+    let message = "From: jane@a.example\r\nTo: jane@a.example\r\nSubject: x\r\n\r\nold\r\n";
+    std::fs::write(home.join("mail"), message).expect("written");
+    run(&["encrypt", &path("mail"), "-o", &path("encrypted")]);
+    let old = run(&["ca", "list"]).0.split(' ').next().expect("a serial").to_owned();
+    // the key is locked, and its passphrase is not asked for
+    let (_, talk) = run(&["ca", "renew", &old, "-o", &path("renewed")]);
+    assert!(talk.contains("identity: jane@a.example") && talk.contains(&format!("serial {old}")), "{talk}");
+    let (shown, renewed) =
+        (run(&["id", "show", "jane@a.example"]).0, std::fs::read_to_string(home.join("renewed")).expect("text"));
+    assert!(shown.starts_with(renewed.split_inclusive("-----END CERTIFICATE-----\n").next().expect("one")), "{shown}");
+    let listed = run(&["id", "list"]).0;
+    assert_eq!((listed.lines().count(), listed.matches("locked, retired").count()), (2, 1), "{listed}");
+    run(&["sign", &path("mail"), "--passphrase-file", &path("secret"), "-o", &path("signed")]);
+    let (text, _) = run(&["decrypt", &path("encrypted"), "--passphrase-file", &path("secret")]);
+    assert!(text.contains("old"), "{text}");
+    // the same of a key that is not here: nothing of it is kept
+    let key = ["ca", "issue", "joe@a.example", "--algorithm", "p256", "--p12", &path("joe.p12"), "-o", &path("joe")];
+    run(&[&key[..], &["--passphrase-file", &path("secret")]].concat());
+    let all = run(&["ca", "list"]).0;
+    let joe = all.lines().find(|line| line.contains("joe@")).expect("his").split(' ').next().expect("a serial").to_owned();
+    assert!(!run(&["ca", "renew", &joe, "-o", &path("again")]).1.contains("identity:"));
+    assert_eq!(run(&["id", "list"]).0, listed);
+}
+
+#[test]
 fn the_key_of_an_offline_root_is_in_its_file_and_nowhere_in_the_home() {
     if !support::peer("openssl") {
         return;
