@@ -57,8 +57,7 @@ fn certificates_that_a_signer_may_want_to_be_written_to_are_bounded() {
     let (own, stranger) = (authority("Own"), authority("Stranger"));
     let mut issue = |by: &Authority, uses| {
         let key = PrivateKey::generate(KeyAlgorithm::P256, random).expect("a key");
-        let profile =
-            MailProfile { addresses: vec!["jane@a.example".to_owned()], name: Some("Jane".to_owned()), uses, days: 300 };
+        let profile = MailProfile::new("jane@a.example").uses(uses).days(300);
         let certificate = by.issue(&profile, key.public_key(), at, random).expect("issued");
         (key, certificate)
     };
