@@ -6,9 +6,11 @@ mod slapd;
 mod smimea;
 mod zones;
 
-use std::net::{TcpListener, TcpStream};
+use std::collections::BTreeSet;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::Child;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -81,9 +83,15 @@ impl Drop for Running {
     }
 }
 
-/// A port that nobody listens at.
+/// A port that nobody listens at, by TCP or UDP, and that no test before was given: its server may not be there yet.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() && GIVEN.lock().expect("not poisoned").insert(port) {
+            return port;
+        }
+    }
 }
 
 /// Waits until somebody listens; the child must not end before.
