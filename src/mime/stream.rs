@@ -11,11 +11,18 @@ use crate::secret::scratch::{self, Window};
 
 /// Bytes of a source, with a window over those that come next.
 pub(crate) struct Feed<'s> {
-    source: &'s mut dyn Read,
+    source: Source<'s>,
     buffer: Window,
     start: usize,
     end: usize,
     is_ended: bool,
+}
+
+/// Where a feed reads.
+enum Source<'s> {
+    Bytes(&'s mut dyn Read),
+    /// It has a window of its own, which is lent on where the feed's own is empty: a copy less.
+    Window(&'s mut dyn BufRead),
 }
 
 /// A header section, and the entity that it says it is; the body follows in the stream.
@@ -35,6 +42,15 @@ impl<'s> Feed<'s> {
 
     /// Reads from this source in pieces of this size; at least 8 KiB, so that every line fits.
     pub(crate) fn with_capacity(source: &'s mut dyn Read, capacity: usize) -> Self {
+        Self::of(Source::Bytes(source), capacity)
+    }
+
+    /// Reads from what has a window of its own.
+    pub(crate) fn over(source: &'s mut dyn BufRead) -> Self {
+        Self::of(Source::Window(source), PIECE)
+    }
+
+    fn of(source: Source<'s>, capacity: usize) -> Self {
         Self { source, buffer: Window::new(capacity.max(8 << 10)), start: 0, end: 0, is_ended: false }
     }
 
@@ -67,7 +83,7 @@ impl<'s> Feed<'s> {
             self.buffer = larger;
         }
         let space = self.buffer.get_mut(self.end..).unwrap_or_default();
-        let read = read_some(self.source, space)?;
+        let read = read_some(&mut self.source, space)?;
         self.end = self.end.saturating_add(read);
         self.buffer.filled(self.end);
         self.is_ended = read == 0;
@@ -106,11 +122,20 @@ impl<'s> Feed<'s> {
     }
 }
 
+impl Read for Source<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Bytes(source) => source.read(out),
+            Self::Window(source) => source.read(out),
+        }
+    }
+}
+
 impl Read for Feed<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         // large reads go past the window
         if self.start == self.end && out.len() >= self.buffer.len() && !self.is_ended {
-            let read = read_some(self.source, out)?;
+            let read = read_some(&mut self.source, out)?;
             self.is_ended = read == 0 && !out.is_empty();
             return Ok(read);
         }
@@ -120,14 +145,20 @@ impl Read for Feed<'_> {
 
 impl BufRead for Feed<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.start == self.end {
+        if self.start == self.end && matches!(self.source, Source::Bytes(_)) {
             self.more()?;
         }
-        Ok(self.window())
+        match &mut self.source {
+            Source::Window(source) if self.start == self.end => source.fill_buf(),
+            _ => Ok(self.buffer.get(self.start..self.end).unwrap_or_default()),
+        }
     }
 
     fn consume(&mut self, bytes: usize) {
-        self.start = self.start.saturating_add(bytes).min(self.end);
+        match &mut self.source {
+            Source::Window(source) if self.start == self.end => source.consume(bytes),
+            _ => self.start = self.start.saturating_add(bytes).min(self.end),
+        }
     }
 }
 

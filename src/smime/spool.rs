@@ -22,7 +22,10 @@ pub trait Spool: Write {
 
 impl Spool for Vec<u8> {
     fn restart(&mut self) -> io::Result<()> {
-        self.zeroize();
+        // nothing was written since the last time: the room that was reserved needs no wiping
+        if !self.is_empty() {
+            self.zeroize();
+        }
         Ok(())
     }
 }

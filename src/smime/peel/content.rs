@@ -20,7 +20,7 @@ impl Work<'_, '_> {
     /// Takes the content of the layer begun last, to its end; gives its beginning. A failure inside is noted and stops nothing around.
     pub(in crate::smime::peel) fn content(&mut self, source: &mut dyn BufRead) -> Result<Option<Rc<Payload>>, Stop> {
         let payload = {
-            let mut feed = Feed::new(source);
+            let mut feed = Feed::over(source);
             let taken = self.take_content(&mut feed);
             let payload = match taken {
                 Ok(payload) => payload,
