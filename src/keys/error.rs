@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::limits::LimitReached;
+use crate::time::Timestamp;
 use crate::{asn1, crypto, pki};
 
 /// Why a key or a home could not be used.
@@ -31,6 +32,13 @@ pub enum Error {
     Crypto(crypto::Error),
     /// A bound was reached.
     Limit(LimitReached),
+    /// The clock stands before what was recorded last.
+    Clock {
+        /// Where it stands.
+        now: Timestamp,
+        /// The newest record.
+        newest: Timestamp,
+    },
     /// A file cannot be read or written.
     Io {
         /// Which file.
@@ -50,6 +58,7 @@ impl fmt::Display for Error {
             Self::Certificate(error) => error.fmt(f),
             Self::Crypto(error) => error.fmt(f),
             Self::Limit(limit) => limit.fmt(f),
+            Self::Clock { now, newest } => write!(f, "the clock stands at {now}, before the newest record of {newest}"),
             Self::Io { path, error } => write!(f, "cannot use {} – {error}", path.display()),
         }
     }
