@@ -64,7 +64,7 @@ impl Url {
         Ok(Self { host: Host::parse(host)?, port, target: target(after) })
     }
 
-    /// Where a redirect from here leads to.
+    /// Where a redirect from here leads to (RFC 3986 5.2.2); a relative one has no segments left that lead up or stay (5.2.4).
     pub fn join(&self, location: &str) -> Result<Self, Error> {
         let location = location.trim();
         let before_path = location.split(['/', '?', '#']).next().unwrap_or_default();
@@ -75,12 +75,17 @@ impl Url {
             return Self::parse(&format!("http:{location}"));
         }
         let authority = self.authority();
-        if location.starts_with('/') {
-            return Self::parse(&format!("http://{authority}{location}"));
-        }
         let path = self.target.split('?').next().unwrap_or("/");
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        Self::parse(&format!("http://{authority}{folder}/{location}"))
+        if location.is_empty() || location.starts_with('#') {
+            return Ok(self.clone());
+        }
+        if location.starts_with('?') {
+            return Self::parse(&format!("http://{authority}{path}{location}"));
+        }
+        let (there, after) = location.split_at(location.find(['?', '#']).unwrap_or(location.len()));
+        let folder = if there.starts_with('/') { "" } else { path.rsplit_once('/').map_or("/", |(folder, _)| folder) };
+        let slash = if there.starts_with('/') { "" } else { "/" };
+        Self::parse(&format!("http://{authority}{}{after}", without_dots(&format!("{folder}{slash}{there}"))))
     }
 
     /// This URL with one more segment at the end of its path, which is encoded.
@@ -159,6 +164,22 @@ fn split_port(authority: &str) -> Result<(&str, u16), Error> {
     let is_number = port.bytes().all(|b| b.is_ascii_digit());
     let number = port.parse().ok().filter(|port| is_number && *port != 0);
     Ok((host, number.ok_or(Error::Url("its port cannot be read"))?))
+}
+
+/// A path that begins with a slash, without segments that lead up or stay (RFC 3986 5.2.4). None leads above the first.
+fn without_dots(path: &str) -> String {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in &segments {
+        match *segment {
+            "." => {}
+            ".." => drop(kept.pop()),
+            other => kept.push(other),
+        }
+    }
+    let is_folder = matches!(segments.last(), Some(&("." | "..")));
+    let end = if is_folder && !kept.is_empty() { "/" } else { "" };
+    format!("/{}{end}", kept.join("/"))
 }
 
 /// What follows the host, without its fragment; what may not stand there is encoded.
@@ -244,10 +265,52 @@ mod tests {
             ("//e/f", "http://e/f"),
             ("/f", "http://a:81/f"),
             ("f", "http://a:81/b/f"),
-            ("?x:y", "http://a:81/b/?x:y"),
+            ("?x:y", "http://a:81/b/c?x:y"),
             ("f?x=http://z", "http://a:81/b/f?x=http://z"),
         ] {
             assert_eq!(url.join(location).expect(location).to_string(), there);
+        }
+        // the examples of RFC 3986 5.4 that stay on the host
+        let base = Url::parse("http://a/b/c/d;p?q").expect("a URL");
+        for (location, there) in [
+            ("g", "/b/c/g"),
+            ("./g", "/b/c/g"),
+            ("g/", "/b/c/g/"),
+            ("/g", "/g"),
+            ("?y", "/b/c/d;p?y"),
+            ("g?y", "/b/c/g?y"),
+            ("#s", "/b/c/d;p?q"),
+            ("g#s", "/b/c/g"),
+            (";x", "/b/c/;x"),
+            ("g;x?y#s", "/b/c/g;x?y"),
+            ("", "/b/c/d;p?q"),
+            (".", "/b/c/"),
+            ("./", "/b/c/"),
+            ("..", "/b/"),
+            ("../", "/b/"),
+            ("../g", "/b/g"),
+            ("../..", "/"),
+            ("../../", "/"),
+            ("../../g", "/g"),
+            ("../../../g", "/g"),
+            ("../../../../g", "/g"),
+            ("/./g", "/g"),
+            ("/../g", "/g"),
+            ("g.", "/b/c/g."),
+            (".g", "/b/c/.g"),
+            ("g..", "/b/c/g.."),
+            ("..g", "/b/c/..g"),
+            ("./../g", "/b/g"),
+            ("./g/.", "/b/c/g/"),
+            ("g/./h", "/b/c/g/h"),
+            ("g/../h", "/b/c/h"),
+            ("g;x=1/./y", "/b/c/g;x=1/y"),
+            ("g;x=1/../y", "/b/c/y"),
+            ("g?y/./x", "/b/c/g?y/./x"),
+            ("g?y/../x", "/b/c/g?y/../x"),
+            ("g#s/../x", "/b/c/g"),
+        ] {
+            assert_eq!(base.join(location).expect(location).target(), there, "{location}");
         }
         assert_eq!(url.join("https://e/"), Err(Error::Scheme("https".to_owned())));
         assert_eq!(url.join("javascript:x"), Err(Error::Scheme("javascript".to_owned())));
