@@ -22,6 +22,8 @@ const Q: u32 = 8_380_417;
 const ZETA: u32 = 1753;
 /// The inverse of 256.
 const INVERSE_256: u32 = 8_347_681;
+/// 2^46 divided by [`Q`], rounded down.
+const RECIPROCAL: u64 = (1 << 46) / 8_380_417;
 /// Bits that are dropped from t (d).
 const DROPPED: u32 = 13;
 
@@ -133,16 +135,31 @@ fn transform_back(polynomial: &mut [u32], zetas: &[u32]) {
     polynomial.iter_mut().for_each(|value| *value = multiply(*value, INVERSE_256));
 }
 
+/// The sum of two numbers below [`Q`].
 fn add(a: u32, b: u32) -> u32 {
-    (a + b) % Q
+    below(a + b)
 }
 
+/// The difference of two numbers below [`Q`].
 fn subtract(a: u32, b: u32) -> u32 {
-    (a + Q - b % Q) % Q
+    below(a + Q - b)
 }
 
+/// The product of two numbers below [`Q`], after Barrett: the estimate of the quotient is at most two too small.
 fn multiply(a: u32, b: u32) -> u32 {
-    u32::try_from(u64::from(a) * u64::from(b) % u64::from(Q)).unwrap_or_default()
+    let product = u64::from(a) * u64::from(b);
+    // product < 2^46, so that its upper bits and the reciprocal stay below 2^48
+    let quotient = ((product >> 22) * RECIPROCAL) >> 24;
+    let rest = product - quotient * u64::from(Q);
+    below(below(u32::try_from(rest).unwrap_or_default()))
+}
+
+/// A number below 2·[`Q`], reduced without a branch and without a division, whose time may tell what is divided.
+fn below(value: u32) -> u32 {
+    let less = value.wrapping_sub(Q);
+    // all ones where the subtraction went below zero; hidden, lest the compiler finds a branch in it
+    let is_below = std::hint::black_box((less >> 31).wrapping_neg());
+    less.wrapping_add(Q & is_below)
 }
 
 /// Numbers of so many bits, the lowest first (algorithm 19).
@@ -176,4 +193,23 @@ fn pack(numbers: &[u32], bits: u32) -> Vec<u8> {
         }
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arithmetic_is_that_of_the_modulus() {
+        let edges = [0, 1, 2, 4_095, 4_096, Q / 2, Q / 2 + 1, Q - 4_096, Q - 2, Q - 1];
+        let many = (0..400_u64).map(|n| u32::try_from(n * n * 7_919 % u64::from(Q)).expect("below the modulus"));
+        let values: Vec<u32> = edges.into_iter().chain(many).collect();
+        for a in &values {
+            for b in values.iter().take(300) {
+                assert_eq!(u64::from(multiply(*a, *b)), u64::from(*a) * u64::from(*b) % u64::from(Q), "{a} * {b}");
+                assert_eq!(add(*a, *b), (a + b) % Q, "{a} + {b}");
+                assert_eq!(subtract(*a, *b), (a + Q - b) % Q, "{a} - {b}");
+            }
+        }
+    }
 }
