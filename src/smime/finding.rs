@@ -222,22 +222,33 @@ pub struct Finding {
     pub text: String,
     /// A command that helps, if there is one.
     pub fix: Option<String>,
+    /// Whether the reader excused it.
+    pub excuse: Excuse,
+}
+
+/// Whether the reader excused a finding that would be an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excuse {
+    /// It weighs what it weighs.
+    None,
+    /// It is a warning because the reader said that he accepts it.
+    Accepted,
 }
 
 impl Finding {
     /// A finding that makes the result fall.
     pub fn error(code: Code, text: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Error, text: text.into(), fix: None }
+        Self { code, severity: Severity::Error, text: text.into(), fix: None, excuse: Excuse::None }
     }
 
     /// A finding to read before relying on the result.
     pub fn warning(code: Code, text: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Warning, text: text.into(), fix: None }
+        Self { code, severity: Severity::Warning, text: text.into(), fix: None, excuse: Excuse::None }
     }
 
     /// A finding worth knowing.
     pub fn info(code: Code, text: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Info, text: text.into(), fix: None }
+        Self { code, severity: Severity::Info, text: text.into(), fix: None, excuse: Excuse::None }
     }
 
     /// Adds the command that helps.
@@ -254,7 +265,7 @@ impl From<Reason> for Finding {
             Weight::Error => Severity::Error,
             Weight::Warning => Severity::Warning,
         };
-        Self { code: Code::of_chain(reason.code), severity, text: reason.text, fix: reason.fix }
+        Self { code: Code::of_chain(reason.code), severity, text: reason.text, fix: reason.fix, excuse: Excuse::None }
     }
 }
 

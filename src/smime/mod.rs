@@ -42,7 +42,7 @@ pub use details::{CountersignerVerdict, Proof, SignerDetails, TimestampVerdict};
 pub use encrypt::Encrypt;
 pub use error::Error;
 pub use explain::{Change, Explained, Explanation};
-pub use finding::{Code, Finding, Outcome, Severity};
+pub use finding::{Code, Excuse, Finding, Outcome, Severity};
 pub use headers::HeaderProtection;
 pub use inspect::{Inspection, Part, inspect, inspect_stream};
 pub use learnt::Learnt;

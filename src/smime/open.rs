@@ -14,7 +14,7 @@ use crate::mime::transfer::{Base64Reader, Decoded};
 use crate::pki::{Certificate, ChainStatus};
 use crate::secret::Secret;
 use crate::smime::clock::{Clock, FirstSeen};
-use crate::smime::finding::{Code, Finding, Outcome};
+use crate::smime::finding::{Code, Excuse, Finding, Outcome};
 use crate::smime::hints::Hints;
 use crate::smime::layer::{self, Form};
 use crate::smime::peel::{Found, HashError, Stop, Work, hash_file, signed_layer};
@@ -61,7 +61,7 @@ impl Opened {
 
     /// The content as verified: signed inside every encryption, by the sender, with a trusted chain, and nothing excused.
     pub fn into_verified(self) -> Result<Verified<Released>, Box<Verdict>> {
-        let is_plain = self.verdict.findings.iter().all(|finding| !finding.text.ends_with("(accepted)"));
+        let is_plain = self.verdict.findings.iter().all(|finding| finding.excuse == Excuse::None);
         let trusted = self.verdict.signers().all(|s| s.chain == ChainStatus::Trusted && s.signature == SignatureStatus::Valid);
         let is_verified = self.may_release() && self.is_signed_inside && is_plain && trusted;
         match (is_verified, self.content) {

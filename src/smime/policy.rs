@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::limits::Limits;
 use crate::pki::{self, Certificate, Crl, Revocation, TrustAnchors, ocsp};
-use crate::smime::finding::{Code, Finding, Severity};
+use crate::smime::finding::{Code, Excuse, Finding, Severity};
 use crate::time::Timestamp;
 
 /// What decides whether a signer is trusted, and for which moment.
@@ -83,6 +83,7 @@ impl Accept {
             finding.severity = Severity::Warning;
             finding.text = format!("{} (accepted)", finding.text);
             finding.fix = None;
+            finding.excuse = Excuse::Accepted;
         }
         finding
     }
@@ -102,7 +103,9 @@ mod tests {
         let accept = Accept::from_codes(["expired"]).expect("a known code");
         let finding = accept.apply(Finding::error(Code::Expired, "it ended"));
         assert_eq!(finding.severity, Severity::Warning);
-        assert!(finding.text.ends_with("(accepted)"));
+        assert!(finding.text.ends_with("(accepted)") && finding.excuse == Excuse::Accepted);
+        let told = accept.apply(Finding::warning(Code::Expired, "the file is named (accepted)"));
+        assert_eq!(told.excuse, Excuse::None, "a name in the text excuses nothing");
         let other = accept.apply(Finding::error(Code::Untrusted, "nobody vouches"));
         assert_eq!(other.severity, Severity::Error);
     }
