@@ -104,6 +104,9 @@ pub struct Limits {
     pub http_header_bytes: usize,
     /// Bytes that the home's cache may take. 256 MiB: dozens of large lists; the oldest go first.
     pub cache_bytes: u64,
+    /// Bytes of the revocation lists of one issuer that are taken from the home's cache at once. 40 MiB: one of the largest, and what
+    /// changed since; all 16 that are looked at could be 512 MiB.
+    pub cached_list_bytes: u64,
     /// Files that the home's cache may hold. 4 096: each is looked at when the cache is tidied.
     pub cache_files: usize,
     /// Certificates that one OCSP response tells about. 1 000: responders give 1, those that answer in bulk some hundreds.
@@ -173,6 +176,7 @@ impl Default for Limits {
             fetched_issuers: 16,
             http_header_bytes: 32 << 10,
             cache_bytes: 256 << 20,
+            cached_list_bytes: 40 << 20,
             cache_files: 4_096,
             ocsp_answers: 1_000,
             ocsp_questions: 32,

@@ -16,7 +16,7 @@ use crate::asn1::{Cursor, encode};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::digest;
 use crate::keys::{Error, files};
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 use crate::pki::Name;
 use crate::time::Timestamp;
 
@@ -108,12 +108,17 @@ impl Cache {
         kept.max_by_key(|kept| kept.fetched)
     }
 
-    /// The revocation lists of an issuer, wherever they came from.
-    pub fn lists_of(&self, issuer: &Name) -> Vec<Kept> {
+    /// The revocation lists of an issuer, wherever they came from: as many as are in memory at once, the smallest first, which are the most.
+    /// One that is left out makes nothing good: what it is about stays unknown.
+    pub fn lists_of(&self, issuer: &Name, limits: &Limits) -> Vec<Kept> {
         let begin = format!("{}-{}-", Kind::List.word(), short(issuer.der()));
         let found = files::list(&self.0).unwrap_or_default();
         let of_issuer = found.iter().filter(|path| file_name(path).starts_with(&begin));
-        of_issuer.take(LISTS).filter_map(|path| Self::kept(path)).collect()
+        let mut sized: Vec<(u64, &PathBuf)> = of_issuer.filter_map(|path| Some((fs::metadata(path).ok()?.len(), path))).collect();
+        sized.sort();
+        let mut bytes = Budget::new("cached list bytes", limits.cached_list_bytes);
+        let held = sized.into_iter().take(LISTS).take_while(|(size, _)| bytes.spend(*size).is_ok());
+        held.filter_map(|(_, path)| Self::kept(path)).collect()
     }
 
     /// Keeps what was fetched now, in place of what was there under this name, until the next is due, or for some time where that is not
@@ -304,7 +309,12 @@ mod tests {
             cache.put(Kind::List, url, Some(root.subject()), url.as_bytes(), (NOW, None)).expect("kept");
         }
         cache.put(Kind::List, "http://a/3", Some(alice.subject()), b"", (NOW, None)).expect("kept");
-        assert_eq!(cache.lists_of(root.subject()).len(), 2);
+        assert_eq!(cache.lists_of(root.subject(), &Limits::default()).len(), 2);
+        cache.put(Kind::List, "http://a/4", Some(root.subject()), &[0; 5_000], (NOW, None)).expect("kept");
+        assert_eq!(cache.lists_of(root.subject(), &Limits::default()).len(), 3);
+        let limits = Limits { cached_list_bytes: 5_000, ..Limits::default() };
+        let held = cache.lists_of(root.subject(), &limits);
+        assert_eq!(held.iter().map(|kept| kept.bytes.len()).collect::<Vec<_>>(), [10, 10], "no more than is in memory at once");
         assert_eq!(cache.get(Kind::List, "http://a/2").expect("kept").bytes, b"http://a/2");
     }
 }

@@ -232,7 +232,7 @@ impl<'c> Search<'c> {
         let Some(cache) = &self.cache else { return Vec::new() };
         match &wanted.what {
             What::Response(request) => cache.get(Kind::Response, &name_of(request)).into_iter().collect(),
-            What::List if wanted.places.is_empty() => cache.lists_of(wanted.about.issuer()),
+            What::List if wanted.places.is_empty() => cache.lists_of(wanted.about.issuer(), &self.context.limits),
             what => wanted.places.iter().filter_map(|place| cache.get(Class::of(what).kind(), place)).collect(),
         }
     }
