@@ -23,6 +23,9 @@ const IN_URL: usize = 255;
 /// Characters of a place that are shown. 300: two lines and a half; certificates are free to hold a megabyte.
 const SHOWN: usize = 300;
 
+/// Seconds by which the clock of a responder may be ahead. 300: what OpenSSL allows.
+const SKEW: i64 = 300;
+
 /// Why an issuer is not asked for.
 const WITHHELD: &str = "the missing issuer is not asked for – its place stands in a message that was decrypted without a tag, and whoever \
     changed that on the way could be told what is in it";
@@ -269,11 +272,14 @@ impl<'c> Search<'c> {
             }
             match self.fetch_from(wanted, place) {
                 Ok(content) => {
-                    if let Some((known, fetched)) = self.newer(place, &content) {
+                    if let Some((known, fetched)) = self.newer(wanted, place, &content) {
                         let text =
                             format!("{} of {} that came from {place} is older than one known", class.name(), about(wanted));
                         self.failures.push((wanted.about.fingerprint(), class, text));
-                        return self.take_known(class, known, &format!("{fetched} from {place}"));
+                        // a free place takes what nobody proved: where it was a forgery with a late date, the answer here still counts; the
+                        // later word of two that were signed wins
+                        let is_new = class == Class::Response && self.take(content);
+                        return is_new | self.take_known(class, known, &format!("{fetched} from {place}"));
                     }
                     let size = content.bytes().len();
                     let fetched = Fetched { wanted: wanted.clone(), place: place.clone(), content: content.clone() };
@@ -301,14 +307,27 @@ impl<'c> Search<'c> {
         false
     }
 
-    /// The list in the cache and when it was fetched, where it is a later one of the same issuer: whoever gives an old one again may do so
-    /// for what it does not say.
-    fn newer(&self, place: &str, content: &Content) -> Option<(Content, Timestamp)> {
-        let Content::Lists(lists) = content else { return None };
-        let (list, kept) = (lists.first()?, self.cache.as_ref()?.get(Kind::List, place)?);
-        let known = pki::load::crls(kept.bytes).ok()?;
-        let is_later = |known: &Crl| known.issuer() == list.issuer() && known.this_update() > list.this_update();
-        known.first().is_some_and(is_later).then_some((Content::Lists(known), kept.fetched))
+    /// What the cache has and when it was fetched, where it is a later list of the same issuer, or a later answer about the same certificate:
+    /// whoever gives an old one again may do so for what it does not say.
+    fn newer(&self, wanted: &Wanted, place: &str, content: &Content) -> Option<(Content, Timestamp)> {
+        let cache = self.cache.as_ref()?;
+        match (content, &wanted.what) {
+            (Content::Lists(lists), _) => {
+                let (list, kept) = (lists.first()?, cache.get(Kind::List, place)?);
+                let known = pki::load::crls(kept.bytes).ok()?;
+                let is_later = |known: &Crl| known.issuer() == list.issuer() && known.this_update() > list.this_update();
+                known.first().is_some_and(is_later).then_some((Content::Lists(known), kept.fetched))
+            }
+            (Content::Response(response), What::Response(request)) => {
+                let kept = cache.get(Kind::Response, &name_of(request))?;
+                let known = Response::from_der(&kept.bytes, &self.context.limits).ok()?;
+                let (old, new) = (made(&known, request)?, made(response, request)?);
+                // a date that has not come is no later answer: its maker's clock is wrong
+                let is_later = old > new && old.0 <= self.context.now.plus_seconds(SKEW);
+                is_later.then(|| (Content::Response(Box::new(known)), kept.fetched))
+            }
+            _ => None,
+        }
     }
 
     fn fetch_from(&mut self, wanted: &Wanted, place: &str) -> Result<Content, Why> {
@@ -416,6 +435,13 @@ impl Content {
             },
         }
     }
+}
+
+/// When what a response says of the certificate was so, and when the response was made.
+fn made(response: &Response, request: &Request) -> Option<(Timestamp, Timestamp)> {
+    let basic = response.content().ok()?;
+    let answer = basic.answers().iter().find(|answer| answer.id == *request.id())?;
+    Some((answer.this_update, basic.produced_at()))
 }
 
 /// Asks a responder: in the URL where that is short enough, which caches on the way may answer; else, and where that fails, in a body.
