@@ -59,6 +59,39 @@ impl RecipientArgs {
     ) -> Result<Addressees, Failure> {
         let home = context.existing_home()?;
         let home = home.as_ref();
+        let (mut revoked, mut why): (Vec<Certificate>, Option<Failure>) = (Vec::new(), None);
+        loop {
+            // somebody whose certificates are all revoked is told so, and not that none is known
+            let (found, everyone) = match self.gather(context, home, (message, signer), &revoked) {
+                Ok(found) => found,
+                Err(failure) => return Err(why.unwrap_or(failure)),
+            };
+            let Some((certificate, failure)) = self.first_revoked(context, home, &everyone)? else {
+                for certificate in &revoked {
+                    eprintln!(
+                        "note: {} is revoked – another certificate of the same address is used",
+                        report::safe(&certificate.to_string())
+                    );
+                }
+                return Ok(found);
+            };
+            // one that was given by name has none beside it
+            if revoked.contains(&certificate) {
+                return Err(failure);
+            }
+            revoked.push(certificate);
+            why = Some(failure);
+        }
+    }
+
+    /// Who gets which copy, and everybody who reads one; certificates that are known to be revoked are not among those that are found.
+    fn gather(
+        &self,
+        context: &Context,
+        home: Option<&Home>,
+        (message, signer): (&[u8], Option<&Certificate>),
+        revoked: &[Certificate],
+    ) -> Result<(Addressees, Vec<Recipient>), Failure> {
         if let Some(home) = home {
             // what cannot be read is said: a contact that is passed over looks like one that is not there
             home.known_certificates().map_err(Failure::io)?;
@@ -78,37 +111,41 @@ impl RecipientArgs {
             bcc.extend(smime::bcc_addresses(message, &context.limits));
         }
         for address in &to {
-            seen.push(recipient_of(context, home, address)?);
+            seen.push(recipient_of(context, home, address, revoked)?);
         }
-        let sender = self.sender(context, home, message, signer);
+        let sender = self.sender(context, home, (message, signer), revoked);
         let mut hidden: Vec<(String, Vec<Recipient>)> = Vec::new();
         for address in bcc {
             let is_there = email::find(&to, &address) || hidden.iter().any(|(known, _)| email::same_address(known, &address));
             if !is_there {
-                let both = std::iter::once(recipient_of(context, home, &address)?).chain(sender.clone());
+                let both = std::iter::once(recipient_of(context, home, &address, revoked)?).chain(sender.clone());
                 hidden.push((address, unique(both.collect())));
             }
         }
         let everyone = unique(seen.iter().chain(hidden.iter().flat_map(|(_, readers)| readers)).cloned().collect());
-        self.refuse_revoked(context, home, &everyone)?;
         let sender_reads = sender.is_some();
         // somebody who writes to Bcc alone keeps a copy that only he reads
         seen.extend(sender);
-        Ok(Addressees { seen: unique(seen), hidden, sender_reads })
+        Ok((Addressees { seen: unique(seen), hidden, sender_reads }, everyone))
     }
 
-    /// Refuses a certificate that was revoked, as far as the home knows or may ask: its key may be in other hands.
+    /// The first certificate that was revoked, as far as the home knows or may ask, and what to say of it: its key may be in other hands.
     ///
     /// Nothing else is asked of it: whom to write to, and with which certificate, the person has said.
-    fn refuse_revoked(&self, context: &Context, home: Option<&Home>, recipients: &[Recipient]) -> Result<(), Failure> {
-        let Some(home) = home else { return Ok(()) };
+    fn first_revoked(
+        &self,
+        context: &Context,
+        home: Option<&Home>,
+        recipients: &[Recipient],
+    ) -> Result<Option<(Certificate, Failure)>, Failure> {
+        let Some(home) = home else { return Ok(None) };
         let anchors = TrustAnchors::from_iter(home.trust_anchors().map_err(Failure::io)?);
         if anchors.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let (pool, crls) = (home.intermediates().map_err(Failure::io)?, home.crls().map_err(Failure::io)?);
         if crls.is_empty() && !self.online.may_know_more(context)? {
-            return Ok(());
+            return Ok(None);
         }
         let questions = recipients.iter().map(|recipient| Judgement {
             leaf: recipient.certificate(),
@@ -128,16 +165,24 @@ impl RecipientArgs {
             let verdict = inquiry.ask(&got.had);
             let Some(why) = verdict.reasons.iter().find(|reason| reason.code == ReasonCode::Revoked) else { continue };
             let who = recipient.certificate();
-            return Err(Failure::new(Exit::Expired, format!("{} – the message was not encrypted", why.text))
-                .hint(format!("ask {who} for the certificate that replaces it, and add it with `sealpost contact add FILE`")));
+            let failure = Failure::new(Exit::Expired, format!("{} – the message was not encrypted", why.text))
+                .hint(format!("ask {who} for the certificate that replaces it, and add it with `sealpost contact add FILE`"));
+            return Ok(Some((who.clone(), failure)));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The sender as a reader of what he sends: with the certificate that signs, or another one of his where that one only signs.
-    fn sender(&self, context: &Context, home: Option<&Home>, message: &[u8], signer: Option<&Certificate>) -> Option<Recipient> {
+    fn sender(
+        &self,
+        context: &Context,
+        home: Option<&Home>,
+        (message, signer): (&[u8], Option<&Certificate>),
+        revoked: &[Certificate],
+    ) -> Option<Recipient> {
         let is_reader = |certificate: &&Certificate| smime::check_recipient(certificate).is_ok();
-        let by_address = |address: String| lookup(home, &address, context).filter(|found| is_reader(&found.certificate()));
+        let by_address =
+            |address: String| lookup(home, &address, context, revoked).filter(|found| is_reader(&found.certificate()));
         let found = match signer {
             Some(certificate) => Some(certificate.clone())
                 .filter(|c| is_reader(&c))
@@ -189,8 +234,8 @@ fn unique(recipients: Vec<Recipient>) -> Vec<Recipient> {
     unique
 }
 
-fn recipient_of(context: &Context, home: Option<&Home>, address: &str) -> Result<Recipient, Failure> {
-    lookup(home, address, context).ok_or_else(|| {
+fn recipient_of(context: &Context, home: Option<&Home>, address: &str, revoked: &[Certificate]) -> Result<Recipient, Failure> {
+    lookup(home, address, context, revoked).ok_or_else(|| {
         Failure::new(Exit::Untrusted, format!("no valid certificate of {address} is known – the message was not encrypted")).hint(
             format!(
                 "add it with `sealpost contact add FILE`, or give it with --to-cert FILE; then {address} can read the message"
@@ -199,11 +244,12 @@ fn recipient_of(context: &Context, home: Option<&Home>, address: &str) -> Result
     })
 }
 
-/// The certificate of the address to encrypt to: one that is valid now, that may encrypt, and of which was heard last.
-fn lookup(home: Option<&Home>, address: &str, context: &Context) -> Option<Recipient> {
+/// The certificate of the address to encrypt to: one that is valid now, that is not among the revoked, that may encrypt, and of which was
+/// heard last.
+fn lookup(home: Option<&Home>, address: &str, context: &Context, revoked: &[Certificate]) -> Option<Recipient> {
     let mut candidates = home?.contact(address).unwrap_or_default();
     candidates.extend(home?.identity_certificates(address).unwrap_or_default());
-    candidates.retain(|c| c.not_before() <= context.at && context.at <= c.not_after());
+    candidates.retain(|c| c.not_before() <= context.at && context.at <= c.not_after() && !revoked.contains(c));
     let heard = |certificate: &Certificate| {
         let said = home.and_then(|home| home.learnt(certificate).ok().flatten()).map(|said| said.time.unix());
         certificate.not_before().unix().max(said.unwrap_or(i64::MIN))

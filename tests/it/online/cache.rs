@@ -186,3 +186,27 @@ fn several_processes_use_one_cache_at_once() {
     });
     assert!(files(&world).iter().all(|file| !file.file_name().expect("a name").to_string_lossy().starts_with('.')));
 }
+
+#[test]
+fn mail_goes_to_the_certificate_of_a_person_that_is_not_revoked() {
+    let world = World::new();
+    let both = [89, 90].map(|serial| world.issue(&Leaf { serial, lists: vec![world.url("/issuing.crl")], ..Leaf::default() }));
+    let home = Home::create(&world.folder.path().join("home")).expect("a home");
+    home.add_intermediate(&world.issuing_certificate()).expect("kept");
+    world.run(&format!("trust add {}", world.path("root.pem")));
+    both.iter().for_each(|issued| home.add_contact(&issued.certificate).expect("kept"));
+    std::fs::write(world.path("letter"), super::world::LETTER).expect("written");
+    let (letter, out) = (world.path("letter"), world.path("out"));
+    let encrypt = |revoked: &[u64]| {
+        home.write_crl("issuing.crl", &super::world::list(&world.issuer, revoked)).expect("kept");
+        world.run(&format!("encrypt --to jane@a.example {letter} -o {out} --force"))
+    };
+    for (revoked, other) in [(89, "5a"), (90, "59")] {
+        let (exit, talk) = encrypt(&[revoked]);
+        assert_eq!(exit, 0, "{talk}");
+        let (_, seen) = world.run(&format!("inspect {out}"));
+        assert!(seen.contains(&format!("serial {other}")) || seen.contains(other), "{revoked}: {seen}");
+    }
+    let (exit, talk) = encrypt(&[89, 90]);
+    assert!(exit == 5 && talk.contains("revoked") && talk.contains("sealpost contact add"), "{exit}: {talk}");
+}
