@@ -16,4 +16,5 @@ pub mod ocsp;
 pub mod open;
 pub mod pieces;
 pub mod pki;
+pub mod requests;
 pub mod write;

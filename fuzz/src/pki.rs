@@ -3,6 +3,7 @@
 use sealpost::asn1::{Cursor, pem};
 use sealpost::http::Url;
 use sealpost::limits::Limits;
+use sealpost::lint::{self, Against};
 use sealpost::pki::{
     self, Certificate, ChainStatus, ChainVerdict, Crl, Had, Inquiry, Judgement, PolicyInputs, Purpose, Revocation,
     RevocationStatus, TrustAnchors, What, ocsp,
@@ -60,7 +61,11 @@ fn read(bytes: &[u8], limits: &Limits) -> Held {
     }
     held.certificates.truncate(12);
     held.certificates.iter().for_each(|one| drop((one.describe(), one.addresses(), one.policies())));
+    let against = Against::all();
+    held.certificates.iter().for_each(|one| drop(lint::certificate(one, &against)));
+    held.responses.iter().for_each(|one| drop(lint::response(one, &against)));
     for list in &held.lists {
+        drop(lint::list(list, &against));
         assert_eq!(list.entries().count(), list.len());
         list.entries().take(20).for_each(|entry| drop(list.lookup(&entry.serial)));
     }

@@ -318,6 +318,11 @@ fn target_ocsp_holds_over_its_seeds() {
     target(6000, targets::ocsp::run);
 }
 
+#[test]
+fn target_requests_holds_over_its_seeds() {
+    target(300, targets::requests::run);
+}
+
 /// What a run of a target found once.
 struct Found {
     /// What was wrong.

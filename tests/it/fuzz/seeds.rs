@@ -16,6 +16,7 @@ use sealpost::secret::Secret;
 use sealpost::smime::{CipherChoice, Encrypt, Form, Outcome, Seal, Sign};
 use sealpost::{keys, mime, smime};
 
+use super::targets;
 use super::targets::cast::{Cast, NOW};
 use crate::support;
 
@@ -31,7 +32,7 @@ pub(crate) fn of(folder: &str) -> Vec<(String, Vec<u8>)> {
 
 /// Every seed.
 pub(crate) fn all() -> Vec<Vec<u8>> {
-    ["asn1", "cms", "http", "keys", "ldap", "mime", "ocsp", "open", "pki"]
+    ["asn1", "cms", "http", "keys", "ldap", "mime", "ocsp", "open", "pki", "requests"]
         .iter()
         .flat_map(|folder| of(folder))
         .map(|(_, bytes)| bytes)
@@ -97,6 +98,8 @@ fn make() -> Vec<(&'static str, Vec<u8>)> {
     let ber = b"\x30\x80\x06\x03\x2a\x03\x04\xa0\x80\x24\x80\x04\x02ab\x24\x03\x04\x01c\0\0\0\0\x17\x0d260601000000Z\x03\x02\x01\x02\0\0";
     let [request, good, revoked] = ocsp(random);
     vec![
+        ("requests/asked.der", asked()),
+        ("requests/signed.der", targets::requests::signed(&cast, &asked())),
         ("ocsp/request.der", request),
         ("ocsp/good.der", good),
         ("ocsp/revoked.der", revoked),
@@ -147,6 +150,20 @@ fn cast_file(name: &str) -> Vec<u8> {
 /// Files of the cast in DER, one after another.
 fn chain(names: &[&str]) -> Vec<u8> {
     names.iter().flat_map(|name| pem::parse_all(&cast_file(name)).expect("PEM")).flat_map(|block| block.der).collect()
+}
+
+/// The attributes of a certificate request: what it may ask for, and words that ask for nothing.
+fn asked() -> Vec<u8> {
+    let extension = |oid, value: &[u8]| encode::sequence(&[encode::oid(&oid), encode::octet_string(value)]);
+    let address = encode::implicit(1, &encode::ia5("carol@example.org"));
+    let extensions = encode::sequence(&[
+        extension(oid::SUBJECT_ALT_NAME, &encode::sequence(&[address])),
+        extension(oid::KEY_USAGE, &encode::named_bits(&[0])),
+        extension(oid::EXTENDED_KEY_USAGE, &encode::sequence(&[encode::oid(&oid::EMAIL_PROTECTION)])),
+    ]);
+    let attribute = |oid, value| encode::sequence(&[encode::oid(&oid), encode::set_of(vec![value])]);
+    let version = attribute(oid::MS_OS_VERSION, encode::ia5("10.0"));
+    encode::implicit(0, &encode::set_of(vec![attribute(oid::EXTENSION_REQUEST, extensions), version]))
 }
 
 /// A request with a nonce, and what an authority answers before and after a revocation.
