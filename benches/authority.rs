@@ -1,9 +1,11 @@
 //! What the authority costs: issuing beside the bare key and signature operations, and its verbs at a million certificates.
 //!
-//! `cargo bench --bench authority -- [CERTIFICATES]` (1 000 000 where none is said); works in a temporary folder.
+//! `cargo bench --bench authority -- [CERTIFICATES]` (1 000 000 where none is said, 0 for the ratios alone); works in a temporary folder.
 #![allow(clippy::print_stdout, reason = "its result")]
 
 use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use sealpost::ca::records::{Records, Serial, verify};
 use sealpost::ca::store::{ListKind, Order, OrderKey, Store};
@@ -17,13 +19,16 @@ use sealpost::time::Timestamp;
 /// 2026-06-01.
 const AT: Timestamp = Timestamp::from_unix(1_780_272_000);
 const BATCH: usize = 10_000;
+const ROUNDS: usize = 3;
 
 fn main() {
     let count = std::env::args().filter_map(|text| text.parse().ok()).next().unwrap_or(1_000_000);
     for algorithm in [KeyAlgorithm::P256, KeyAlgorithm::P384] {
         ratio(algorithm);
     }
-    at_scale(count);
+    if count > 0 {
+        at_scale(count);
+    }
 }
 
 fn profile(who: usize) -> MailProfile {
@@ -42,23 +47,39 @@ fn ratio(algorithm: KeyAlgorithm) {
     let digest = if algorithm == KeyAlgorithm::P384 { DigestAlgorithm::Sha384 } else { DigestAlgorithm::Sha256 };
     let signs = SignatureAlgorithm::default_for(algorithm, digest).expect("it signs");
     let issuer = PrivateKey::generate(algorithm, &mut OsRandom).expect("a key");
-    let raw = timed(|| {
+    let raw = || {
         for _ in 0..BATCH {
             let key = PrivateKey::generate(KeyAlgorithm::P256, &mut OsRandom).expect("a key");
             let message = [key.public_key().spki(), &[0; 600]].concat();
             signature::sign(&issuer, signs, Input::Message(&message), &mut OsRandom).expect("signed");
         }
-    });
+    };
     let order = |who| Order { profile: profile(who), key: OrderKey::New(KeyAlgorithm::P256) };
     let orders: Vec<Order> = (0..BATCH).map(order).collect();
-    let ours = timed(|| {
+    let ours = || {
         let made = store.issue_all(&orders, AT, &mut OsRandom).expect("issued");
         assert!(made.iter().all(Result::is_ok));
-    });
-    let ratio = ours.as_secs_f64() / raw.as_secs_f64();
+    };
+    // in turn, so that what disturbs one disturbs the other; the best of each counts
+    let (mut raw_best, mut ours_best, mut wall_best) = (f64::MAX, f64::MAX, Duration::MAX);
+    for _ in 0..ROUNDS {
+        raw_best = raw_best.min(cpu_of(raw));
+        let start = Instant::now();
+        ours_best = ours_best.min(cpu_of(ours));
+        wall_best = wall_best.min(start.elapsed());
+    }
     println!(
-        "{BATCH} P-256 certificates by a {algorithm} CA: {ours:.2?}; keys and signatures alone, in one thread: {raw:.2?}; ratio {ratio:.2}"
+        "{BATCH} P-256 certificates by a {algorithm} CA: {ours_best:.3} s of CPU ({wall_best:.2?} by the clock); keys and signatures \
+         alone: {raw_best:.3} s; ratio {:.2}",
+        ours_best / raw_best
     );
+}
+
+/// CPU seconds of this process, system and user, that some work takes.
+fn cpu_of(work: impl FnOnce()) -> f64 {
+    let start = cpu();
+    work();
+    cpu() - start
 }
 
 fn at_scale(count: usize) {
@@ -106,6 +127,12 @@ fn at_scale(count: usize) {
     println!("suspend one person: {:.1?}", timed(|| drop(again.suspend("user5@a.example", AT).expect("on hold"))));
     std::fs::remove_file(ca.join("checkpoint")).expect("removed");
     println!("open without a checkpoint: {:.1?}", timed(|| drop(Store::open(&ca, None).expect("opens"))));
+}
+
+#[allow(clippy::cast_precision_loss, reason = "nanoseconds within a second are few")]
+fn cpu() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 fn timed(work: impl FnOnce()) -> Duration {

@@ -1,12 +1,13 @@
 //! The authority: its own certificates and keys, and what it signs with them.
 
 use crate::asn1::{Oid, oid};
+use crate::ca::draft::{Draft, Linted};
 use crate::ca::profile::{
-    Draft, MailProfile, ServerProfile, authority_constraints, extended_key_usage, extension, host_names, issuer_key_id, key_ids,
+    MailProfile, ServerProfile, authority_constraints, extended_key_usage, extension, host_names, issuer_key_id, key_ids,
     key_usage, mail_constraints, mail_names, mail_usage, places, policies, smime_capabilities,
 };
 use crate::ca::revoke::{self, List};
-use crate::ca::{Error, Issuer, Organization, Person, Request, Revoked, Shape, profile};
+use crate::ca::{Error, Issuer, Organization, Person, Request, Revoked, Shape};
 use crate::crypto::algorithm::KeyAlgorithm;
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
@@ -211,24 +212,25 @@ impl Authority {
         random: &mut dyn Random,
     ) -> Result<Certificate, Error> {
         let addresses = addresses_of(profile)?;
-        self.sign_mail(self.mail(profile, &addresses, public, at)?, &addresses, at, random)
+        let linted = self.linted(&self.mail(profile, &addresses, public, at)?, &serial(random))?;
+        self.sign_mail(linted, &addresses, at, random)
     }
 
     /// Says whether a mail certificate for this key would be issued; nothing is signed.
     pub fn check(&self, profile: &MailProfile, public: &PublicKey, at: Timestamp) -> Result<(), Error> {
-        self.check_draft(&self.mail(profile, &addresses_of(profile)?, public, at)?).map(drop)
+        self.linted(&self.mail(profile, &addresses_of(profile)?, public, at)?, &NO_SERIAL).map(drop)
     }
 
     /// Says whether a mail certificate for this request would be issued; nothing is signed.
     pub fn check_request(&self, profile: &MailProfile, request: &Request, at: Timestamp) -> Result<(), Error> {
         let draft = self.mail(profile, &addresses_of(profile)?, request.key(), at)?;
-        request.check(&self.check_draft(&draft)?)
+        request.check(self.linted(&draft, &NO_SERIAL)?.preview())
     }
 
     /// Whether a certificate of this authority says what one of this profile would: the same names, uses and policy.
     pub fn is_as(&self, profile: &MailProfile, certificate: &Certificate, at: Timestamp) -> bool {
         let Ok(key) = certificate.public_key() else { return false };
-        let preview = addresses_of(profile).and_then(|addresses| self.mail(profile, &addresses, &key, at)?.preview(&[1]));
+        let preview = addresses_of(profile).and_then(|addresses| self.mail(profile, &addresses, &key, at)?.preview(&NO_SERIAL));
         let Ok(preview) = preview else { return false };
         let value = |certificate: &Certificate, oid: Oid| certificate.extension(&oid).map(|extension| extension.value.clone());
         let same = [oid::SUBJECT_ALT_NAME, oid::KEY_USAGE, oid::EXTENDED_KEY_USAGE, oid::CERTIFICATE_POLICIES];
@@ -238,12 +240,10 @@ impl Authority {
     }
 
     /// Holds a draft against the rules, and against what the issuing CA may vouch for.
-    fn check_draft(&self, draft: &Draft<'_>) -> Result<Certificate, Error> {
-        // the number is drawn when it is signed
-        let preview = draft.preview(&[0x40; 16])?;
-        profile::refuse_flaws(&preview)?;
-        self.check_names(&preview)?;
-        Ok(preview)
+    fn linted<'a>(&self, draft: &Draft<'a>, serial: &[u8]) -> Result<Linted<'a>, Error> {
+        let linted = draft.linted(serial)?;
+        self.check_names(linted.preview())?;
+        Ok(linted)
     }
 
     fn check_names(&self, certificate: &Certificate) -> Result<(), Error> {
@@ -263,9 +263,9 @@ impl Authority {
         random: &mut dyn Random,
     ) -> Result<Certificate, Error> {
         let addresses = addresses_of(profile)?;
-        let draft = self.mail(profile, &addresses, request.key(), at)?;
-        request.check(&draft.preview(&[1])?)?;
-        self.sign_mail(draft, &addresses, at, random)
+        let linted = self.linted(&self.mail(profile, &addresses, request.key(), at)?, &serial(random))?;
+        request.check(linted.preview())?;
+        self.sign_mail(linted, &addresses, at, random)
     }
 
     /// Everything of a mail certificate but its number and signature.
@@ -301,13 +301,12 @@ impl Authority {
 
     fn sign_mail(
         &self,
-        draft: Draft<'_>,
+        linted: Linted<'_>,
         addresses: &[String],
         at: Timestamp,
         random: &mut dyn Random,
     ) -> Result<Certificate, Error> {
-        self.check_names(&draft.preview(&[1])?)?;
-        let certificate = draft.sign(&serial(random), random)?;
+        let certificate = linted.sign(random)?;
         // read back: it must speak for what was asked, and nothing else
         let speaks = certificate.addresses();
         if speaks.len() != addresses.len() || !addresses.iter().all(|address| email::find(&speaks, address)) {
@@ -522,6 +521,9 @@ fn content_of(certificate: &Certificate) -> Vec<Vec<u8>> {
     let kept = certificate.extensions().iter().filter(|extension| !own.contains(&extension.oid));
     kept.map(|kept| extension(kept.oid, kept.critical, &kept.value)).collect()
 }
+
+/// Stands where the number will be that is drawn for the signature.
+const NO_SERIAL: [u8; 16] = [0x40; 16];
 
 /// 127 random bits, never zero at the front: positive, and of a constant length (RFC 5280 4.1.2.2 allows 20 bytes).
 pub(in crate::ca) fn serial(random: &mut dyn Random) -> [u8; 16] {

@@ -6,6 +6,7 @@
 //! serial numbers are random; what is issued or revoked stands in the ledger first.
 
 mod authority;
+mod draft;
 pub mod escrow;
 mod issuer;
 mod profile;

@@ -5,10 +5,8 @@ use crate::ca::{Error, Shape};
 use crate::crypto::algorithm::{self, AlgorithmIdentifier, DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm};
 use crate::crypto::digest;
 use crate::crypto::key::{PrivateKey, PublicKey};
-use crate::crypto::random::Random;
-use crate::crypto::signature::{self, Input};
 use crate::lint;
-use crate::pki::{Certificate, Name};
+use crate::pki::Name;
 use crate::time::Timestamp;
 
 /// What a mail certificate shall be good for.
@@ -89,71 +87,6 @@ impl ServerProfile {
     /// what is allowed (TLS BR 6.3.2), as advised there.
     pub fn longest(at: Timestamp) -> u32 {
         u32::try_from(lint::longest_server_days(at)).unwrap_or(1).saturating_sub(1)
-    }
-}
-
-/// Everything of a certificate before its signature.
-pub(in crate::ca) struct Draft<'a> {
-    pub(in crate::ca) issuer: &'a Name,
-    pub(in crate::ca) issuer_key: &'a PrivateKey,
-    pub(in crate::ca) subject: Name,
-    pub(in crate::ca) public: &'a PublicKey,
-    pub(in crate::ca) not_before: Timestamp,
-    pub(in crate::ca) not_after: Timestamp,
-    pub(in crate::ca) extensions: Vec<Vec<u8>>,
-}
-
-impl Draft<'_> {
-    /// Holds it against the rules, signs it and reads it back; the caller checks the signature, which judging the chain does anyway.
-    pub(in crate::ca) fn sign(self, serial: &[u8], random: &mut dyn Random) -> Result<Certificate, Error> {
-        refuse_flaws(&self.preview(serial)?)?;
-        let (tbs, algorithm) = self.to_be_signed(serial)?;
-        let signed = signature::sign(self.issuer_key, algorithm, Input::Message(&tbs), random)?;
-        self.with_signature(serial, &signed)
-    }
-
-    /// The certificate as it will be, with a signature that fits nothing.
-    pub(in crate::ca) fn preview(&self, serial: &[u8]) -> Result<Certificate, Error> {
-        self.with_signature(serial, &[0])
-    }
-
-    fn with_signature(&self, serial: &[u8], signature: &[u8]) -> Result<Certificate, Error> {
-        let (tbs, algorithm) = self.to_be_signed(serial)?;
-        let identifier = algorithm.identifier().to_der();
-        Ok(Certificate::from_der(&encode::sequence(&[tbs, identifier, encode::bit_string(signature)]))?)
-    }
-
-    fn to_be_signed(&self, serial: &[u8]) -> Result<(Vec<u8>, SignatureAlgorithm), Error> {
-        let algorithm = algorithm_of(self.issuer_key)?;
-        let tbs = encode::sequence(&[
-            encode::explicit(0, &encode::integer_u64(2)),
-            encode::integer(serial),
-            algorithm.identifier().to_der(),
-            self.issuer.der().to_vec(),
-            encode::sequence(&[encode::time(self.not_before), encode::time(self.not_after)]),
-            self.subject.der().to_vec(),
-            self.public.spki().to_vec(),
-            encode::explicit(3, &encode::sequence(&self.extensions)),
-        ]);
-        Ok((tbs, algorithm))
-    }
-}
-
-/// Rules that this authority's certificates may break. Where nobody says in which country it is, none is made up (S/MIME BR 7.1.4.3.1 c).
-const WAIVED: &[&str] = &["cabf.ca.country"];
-
-/// What is only advised against elsewhere, and refused here: keys whose owner can make another.
-const REFUSED: &[&str] = &["pkix.key-exponent"];
-
-/// S/MIME BR 4.3.1.2: a certificate is linted before it is signed.
-pub(in crate::ca) fn refuse_flaws(certificate: &Certificate) -> Result<(), Error> {
-    let is_grave = |finding: &lint::Finding| {
-        let is_waived = WAIVED.contains(&finding.code);
-        REFUSED.contains(&finding.code) || finding.severity == lint::Severity::Error && !is_waived
-    };
-    match lint::certificate(certificate, &lint::Against::standards()).into_iter().find(is_grave) {
-        Some(finding) => Err(Error::Flawed(Box::new(finding))),
-        None => Ok(()),
     }
 }
 
