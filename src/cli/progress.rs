@@ -7,6 +7,8 @@ pub(crate) struct Progress(ProgressBar);
 
 /// Work on less than this many bytes is over before anyone looks.
 const LONG: u64 = 4 << 20;
+/// So is work on fewer things than this.
+const MANY: usize = 20;
 
 impl Progress {
     /// A bar for work that says how far it is, on `bytes` bytes; nothing is shown for small work or where standard error is no terminal.
@@ -21,9 +23,21 @@ impl Progress {
         Self(bar)
     }
 
-    /// So many bytes more are done.
-    pub(crate) fn advance(&self, bytes: usize) {
-        self.0.inc(u64::try_from(bytes).unwrap_or(u64::MAX));
+    /// A bar for work on many things, one after another.
+    pub(crate) fn count(what: &'static str, things: usize) -> Self {
+        if things < MANY {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new(u64::try_from(things).unwrap_or(u64::MAX));
+        let template = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+        bar.set_style(template.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(what);
+        Self(bar)
+    }
+
+    /// So many bytes, or things, more are done.
+    pub(crate) fn advance(&self, more: usize) {
+        self.0.inc(u64::try_from(more).unwrap_or(u64::MAX));
     }
 
     /// So many bytes are done, and no more.

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use crate::ca::records::Transaction;
 use crate::ca::store::Store;
-use crate::ca::{Authority, Error, Issuer, MailProfile, Uses, escrow};
+use crate::ca::{Authority, Error, Issuer, MailProfile, Request, Uses, escrow};
 use crate::crypto::algorithm::KeyAlgorithm;
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::{OsRandom, Random};
@@ -27,6 +27,8 @@ pub enum OrderKey {
     Public(PublicKey),
     /// It is made with the certificate.
     New(KeyAlgorithm),
+    /// Whoever asks for the certificate holds it; [`Store::check_requests`] has looked at the request.
+    Request(Box<Request>),
 }
 
 /// One certificate that was issued in a batch.
@@ -70,15 +72,16 @@ impl Store {
 }
 
 fn make(authority: &Authority, order: &Order, at: Timestamp, random: &mut dyn Random) -> Result<Made, Error> {
-    let (key, public) = match &order.key {
-        OrderKey::Public(public) => (None, public.clone()),
+    let profile = &order.profile;
+    match &order.key {
+        OrderKey::Public(public) => Ok(Made { certificate: authority.issue(profile, public, at, random)?, key: None }),
+        OrderKey::Request(request) => Ok(Made { certificate: authority.issue_request(profile, request, at, random)?, key: None }),
         OrderKey::New(algorithm) => {
             let key = PrivateKey::generate(*algorithm, random)?;
-            let public = key.public_key().clone();
-            (Some(key), public)
+            let certificate = authority.issue(profile, key.public_key(), at, random)?;
+            Ok(Made { certificate, key: Some(key) })
         }
-    };
-    Ok(Made { certificate: authority.issue(&order.profile, &public, at, random)?, key })
+    }
 }
 
 /// Does the same with each of many, in a thread for each processor; the results are in their order.

@@ -12,6 +12,7 @@ mod batch;
 mod life;
 mod lists;
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -181,43 +182,43 @@ impl Store {
         at: Timestamp,
         random: &mut dyn Random,
     ) -> Result<Certificate, Error> {
-        self.check_requests(&[(profile, request)], at).map_err(|(_, error)| error)?;
-        self.issue_checked_request(profile, request, at, random)
-    }
-
-    /// The same for a request that [`Store::check_requests`] has looked at.
-    pub fn issue_checked_request(
-        &self,
-        profile: &MailProfile,
-        request: &Request,
-        at: Timestamp,
-        random: &mut dyn Random,
-    ) -> Result<Certificate, Error> {
+        if let Some((_, error)) = self.check_requests(&[(profile, request)], at)?.into_iter().next() {
+            return Err(error);
+        }
         let certificate = self.authority.issue_request(profile, request, at, random)?;
         self.record((&certificate, Issuer::Mail), &profile.addresses.join(","), at)?;
         Ok(certificate)
     }
 
-    /// Says whether requests would get certificates; nothing is signed. The error is that of the first that would not, with its place.
-    pub fn check_requests(&self, asked: &[(&MailProfile, &Request)], at: Timestamp) -> Result<(), (usize, Error)> {
+    /// Says which of some requests would get no certificate, each by its place, and why; nothing is signed.
+    pub fn check_requests(&self, asked: &[(&MailProfile, &Request)], at: Timestamp) -> Result<Vec<(usize, Error)>, Error> {
+        let mut refused = BTreeMap::new();
+        let mut places: HashMap<&[u8], Vec<usize>> = HashMap::new();
         for (place, (profile, request)) in asked.iter().enumerate() {
-            self.authority.check_request(profile, request, at).map_err(|error| (place, error))?;
+            if let Err(error) = self.authority.check_request(profile, request, at) {
+                refused.insert(place, error);
+            }
+            places.entry(request.key().key_bits()).or_default().push(place);
+        }
+        if asked.is_empty() {
+            return Ok(Vec::new());
         }
         // what was given out is read once, however many are asked about
-        let of_all = |error| (0, error);
-        let records = self.records().map_err(of_all)?;
-        for entry in records.entries().map_err(of_all)? {
-            let entry = entry.map_err(of_all)?;
-            let certificate = records.certificate_of(&entry).map_err(of_all)?;
+        let records = self.records()?;
+        for entry in records.entries()? {
+            let entry = entry?;
+            let certificate = records.certificate_of(&entry)?;
             let Ok(known) = certificate.public_key() else { continue };
+            let Some(places) = places.get(known.key_bits()) else { continue };
             let issued = Issued { certificate, revoked: entry.revoked };
-            for (place, (profile, request)) in asked.iter().enumerate() {
-                if known == *request.key() {
-                    request::check_history(&issued, &profile.addresses).map_err(|error| (place, error))?;
+            for place in places {
+                let Some((profile, _)) = asked.get(*place).filter(|(_, request)| known == *request.key()) else { continue };
+                if let Err(error) = request::check_history(&issued, &profile.addresses) {
+                    refused.entry(*place).or_insert(error);
                 }
             }
         }
-        Ok(())
+        Ok(refused.into_iter().collect())
     }
 
     /// Makes a key and a mail certificate for it. Where there is an escrow, a key that only decrypts goes into it.

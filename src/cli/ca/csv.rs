@@ -7,7 +7,7 @@ pub(super) struct Table {
     pub(super) rows: Vec<Row>,
 }
 
-/// One row, as many fields as there are columns.
+/// One row.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
     /// The line that it begins in.
@@ -27,11 +27,13 @@ impl Table {
         {
             return Err(format!("line 1: the column {} stands twice", twice.1));
         }
-        let rows: Vec<Row> = rows.collect();
-        if let Some(row) = rows.iter().find(|row| row.fields.len() != columns.len()) {
-            return Err(format!("line {}: {} fields where there are {} columns", row.line, row.fields.len(), columns.len()));
-        }
-        Ok(Self { columns, rows })
+        Ok(Self { columns, rows: rows.collect() })
+    }
+
+    /// Refuses a row that has not as many fields as there are columns.
+    pub(super) fn check(&self, row: &Row) -> Result<(), String> {
+        let (fields, columns) = (row.fields.len(), self.columns.len());
+        if fields == columns { Ok(()) } else { Err(format!("{fields} fields where there are {columns} columns")) }
     }
 
     /// A field of a row; `None` where there is no such column, or the field is empty.
@@ -130,7 +132,6 @@ mod tests {
         for (text, said) in [
             ("", "the table is empty"),
             ("a,b,a\n", "line 1: the column a stands twice"),
-            ("a,b\n1,2\n3\n", "line 3: 1 fields where there are 2 columns"),
             ("a\n\"1\n2\n", "line 2: a quotation mark is not closed"),
             ("a\n1\n2\"3\n", "line 3: a quotation mark inside"),
             ("a\n\"1\"2\n", "line 2: something stands behind"),
@@ -138,5 +139,8 @@ mod tests {
             let error = Table::read(text).expect_err(text);
             assert!(error.starts_with(said), "{text:?}: {error}");
         }
+        let table = Table::read("a,b\n1,2\n3\n").expect("read");
+        let checked: Vec<_> = table.rows.iter().map(|row| table.check(row)).collect();
+        assert_eq!(checked, [Ok(()), Err("1 fields where there are 2 columns".to_owned())]);
     }
 }

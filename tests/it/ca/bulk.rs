@@ -96,6 +96,67 @@ fn refuses_the_whole_table_for_one_bad_row_and_says_its_line() {
 }
 
 #[test]
+fn names_every_bad_line_before_anything_is_issued() {
+    let home = Home::new();
+    let table = "address,days\njane@a.example,30\njoe\nann@a.example,soon\neve@other.example,\nJANE@a.example,\n";
+    let (code, talk) = home.issue(table, &[]);
+    assert_eq!((code, home.issued()), (8, 0), "{talk}");
+    let wanted = [
+        "4 lines are wrong:",
+        "  line 3: 1 fields where there are 2 columns",
+        "  line 4: soon is no number of days",
+        "  line 5: eve@other.example of CN=eve@other.example is outside of what",
+        "  line 6: it has the address and the usage of line 2",
+        "nothing was issued",
+    ];
+    let lines: Vec<&str> = talk.lines().collect();
+    assert_eq!(lines.len(), wanted.len(), "{talk}");
+    for (line, wanted) in lines.iter().zip(wanted) {
+        assert!(line.contains(wanted), "{wanted}: {talk}");
+    }
+}
+
+#[test]
+fn a_table_of_requests_is_issued_with_no_key_made_and_says_every_request_that_is_refused() {
+    if !crate::support::peer("openssl") {
+        return;
+    }
+    let home = Home::new();
+    let request = |name: &str, more: &[&str]| {
+        let (out, key) = (home.path(&format!("{name}.csr")), home.path(&format!("{name}.key")));
+        let curve = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+        let place = ["-subj", "/", "-keyout", &key, "-out", &out];
+        let (code, _, talk) = crate::support::run("openssl", &[&curve[..], &place, more].concat(), b"");
+        assert_eq!(code, 0, "{talk}");
+    };
+    request("jane", &[]);
+    request("joe", &[]);
+    request("ca", &["-addext", "basicConstraints=CA:TRUE"]);
+    request("host", &["-addext", "subjectAltName=DNS:a.example"]);
+    let bad = "address,csr\njane@a.example,jane.csr\nca@a.example,ca.csr\nhost@a.example,host.csr\njoe@a.example,jane.csr\n";
+    let (code, talk) = home.issue(bad, &["-o", &home.path("pem")]);
+    assert_eq!((code, home.issued()), (8, 0), "{talk}");
+    for said in [
+        "3 lines are wrong",
+        "line 3: the request asks for what",
+        "line 4: the request asks for what",
+        "line 5: its key is that of",
+    ] {
+        assert!(talk.contains(said), "{said}: {talk}");
+    }
+    let good = "address,csr\njane@a.example,jane.csr\njoe@a.example,joe.csr\n";
+    assert_eq!(home.issue(good, &["-o", &home.path("pem")]), (0, "issued: 2, skipped: 0\n".to_owned()));
+    assert!(Path::new(&home.path("pem/joe@a.example.pem")).exists() && !Path::new(&home.path("p12/joe@a.example.p12")).exists());
+    assert_eq!(home.issue(good, &["-o", &home.path("pem"), "--skip-existing"]), (0, "issued: 0, skipped: 2\n".to_owned()));
+    // the key is another one's from now on
+    let (code, talk) = home.issue("address,csr\nann@a.example,jane.csr\nbob@a.example,joe.csr\n", &["-o", &home.path("pem")]);
+    assert!(
+        code == 8 && talk.contains("line 2: the key is that of jane@a.example") && talk.contains("line 3: the key is"),
+        "{talk}"
+    );
+}
+
+#[test]
 fn goes_on_where_a_run_was_interrupted() {
     let home = Home::new();
     let table = "address\njane@a.example\njoe@a.example\nann@a.example\n";
