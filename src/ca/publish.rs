@@ -16,7 +16,7 @@ use crate::ca::{Error, Issuer};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::digest;
 use crate::crypto::random::Random;
-use crate::keys::files;
+use crate::keys::{Identity, files};
 use crate::pki::{Crl, hex};
 use crate::time::Timestamp;
 
@@ -72,6 +72,31 @@ impl Store {
         at: Timestamp,
         random: &mut dyn Random,
     ) -> Result<Published, Error> {
+        self.publish_with(lists, |by| self.sign_answers(by, states, at, random))
+    }
+
+    /// Publishes these lists after some certificates were revoked or released. Answers over OCSP that were signed before stay: whoever answers
+    /// sees that one of them is no longer right, and signs that one when it is asked for. They are signed anew where that would be too many,
+    /// or where half of their time is over.
+    pub fn publish_changes(
+        &self,
+        lists: &[(String, Crl)],
+        states: &dyn States,
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Published, Error> {
+        let records = self.records()?;
+        self.publish_with(lists, |by| match responder::standing(self.folder(), (by, self.identity(by)?), &records, at)? {
+            Some(kept) => Ok(Tally { signed: 0, kept }),
+            None => self.sign_answers(by, states, at, random),
+        })
+    }
+
+    fn publish_with(
+        &self,
+        lists: &[(String, Crl)],
+        mut answers_of: impl FnMut(Issuer) -> Result<Tally, Error>,
+    ) -> Result<Published, Error> {
         let authority = self.authority();
         let public = folder(self.folder());
         files::make_folder(&public)?;
@@ -86,7 +111,7 @@ impl Store {
         }
         let mut answers = Tally::default();
         for by in ISSUERS {
-            let tally = self.sign_answers(by, states, at, random)?;
+            let tally = answers_of(by)?;
             answers.signed = answers.signed.saturating_add(tally.signed);
             answers.kept = answers.kept.saturating_add(tally.kept);
         }
@@ -94,7 +119,7 @@ impl Store {
     }
 
     fn sign_answers(&self, by: Issuer, states: &dyn States, at: Timestamp, random: &mut dyn Random) -> Result<Tally, Error> {
-        let identity = self.authority().identity(by).ok_or_else(|| Error::Refused("the root answers nothing".to_owned()))?;
+        let identity = self.identity(by)?;
         let (delegate, age) = responder::delegate_of(self.folder(), (by, identity), at, random)?;
         if age == Age::New {
             // the ledger first: a certificate that was made is never unknown
@@ -103,6 +128,12 @@ impl Store {
             self.log(draft, at)?;
             responder::keep(self.folder(), by, &delegate)?;
         }
-        responder::sign_before(self.folder(), (by, identity.certificate()), &delegate, states, at, random)
+        // counted before the states are asked: what happens meanwhile is looked at again the next time
+        let events = self.records()?.events();
+        responder::sign_before(self.folder(), (by, identity.certificate(), events), &delegate, states, at, random)
+    }
+
+    fn identity(&self, by: Issuer) -> Result<&Identity, Error> {
+        self.authority().identity(by).ok_or_else(|| Error::Refused("the root answers nothing".to_owned()))
     }
 }

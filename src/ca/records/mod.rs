@@ -166,6 +166,10 @@ impl Records {
         self.changes.iter()
     }
 
+    pub(in crate::ca) fn places(&self) -> Result<table::Merged<'_, Place>, Error> {
+        self.places.iter()
+    }
+
     pub(in crate::ca) fn place(&self, serial: &Serial) -> Result<Option<Place>, Error> {
         self.places.get(serial)
     }
@@ -258,8 +262,9 @@ impl Records {
                 let held = self.changes.get(&serial)?.ok_or_else(broken)?;
                 self.changes.insert(serial, Change { standing: Standing::Released, date: line.time, line: number, ..held });
             }
-            // a delta list has a base; one without a distribution point is of another scope; a list of 0.1.0 does not say whose it is
-            "crl" if line.fact("base").is_none() && line.fact("plain").is_none() => {
+            // a delta list has a base; one without a distribution point is of another scope; delta lists go on from the one before one that
+            // was signed between; a list of 0.1.0 does not say whose it is
+            "crl" if ["base", "plain", "between"].iter().all(|fact| line.fact(fact).is_none()) => {
                 let Some(by) = line.fact("by").and_then(Issuer::from_name) else { return Ok(()) };
                 let announces_deltas = line.fact("deltas").is_some();
                 let last = LastList { number: line.subject.parse().map_err(|_| broken())?, time: line.time, announces_deltas };

@@ -20,6 +20,7 @@ pub use presigned::Tally;
 pub use request::Asked;
 pub use states::{Folder, Known, States};
 
+use crate::ca::records::Records;
 use crate::ca::store;
 use crate::ca::{Error, Issuer};
 use crate::crypto::algorithm::DigestAlgorithm;
@@ -43,6 +44,8 @@ const UNKNOWN_VALIDITY: i64 = 8 * 3600;
 const SIGNATURES: u32 = 500;
 /// Answers that are kept which were signed when they were asked for. Each has some 1.5 KiB.
 const KEPT: usize = 4_096;
+/// Answers at most that are not right any more before all are looked at again: those who answer sign so many in two seconds, once.
+const CHANGED: usize = 1_000;
 /// The issuers that answer over OCSP.
 pub(in crate::ca) const ISSUERS: [Issuer; 2] = [Issuer::Mail, Issuer::Servers];
 
@@ -315,12 +318,32 @@ pub(in crate::ca) fn keep(folder: &Path, by: Issuer, delegate: &Delegate) -> Res
 /// Signs the answers about all that an issuer gave out, as far as those of before do not stand.
 pub(in crate::ca) fn sign_before(
     folder: &Path,
-    (by, issuer): (Issuer, &Certificate),
+    (by, issuer, events): (Issuer, &Certificate, u64),
     delegate: &Delegate,
     states: &dyn States,
     at: Timestamp,
     random: &mut dyn Random,
 ) -> Result<Tally, Error> {
     let known = states.all(by)?;
-    presigned::write(&answers_file(folder, by), (&IssuerHashes::new(issuer)?, delegate), known, at, random)
+    presigned::write(&answers_file(folder, by), (&IssuerHashes::new(issuer)?, delegate), (known, events), at, random)
+}
+
+/// How many answers were signed before, where they stand but for a few: their responder and they are good for long enough, and no more
+/// changed since than those who answer can sign when they are asked.
+pub(in crate::ca) fn standing(
+    folder: &Path,
+    (by, identity): (Issuer, &Identity),
+    records: &Records,
+    at: Timestamp,
+) -> Result<Option<usize>, Error> {
+    let delegate = Delegate::read(&delegate_file(folder, by), identity.certificate()).ok().flatten();
+    let Some(delegate) = delegate.filter(|delegate| delegate.is_fresh(at)) else { return Ok(None) };
+    let Some(presigned) = Presigned::open(&answers_file(folder, by)).ok().flatten() else { return Ok(None) };
+    let Some(events) = presigned.stands(&delegate, at) else { return Ok(None) };
+    let mut changed = 0_usize;
+    for change in records.changes()? {
+        let (_, change) = change?;
+        changed = changed.saturating_add(usize::from(change.by == by && change.line >= events));
+    }
+    Ok((changed <= CHANGED).then(|| presigned.count()))
 }

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! magic     16 bytes
+//! events    8: how many lines the ledger had when all were looked at
+//! oldest    8: the first thisUpdate
 //! responder  4 bytes of length, and its certificate
 //! records  176 bytes each, by serial number:
 //!            serial 20, 1 good | 2 revoked, reason (255: none), date 8, thisUpdate 8, nextUpdate 8,
@@ -27,7 +29,7 @@ use crate::pki::Certificate;
 use crate::pki::ocsp::Status;
 use crate::time::Timestamp;
 
-const MAGIC: &[u8; 16] = b"sealpost-ocsp-1\n";
+const MAGIC: &[u8; 16] = b"sealpost-ocsp-2\n";
 const SERIAL: usize = 20;
 const RECORD: usize = 176;
 /// Bytes of a responder's certificate at most.
@@ -152,6 +154,8 @@ pub(super) struct Responder {
 pub(super) struct Presigned {
     file: Mutex<File>,
     pub(super) responder: Responder,
+    events: u64,
+    oldest: Timestamp,
     start: u64,
     count: u64,
 }
@@ -166,8 +170,11 @@ impl Presigned {
             Err(error) => return Err(on(error)),
         };
         let broken = || Error::Refused(format!("{} holds no answers – `sealpost ca publish` writes them anew", path.display()));
-        let (mut magic, mut length) = ([0; MAGIC.len()], [0; 4]);
-        let head = file.read_exact(&mut magic).and_then(|()| file.read_exact(&mut length));
+        let (mut magic, mut events, mut oldest, mut length) = ([0; MAGIC.len()], [0; 8], [0; 8], [0; 4]);
+        let mut head = Ok(());
+        for field in [&mut magic[..], &mut events, &mut oldest, &mut length] {
+            head = head.and_then(|()| file.read_exact(field));
+        }
         let length = u32::from_be_bytes(length);
         if head.is_err() || magic != *MAGIC || length > CERTIFICATE {
             return Err(broken());
@@ -183,7 +190,18 @@ impl Presigned {
             return Err(broken());
         }
         let responder = Responder { certificate, key_id };
-        Ok(Some(Self { file: Mutex::new(file), responder, start, count: records / size }))
+        let (events, oldest) = (u64::from_be_bytes(events), Timestamp::from_unix(i64::from_be_bytes(oldest)));
+        Ok(Some(Self { file: Mutex::new(file), responder, events, oldest, start, count: records / size }))
+    }
+
+    /// How many lines the ledger had when all were looked at, where this responder signed them and less than half of their time is over.
+    pub(super) fn stands(&self, delegate: &Delegate, at: Timestamp) -> Option<u64> {
+        let fresh = Freshness { this_update: self.oldest, next_update: self.oldest.plus_seconds(VALIDITY) };
+        (self.responder.certificate == *delegate.certificate() && is_young(fresh, at)).then_some(self.events)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        usize::try_from(self.count).unwrap_or(usize::MAX)
     }
 
     /// Finds the answers about a certificate.
@@ -217,7 +235,7 @@ impl Presigned {
 pub(super) fn write(
     path: &Path,
     (issuer, delegate): (&IssuerHashes, &Delegate),
-    mut known: Vec<Known>,
+    (mut known, events): (Vec<Known>, u64),
     at: Timestamp,
     random: &mut dyn Random,
 ) -> Result<Tally, Error> {
@@ -229,8 +247,11 @@ pub(super) fn write(
         let mut out = BufWriter::with_capacity(1 << 20, file);
         let certificate = delegate.certificate().der();
         let length = u32::try_from(certificate.len()).unwrap_or(u32::MAX);
-        let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(|error| KeysError::Io { path: path.to_owned(), error });
-        [MAGIC, &length.to_be_bytes()[..], certificate].into_iter().try_for_each(&mut put)?;
+        let on = |error| KeysError::Io { path: path.to_owned(), error };
+        let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(on);
+        let (events, mut oldest) = (events.to_be_bytes(), at);
+        let head = [MAGIC, &events[..], &oldest.unix().to_be_bytes(), &length.to_be_bytes(), certificate];
+        head.into_iter().try_for_each(&mut put)?;
         for known in &known {
             // none of ours is longer than RFC 5280 lets it be
             let Some(serial) = padded(&known.serial) else { continue };
@@ -245,9 +266,12 @@ pub(super) fn write(
                     Record::sign((issuer, delegate), known, serial, at, random)?
                 }
             };
+            oldest = oldest.min(record.fresh.this_update);
             put(&record.to_bytes())?;
         }
-        out.flush().map_err(|error| Error::Keys(KeysError::Io { path: path.to_owned(), error }))
+        let place = SeekFrom::Start(u64::try_from(MAGIC.len().saturating_add(events.len())).unwrap_or(0));
+        out.seek(place).and_then(|_| out.write_all(&oldest.unix().to_be_bytes())).map_err(on)?;
+        out.flush().map_err(|error| Error::Keys(on(error)))
     })?;
     Ok(tally)
 }

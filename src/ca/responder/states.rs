@@ -76,11 +76,19 @@ impl States for Folder {
     fn all(&self, by: Issuer) -> Result<Vec<Known>, Error> {
         self.now(|records| {
             let mut known = Vec::new();
-            for entry in records.entries()? {
-                let entry = entry?;
-                if entry.by == by {
-                    let status = entry.revoked.as_ref().map_or(Status::Good, revocation);
-                    known.push(Known { serial: entry.serial.to_bytes(), not_after: entry.until, status });
+            // both are sorted by serial number
+            let mut changes = records.changes()?;
+            let mut change = changes.next().transpose()?;
+            for place in records.places()? {
+                let (serial, place) = place?;
+                while change.is_some_and(|(changed, _)| changed < serial) {
+                    change = changes.next().transpose()?;
+                }
+                if place.by == by {
+                    let changed = change.filter(|(changed, _)| *changed == serial);
+                    let revoked = changed.and_then(|(_, change)| change.revoked(&serial));
+                    let status = revoked.as_ref().map_or(Status::Good, revocation);
+                    known.push(Known { serial: serial.to_bytes(), not_after: place.until, status });
                 }
             }
             Ok(known)

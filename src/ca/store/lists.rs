@@ -20,6 +20,8 @@ pub enum ListKind {
     Complete,
     /// Everything that is revoked; from now on lists say where delta lists are (RFC 5280 5.2.6).
     CompleteWithDeltas,
+    /// Everything that is revoked, signed between two complete lists: delta lists go on from the one before, which readers hold still.
+    Between,
     /// What changed since the last complete list (RFC 5280 5.2.4).
     Delta,
     /// Everything that is revoked, without the critical issuing distribution point: for NSS, which imports no list that has one.
@@ -66,6 +68,13 @@ impl Store {
         self.sign((Issuer::Root, &root), ListKind::Complete, dates, random)
     }
 
+    /// Whether the lists of a CA say where delta lists are, so that there must be one.
+    pub fn announces_deltas(&self, by: Issuer) -> Result<bool, Error> {
+        let mut records = self.locked();
+        records.refresh()?;
+        Ok(records.last_list(by).is_some_and(|last| last.announces_deltas))
+    }
+
     fn sign(
         &self,
         (by, signer): (Issuer, &Identity),
@@ -103,6 +112,7 @@ impl Store {
         match base {
             Some(base) => draft = draft.fact("base", base),
             None if kind == ListKind::Plain => draft = draft.fact("plain", "yes"),
+            None if kind == ListKind::Between => draft = draft.fact("between", "yes"),
             None if announces => draft = draft.fact("deltas", "announced"),
             None => {}
         }

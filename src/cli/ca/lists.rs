@@ -80,7 +80,7 @@ pub(super) fn crl(context: &Context, args: &CrlArgs) -> Result<Exit, Failure> {
                 "issuer": list.issuer().to_string(),
                 "name": name,
                 "entries": list.len(),
-                "delta": args.which.delta,
+                "delta": list.is_delta(),
                 "this_update": list.this_update().to_string(),
                 "next_update": list.next_update().map(|next| next.to_string()),
             })
@@ -91,7 +91,7 @@ pub(super) fn crl(context: &Context, args: &CrlArgs) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-/// Signs lists, and publishes them with all that is served beside them.
+/// Signs lists, and publishes them with all that is served beside them; with complete lists that name delta lists, those, too.
 pub(super) fn sign(context: &Context, which: &Which) -> Result<Signed, Failure> {
     let (store, passphrase) = open_store_and_passphrase(context)?;
     let (kind, days) = match (which.delta, which.with_deltas, which.plain) {
@@ -101,6 +101,8 @@ pub(super) fn sign(context: &Context, which: &Which) -> Result<Signed, Failure> 
         _ => (ListKind::Complete, LIST_DAYS),
     };
     let mut lists = of_issuing(context, &store, (kind, days))?;
+    // lists without a distribution point are of another scope
+    let beside = if kind == ListKind::Delta || kind == ListKind::Plain { Vec::new() } else { deltas(context, &store)? };
     if !which.delta && (which.root_key.is_some() || !store.is_root_offline()) {
         let root = (which.root_key.as_deref(), passphrase.as_ref());
         let dates = (context.now, context.now.plus_days(ROOT_LIST_DAYS));
@@ -109,14 +111,25 @@ pub(super) fn sign(context: &Context, which: &Which) -> Result<Signed, Failure> 
     } else if !which.delta {
         eprintln!("note: the root is offline, its list stays as it is; --root-key FILE signs it anew");
     }
-    let published = lay_out(context, &store, &lists)?;
+    let published = lay_out(context, &store, &[lists.as_slice(), &beside].concat())?;
     Ok(Signed { lists, published })
 }
 
 /// Publishes what changed with certificates of the issuing CAs; that of the root stays as it is.
 pub(super) fn publish_changes(context: &Context, store: &Store) -> Result<Published, Failure> {
-    let lists = of_issuing(context, store, (ListKind::Complete, LIST_DAYS))?;
-    lay_out(context, store, &lists)
+    let mut lists = of_issuing(context, store, (ListKind::Between, LIST_DAYS))?;
+    lists.extend(deltas(context, store)?);
+    keep(context, &lists)?;
+    let states = responder::Folder::new(&context.open_home()?.ca_folder());
+    store.publish_changes(&lists, &states, context.now, &mut context.random()).map_err(failed)
+}
+
+/// The delta lists, where complete lists say that there are some.
+fn deltas(context: &Context, store: &Store) -> Result<Vec<(String, Crl)>, Failure> {
+    match store.announces_deltas(Issuer::Mail).map_err(failed)? {
+        true => of_issuing(context, store, (ListKind::Delta, DELTA_DAYS)),
+        false => Ok(Vec::new()),
+    }
 }
 
 /// The lists of the issuing CAs, by the names of their files.
@@ -132,10 +145,13 @@ fn of_issuing(context: &Context, store: &Store, (kind, days): (ListKind, i64)) -
 }
 
 fn lay_out(context: &Context, store: &Store, lists: &[(String, Crl)]) -> Result<Published, Failure> {
-    let home = context.open_home()?;
-    for (name, list) in lists {
-        home.write_crl(name, list.der()).map_err(Failure::io)?;
-    }
-    let states = responder::Folder::new(&home.ca_folder());
+    keep(context, lists)?;
+    let states = responder::Folder::new(&context.open_home()?.ca_folder());
     store.publish(lists, &states, context.now, &mut context.random()).map_err(failed)
+}
+
+/// Keeps lists where this home looks when it judges certificates.
+fn keep(context: &Context, lists: &[(String, Crl)]) -> Result<(), Failure> {
+    let home = context.open_home()?;
+    lists.iter().try_for_each(|(name, list)| home.write_crl(name, list.der()).map_err(Failure::io))
 }

@@ -206,12 +206,12 @@ fn the_program_suspends_and_resumes_a_person() {
     assert_eq!(json(&["ca", "revoke", &serial, "--reason", "superseded"])["state"], "revoked");
     assert_eq!(json(&["ca", "crl", "--with-deltas"])["lists"][0]["entries"], 1);
     assert_eq!(json(&["ca", "crl", "--delta"])["lists"][0]["delta"], true);
-    // with the two responders that were made when the first lists were, and two lists after each change
-    assert_eq!(json(&["ca", "log"])["events"].as_array().map(Vec::len), Some(22));
+    // with the two responders that were made when the first lists were, two lists after each change, and the first delta lists
+    assert_eq!(json(&["ca", "log"])["events"].as_array().map(Vec::len), Some(24));
     let verified = json(&["ca", "log", "--verify"]);
     assert_eq!(
         (verified["events"].as_u64(), verified["certificates"].as_u64(), verified["revoked"].as_u64()),
-        (Some(22), Some(3), Some(1))
+        (Some(24), Some(3), Some(1))
     );
     let shown = json(&["ca", "show", &serial]);
     assert_eq!(shown["certificates"][0]["revoked"]["reason"], "superseded");
@@ -251,6 +251,52 @@ fn what_changes_is_published_at_once_unless_told_otherwise() {
     run(&["ca", "issue", "joe@a.example", "--algorithm", "p256", "-o", &home.join("joe").display().to_string()]);
     let (code, _, talk) = sealpost(home, &["ca", "suspend", "joe@a.example"]);
     assert!(code != 0 && talk.contains("the ledger has it, and it is not published"), "{code} {talk}");
+}
+
+#[test]
+fn delta_lists_are_published_beside_the_complete_ones_and_go_on_from_those_that_readers_hold() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path();
+    let run = |args: &[&str]| {
+        let (code, out, talk) = sealpost(home, args);
+        assert_eq!(code, 0, "{args:?}: {talk}");
+        String::from_utf8(out).expect("text")
+    };
+    let public = |name: &str| home.join("ca/public").join(name);
+    let read = |name: &str| Crl::from_der(&std::fs::read(public(name)).expect("published")).expect("a list");
+    run(&["ca", "init", "--name", "Example Org", "--algorithm", "p256"]);
+    let leaf = home.join("jane.pem").display().to_string();
+    run(&["ca", "issue", "jane@a.example", "--algorithm", "p256", "-o", &leaf]);
+    let serial = run(&["ca", "list"]).split(' ').next().expect("a serial").to_owned();
+    run(&["ca", "publish"]);
+    assert!(!public("issuing-delta.crl").exists(), "nobody was told of one");
+    run(&["ca", "crl", "--with-deltas", "-o", &home.join("lists").display().to_string()]);
+    let (held, first) = (read("issuing.crl"), read("issuing-delta.crl"));
+    assert!(first.is_delta() && first.is_empty() && public("servers-delta.crl").exists());
+    run(&["ca", "revoke", &serial]);
+    let (complete, delta) = (read("issuing.crl"), read("issuing-delta.crl"));
+    assert_eq!((complete.len(), delta.len(), delta.is_delta()), (1, 1, true));
+    if !support::peer("openssl") {
+        return;
+    }
+    let pem = |name: &str, list: &[&Crl]| {
+        let path = home.join(name).display().to_string();
+        let text: String = list.iter().map(|crl| pem::encode("X509 CRL", crl.der())).collect();
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let (root, issuing) = (home.join("ca/root.pem").display().to_string(), home.join("ca/issuing.pem").display().to_string());
+    for (name, lists) in [("old", vec![&held, &delta]), ("new", vec![&complete, &delta])] {
+        let lists = pem(name, &lists);
+        let args = ["verify", "-CAfile", &root, "-untrusted", &issuing, "-crl_check", "-use_deltas", "-CRLfile", &lists, &leaf];
+        let (code, out, talk) = support::run("openssl", &args, b"");
+        let words = String::from_utf8_lossy(&out).into_owned() + &talk;
+        assert!(code != 0 && words.contains("certificate revoked"), "{name}: {words}");
+    }
+    // one that was signed before it was revoked is right with the delta list alone
+    let lists = pem("stale", &[&held, &first]);
+    let args = ["verify", "-CAfile", &root, "-untrusted", &issuing, "-crl_check", "-use_deltas", "-CRLfile", &lists, &leaf];
+    assert_eq!(support::run("openssl", &args, b"").0, 0);
 }
 
 #[test]

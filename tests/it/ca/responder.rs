@@ -119,6 +119,30 @@ fn what_was_on_hold_and_came_back_is_good_again() {
 }
 
 #[test]
+fn what_changes_leaves_the_answers_that_were_signed_before_until_they_age() {
+    let desk = Desk::new();
+    let states = Folder::new(&desk.bench.ca());
+    let changes = |seconds| {
+        let published = desk.bench.store.publish_changes(&[], &states, at().plus_seconds(seconds), &mut OsRandom);
+        let answers = published.expect("published").answers;
+        (answers.signed, answers.kept)
+    };
+    let file = desk.bench.ca().join("responder/issuing.answers");
+    let before = fs::read(&file).expect("answers");
+    desk.bench.store.revoke(&desk.jane.serial_hex(), RevocationReason::Superseded, at().plus_seconds(10)).expect("revoked");
+    assert_eq!(changes(20), (0, 3));
+    assert_eq!(fs::read(&file).expect("answers"), before);
+    // whoever answers sees what changed
+    let responder = desk.open(Nonces::Ignored);
+    let asked = responder.respond(&desk.request(&desk.jane), at().plus_seconds(30));
+    assert_eq!(status(&asked.der), Ok(Status::Revoked { date: at().plus_seconds(10), reason: Some(4) }));
+    assert_eq!(status(&responder.respond(&desk.request(&desk.joe), at().plus_seconds(30)).der), Ok(Status::Good));
+    assert_eq!(changes(4 * 86_400), (3, 0), "half of a week is over");
+    fs::remove_file(&file).expect("removed");
+    assert_eq!(changes(4 * 86_400 + 1), (2, 1), "what is missing is signed");
+}
+
+#[test]
 fn each_digest_that_may_name_an_issuer_is_answered_in_its_own_words() {
     let desk = Desk::new();
     let responder = desk.open(Nonces::Ignored);
