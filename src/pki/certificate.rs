@@ -32,6 +32,8 @@ struct Parsed {
     signature: Vec<u8>,
     /// The SHA-256 of `der`, taken when it is first asked for.
     fingerprint: OnceLock<Vec<u8>>,
+    /// Read when it is first asked for: whether a point lies on its curve takes some microseconds, and a path asks for each key often.
+    key: OnceLock<PublicKey>,
 }
 
 impl Certificate {
@@ -84,6 +86,7 @@ impl Certificate {
             // what is no whole number of bytes is no signature, and fits nothing; the rest can be read all the same
             signature: if unused == 0 { signature.into_owned() } else { Vec::new() },
             fingerprint: OnceLock::new(),
+            key: OnceLock::new(),
         })))
     }
 
@@ -144,7 +147,11 @@ impl Certificate {
 
     /// The public key.
     pub fn public_key(&self) -> Result<PublicKey, Error> {
-        Ok(PublicKey::from_spki(&self.0.spki)?)
+        if let Some(key) = self.0.key.get() {
+            return Ok(key.clone());
+        }
+        let key = PublicKey::from_spki(&self.0.spki)?;
+        Ok(self.0.key.get_or_init(|| key).clone())
     }
 
     /// The algorithm of its signature.

@@ -21,6 +21,7 @@ mod table;
 mod transaction;
 mod verify;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -135,8 +136,11 @@ impl Records {
     }
 
     /// Every certificate in the order of issue, without reading the certificates themselves.
-    pub fn entries(&self) -> Result<Entries<'_>, Error> {
-        Ok(Entries { records: self, lines: Lines::open(&self.folder, Chain::default(), Some(self.chain.length))? })
+    pub fn entries(&self) -> Result<Entries, Error> {
+        // read once: most have none, and to look for each of a million in the file takes seconds
+        let changes = self.changes.iter()?.collect::<Result<HashMap<Serial, Change>, Error>>()?;
+        let lines = Lines::open(&self.folder, Chain::default(), Some(self.chain.length))?;
+        Ok(Entries { changes, lines })
     }
 
     /// The certificate of an entry.
@@ -292,12 +296,12 @@ impl Change {
 
 /// Certificates in the order of issue.
 #[derive(Debug)]
-pub struct Entries<'a> {
-    records: &'a Records,
+pub struct Entries {
+    changes: HashMap<Serial, Change>,
     lines: Lines,
 }
 
-impl Iterator for Entries<'_> {
+impl Iterator for Entries {
     type Item = Result<Entry, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -319,8 +323,8 @@ impl Iterator for Entries<'_> {
             let issued = line.moment("from").unwrap_or(line.time);
             let renews = line.fact("renews").and_then(Serial::from_hex);
             let whom = line.detail.to_owned();
-            let revoked = self.records.revoked_now(&serial);
-            return Some(revoked.map(|revoked| Entry { serial, issued, whom, until, by, revoked, renews, offset }));
+            let revoked = self.changes.get(&serial).and_then(|change| change.revoked(&serial));
+            return Some(Ok(Entry { serial, issued, whom, until, by, revoked, renews, offset }));
         }
     }
 }

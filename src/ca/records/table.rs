@@ -47,6 +47,13 @@ impl Serial {
     }
 }
 
+impl Serial {
+    /// Its bytes but the last four, as a number: enough to guess by.
+    fn leading(&self) -> u128 {
+        self.0.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes))
+    }
+}
+
 impl std::fmt::Display for Serial {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&hex(&self.to_bytes()))
@@ -150,6 +157,46 @@ impl Fields<'_> {
     }
 }
 
+/// Where in a sorted file a serial number may be. Numbers are random, so that one tells where it lies: some five looks find it among a
+/// million, where halving takes twenty. Each fourth look halves what is left, so that numbers which are not random take no more than four
+/// times as many looks as with halving.
+struct Search {
+    /// The places that are left, and what numbers lie before and behind them.
+    from: u64,
+    to: u64,
+    low: u128,
+    high: u128,
+    looks: u32,
+}
+
+impl Search {
+    fn new(count: u64, (low, high): (u128, u128)) -> Self {
+        Self { from: 0, to: count, low, high, looks: 0 }
+    }
+
+    /// The place to look at next; none where nothing is left.
+    fn next(&mut self, wanted: &Serial) -> Option<u64> {
+        let left = self.to.checked_sub(self.from).filter(|left| *left > 0)?;
+        self.looks = self.looks.saturating_add(1);
+        if self.looks.is_multiple_of(4) {
+            return Some(self.from.midpoint(self.to));
+        }
+        // as parts of 2^32, which is near enough
+        let span = (self.high.saturating_sub(self.low) >> 32).max(1);
+        let part = (wanted.leading().saturating_sub(self.low) / span).min(u128::from(u32::MAX));
+        let step = u128::from(left).saturating_mul(part) >> 32;
+        Some(self.from.saturating_add(u64::try_from(step).unwrap_or(0)).min(self.to.saturating_sub(1)))
+    }
+
+    fn seen(&mut self, at: u64, found: &Serial, wanted: &Serial) {
+        if found < wanted {
+            (self.from, self.low) = (at.saturating_add(1), found.leading());
+        } else {
+            (self.to, self.high) = (at, found.leading());
+        }
+    }
+}
+
 /// Records by serial number.
 #[derive(Debug)]
 pub(in crate::ca) struct Table<R> {
@@ -163,6 +210,8 @@ struct Base {
     path: PathBuf,
     file: File,
     count: u64,
+    /// The first and the last serial number, as numbers to guess by.
+    ends: (u128, u128),
 }
 
 impl<R> Default for Table<R> {
@@ -179,7 +228,11 @@ impl<R: Record> Table<R> {
         if length != count.saturating_mul(Self::size()) {
             return Err(Error::Changed(format!("{} was changed – it has another length than was written", path.display())));
         }
-        Ok(Self { base: Some(Base { path, file, count }), fresh: BTreeMap::new() })
+        let mut base = Base { path, file, count, ends: (0, 0) };
+        if let Some(last) = count.checked_sub(1) {
+            base.ends = (base.record::<R>(0)?.0.leading(), base.record::<R>(last)?.0.leading());
+        }
+        Ok(Self { base: Some(base), fresh: BTreeMap::new() })
     }
 
     pub(in crate::ca) fn insert(&mut self, serial: Serial, record: R) {
@@ -195,16 +248,13 @@ impl<R: Record> Table<R> {
             return Ok(Some(*found));
         }
         let Some(base) = &self.base else { return Ok(None) };
-        // the file is sorted
-        let (mut from, mut to) = (0, base.count);
-        while from < to {
-            let middle = from.midpoint(to);
-            let (found, record) = base.record(middle)?;
-            match found.cmp(serial) {
-                std::cmp::Ordering::Equal => return Ok(Some(record)),
-                std::cmp::Ordering::Less => from = middle.saturating_add(1),
-                std::cmp::Ordering::Greater => to = middle,
+        let mut search = Search::new(base.count, base.ends);
+        while let Some(at) = search.next(serial) {
+            let (found, record) = base.record(at)?;
+            if found == *serial {
+                return Ok(Some(record));
             }
+            search.seen(at, &found, serial);
         }
         Ok(None)
     }
@@ -335,4 +385,58 @@ pub(in crate::ca) fn read_at(file: &File, offset: u64, bytes: &mut [u8]) -> std:
 
 pub(in crate::ca) fn on(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
     move |error| Error::Keys(KeysError::Io { path: path.to_owned(), error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::random::{Random, Seeded};
+
+    /// Where a number is in a sorted list, and after how many looks that is known.
+    fn find(sorted: &[Serial], wanted: &Serial) -> (Option<usize>, u32) {
+        let ends = (sorted[0].leading(), sorted[sorted.len() - 1].leading());
+        let mut search = Search::new(u64::try_from(sorted.len()).expect("small"), ends);
+        while let Some(at) = search.next(wanted) {
+            let place = usize::try_from(at).expect("small");
+            if sorted[place] == *wanted {
+                return (Some(place), search.looks);
+            }
+            search.seen(at, &sorted[place], wanted);
+        }
+        (None, search.looks)
+    }
+
+    fn random(random: &mut Seeded) -> Serial {
+        let mut bytes = [0; 16];
+        random.fill(&mut bytes);
+        Serial::from_bytes(&bytes).expect("short enough")
+    }
+
+    #[test]
+    fn every_number_is_found_where_it_is_and_random_ones_after_few_looks() {
+        let source = &mut Seeded::new(b"serials");
+        let mut drawn: Vec<Serial> = (0..20_000).map(|_| random(source)).collect();
+        drawn.sort();
+        let looks: u32 = drawn.iter().enumerate().map(|(at, serial)| (find(&drawn, serial), at)).fold(0, |sum, (found, at)| {
+            assert_eq!(found.0, Some(at));
+            sum + found.1
+        });
+        assert!(looks < 6 * 20_000, "halving takes 13 looks on average, this took {looks} for 20 000");
+        for _ in 0..1000 {
+            assert_eq!(find(&drawn, &random(source)).0, None);
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_not_random_are_found_all_the_same() {
+        let number = |bytes: &[u8]| Serial::from_bytes(bytes).expect("short enough");
+        let mut counted: Vec<Serial> = (1..=999_u32).map(|count| number(&count.to_be_bytes())).collect();
+        counted.extend((0..=255).map(|byte| number(&[[0x7f; 19].as_slice(), &[byte]].concat())));
+        for (at, serial) in counted.iter().enumerate() {
+            let (found, looks) = find(&counted, serial);
+            assert!(found == Some(at) && looks <= 48, "{serial}: {looks} looks");
+        }
+        let one = [number(&[5])];
+        assert_eq!([4, 5, 6].map(|byte| find(&one, &number(&[byte])).0), [None, Some(0), None]);
+    }
 }

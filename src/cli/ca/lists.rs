@@ -61,6 +61,9 @@ const DELTA_DAYS: i64 = 1;
 /// Days until the next list of the root, whose key is seldom used: CA/B Forum S/MIME BR 4.9.7 allows twelve months.
 const ROOT_LIST_DAYS: i64 = 365;
 
+/// The CAs whose lists are signed each time.
+const LISTED: [Issuer; 2] = [Issuer::Mail, Issuer::Servers];
+
 /// What was signed.
 pub(super) struct Signed {
     lists: Vec<(String, Crl)>,
@@ -126,22 +129,25 @@ pub(super) fn publish_changes(context: &Context, store: &Store) -> Result<Publis
 
 /// The delta lists, where complete lists say that there are some.
 fn deltas(context: &Context, store: &Store) -> Result<Vec<(String, Crl)>, Failure> {
-    match store.announces_deltas(Issuer::Mail).map_err(failed)? {
-        true => of_issuing(context, store, (ListKind::Delta, DELTA_DAYS)),
-        false => Ok(Vec::new()),
+    let mut lists = Vec::new();
+    for by in LISTED {
+        if store.announces_deltas(by).map_err(failed)? {
+            lists.push(of(context, store, by, (ListKind::Delta, DELTA_DAYS))?);
+        }
     }
+    Ok(lists)
 }
 
 /// The lists of the issuing CAs, by the names of their files.
 fn of_issuing(context: &Context, store: &Store, (kind, days): (ListKind, i64)) -> Result<Vec<(String, Crl)>, Failure> {
+    LISTED.into_iter().map(|by| of(context, store, by, (kind, days))).collect()
+}
+
+fn of(context: &Context, store: &Store, by: Issuer, (kind, days): (ListKind, i64)) -> Result<(String, Crl), Failure> {
     let suffix = if kind == ListKind::Delta { "-delta" } else { "" };
     let dates = (context.now, context.now.plus_days(days));
-    let mut lists = Vec::new();
-    for by in [Issuer::Mail, Issuer::Servers] {
-        let list = store.list(by, kind, dates, &mut context.random()).map_err(failed)?;
-        lists.push((format!("{}{suffix}", by.name()), list));
-    }
-    Ok(lists)
+    let list = store.list(by, kind, dates, &mut context.random()).map_err(failed)?;
+    Ok((format!("{}{suffix}", by.name()), list))
 }
 
 fn lay_out(context: &Context, store: &Store, lists: &[(String, Crl)]) -> Result<Published, Failure> {
