@@ -63,7 +63,9 @@ impl<'a> Delivery<'a> {
         std::thread::scope(|scope| {
             let write = &write;
             let shares = work.chunks(work.len().div_ceil(threads).max(1));
-            let threads: Vec<_> = shares.map(|share| scope.spawn(move || share.iter().try_for_each(write))).collect();
+            // one that cannot be written does not keep the others from their keys
+            let all = move |share: &[_]| share.iter().map(write).fold(Ok(()), Result::and);
+            let threads: Vec<_> = shares.map(|share| scope.spawn(move || all(share))).collect();
             let joined = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             // all are waited for, and the first by line is told
             joined.collect::<Vec<_>>().into_iter().collect()

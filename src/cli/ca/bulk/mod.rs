@@ -92,7 +92,7 @@ pub(super) fn run(context: &Context, args: &IssueArgs, bulk: &BulkArgs, csv: &Pa
     }
     let rows = issue(context, &store, &delivery, &rest).map_err(|(line, failure)| {
         let message = format!("{name}: line {line}: {}", failure.message);
-        Failure::new(failure.exit, message).hint("the rows before it are issued: go on with --skip-existing")
+        Failure::new(failure.exit, message).hint("what was issued stays: go on with --skip-existing")
     })?;
     eprintln!("issued: {}, skipped: {}", rows.len(), skipped.len());
     if context.json {
