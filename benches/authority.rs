@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use sealpost::ca::records::{Records, Serial, verify};
 use sealpost::ca::responder::Folder;
 use sealpost::ca::store::{ListKind, Order, OrderKey, Store};
-use sealpost::ca::{Issuer, MailProfile, Plan, RevocationReason, store::RootKey};
+use sealpost::ca::{Issuer, MailProfile, Plan, RevocationReason, store::Custody};
 use sealpost::crypto::algorithm::{DigestAlgorithm, KeyAlgorithm, SignatureAlgorithm};
 use sealpost::crypto::key::PrivateKey;
 use sealpost::crypto::random::OsRandom;
@@ -39,7 +39,7 @@ fn profile(who: usize) -> MailProfile {
 
 fn store(folder: &std::path::Path, algorithm: KeyAlgorithm) -> Store {
     let plan = Plan::new("Bench", algorithm).domains(&["a.example"]);
-    Store::make(folder, &plan, (None, RootKey::Home), AT, &mut OsRandom).expect("made")
+    Store::make(folder, &plan, &Custody::new(None), AT, &mut OsRandom).expect("made")
 }
 
 /// 10 000 keys and certificates, beside the same operations alone: a key and a signature each, and the check of that signature, without

@@ -91,6 +91,16 @@ impl Authority {
 
     /// Makes an authority after a plan; gives the key of the root beside.
     pub fn make(plan: &Plan, at: Timestamp, random: &mut dyn Random) -> Result<(Self, PrivateKey), Error> {
+        Self::make_with(plan, &[], at, random)
+    }
+
+    /// The same with keys of some CAs that are there already; the others are made.
+    pub(in crate::ca) fn make_with(
+        plan: &Plan,
+        keys: &[(Issuer, PrivateKey)],
+        at: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<(Self, PrivateKey), Error> {
         let Plan { organization, domains, algorithm, .. } = plan;
         let (domains, algorithm) = (domains.as_slice(), *algorithm);
         organization.check()?;
@@ -98,7 +108,11 @@ impl Authority {
             return Err(Error::Refused(format!("{bad} is not a domain")));
         }
         let base_url = plan.url()?;
-        let root_key = PrivateKey::generate(algorithm, random)?;
+        let key_of = |by: Issuer, random: &mut dyn Random| match keys.iter().find(|(other, _)| *other == by) {
+            Some((_, key)) => Ok(key.clone()),
+            None => PrivateKey::generate(algorithm, random),
+        };
+        let root_key = key_of(Issuer::Root, random)?;
         let called = |title: &str| {
             // a common name has 64 letters at most (RFC 5280 appendix A.1); the organization stands beside it whole
             let room = 63_usize.saturating_sub(title.len());
@@ -126,8 +140,8 @@ impl Authority {
         };
         let root = root.sign(&serial(random), random)?;
         root.verify_signature(root_key.public_key())?;
-        let mut below = |title: &str, more: Vec<Vec<u8>>| -> Result<Identity, Error> {
-            let key = PrivateKey::generate(algorithm, random)?;
+        let mut below = |by: Issuer, title: &str, more: Vec<Vec<u8>>| -> Result<Identity, Error> {
+            let key = key_of(by, random)?;
             let mut extensions = key_ids(key.public_key(), root_key.public_key());
             extensions.extend(more);
             extensions.extend([authority_constraints(Some(0)), key_usage(&[5, 6])]);
@@ -149,9 +163,9 @@ impl Authority {
         if !domains.is_empty() {
             for_mail.push(mail_constraints(domains));
         }
-        let issuing = below(MAIL_CA, for_mail)?;
+        let issuing = below(Issuer::Mail, MAIL_CA, for_mail)?;
         let for_servers = vec![extended_key_usage(&[oid::SERVER_AUTH]), policies(&[oid::TLS_DOMAIN])];
-        let servers = below("Server CA", for_servers)?;
+        let servers = below(Issuer::Servers, "Server CA", for_servers)?;
         Ok((Self::from_parts(root, issuing, servers, base_url), root_key))
     }
 

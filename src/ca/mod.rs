@@ -35,6 +35,8 @@ pub use shape::{Organization, Person, Shape};
 pub enum Error {
     /// The request breaks a rule.
     Refused(String),
+    /// No such certificate was issued here.
+    Unknown(String),
     /// The records are not as they were written.
     Changed(String),
     /// The certificate would break a rule.
@@ -52,7 +54,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(why) | Self::Changed(why) => f.write_str(why),
+            Self::Refused(why) | Self::Unknown(why) | Self::Changed(why) => f.write_str(why),
             Self::Flawed(finding) => {
                 write!(f, "the certificate would break a rule: {} [{}, {}]", finding.text, finding.code, finding.source)
             }

@@ -83,6 +83,14 @@ pub(crate) fn pem_of(context: &Context, identities: &[Identity]) -> Result<Vec<u
     Ok(text.into_bytes())
 }
 
+/// Refuses early what [`packed`] would refuse at the end, where nobody can be asked for the passphrase.
+pub(crate) fn check_passphrase(context: &Context) -> Result<(), Failure> {
+    if context.passphrase.is_given() || !context.passphrase.may_prompt() {
+        passphrase(context)?;
+    }
+    Ok(())
+}
+
 fn passphrase(context: &Context) -> Result<Passphrase, Failure> {
     let given = context.passphrase.to_protect("the file", 1)?;
     given.filter(|passphrase| !passphrase.expose().is_empty()).ok_or_else(|| {

@@ -13,7 +13,7 @@ use sealpost::keys::{Identity, Stored};
 use sealpost::pki::{Certificate, KeyUsage, Usage, email};
 use sealpost::smime::check_recipient;
 
-use crate::cli::ca::open_store;
+use crate::cli::ca::{failed, open_store};
 use crate::cli::context::Context;
 use crate::cli::export::{self, Signature};
 use crate::cli::failure::{Exit, Failure};
@@ -123,12 +123,12 @@ fn new(context: &Context, address: &str, name: Option<String>, algorithm: &str) 
         KeyAlgorithm::from_name(algorithm).ok_or_else(|| Failure::usage(format!("--algorithm {algorithm} is not known")))?;
     let store = issuer(context)?;
     // before anything is issued: who gives no passphrase at the prompt leaves no certificate behind
-    let passphrase = protecting(context, address, Protection::Offered)?;
+    let replaced = Replaced::nothing(context, address)?;
     let shape = name.map_or(Shape::Mailbox, |name| Shape::Individual(Person::called(&name)));
     let profile = MailProfile::new(address).shape(shape);
-    let identity = store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
+    let identity = store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(failed)?;
     let identities = [identity];
-    store_under(context, &identities, passphrase.as_ref())?;
+    replaced.by(context, &identities)?;
     told(context, &identities)
 }
 
@@ -142,18 +142,12 @@ fn issuer(context: &Context) -> Result<Store, Failure> {
 }
 
 fn renew(context: &Context, address: &str) -> Result<Exit, Failure> {
-    let home = context.open_home()?;
     let old = current(context, address)?;
-    if old.iter().any(|stored| stored.token.is_some()) {
-        return Err(Failure::refused(format!("the key of {address} lies on a token, and no keys are made on tokens here")).hint(
-            "make the new key and its certificate with the token's own program, then `sealpost id import` its URI and retire the old one",
-        ));
-    }
+    refuse_tokens(&old, address)?;
     let store = issuer(context)?;
-    let protection = if old.iter().any(|stored| stored.locked) { Protection::Needed } else { Protection::Offered };
-    let passphrase = protecting(context, address, protection)?;
+    let replaced = Replaced::after(context, old, address)?;
     let mut new = Vec::new();
-    for stored in &old {
+    for stored in &replaced.old {
         let certificate = &stored.certificate;
         let algorithm = certificate.public_key().map_err(Failure::refused)?.algorithm();
         let signs = |usage: KeyUsage| usage.allows(Usage::DigitalSignature) || usage.allows(Usage::NonRepudiation);
@@ -167,15 +161,58 @@ fn renew(context: &Context, address: &str) -> Result<Exit, Failure> {
         let shape = name.map_or(Shape::Mailbox, |name| Shape::Individual(Person::called(&name)));
         let first = MailProfile::new(addresses.first().map(String::as_str).unwrap_or_default());
         let profile = addresses.iter().skip(1).fold(first, MailProfile::address).shape(shape).uses(uses);
-        new.push(store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?);
+        new.push(store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(failed)?);
     }
-    store_under(context, &new, passphrase.as_ref())?;
-    // the old ones last: whatever ends this before leaves a key to sign with
-    for stored in &old {
-        home.retire_one(&stored.certificate).map_err(Failure::io)?;
-        tell_retired(&stored.certificate);
-    }
+    replaced.by(context, &new)?;
     told(context, &new)
+}
+
+/// Identities of the home that others with new keys take the place of, and the passphrase of these.
+pub(crate) struct Replaced {
+    old: Vec<Stored>,
+    passphrase: Option<Passphrase>,
+}
+
+impl Replaced {
+    /// Those with this certificate that are in use; the passphrase is asked for before anything is issued.
+    pub(crate) fn of(context: &Context, certificate: &Certificate) -> Result<Self, Failure> {
+        let mut old = context.open_home()?.identities().map_err(Failure::io)?;
+        old.retain(|stored| !stored.retired && stored.certificate == *certificate);
+        let who = certificate.addresses().join(", ");
+        refuse_tokens(&old, &who)?;
+        Self::after(context, old, &who)
+    }
+
+    /// None: the new ones are the first of a person.
+    pub(crate) fn nothing(context: &Context, who: &str) -> Result<Self, Failure> {
+        Self::after(context, Vec::new(), who)
+    }
+
+    fn after(context: &Context, old: Vec<Stored>, who: &str) -> Result<Self, Failure> {
+        let protection = if old.iter().any(|stored| stored.locked) { Protection::Needed } else { Protection::Offered };
+        Ok(Self { passphrase: protecting(context, who, protection)?, old })
+    }
+
+    /// Keeps the new ones, and retires the old ones last: whatever ends this before leaves a key to sign with.
+    pub(crate) fn by(&self, context: &Context, new: &[Identity]) -> Result<(), Failure> {
+        store_under(context, new, self.passphrase.as_ref())?;
+        let home = context.open_home()?;
+        for stored in &self.old {
+            home.retire_one(&stored.certificate).map_err(Failure::io)?;
+            tell_retired(&stored.certificate);
+        }
+        Ok(())
+    }
+}
+
+/// A new key would lie in a file, without a word.
+fn refuse_tokens(old: &[Stored], who: &str) -> Result<(), Failure> {
+    if old.iter().all(|stored| stored.token.is_none()) {
+        return Ok(());
+    }
+    Err(Failure::refused(format!("the key of {} lies on a token, and no keys are made on tokens here", report::safe(who))).hint(
+        "make the new key and its certificate with the token's own program, then `sealpost id import` its URI and retire the old one",
+    ))
 }
 
 fn retire(context: &Context, address: &str) -> Result<Exit, Failure> {
@@ -229,16 +266,10 @@ fn protecting(context: &Context, who: &str, protection: Protection) -> Result<Op
 }
 
 /// Puts the identities of one person into the home, under a passphrase where one is given or asked.
-pub(crate) fn keep(context: &Context, identities: &[Identity]) -> Result<Exit, Failure> {
-    store(context, identities)?;
-    told(context, identities)
-}
-
-/// The same, without the JSON object.
-pub(crate) fn store(context: &Context, identities: &[Identity]) -> Result<(), Failure> {
+fn keep(context: &Context, identities: &[Identity]) -> Result<Exit, Failure> {
     let who = identities.first().map(|identity| identity.addresses().join(", ")).unwrap_or_default();
-    let passphrase = protecting(context, &who, Protection::Offered)?;
-    store_under(context, identities, passphrase.as_ref())
+    Replaced::nothing(context, &who)?.by(context, identities)?;
+    told(context, identities)
 }
 
 fn store_under(context: &Context, identities: &[Identity], passphrase: Option<&Passphrase>) -> Result<(), Failure> {
@@ -272,7 +303,7 @@ fn store_chains(context: &Context, identities: &[Identity]) -> Result<(), Failur
 }
 
 /// Gives identities of the home to a program that asked for JSON.
-fn told(context: &Context, identities: &[Identity]) -> Result<Exit, Failure> {
+pub(crate) fn told(context: &Context, identities: &[Identity]) -> Result<Exit, Failure> {
     if context.json {
         let certificates: Vec<_> = identities.iter().map(|identity| certificate_json(identity.certificate())).collect();
         context.print_json(&json!({ "schema": "sealpost.id/1", "identities": certificates }))?;

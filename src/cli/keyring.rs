@@ -334,7 +334,7 @@ impl ReadArgs {
         if needs.private_key
             && let Some(home) = context.existing_home()?
         {
-            materials.identities = home_identities(context, &home)?;
+            materials.identities = home_identities(context, &home, materials.password.is_some())?;
         }
         Ok(materials)
     }
@@ -360,8 +360,9 @@ impl ReadArgs {
     }
 }
 
-/// Every identity of the home that can be unlocked; locked ones ask for their passphrase once.
-fn home_identities(context: &Context, home: &Home) -> Result<Vec<Identity>, Failure> {
+/// Every identity of the home that can be unlocked; locked ones ask for their passphrase once. Where the message has a password of its own,
+/// that may be what was given, and it is not wrong because it opens no key.
+fn home_identities(context: &Context, home: &Home, has_password: bool) -> Result<Vec<Identity>, Failure> {
     let recalled = remembered::unlock_all(context, home)?;
     let is_recalled = |certificate: &Certificate| recalled.iter().any(|identity| identity.certificate() == certificate);
     let stored = home.identities().map_err(Failure::io)?;
@@ -379,6 +380,13 @@ fn home_identities(context: &Context, home: &Home) -> Result<Vec<Identity>, Fail
     unlocked.identities.retain(|identity| !is_recalled(identity.certificate()));
     unlocked.identities.extend(recalled.iter().cloned());
     if let Some(address) = unlocked.still_locked.first() {
+        if has_password && passphrase.is_some() {
+            eprintln!(
+                "note: the key of {} stays locked: what was given does not open it, and is tried as the password of the message",
+                report::safe(address)
+            );
+            return Ok(unlocked.identities);
+        }
         if passphrase.is_some() && unlocked.identities.is_empty() {
             return Err(Failure::new(Exit::NoKey, format!("the passphrase of the key of {address} is wrong")));
         }

@@ -1,6 +1,7 @@
 //! Where passphrases come from: a file, a descriptor, or a prompt; never the command line. What the system's keyring remembers is asked for
 //! in `remembered`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ pub(crate) struct PassphraseArgs {
     /// Read the passphrase from the first line of FILE (`-` is standard input)
     ///
     /// What needs two takes the line after it: `id export` for the file that it writes, and a token for its PIN where the first line opens
-    /// keys in files.
+    /// or protects keys in files.
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "passphrase_fd")]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Read the passphrase from the first line of descriptor N
@@ -43,8 +44,17 @@ struct Given(Arc<Mutex<Lines>>);
 struct Lines {
     /// Those that were read; none before somebody asked.
     read: Vec<Passphrase>,
-    /// Whether the first one opens keys in files.
-    opens_keys: bool,
+    /// Which of them open or protect files.
+    of_files: BTreeSet<usize>,
+    /// Which of them is the PIN of tokens.
+    pin: Option<usize>,
+}
+
+impl Lines {
+    /// The line that is the PIN of tokens: the first one that is no passphrase of files.
+    fn pin_line(&self) -> usize {
+        self.pin.unwrap_or_else(|| (0..).find(|at| !self.of_files.contains(at)).unwrap_or_default())
+    }
 }
 
 impl fmt::Debug for Given {
@@ -77,16 +87,19 @@ impl PassphraseArgs {
 
     /// Says that the passphrase of the options opened keys in files: it is no PIN.
     pub(crate) fn opened_keys(&self) {
-        self.held().opens_keys = true;
+        self.held().of_files.insert(0);
     }
 
     /// The PIN of a token: from the options, else from a prompt; `None` where neither is possible. A token locks after a few wrong ones, so
     /// what is known to be the passphrase of other keys is not tried; the line after it is.
     pub(crate) fn pin(&self, token: &str) -> Result<Option<Passphrase>, Failure> {
-        let at = usize::from(self.held().opens_keys);
+        let at = self.held().pin_line();
         let found = self.lines(at.saturating_add(1))?.read.get(at).cloned();
         match found.filter(|pin| !pin.expose().is_empty()) {
-            Some(pin) => Ok(Some(pin)),
+            Some(pin) => {
+                self.held().pin = Some(at);
+                Ok(Some(pin))
+            }
             None if at > 0 && self.is_given() => {
                 let text =
                     format!("the passphrase that was given opens other keys, and is not tried as the PIN of the token {token}");
@@ -97,12 +110,23 @@ impl PassphraseArgs {
         }
     }
 
-    /// The passphrase that shall protect `what` from now on: line `line` of the options (the last one where there are fewer), else asked twice.
-    /// `None` where no one can be asked, or where the person wants none.
+    /// The passphrase that shall protect `what` from now on: line `line` of the options (the last one where there are fewer; the one after it
+    /// where that is a PIN), else asked twice. `None` where no one can be asked, or where the person wants none.
     pub(crate) fn to_protect(&self, what: &str, line: usize) -> Result<Option<Passphrase>, Failure> {
-        let given = self.lines(line.saturating_add(1))?;
-        if let Some(found) = given.read.get(line).or(given.read.last()) {
-            return Ok(Some(found.clone()));
+        let mut given = self.lines(line.saturating_add(1))?;
+        let wanted = given.read.len().checked_sub(1).map(|last| line.min(last));
+        let is_pin = wanted.is_some() && wanted == given.pin;
+        if let Some(at) = wanted.map(|wanted| wanted.saturating_add(usize::from(is_pin))) {
+            drop(given);
+            given = self.lines(at.saturating_add(1))?;
+            let Some(found) = given.read.get(at).cloned() else {
+                return Err(Failure::usage(format!(
+                    "the PIN of a token protects no file, and no passphrase was given for {what}"
+                ))
+                .hint("write it into the line after the PIN"));
+            };
+            given.of_files.insert(at);
+            return Ok(Some(found));
         }
         drop(given);
         if !self.may_prompt() {

@@ -50,7 +50,7 @@ pub(in crate::keys) fn sweep(folder: &Path) -> Result<(), Error> {
 }
 
 /// Removes a file; one that is not there is gone already.
-pub(in crate::keys) fn remove_if_there(path: &Path) -> Result<(), Error> {
+pub(crate) fn remove_if_there(path: &Path) -> Result<(), Error> {
     match remove(path) {
         Err(Error::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         other => other,
@@ -58,7 +58,7 @@ pub(in crate::keys) fn remove_if_there(path: &Path) -> Result<(), Error> {
 }
 
 /// Reads a file; none where another process has removed it.
-pub(in crate::keys) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(Error::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -1,5 +1,6 @@
 //! Keys on tokens: SoftHSM holds them, OpenSC makes and lists them, OpenSSL judges what they sign and encrypts to them.
 
+mod authority;
 mod pins;
 mod read;
 mod sign;

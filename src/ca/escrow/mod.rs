@@ -127,9 +127,7 @@ pub(in crate::ca) fn put(
 
 /// Recovers the key of a certificate with the passphrases of enough custodians. The ledger says so first.
 pub fn recover(folder: &Path, serial: &str, passphrases: &[Secret<Vec<u8>>], at: Timestamp) -> Result<Identity, Error> {
-    let unknown = || {
-        Error::Refused(format!("no certificate with the serial number {serial} was issued here – `sealpost ca list` shows all"))
-    };
+    let unknown = || Error::Unknown(format!("no certificate with the serial number {serial} was issued here"));
     let wanted = Serial::from_hex(serial).ok_or_else(unknown)?;
     let records = Records::open(folder)?;
     let certificate = records.certificate(&wanted)?.ok_or_else(unknown)?;

@@ -1,7 +1,9 @@
 //! What happens to a certificate after it was issued: revocation, hold and release, renewal.
 
+use std::collections::BTreeMap;
+
 use crate::ca::records::event::Draft;
-use crate::ca::records::{Entry, Serial, Transaction, fact_of};
+use crate::ca::records::{Entry, Records, Serial, Transaction, fact_of};
 use crate::ca::store::{Made, Store};
 use crate::ca::{Error, Issuer, RevocationReason, escrow};
 use crate::crypto::key::PrivateKey;
@@ -125,20 +127,7 @@ impl Store {
 
     /// What ends within some days, is not revoked, and was not renewed yet.
     pub fn ending(&self, days: u32, at: Timestamp) -> Result<Vec<Entry>, Error> {
-        let records = self.records()?;
-        let limit = at.plus_days(i64::from(days));
-        let mut found = std::collections::BTreeMap::new();
-        for entry in records.entries()? {
-            let entry = entry?;
-            // what was renewed stands in the ledger before what renews it
-            if let Some(renewed) = entry.renews {
-                found.remove(&renewed);
-            }
-            if entry.revoked.is_none() && entry.until > at && entry.until <= limit {
-                found.insert(entry.serial, entry);
-            }
-        }
-        Ok(found.into_values().collect())
+        ending(&self.records()?, days, at)
     }
 
     fn change_all(
@@ -162,6 +151,25 @@ impl Store {
     }
 }
 
+/// What ends within some days, is not revoked, and was not renewed yet; what ends first comes first. Needs no key.
+pub fn ending(records: &Records, days: u32, at: Timestamp) -> Result<Vec<Entry>, Error> {
+    let limit = at.plus_days(i64::from(days));
+    let mut found = BTreeMap::new();
+    for entry in records.entries()? {
+        let entry = entry?;
+        // what was renewed stands in the ledger before what renews it
+        if let Some(renewed) = entry.renews {
+            found.remove(&renewed);
+        }
+        if entry.revoked.is_none() && entry.until > at && entry.until <= limit {
+            found.insert(entry.serial, entry);
+        }
+    }
+    let mut found: Vec<Entry> = found.into_values().collect();
+    found.sort_by_key(|entry| entry.until);
+    Ok(found)
+}
+
 fn revocation(serial: &Serial, reason: RevocationReason, since: Option<Timestamp>) -> Draft {
     let draft = Draft::new("revoke", serial.to_string(), reason.name());
     match since {
@@ -172,11 +180,11 @@ fn revocation(serial: &Serial, reason: RevocationReason, since: Option<Timestamp
 
 fn parse(serial: &str) -> Result<Serial, Error> {
     Serial::from_hex(serial)
-        .ok_or_else(|| Error::Refused(format!("{serial} is not a serial number – it is written in hexadecimal digits")))
+        .ok_or_else(|| Error::Unknown(format!("{serial} is not a serial number – it is written in hexadecimal digits")))
 }
 
 fn unknown(serial: &str) -> Error {
-    Error::Refused(format!("no certificate with the serial number {serial} was issued here – `sealpost ca list` shows all"))
+    Error::Unknown(format!("no certificate with the serial number {serial} was issued here"))
 }
 
 fn speaks_for(entry: &Entry, address: &str) -> bool {
@@ -184,10 +192,11 @@ fn speaks_for(entry: &Entry, address: &str) -> bool {
     entry.by == Issuer::Mail && email::find(&names, address)
 }
 
-/// For how many days a certificate was issued.
+/// For how many days a certificate was issued: some begin a few minutes early, the longest end a few seconds early.
 fn days_of(certificate: &Certificate) -> Result<u32, Error> {
     let seconds = certificate.not_after().unix().saturating_sub(certificate.not_before().unix());
-    u32::try_from(seconds / 86_400).map_err(|_| Error::Refused("the old certificate has no length – give --days".to_owned()))
+    u32::try_from(seconds.saturating_add(43_200) / 86_400)
+        .map_err(|_| Error::Refused("the old certificate has no length – give --days".to_owned()))
 }
 
 fn names_of(certificate: &Certificate, by: Issuer) -> String {

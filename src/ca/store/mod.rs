@@ -4,11 +4,13 @@
 //! CA/
 //!   root.pem root.key  issuing.pem issuing.key  servers.pem servers.key     keys: PKCS#8, encrypted where a passphrase protects them;
 //!                                                                           an offline root has no root.key here
+//!   root.uri issuing.uri servers.uri                                        in place of NAME.key: the PKCS#11 URI of a key on a token
 //!   base-url
 //!   ledger certificates head …                                              what was done (see `ca::records`)
 //! ```
 
 mod batch;
+mod custody;
 mod life;
 mod lists;
 
@@ -24,14 +26,15 @@ use crate::ca::{Authority, Error, Issuer, MailProfile, Organization, Plan, Reque
 use crate::crypto::algorithm::KeyAlgorithm;
 use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
-use crate::keys::{Error as KeysError, Identity, files};
-use crate::limits::Limits;
+use crate::keys::token::{Access, Uri};
+use crate::keys::{Identity, files};
 use crate::pki::{self, Certificate};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
 pub use batch::{Made, Order, OrderKey};
-pub use life::Renewal;
+pub use custody::{Custody, RootKey, token_of};
+pub use life::{Renewal, ending};
 pub use lists::ListKind;
 
 /// An authority that was opened. It waits for others only while it writes.
@@ -40,6 +43,7 @@ pub struct Store {
     folder: std::path::PathBuf,
     authority: Authority,
     records: Mutex<Records>,
+    tokens: Access,
 }
 
 /// A certificate that was given out.
@@ -51,25 +55,25 @@ pub struct Issued {
     pub revoked: Option<Revoked>,
 }
 
-/// Where the key of the root goes.
-#[derive(Debug, Clone, Copy)]
-pub enum RootKey<'a> {
-    /// Beside the others.
-    Home,
-    /// To a file that is kept elsewhere; it must not exist yet.
-    File(&'a Path),
-}
-
 impl Store {
     /// Whether there is an authority in this folder.
     pub fn exists(folder: &Path) -> bool {
         folder.join("root.pem").exists()
     }
 
-    /// Whether a passphrase protects its keys.
+    /// Whether a passphrase protects the key of an issuing CA.
     pub fn is_locked(folder: &Path) -> Result<bool, Error> {
-        let bytes = files::read(&folder.join("issuing.key"))?;
-        Ok(String::from_utf8_lossy(&bytes).contains("ENCRYPTED"))
+        Ok(custody::is_locked(folder, Issuer::Mail)? || custody::is_locked(folder, Issuer::Servers)?)
+    }
+
+    /// Whether a passphrase protects the key of the root, in its file or in that of the home; none does where it is not there.
+    pub fn is_root_locked(folder: &Path, file: Option<&Path>) -> Result<bool, Error> {
+        match file {
+            Some(file) if uri_in(file)?.is_some() => Ok(false),
+            Some(file) => custody::is_file_locked(file),
+            None if custody::has(folder, Issuer::Root) => custody::is_locked(folder, Issuer::Root),
+            None => Ok(false),
+        }
     }
 
     /// Makes an authority in this folder.
@@ -81,14 +85,14 @@ impl Store {
         at: Timestamp,
         random: &mut dyn Random,
     ) -> Result<Self, Error> {
-        Self::make(folder, &Plan::new(organization, algorithm).domains(domains), (passphrase, RootKey::Home), at, random)
+        Self::make(folder, &Plan::new(organization, algorithm).domains(domains), &Custody::new(passphrase), at, random)
     }
 
     /// Makes an authority after a plan in this folder.
     pub fn make(
         folder: &Path,
         plan: &Plan,
-        (passphrase, root): (Option<&Secret<Vec<u8>>>, RootKey<'_>),
+        custody: &Custody<'_>,
         at: Timestamp,
         random: &mut dyn Random,
     ) -> Result<Self, Error> {
@@ -97,20 +101,12 @@ impl Store {
         if Self::exists(folder) {
             return Err(Error::Refused(format!("{} holds an authority already", folder.display())));
         }
-        let (authority, root_key) = Authority::make(plan, at, random)?;
-        match root {
-            RootKey::Home => write_key(&folder.join("root.key"), &root_key, passphrase, random)?,
-            RootKey::File(path) if path.exists() => {
-                return Err(Error::Refused(format!(
-                    "{} exists already – choose another name for the root's key",
-                    path.display()
-                )));
-            }
-            RootKey::File(path) => write_key(path, &root_key, passphrase, random)?,
-        }
-        for (identity, name) in [(authority.issuing_identity(), "issuing"), (authority.servers_identity(), "servers")] {
-            write_key(&folder.join(format!("{name}.key")), identity.private_key(), passphrase, random)?;
-            write_certificate(&folder.join(format!("{name}.pem")), identity.certificate())?;
+        custody.check()?;
+        let (authority, root_key) = Authority::make_with(plan, &custody.keys(), at, random)?;
+        custody.write(folder, Issuer::Root, &root_key, random)?;
+        for (by, identity) in [(Issuer::Mail, authority.issuing_identity()), (Issuer::Servers, authority.servers_identity())] {
+            custody.write(folder, by, identity.private_key(), random)?;
+            write_certificate(&folder.join(format!("{}.pem", by.name())), identity.certificate())?;
         }
         files::write(&folder.join("base-url"), authority.base_url().as_bytes())?;
         // an authority that was not made whole may have left a line
@@ -120,11 +116,16 @@ impl Store {
         turn.commit()?;
         // the root last: it says that all the rest is there
         write_certificate(&folder.join("root.pem"), authority.root())?;
-        Ok(Self { folder: folder.to_owned(), authority, records: Mutex::new(records) })
+        Ok(Self { folder: folder.to_owned(), authority, records: Mutex::new(records), tokens: custody.tokens() })
     }
 
     /// Opens the authority of this folder. Records of version 0.1.0 are taken over.
     pub fn open(folder: &Path, passphrase: Option<&Secret<Vec<u8>>>) -> Result<Self, Error> {
+        Self::open_with(folder, passphrase, Access::default())
+    }
+
+    /// The same where keys may lie on tokens, which are reached so; a token is asked when its key first has work.
+    pub fn open_with(folder: &Path, passphrase: Option<&Secret<Vec<u8>>>, tokens: Access) -> Result<Self, Error> {
         if !Self::exists(folder) {
             return Err(Error::Refused(format!(
                 "{} holds no authority – make one with `sealpost ca init --name NAME`",
@@ -132,14 +133,14 @@ impl Store {
             )));
         }
         let root = read_certificate(&folder.join("root.pem"))?;
-        let identity = |name: &str| -> Result<Identity, Error> {
-            let certificate = read_certificate(&folder.join(format!("{name}.pem")))?;
-            let key = read_key(&folder.join(format!("{name}.key")), passphrase)?;
+        let identity = |by: Issuer| -> Result<Identity, Error> {
+            let certificate = read_certificate(&folder.join(format!("{}.pem", by.name())))?;
+            let key = custody::key_of((folder, &tokens), by, &certificate.public_key()?, passphrase)?;
             Ok(Identity::new(key, certificate, vec![root.clone()])?)
         };
         let base_url = Self::base_url_of(folder)?;
-        let authority = Authority::from_parts(root.clone(), identity("issuing")?, identity("servers")?, base_url);
-        Ok(Self { folder: folder.to_owned(), authority, records: Mutex::new(Records::open(folder)?) })
+        let authority = Authority::from_parts(root.clone(), identity(Issuer::Mail)?, identity(Issuer::Servers)?, base_url);
+        Ok(Self { folder: folder.to_owned(), authority, records: Mutex::new(Records::open(folder)?), tokens })
     }
 
     /// The address that certificates of the authority in this folder name; needs no key.
@@ -288,7 +289,7 @@ impl Store {
 
     /// Whether the key of the root is kept elsewhere.
     pub fn is_root_offline(&self) -> bool {
-        !self.folder.join("root.key").exists()
+        !custody::has(&self.folder, Issuer::Root)
     }
 
     /// Lets the root certify the keys of the issuing CAs anew; certificates that they signed stay good.
@@ -311,13 +312,25 @@ impl Store {
         Ok(())
     }
 
-    /// The key of the root: of a file, or of the home where it is not offline.
+    /// The key of the root: of a file or a token (a PKCS#11 URI), or of the home where it is not offline.
     pub fn root_key(&self, file: Option<&Path>, passphrase: Option<&Secret<Vec<u8>>>) -> Result<PrivateKey, Error> {
-        let path = file.map_or_else(|| self.folder.join("root.key"), Path::to_owned);
-        if file.is_none() && !path.exists() {
-            return Err(Error::Refused("the root is offline – give its key with --root-key FILE".to_owned()));
+        let public = self.authority.root().public_key()?;
+        let Some(file) = file else {
+            if self.is_root_offline() {
+                let why =
+                    "the root is offline – give its key with --root-key FILE, which may be the PKCS#11 URI of one on a token";
+                return Err(Error::Refused(why.to_owned()));
+            }
+            let key = custody::key_of((&self.folder, &self.tokens), Issuer::Root, &public, passphrase)?;
+            return self.is_roots(key, &self.folder.join("root.key"));
+        };
+        match uri_in(file)? {
+            Some(uri) => Ok(self.tokens.key(&uri, public)),
+            None => self.is_roots(custody::read_key(file, passphrase)?, file),
         }
-        let key = read_key(&path, passphrase)?;
+    }
+
+    fn is_roots(&self, key: PrivateKey, path: &Path) -> Result<PrivateKey, Error> {
         if *key.public_key() != self.authority.root().public_key()? {
             return Err(Error::Refused(format!("{} is not the key of the root {}", path.display(), self.authority.root())));
         }
@@ -360,18 +373,10 @@ pub fn issued(folder: &Path) -> Result<Vec<Issued>, Error> {
     Ok(found)
 }
 
-/// The one place where keys of the authority are read.
-fn read_key(path: &Path, passphrase: Option<&Secret<Vec<u8>>>) -> Result<PrivateKey, Error> {
-    let bytes = Secret::new(files::read(path)?);
-    Ok(PrivateKey::from_any(bytes.expose(), passphrase, &Limits::default()).map_err(KeysError::from)?)
-}
-
-fn write_key(path: &Path, key: &PrivateKey, passphrase: Option<&Secret<Vec<u8>>>, random: &mut dyn Random) -> Result<(), Error> {
-    let text = match passphrase {
-        Some(passphrase) => pem::encode("ENCRYPTED PRIVATE KEY", &key.to_encrypted_pkcs8(passphrase, random)?),
-        None => pem::encode("PRIVATE KEY", key.to_pkcs8()?.expose()),
-    };
-    Ok(files::write(path, Secret::new(text.into_bytes()).expose())?)
+/// The URI that stands where a file could.
+fn uri_in(file: &Path) -> Result<Option<Uri>, Error> {
+    let text = file.to_str().filter(|text| Uri::looks_like(text));
+    Ok(text.map(Uri::parse).transpose()?)
 }
 
 fn write_certificate(path: &Path, certificate: &Certificate) -> Result<(), Error> {

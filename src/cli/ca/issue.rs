@@ -14,8 +14,9 @@ use crate::cli::ca::{bulk, chain_pem, failed, open_store};
 use crate::cli::context::Context;
 use crate::cli::export::{self, Signature};
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::id::{self, Replaced};
 use crate::cli::output::{self, Output};
-use crate::cli::{id, input, report};
+use crate::cli::{input, report};
 
 /// Issue a mail certificate, or one for each row of a table
 ///
@@ -88,17 +89,29 @@ pub(super) fn run(context: &Context, args: &IssueArgs) -> Result<Exit, Failure> 
         args.output.write(chain_pem(&[&certificate, store.authority().issuing()]).as_bytes())?;
         return Ok(Exit::Good);
     }
+    // before anything is issued: who gives no passphrase leaves no certificate behind
+    let in_home = match &args.p12 {
+        Some(_) => {
+            export::check_passphrase(context)?;
+            None
+        }
+        None => Some(Replaced::nothing(context, &profile.addresses.join(", "))?),
+    };
     let wish = if args.escrow { Escrow::Asked } else { Escrow::EncryptionKeys };
     let identity = store.new_identity_with((&profile, wish), algorithm, context.now, &mut context.random()).map_err(failed)?;
     eprintln!("issued: {} – serial {}", report::safe(&identity.addresses().join(", ")), identity.certificate().serial_hex());
-    match &args.p12 {
-        Some(path) => {
+    match (&args.p12, in_home) {
+        (Some(path), _) => {
             let place = (Some(path.as_path()), Signature::None);
             let file = export::packed(context, std::slice::from_ref(&identity), args.form.as_deref(), place)?;
             output::write_file(path, &file, args.output.force)?;
         }
         // without a place for the key, it goes into the home
-        None => drop(id::keep(context, std::slice::from_ref(&identity))?),
+        (None, Some(in_home)) => {
+            in_home.by(context, std::slice::from_ref(&identity))?;
+            id::told(context, std::slice::from_ref(&identity))?;
+        }
+        (None, None) => {}
     }
     if !args.output.is_stdout() || args.p12.is_none() && !context.json {
         args.output.write(chain_pem(&[identity.certificate(), store.authority().issuing()]).as_bytes())?;
@@ -135,8 +148,7 @@ pub(super) fn server_cert(
     output.check()?;
     let store = open_store(context)?;
     let profile = ServerProfile { hosts, days: days.unwrap_or_else(|| ServerProfile::longest(context.now)) };
-    let identity =
-        store.new_server(&profile, KeyAlgorithm::P256, context.now, &mut context.random()).map_err(Failure::refused)?;
+    let identity = store.new_server(&profile, KeyAlgorithm::P256, context.now, &mut context.random()).map_err(failed)?;
     let key_pem = pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8().map_err(Failure::refused)?.expose());
     let certificates = chain_pem(&[identity.certificate(), store.authority().servers()]);
     match key {

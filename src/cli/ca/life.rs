@@ -1,21 +1,19 @@
-//! What happens to certificates after they were issued: `sealpost ca revoke`, `release`, `suspend`, `resume` and `renew`.
+//! What happens to certificates after they were issued: `sealpost ca revoke`, `release`, `suspend` and `resume`.
 
 use clap::Args;
 use serde_json::json;
 
 use sealpost::ca::RevocationReason;
 use sealpost::ca::records::Serial;
-use sealpost::ca::store::{Made, Renewal, Store};
-use sealpost::keys::Identity;
+use sealpost::ca::store::Store;
 use sealpost::pki::Certificate;
 use sealpost::time::Timestamp;
 
-use crate::cli::ca::{chain_pem, failed, lists, open_store};
+use crate::cli::ca::{failed, lists, open_store};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::keyring::certificate_json;
-use crate::cli::output::Output;
-use crate::cli::{id, report};
+use crate::cli::report;
 
 /// What is revoked, and why.
 #[derive(Debug, Args)]
@@ -42,29 +40,6 @@ pub(super) struct Then {
     /// Leave the published lists and OCSP answers as they are, until `sealpost ca publish`
     #[arg(long)]
     no_publish: bool,
-}
-
-/// What is renewed.
-#[derive(Debug, Args)]
-#[command(before_help = "\
-Examples:
-  sealpost ca renew 4f3a… -o jane.pem
-  sealpost ca renew --days-left 30 -o renewed.pem")]
-pub(super) struct RenewArgs {
-    /// The serial number, hexadecimal
-    #[arg(required_unless_present = "days_left")]
-    serial: Option<String>,
-    /// Renew everything that ends within N days and was not renewed yet
-    #[arg(long, value_name = "N", conflicts_with = "serial")]
-    days_left: Option<u32>,
-    /// For how many days [default: as long as the old one]
-    #[arg(long, value_name = "N")]
-    days: Option<u32>,
-    /// Make a new key, which goes into the home
-    #[arg(long, conflicts_with = "days_left")]
-    new_key: bool,
-    #[command(flatten)]
-    output: Output,
 }
 
 pub(super) fn revoke(context: &Context, args: &RevokeArgs) -> Result<Exit, Failure> {
@@ -108,57 +83,6 @@ pub(super) fn resume(context: &Context, address: &str, then: &Then) -> Result<Ex
         return Err(Failure::refused(why).hint("what is revoked stays so – issue a new one with `sealpost ca issue`"));
     }
     told_all(context, &store, ("resume", "released"), &released, then)
-}
-
-pub(super) fn renew(context: &Context, args: &RenewArgs) -> Result<Exit, Failure> {
-    context.check_output(&args.output).or_else(|failure| if context.json { args.output.check() } else { Err(failure) })?;
-    let store = open_store(context)?;
-    let renewal = if args.new_key { Renewal::NewKey } else { Renewal::SameKey };
-    let serials = match (&args.serial, args.days_left) {
-        (Some(serial), _) => vec![serial.clone()],
-        (None, left) => {
-            let ending = store.ending(left.unwrap_or_default(), context.now).map_err(failed)?;
-            ending.into_iter().map(|entry| entry.serial.to_string()).collect()
-        }
-    };
-    let mut made = Vec::new();
-    for serial in &serials {
-        let one = store.renew(serial, (renewal, args.days), context.now, &mut context.random()).map_err(failed)?;
-        eprintln!(
-            "renewed: {} – serial {}, until {}",
-            report::safe(&one.certificate.to_string()),
-            one.certificate.serial_hex(),
-            one.certificate.not_after()
-        );
-        made.push(one);
-    }
-    if made.is_empty() {
-        eprintln!("nothing ends within {} days that was not renewed already", args.days_left.unwrap_or_default());
-    }
-    for one in &made {
-        keep(context, &store, one)?;
-    }
-    if !args.output.is_stdout() || !context.json {
-        let chain = |one: &Made| chain_pem(&[&one.certificate, store.authority().issuer_of(&one.certificate)]);
-        args.output.write(made.iter().map(chain).collect::<String>().as_bytes())?;
-    }
-    if context.json {
-        let certificates: Vec<_> = made.iter().map(|one| certificate_json(&one.certificate)).collect();
-        context.print_json(&json!({ "schema": "sealpost.ca.renew/1", "renews": serials, "certificates": certificates }))?;
-    }
-    Ok(Exit::Good)
-}
-
-/// A new key goes into the home, and a new certificate to the key that is there; of JSON there is one object, and that is the caller's.
-fn keep(context: &Context, store: &Store, made: &Made) -> Result<(), Failure> {
-    let chain = vec![store.authority().issuer_of(&made.certificate).clone(), store.authority().root().clone()];
-    match &made.key {
-        Some(key) => {
-            let identity = Identity::new(key.clone(), made.certificate.clone(), chain).map_err(Failure::refused)?;
-            id::store(context, &[identity])
-        }
-        None => id::store_renewed(context, &made.certificate, &chain),
-    }
 }
 
 fn told(

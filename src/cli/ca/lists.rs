@@ -11,7 +11,7 @@ use sealpost::ca::store::{ListKind, Store};
 use sealpost::ca::{Issuer, responder};
 use sealpost::pki::Crl;
 
-use crate::cli::ca::{failed, open_store_and_passphrase};
+use crate::cli::ca::{failed, open_store_and_root};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::Output;
@@ -42,7 +42,7 @@ pub(super) struct Which {
     /// Without the critical issuing distribution point, for NSS, which imports no list that has one
     #[arg(long)]
     plain: bool,
-    /// The key of a root that is kept offline
+    /// The key of a root that is kept offline: a file, or the PKCS#11 URI of one on a token
     #[arg(long, value_name = "FILE")]
     root_key: Option<PathBuf>,
 }
@@ -96,7 +96,7 @@ pub(super) fn crl(context: &Context, args: &CrlArgs) -> Result<Exit, Failure> {
 
 /// Signs lists, and publishes them with all that is served beside them; with complete lists that name delta lists, those, too.
 pub(super) fn sign(context: &Context, which: &Which) -> Result<Signed, Failure> {
-    let (store, passphrase) = open_store_and_passphrase(context)?;
+    let (store, passphrase) = open_store_and_root(context, which.root_key.as_deref())?;
     let (kind, days) = match (which.delta, which.with_deltas, which.plain) {
         (true, _, _) => (ListKind::Delta, DELTA_DAYS),
         (_, true, _) => (ListKind::CompleteWithDeltas, LIST_DAYS),

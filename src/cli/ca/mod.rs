@@ -9,17 +9,19 @@ mod life;
 mod lists;
 mod naming;
 mod publish;
+mod renew;
 #[cfg(feature = "server")]
 mod serve;
 mod show;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use sealpost::asn1::pem;
 #[cfg(feature = "server")]
 use sealpost::ca::responder::Nonces;
 use sealpost::ca::{self, store::Store};
+use sealpost::keys;
 use sealpost::pki::Certificate;
 
 use crate::cli::context::Context;
@@ -27,6 +29,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::keyring::unlocking;
 use crate::cli::output::Output;
 use crate::cli::passphrase::Passphrase;
+use crate::cli::token;
 
 /// A small certificate authority
 #[derive(Debug, Args)]
@@ -38,7 +41,8 @@ Examples:
   sealpost ca issue --csv people.csv --p12-dir p12
   sealpost ca server-cert mail.a.example -o mail.pem --key mail.key
   sealpost ca suspend jane@a.example
-  sealpost ca renew --days-left 30 -o renewed.pem
+  sealpost ca list --expiring 30
+  sealpost ca renew --days-left 30 --into certificates
   sealpost ca log --verify
   sealpost ca export root > root.pem
   sealpost ca publish && sealpost ca serve --listen 127.0.0.1:8080")]
@@ -67,7 +71,11 @@ enum Verb {
         days: Option<u32>,
     },
     /// List everything that was issued
-    List,
+    List {
+        /// Only what ends within N days, is not revoked, and was not renewed yet
+        #[arg(long, value_name = "N")]
+        expiring: Option<u32>,
+    },
     /// Show one certificate; PEM on standard output
     Show {
         /// The serial number, hexadecimal
@@ -97,10 +105,10 @@ enum Verb {
         then: life::Then,
     },
     /// Issue a certificate with the content of an older one
-    Renew(life::RenewArgs),
+    Renew(renew::RenewArgs),
     /// Let the root certify the issuing CAs' keys for some more years
     RenewIssuing {
-        /// The key of a root that is kept offline
+        /// The key of a root that is kept offline: a file, or the PKCS#11 URI of one on a token
         #[arg(long, value_name = "FILE")]
         root_key: Option<PathBuf>,
     },
@@ -150,13 +158,13 @@ pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
         Verb::Init(args) => init::init(context, &args),
         Verb::Issue(args) => issue::run(context, &args),
         Verb::ServerCert { hosts, output, key, days } => issue::server_cert(context, (hosts, days), &output, key),
-        Verb::List => show::list(context),
+        Verb::List { expiring } => show::list(context, expiring),
         Verb::Show { serial } => show::show(context, &serial),
         Verb::Revoke(args) => life::revoke(context, &args),
         Verb::Release { serial, then } => life::release(context, &serial, &then),
         Verb::Suspend { address, then } => life::suspend(context, &address, &then),
         Verb::Resume { address, then } => life::resume(context, &address, &then),
-        Verb::Renew(args) => life::renew(context, &args),
+        Verb::Renew(args) => renew::renew(context, &args),
         Verb::RenewIssuing { root_key } => init::renew_issuing(context, root_key.as_deref()),
         Verb::Crl(args) => lists::crl(context, &args),
         Verb::Log { verify, head } => show::log(context, verify, head.as_deref()),
@@ -174,7 +182,7 @@ pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
 
 /// Opens the home's authority; asks for its passphrase where it is locked.
 pub(crate) fn open_store(context: &Context) -> Result<Store, Failure> {
-    open_store_and_passphrase(context).map(|(store, _)| store)
+    open(context, Store::is_locked).map(|(store, _)| store)
 }
 
 /// The folder of the home's authority.
@@ -187,24 +195,54 @@ fn ca_folder(context: &Context) -> Result<PathBuf, Failure> {
         .hint("make one with `sealpost ca init --name NAME`"))
 }
 
-fn open_store_and_passphrase(context: &Context) -> Result<(Store, Option<Passphrase>), Failure> {
-    let folder = ca_folder(context)?;
-    let locked = Store::is_locked(&folder).map_err(Failure::io)?;
-    let passphrase = if locked { Some(unlocking(context, "the CA")?) } else { None };
-    let store = Store::open(&folder, passphrase.as_ref()).map_err(failed)?;
+/// The same, with the passphrase of the root's key: that of the file (which may be a URI), else that of the home.
+fn open_store_and_root(context: &Context, root_key: Option<&Path>) -> Result<(Store, Option<Passphrase>), Failure> {
+    let is_locked = |folder: &Path| Ok(Store::is_locked(folder)? || Store::is_root_locked(folder, root_key)?);
+    let (store, passphrase) = open(context, is_locked)?;
+    // where it opened no other key, it must not be tried as a PIN either
+    if passphrase.is_some() && !Store::is_locked(&ca_folder(context)?).map_err(failed)? {
+        store.root_key(root_key, passphrase.as_ref()).map_err(failed)?;
+    }
     Ok((store, passphrase))
 }
 
-/// An error of the authority: records that were changed are bad, all else is refused.
-pub(crate) fn failed(error: ca::Error) -> Failure {
-    match error {
-        ca::Error::Changed(_) => {
-            Failure::new(Exit::Bad, error).hint("`sealpost ca log --verify` says more; restore a backup of the home")
-        }
-        ca::Error::Keys(sealpost::keys::Error::Io { .. }) => Failure::io(error),
-        ca::Error::Keys(sealpost::keys::Error::WrongPassphrase) => Failure::usage("the passphrase of the CA is wrong"),
-        other => Failure::refused(other),
+fn open(
+    context: &Context,
+    is_locked: impl FnOnce(&Path) -> Result<bool, ca::Error>,
+) -> Result<(Store, Option<Passphrase>), Failure> {
+    let folder = ca_folder(context)?;
+    let passphrase = if is_locked(&folder).map_err(failed)? { Some(unlocking(context, "the CA")?) } else { None };
+    let store = Store::open_with(&folder, passphrase.as_ref(), context.tokens()).map_err(failed)?;
+    if passphrase.is_some() {
+        context.passphrase.opened_keys();
     }
+    Ok((store, passphrase))
+}
+
+/// An error of the authority: records that were changed are bad; a token's is told as one; what is not there, or not as it must be for what was
+/// asked, is refused.
+pub(crate) fn failed(error: ca::Error) -> Failure {
+    let of_keys = |error: &keys::Error| match error {
+        keys::Error::WrongPassphrase => Some(Failure::usage("the passphrase of the CA is wrong")),
+        keys::Error::PassphraseNeeded => Some(
+            Failure::usage("a key of the CA is locked and no passphrase was given")
+                .hint("give it with --passphrase-file FILE or --passphrase-fd N"),
+        ),
+        keys::Error::Io { .. } => Some(Failure::io(error)),
+        keys::Error::Crypto(error) => token::unavailable(error),
+        _ => None,
+    };
+    let known = match &error {
+        ca::Error::Changed(_) => {
+            let hint = "`sealpost ca log --verify` says more; restore a backup of the home";
+            Some(Failure::new(Exit::Bad, &error).hint(hint))
+        }
+        ca::Error::Keys(error) => of_keys(error),
+        ca::Error::Crypto(error) => token::unavailable(error),
+        ca::Error::Unknown(_) => Some(Failure::usage(&error).hint("`sealpost ca list` shows all")),
+        _ => None,
+    };
+    known.unwrap_or_else(|| Failure::refused(error))
 }
 
 /// Certificates as PEM, one after another.

@@ -18,7 +18,7 @@ pub(super) struct PublishArgs {
     /// Copy the certificates and lists into this folder, too: for another web server
     #[arg(short = 'o', long = "output", value_name = "DIR")]
     copies: Option<PathBuf>,
-    /// The key of a root that is kept offline
+    /// The key of a root that is kept offline: a file, or the PKCS#11 URI of one on a token
     #[arg(long, value_name = "FILE")]
     root_key: Option<PathBuf>,
 }

@@ -11,6 +11,7 @@ use sealpost::ca::store::Store;
 use sealpost::crypto::random::OsRandom;
 use sealpost::server::web::{self, Site};
 
+use crate::cli::ca::{ca_folder, failed};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::service::Signals;
@@ -25,15 +26,10 @@ pub(super) fn run(context: &Context, listen: &str, nonces: Nonces) -> Result<Exi
         Failure::usage(format!("--listen {listen} is not an address"))
             .hint("write it as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:80")
     })?;
-    let folder = context.home_path().join("ca");
-    if !Store::exists(&folder) {
-        return Err(Failure::usage(format!("the home {} has no CA", context.home_path().display()))
-            .hint("make one with `sealpost ca init --name NAME`"));
-    }
-    let responder =
-        Responder::open(&folder, Box::new(Folder::new(&folder)), nonces, Box::new(OsRandom)).map_err(Failure::refused)?;
+    let folder = ca_folder(context)?;
+    let responder = Responder::open(&folder, Box::new(Folder::new(&folder)), nonces, Box::new(OsRandom)).map_err(failed)?;
     let public = publish::folder(&folder);
-    let until = responder.good_until().map_err(Failure::refused)?;
+    let until = responder.good_until().map_err(failed)?;
     let Some(until) = until.filter(|_| public.join("issuing.crl").exists()) else {
         return Err(Failure::usage("nothing is published yet").hint("publish with `sealpost ca publish`"));
     };
@@ -42,7 +38,7 @@ pub(super) fn run(context: &Context, listen: &str, nonces: Nonces) -> Result<Exi
             "warning: the responders' certificates ended on {until} – OCSP answers none until `sealpost ca publish` renews them"
         );
     }
-    let base = Store::base_url_of(&folder).map_err(Failure::refused)?;
+    let base = Store::base_url_of(&folder).map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::io(format!("the server cannot start – {error}")))?;
     runtime.block_on(async {

@@ -15,9 +15,12 @@ use crate::cli::keyring::certificate_json;
 use crate::cli::output::{self, Output};
 use crate::cli::report;
 
-pub(super) fn list(context: &Context) -> Result<Exit, Failure> {
+pub(super) fn list(context: &Context, expiring: Option<u32>) -> Result<Exit, Failure> {
     let records = Records::open(&ca_folder(context)?).map_err(failed)?;
-    let entries = records.entries().map_err(failed)?;
+    let entries: Box<dyn Iterator<Item = Result<Entry, ca::Error>>> = match expiring {
+        Some(days) => Box::new(ca::store::ending(&records, days, context.now).map_err(failed)?.into_iter().map(Ok)),
+        None => Box::new(records.entries().map_err(failed)?),
+    };
     if context.json {
         let object = |entry: Entry| {
             let mut value = certificate_json(&records.certificate_of(&entry).map_err(failed)?);
@@ -37,10 +40,7 @@ pub(super) fn list(context: &Context) -> Result<Exit, Failure> {
 
 pub(super) fn show(context: &Context, serial: &str) -> Result<Exit, Failure> {
     let records = Records::open(&ca_folder(context)?).map_err(failed)?;
-    let missing = || {
-        Failure::usage(format!("no certificate with the serial number {serial} was issued here"))
-            .hint("`sealpost ca list` shows them")
-    };
+    let missing = || failed(ca::Error::Unknown(format!("no certificate with the serial number {serial} was issued here")));
     let wanted = Serial::from_hex(serial).ok_or_else(missing)?;
     let certificate = records.certificate(&wanted).map_err(failed)?.ok_or_else(missing)?;
     let revoked = match records.status(&wanted).map_err(failed)? {

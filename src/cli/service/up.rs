@@ -16,7 +16,7 @@ use sealpost::server::config::Hop;
 use sealpost::server::store::Error as StoreError;
 use sealpost::server::{self, Config, Service};
 
-use crate::cli::ca::open_store;
+use crate::cli::ca::{failed, open_store};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::service::client::{Server, TlsStart};
@@ -91,7 +91,7 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
         password.tell(context, &address)?;
         eprintln!("user: {}", report::safe(&address));
         let profile = MailProfile::new(address.clone());
-        let identity = store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(Failure::refused)?;
+        let identity = store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(failed)?;
         home.add_identity(&identity, Some(&password.secret), &mut context.random()).map_err(Failure::io)?;
         eprintln!("made: a key and a mail certificate of {}", report::safe(&address));
         users.push(password.to_json(&address));
@@ -147,7 +147,7 @@ fn authority(context: &Context, home: &Home, first: &str, domains: &[String]) ->
     let named = (first, domains);
     let created =
         CaStore::create(&home.ca_folder(), named, KeyAlgorithm::P256, passphrase.as_ref(), context.now, &mut context.random());
-    let store = created.map_err(Failure::refused)?;
+    let store = created.map_err(failed)?;
     home.add_trust(store.authority().root()).map_err(Failure::io)?;
     home.add_intermediate(store.authority().issuing()).map_err(Failure::io)?;
     eprintln!("made: a certificate authority ({})", report::safe(&store.authority().root().to_string()));
@@ -158,8 +158,7 @@ fn tls_certificate(context: &Context, store: &CaStore, hostname: &str) -> Result
     let mut hosts = vec![hostname.to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     hosts.dedup();
     let profile = ServerProfile { hosts, days: ServerProfile::longest(context.now) };
-    let identity =
-        store.new_server(&profile, KeyAlgorithm::P256, context.now, &mut context.random()).map_err(Failure::refused)?;
+    let identity = store.new_server(&profile, KeyAlgorithm::P256, context.now, &mut context.random()).map_err(failed)?;
     let tls = context.home_path().join("tls");
     files::make_folder(&tls).map_err(Failure::io)?;
     let chain = [identity.certificate(), store.authority().servers()].map(|c| pem::encode("CERTIFICATE", c.der())).concat();

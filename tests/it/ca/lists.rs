@@ -162,7 +162,7 @@ fn refuses_to_revoke_what_it_did_not_issue_and_what_is_revoked() {
     let serial = bench.issue("jane@a.example", &key(KeyAlgorithm::P256), Uses::Dual).serial_hex();
     let revoke = |serial: &str| bench.store.revoke(serial, RevocationReason::Superseded, at());
     let error = revoke("0badc0de").expect_err("not its own").to_string();
-    assert_eq!(error, "no certificate with the serial number 0badc0de was issued here – `sealpost ca list` shows all");
+    assert_eq!(error, "no certificate with the serial number 0badc0de was issued here");
     revoke(&serial.to_uppercase()).expect("revoked");
     assert_eq!(revoke(&serial).expect_err("twice").to_string(), format!("the certificate {serial} is revoked already"));
 }
