@@ -195,7 +195,7 @@ fn mail_goes_to_the_certificate_of_a_person_that_is_not_revoked() {
     home.add_intermediate(&world.issuing_certificate()).expect("kept");
     world.run(&format!("trust add {}", world.path("root.pem")));
     both.iter().for_each(|issued| home.add_contact(&issued.certificate).expect("kept"));
-    std::fs::write(world.path("letter"), super::world::LETTER).expect("written");
+    fs::write(world.path("letter"), super::world::LETTER).expect("written");
     let (letter, out) = (world.path("letter"), world.path("out"));
     let encrypt = |revoked: &[u64]| {
         home.write_crl("issuing.crl", &super::world::list(&world.issuer, revoked)).expect("kept");
