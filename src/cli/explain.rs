@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::{self, Source};
 use crate::cli::keyring::{Materials, ReadArgs};
-use crate::cli::{output, report};
+use crate::cli::{fix, output, report};
 
 /// Say why a message is not valid or not readable, what changed on the way, and what helps
 ///
@@ -68,7 +68,7 @@ fn to_json(explained: &Explained, exit: Exit) -> Value {
             "change": explanation.change.map(Change::name),
             "where": explanation.place,
             "text": explanation.text,
-            "fix": explanation.fix,
+            "fix": explanation.fix.as_deref().map(fix::command),
         })
     };
     json!({
@@ -90,7 +90,7 @@ fn to_text(explained: &Explained) -> String {
         let change = explanation.change.map(|change| format!(" [{}]", change.name())).unwrap_or_default();
         text.push_str(&format!("\n{}{}{change}\n", report::safe(&place), report::safe(&explanation.text)));
         if let Some(fix) = &explanation.fix {
-            text.push_str(&format!("  try: {}\n", report::safe(fix)));
+            text.push_str(&format!("  try: {}\n", report::safe(&fix::command(fix))));
         }
     }
     text

@@ -20,6 +20,7 @@ mod encrypt;
 mod explain;
 mod export;
 mod failure;
+mod fix;
 mod id;
 mod input;
 mod inspect;

@@ -7,8 +7,8 @@ use sealpost::smime::{
     Verdict,
 };
 
-use crate::cli::details;
 use crate::cli::failure::Exit;
+use crate::cli::{details, fix};
 
 /// The exit code of an outcome.
 pub(crate) const fn exit(outcome: Outcome) -> Exit {
@@ -44,7 +44,10 @@ pub(crate) fn to_json(verb: &str, verdict: &Verdict) -> Value {
 
 /// The JSON array of findings.
 pub(crate) fn findings_json(findings: &[Finding]) -> Value {
-    let one = |f: &Finding| json!({ "code": f.code.code(), "severity": f.severity.name(), "text": f.text, "fix": f.fix });
+    let one = |f: &Finding| {
+        let fix = f.fix.as_deref().map(fix::command);
+        json!({ "code": f.code.code(), "severity": f.severity.name(), "text": f.text, "fix": fix })
+    };
     Value::Array(findings.iter().map(one).collect())
 }
 
@@ -121,7 +124,7 @@ pub(crate) fn print_findings(findings: &[Finding]) {
         };
         eprintln!("{word}: {} [{}]", safe(&finding.text), finding.code.code());
         if let Some(fix) = &finding.fix {
-            eprintln!("hint: {}", safe(fix));
+            eprintln!("hint: {}", safe(&fix::command(fix)));
         }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sealpost::pki::{Certificate, ChainVerdict, Reason, ReasonCode, Rejected, Weight};
 use sealpost::smime::Trust;
 
+use crate::cli::fix;
 use crate::cli::report::safe;
 
 /// The reason with the option that helps here, where it names none itself.
@@ -21,7 +22,10 @@ pub(super) fn with_help(mut reason: Reason) -> Reason {
 }
 
 pub(super) fn to_json(rejected: &Rejected, trust: &Trust) -> Value {
-    let reason = |reason: Reason| json!({ "code": reason.code.code(), "severity": severity(&reason), "text": reason.text, "fix": reason.fix });
+    let reason = |reason: Reason| {
+        let fix = reason.fix.as_deref().map(fix::command);
+        json!({ "code": reason.code.code(), "severity": severity(&reason), "text": reason.text, "fix": fix })
+    };
     let certificate = |(at, certificate): (usize, &Certificate)| {
         json!({
             "subject": certificate.to_string(),
@@ -46,7 +50,7 @@ pub(super) fn to_text(verdict: &ChainVerdict, trust: &Trust) -> String {
             for reason in reasons(rejected, at) {
                 let word = severity(&reason);
                 text.push_str(&format!("      {word}: {} [{}]\n", safe(&reason.text), reason.code.code()));
-                reason.fix.iter().for_each(|fix| text.push_str(&format!("        try: {}\n", safe(fix))));
+                reason.fix.iter().for_each(|fix| text.push_str(&format!("        try: {}\n", safe(&fix::command(fix)))));
             }
         }
     }
