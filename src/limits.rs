@@ -128,6 +128,10 @@ pub struct Limits {
     pub directory_entries: usize,
     /// Bytes that a directory may send for one search. 4 MiB: a certificate takes 2 KiB, an entry with a photograph some dozens.
     pub directory_bytes: usize,
+    /// What all judgements of one command's question try together, those in which what was fetched is asked again, too: a judgement is one,
+    /// and each signature of a certificate, a list or a response is one more. 10 000: 64 certificates of one authority take some 2 500 when
+    /// their lists are fetched; some seconds with the slowest keys.
+    pub question_checks: usize,
     /// Certificates for one address that are taken from directories. 64: each costs some chains.
     pub directory_certificates: usize,
 }
@@ -186,6 +190,7 @@ impl Default for Limits {
             decompression_ratio: 200,
             directory_entries: 64,
             directory_bytes: 4 << 20,
+            question_checks: 10_000,
             directory_certificates: 64,
         }
     }
@@ -228,6 +233,16 @@ impl Budget {
     pub fn new(name: &'static str, limit: impl TryInto<u64>) -> Self {
         let limit = limit.try_into().unwrap_or(u64::MAX);
         Self { name, limit, left: limit }
+    }
+
+    /// What was taken so far.
+    pub fn spent(&self) -> u64 {
+        self.limit.saturating_sub(self.left)
+    }
+
+    /// Whether nothing is left.
+    pub fn is_spent(&self) -> bool {
+        self.left == 0
     }
 
     /// Takes `units`, or says which bound was reached.

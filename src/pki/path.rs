@@ -188,7 +188,8 @@ impl Search<'_> {
 
     /// The best path; where none reached an anchor, the reasons of all.
     fn verdict(self) -> ChainVerdict {
-        let Self { question, best, rejected, untold: rejected_untold, issuers, revocation_checks, .. } = self;
+        let Self { question, best, rejected, untold: rejected_untold, issuers, revocation_checks, checks, .. } = self;
+        let tried = checks.spent().saturating_add(revocation_checks.spent()).saturating_add(1);
         let wanted = match &best {
             Some(best) if lacks_only_revocation(&best.findings.reasons) => revocation_checks.wants.into_vec(),
             // no other path makes the judged certificate itself another one
@@ -200,7 +201,7 @@ impl Search<'_> {
         if let Some(Complete { path, status, findings }) = best {
             let Findings { reasons, revocation, policies } = findings;
             let policies = if status == ChainStatus::Trusted { policies } else { Vec::new() };
-            return ChainVerdict { status, path, revocation, reasons, policies, rejected, rejected_untold, wanted };
+            return ChainVerdict { status, path, revocation, reasons, policies, rejected, rejected_untold, wanted, tried };
         }
         let mut reasons: Vec<Reason> = Vec::new();
         for reason in rejected.iter().flat_map(|rejected| &rejected.reasons) {
@@ -213,7 +214,7 @@ impl Search<'_> {
         reasons.sort_by_key(|reason| reason.code == ReasonCode::Limit);
         let revocation = if question.revocation == Revocation::Off { RevocationStatus::Off } else { RevocationStatus::Unknown };
         let (status, path) = (verdict::status(&reasons), vec![question.leaf.clone()]);
-        ChainVerdict { status, path, revocation, reasons, policies: Vec::new(), rejected, rejected_untold, wanted }
+        ChainVerdict { status, path, revocation, reasons, policies: Vec::new(), rejected, rejected_untold, wanted, tried }
     }
 }
 

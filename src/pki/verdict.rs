@@ -197,6 +197,9 @@ pub struct ChainVerdict {
     pub rejected_untold: usize,
     /// What would help to say more, in the order in which it helps; nothing where nothing would.
     pub wanted: Vec<Wanted>,
+    /// What was tried for it: one, and one for each signature of a certificate, a list or a response
+    /// ([`question_checks`](crate::limits::Limits::question_checks)).
+    pub tried: u64,
 }
 
 /// A path that was tried and does not hold.

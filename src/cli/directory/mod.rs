@@ -8,6 +8,7 @@ mod ldap;
 mod result;
 mod wire;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use clap::{Args, ValueEnum};
 use sealpost::keys::directory::ldap::Url;
 use sealpost::keys::directory::smimea::Record;
 use sealpost::keys::directory::{Address, Place, Weighing};
+use sealpost::limits::Budget;
 use sealpost::pki::{Certificate, Inquiry};
 use sealpost::smime::Trust;
 
@@ -120,6 +122,8 @@ pub(crate) fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
         let known = home.contact(address.as_str()).map_err(Failure::io)?;
         found.extend(known.into_iter().map(|certificate| (Place::Contact, certificate)));
     }
+    // one bound for all that is asked, however many certificates there are, and however often they are judged
+    let checks = RefCell::new(Budget::new("question checks", context.limits.question_checks));
     let pick = |trust: &Trust| {
         let weighing = Weighing {
             address: &address,
@@ -130,12 +134,13 @@ pub(crate) fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
             revocation: trust.revocation,
             at: trust.at,
             limits: &context.limits,
+            checks: &checks,
         };
         weighing.pick(&found, &records)
     };
     let mut picked = pick(&trust);
     let inquiries: Vec<Inquiry> = picked.candidates.iter().filter_map(|candidate| candidate.inquiry.clone()).collect();
-    let got = args.trust.online.complete(context, &inquiries)?;
+    let got = args.trust.online.complete_within(context, &inquiries, &checks)?;
     if got.is_something() {
         trust.add(got.had);
         picked = pick(&trust);

@@ -7,11 +7,13 @@
 mod client;
 mod search;
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use clap::Args;
 
 use sealpost::keys::cache::Cache;
+use sealpost::limits::Budget;
 use sealpost::pki::{Had, Inquiry};
 use sealpost::smime::Finding;
 
@@ -57,6 +59,17 @@ impl Got {
 impl OnlineArgs {
     /// Gets what these questions lack, until nothing more is wanted or there is no more to get.
     pub(crate) fn complete(&self, context: &Context, inquiries: &[Inquiry]) -> Result<Got, Failure> {
+        let checks = RefCell::new(Budget::new("question checks", context.limits.question_checks));
+        self.complete_within(context, inquiries, &checks)
+    }
+
+    /// The same, where other judgements take from the same bound.
+    pub(crate) fn complete_within(
+        &self,
+        context: &Context,
+        inquiries: &[Inquiry],
+        checks: &RefCell<Budget>,
+    ) -> Result<Got, Failure> {
         if inquiries.is_empty() {
             return Ok(Got::default());
         }
@@ -66,7 +79,7 @@ impl OnlineArgs {
         let cache = self.cache(context)?;
         let allowed = if self.fetch_private { Allowed::Inside } else { Allowed::Public };
         let client = self.fetch.then(|| Client::new(allowed, Duration::from_secs(self.fetch_timeout), &context.limits));
-        Ok(Search::new(context, cache, client).run(inquiries))
+        Ok(Search::new(context, cache, client, checks).run(inquiries))
     }
 
     /// Whether there is something to look in, or somebody to ask.

@@ -1,6 +1,7 @@
 //! Looks for what questions lack, round after round: what comes may show what else is missing.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use sealpost::asn1::pem;
@@ -36,6 +37,8 @@ pub(super) struct Search<'c> {
     cache: Option<Cache>,
     client: Option<Client<'c>>,
     issuer_urls: Budget,
+    /// What asking again may still try.
+    checks: &'c RefCell<Budget>,
     /// How far each thing was looked for.
     looked: HashMap<Sought, Looked>,
     /// URLs that were asked, whatever for.
@@ -132,10 +135,26 @@ enum Content {
 }
 
 impl<'c> Search<'c> {
-    pub(super) fn new(context: &'c Context, cache: Option<Cache>, client: Option<Client<'c>>) -> Self {
+    pub(super) fn new(
+        context: &'c Context,
+        cache: Option<Cache>,
+        client: Option<Client<'c>>,
+        checks: &'c RefCell<Budget>,
+    ) -> Self {
         let issuer_urls = Budget::new("fetched issuer urls", context.limits.fetched_issuer_urls);
         let (looked, asked, got) = (HashMap::new(), HashSet::new(), Got::default());
-        Self { context, cache, client, issuer_urls, looked, asked, got, fetched: Vec::new(), failures: Vec::new() }
+        Self {
+            context,
+            cache,
+            client,
+            issuer_urls,
+            checks,
+            looked,
+            asked,
+            got,
+            fetched: Vec::new(),
+            failures: Vec::new(),
+        }
     }
 
     pub(super) fn run(mut self, inquiries: &[Inquiry]) -> Got {
@@ -146,9 +165,17 @@ impl<'c> Search<'c> {
                 self.got.findings.push(Finding::warning(Code::NotFetched, limit.to_string()));
                 break;
             }
+            if self.checks.borrow().is_spent() {
+                break;
+            }
             let is_something_new = self.round(&wanted);
             wanted = self.wanted(inquiries);
-            for fetched in std::mem::take(&mut self.fetched) {
+            let fetched = std::mem::take(&mut self.fetched);
+            // who was not asked again does not say what is of use
+            if self.checks.borrow().is_spent() {
+                break;
+            }
+            for fetched in fetched {
                 self.keep_if_of_use(fetched, &wanted);
             }
             if !is_something_new {
@@ -180,11 +207,19 @@ impl<'c> Search<'c> {
         }
     }
 
-    fn wanted(&self, inquiries: &[Inquiry]) -> Vec<Wanted> {
+    fn wanted(&mut self, inquiries: &[Inquiry]) -> Vec<Wanted> {
         let mut all: Vec<Wanted> = Vec::new();
-        for one in inquiries.iter().flat_map(|inquiry| inquiry.ask(&self.got.had).wanted) {
-            if !all.contains(&one) {
-                all.push(one);
+        for inquiry in inquiries {
+            let verdict = inquiry.ask(&self.got.had);
+            let ended = self.checks.borrow_mut().spend(verdict.tried);
+            for one in verdict.wanted {
+                if !all.contains(&one) {
+                    all.push(one);
+                }
+            }
+            if let Err(limit) = ended {
+                self.got.findings.push(Finding::warning(Code::NotFetched, limit.to_string()));
+                break;
             }
         }
         all

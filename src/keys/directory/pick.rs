@@ -1,8 +1,10 @@
 //! Which of the certificates that were found are for an address, and what each of them is worth.
 
+use std::cell::RefCell;
+
 use crate::keys::directory::Address;
 use crate::keys::directory::smimea::{Record, Usage};
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 use crate::pki::{
     self, Certificate, ChainStatus, ChainVerdict, Crl, Inquiry, Judgement, PolicyInputs, Purpose, Revocation, TrustAnchors,
     email, ocsp,
@@ -111,6 +113,9 @@ pub struct Weighing<'a> {
     pub at: Timestamp,
     /// The bounds.
     pub limits: &'a Limits,
+    /// What everything that is asked about these certificates may still try
+    /// ([`question_checks`](crate::limits::Limits::question_checks)).
+    pub checks: &'a RefCell<Budget>,
 }
 
 /// What a certificate for mail may be good for.
@@ -146,7 +151,13 @@ impl Weighing<'_> {
             people.push((certificate.clone(), vec![*place]));
         }
         for (certificate, places) in people {
-            let Some(candidate) = self.weigh(certificate, places, &pool, records) else {
+            let weighed = if self.is_spent() { None } else { self.weigh(certificate, places, &pool, records) };
+            // one that was weighed in part might look better, or worse, than it is
+            if self.is_spent() {
+                picked.untold = picked.untold.saturating_add(1);
+                continue;
+            }
+            let Some(candidate) = weighed else {
                 picked.unsuitable = picked.unsuitable.saturating_add(1);
                 continue;
             };
@@ -176,7 +187,7 @@ impl Weighing<'_> {
         let purposes: Vec<Purpose> = PURPOSES.into_iter().zip(alone).filter(is_for).map(|(purpose, _)| purpose).collect();
         let first = *purposes.first()?;
         let question = self.question(&certificate, pool, self.anchors, first, self.revocation);
-        let chain = pki::judge(&question);
+        let chain = self.ask(&question);
         let inquiry = (!chain.wanted.is_empty()).then(|| Inquiry::new(&question, &PolicyInputs::new()));
         let is_well_alone = alone.contains(&ChainStatus::Trusted);
         let confirmation = self.confirmation(&certificate, &chain, is_well_alone, first, pool, records);
@@ -229,7 +240,9 @@ impl Weighing<'_> {
         let mut anchors = TrustAnchors::new();
         let named = pool.iter().chain(self.anchors.iter()).filter(|issuer| record.fits(issuer)).cloned();
         named.chain(record.certificate()).filter(|issuer| issuer != certificate).for_each(|issuer| anchors.add(issuer));
-        !anchors.is_empty() && self.judge(certificate, pool, &anchors, purpose, self.revocation).status == ChainStatus::Trusted
+        !anchors.is_empty()
+            && !self.is_spent()
+            && self.judge(certificate, pool, &anchors, purpose, self.revocation).status == ChainStatus::Trusted
     }
 
     fn judge(
@@ -240,7 +253,18 @@ impl Weighing<'_> {
         purpose: Purpose,
         revocation: Revocation,
     ) -> ChainVerdict {
-        pki::judge(&self.question(leaf, pool, anchors, purpose, revocation))
+        self.ask(&self.question(leaf, pool, anchors, purpose, revocation))
+    }
+
+    fn ask(&self, question: &Judgement<'_>) -> ChainVerdict {
+        let verdict = pki::judge(question);
+        // what goes beyond ends the weighing, which looks whether anything is left
+        self.checks.borrow_mut().spend(verdict.tried).ok();
+        verdict
+    }
+
+    fn is_spent(&self) -> bool {
+        self.checks.borrow().is_spent()
     }
 
     fn question<'q>(
@@ -272,6 +296,10 @@ mod tests {
     }
 
     fn pick(address: &str, found: &[&str], records: &[Record]) -> Picked {
+        pick_within(address, found, records, 100)
+    }
+
+    fn pick_within(address: &str, found: &[&str], records: &[Record], checks: u64) -> Picked {
         let mut anchors = TrustAnchors::new();
         anchors.add(certificate("root"));
         let weighing = Weighing {
@@ -283,6 +311,7 @@ mod tests {
             revocation: Revocation::Soft,
             at: Timestamp::parse_rfc3339("2026-06-01T00:00:00Z").expect("a time"),
             limits: &Limits { directory_certificates: 2, ..Limits::default() },
+            checks: &RefCell::new(Budget::new("question checks", checks)),
         };
         weighing.pick(&found.iter().map(|name| (Place::Ldap, certificate(name))).collect::<Vec<_>>(), records)
     }
@@ -305,6 +334,21 @@ mod tests {
         assert_eq!(standing("alice@example.com", "stranger", &[record(3, "stranger")]), Standing::Dane(Usage::DaneEe));
         assert_eq!(standing("alice@example.com", "stranger", &[record(3, "alice")]), Standing::Contradicted);
         assert_eq!(standing("alice@example.com", "alice", &[record(3, "stranger")]), Standing::Contradicted);
+    }
+
+    #[test]
+    fn no_certificate_is_weighed_in_part() {
+        for checks in 0..30 {
+            let picked = pick_within("alice@example.com", &["alice", "stranger"], &[record(2, "root")], checks);
+            assert_eq!(picked.candidates.len() + picked.untold, 2, "{checks}");
+            let standings = picked.candidates.iter().map(|candidate| (candidate.certificate.to_string(), candidate.standing));
+            for (name, standing) in standings {
+                let whole = if name.contains("CN=Alice, SN") { Standing::Trusted } else { Standing::Contradicted };
+                assert_eq!(standing, whole, "{checks}: {name}");
+            }
+        }
+        assert_eq!(pick_within("alice@example.com", &["alice", "stranger"], &[], 1).untold, 2);
+        assert_eq!(pick_within("alice@example.com", &["alice", "stranger"], &[], 100).untold, 0);
     }
 
     #[test]

@@ -81,6 +81,11 @@ impl Checks {
         }
     }
 
+    /// What was tried so far.
+    pub(in crate::pki) fn spent(&self) -> u64 {
+        self.budget.borrow().spent()
+    }
+
     fn spend(&self, units: u64) -> Result<(), Unusable> {
         self.budget.borrow_mut().spend(units).map_err(Unusable::Limit)
     }

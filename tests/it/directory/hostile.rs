@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use rcgen::{BasicConstraints, IsCa, Issuer, KeyPair, SanType, SerialNumber};
+
 use sealpost::asn1::{Class, Tag, encode};
 
 use super::Bench;
@@ -60,6 +62,45 @@ fn a_flood_of_entries_or_of_bytes_ends_at_its_bound() {
     });
     let (code, why, _) = ask(&huge, "none", "60");
     assert!(code == 8 && why.contains("directory bytes"), "{code} {why}");
+}
+
+#[test]
+fn certificates_that_cost_much_to_judge_share_one_bound() {
+    let mut above = crate::support::params("Labyrinth");
+    above.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = Issuer::new(above.clone(), KeyPair::generate().expect("a key"));
+    // authorities of one name and one key, each of which vouches for all: ways without end
+    let mut values: Vec<Vec<u8>> = Vec::new();
+    for serial in 1..=20_u64 {
+        above.serial_number = Some(SerialNumber::from(serial));
+        values.push(above.signed_by(issuer.key(), &issuer).expect("signed").der().to_vec());
+    }
+    let key = KeyPair::generate().expect("a key");
+    for serial in 100..=163_u64 {
+        let mut leaf = crate::support::params("Alice");
+        leaf.subject_alt_names = vec![SanType::Rfc822Name("alice@example.com".try_into().expect("ASCII"))];
+        leaf.serial_number = Some(SerialNumber::from(serial));
+        values.push(leaf.signed_by(&key, &issuer).expect("signed").der().to_vec());
+    }
+    let ended = [encode::enumerated(0), encode::octet_string(b""), encode::octet_string(b"")].concat();
+    let mut answer: Vec<u8> = Vec::new();
+    for some in values.chunks(2) {
+        let all = encode::set_of(some.iter().map(|value| encode::octet_string(value)).collect());
+        let pair = encode::sequence(&[encode::octet_string(b"userCertificate;binary"), all]);
+        answer.extend(reply(1, 4, &[encode::octet_string(b"cn=a"), encode::sequence(&[pair])].concat()));
+    }
+    answer.extend(reply(1, 5, &ended));
+    let url = serve(move |mut stream| {
+        drop(stream.read(&mut [0; 4096]));
+        drop(stream.write_all(&answer));
+        drop(stream.read(&mut [0; 4096]));
+    });
+    let (code, found, talk) = Bench::trusting().find("alice@example.com", &["--ldap", &url, "--ldap-tls", "none"]);
+    assert_eq!(code, 3, "{found} {talk}");
+    let judged = found["certificates"].as_array().expect("certificates").len();
+    // 200 ways are looked at for each
+    assert!((40..=50).contains(&judged), "{judged}");
+    assert_eq!(found["left_out"]["over_limit"], 64 - judged, "{found}");
 }
 
 #[test]
