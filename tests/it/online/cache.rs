@@ -146,6 +146,36 @@ fn what_nobody_vouches_for_replaces_nothing() {
 }
 
 #[test]
+fn an_answer_from_before_replaces_none_from_after() {
+    let world = World::new();
+    world.give_lists(&[]);
+    let leaf = world.issue(&Leaf { serial: 89, responders: vec![world.url("/ocsp")], ..Leaf::default() });
+    let cache = Home::create(&world.folder.path().join("home")).expect("a home").cache();
+    let request = world.request(&leaf);
+    let name: String = base64(&request.to_der());
+    let old = Timestamp::from_unix(1_735_689_600);
+    let day = |day: i64| old.plus_seconds(day * 86_400);
+    cache.put(Kind::Response, &name, None, &world.response(&leaf, Some(day(0)), [day(20), day(20)]), (old, None)).expect("kept");
+    // whoever stands on the way gives what the responder signed once: as of an earlier day, or of the same and made earlier
+    for at in [[day(19), day(19)], [day(20), day(19)]] {
+        world.server.give("/ocsp", Reply::file(&world.response(&leaf, None, at)));
+        for more in ["--fetch --fetch-private", "", "--fetch --fetch-private"] {
+            let (exit, found) = world.verify_with_issuer(&leaf, more);
+            assert_eq!((exit, &found["chain"]["revocation"]), (5, &Value::from("revoked")), "{more}: {found}");
+            let told = findings(&found, "not-fetched", "info");
+            assert_eq!(told.iter().any(|text| text.contains("is older than one known")), !more.is_empty(), "{found}");
+        }
+    }
+    world.server.give("/ocsp", Reply::file(&world.response(&leaf, None, [day(21), day(21)])));
+    let (exit, found) = world.verify_with_issuer(&leaf, "--fetch --fetch-private");
+    assert_eq!((exit, &found["chain"]["revocation"]), (0, &Value::from("good")), "{found}");
+}
+
+fn base64(bytes: &[u8]) -> String {
+    String::from_utf8(sealpost::mime::transfer::encode_base64(bytes)).expect("ASCII").split_whitespace().collect()
+}
+
+#[test]
 fn a_list_from_before_replaces_none_from_after() {
     let (world, leaf) = revoked_before(|world| super::world::list_of(&world.issuer, &[89], 2023));
     // whoever stands on the way gives what the authority signed once

@@ -203,6 +203,36 @@ impl World {
         encode::sequence(&[tbs, algorithm, encode::bit_string(&signature)])
     }
 
+    /// What is asked about a certificate of the lower authority.
+    pub(super) fn request(&self, leaf: &Issued) -> Request {
+        Request::new(CertId::new(&leaf.certificate, &self.issuing_certificate(), DigestAlgorithm::Sha1).expect("an identifier"))
+    }
+
+    /// What the lower authority answers about it: when it was revoked, if it was; as of when this was so, and when the answer was made.
+    pub(super) fn response(&self, leaf: &Issued, revoked: Option<Timestamp>, [so, made]: [Timestamp; 2]) -> Vec<u8> {
+        use sealpost::asn1::Cursor;
+        let request = self.request(leaf).to_der();
+        let mut list =
+            Cursor::new(&request).sequence().expect("a request").sequence().expect("its content").sequence().expect("a list");
+        let id = list.sequence().expect("a question").any().expect("an identifier").raw.to_vec();
+        let crl = list_of(&self.issuer, &[], 2021);
+        let mut fields = Cursor::new(&crl).sequence().expect("a list");
+        fields.sequence().expect("its content");
+        let algorithm = fields.any().expect("an algorithm").raw.to_vec();
+        let state = match revoked {
+            Some(date) => encode::implicit(1, &encode::sequence(&[encode::generalized_time(date)])),
+            None => encode::implicit(0, &encode::null()),
+        };
+        let next = encode::explicit(0, &encode::generalized_time(Timestamp::from_unix(2_366_841_600)));
+        let answer = encode::sequence(&[id, state, encode::generalized_time(so), next]);
+        let responder = encode::explicit(1, self.issuing_certificate().subject().der());
+        let tbs = encode::sequence(&[responder, encode::generalized_time(made), encode::sequence(&[answer])]);
+        let signature = rcgen::SigningKey::sign(self.issuer.key(), &tbs).expect("signed");
+        let basic = encode::sequence(&[tbs, algorithm, encode::bit_string(&signature)]);
+        let bytes = encode::sequence(&[encode::oid(&oid::OCSP_BASIC), encode::octet_string(&basic)]);
+        encode::sequence(&[encode::enumerated(0), encode::explicit(0, &bytes)])
+    }
+
     /// An authority over which so many others stand, none of which is trusted; each says where the next one is: `/0`, `/1` and so on.
     pub(super) fn endless(&self, count: usize) -> Issuer<'static, KeyPair> {
         let mut above = root("Top").1;
