@@ -10,7 +10,7 @@ use sealpost::keys::cache::{Cache, Kept, Kind};
 use sealpost::limits::{Budget, LimitReached};
 use sealpost::mime::transfer::encode_base64;
 use sealpost::pki::ocsp::{Request, Response};
-use sealpost::pki::{self, Certificate, Crl, Had, Inquiry, Name, Wanted, What};
+use sealpost::pki::{self, Certificate, ChainStatus, Crl, Had, Inquiry, Name, Wanted, What};
 use sealpost::smime::{Code, Finding};
 use sealpost::time::Timestamp;
 
@@ -44,6 +44,8 @@ pub(super) struct Search<'c> {
     /// URLs that were asked, whatever for.
     asked: HashSet<(Class, String)>,
     got: Got,
+    /// Those who stand in a path to an anchor that holds.
+    authorities: Vec<Certificate>,
     /// What was fetched in this round, and is kept where it turns out to be of use.
     fetched: Vec<Fetched>,
     /// What could not be had, by what it was for.
@@ -152,6 +154,7 @@ impl<'c> Search<'c> {
             looked,
             asked,
             got,
+            authorities: Vec::new(),
             fetched: Vec::new(),
             failures: Vec::new(),
         }
@@ -196,15 +199,27 @@ impl<'c> Search<'c> {
         self.got
     }
 
-    /// What helped is kept in place of what was there. What did not may be anybody's: it takes nobody's place.
+    /// What helped is kept, in place of what was there. What did not may be anybody's: it takes no place, lest a forgery with a late date
+    /// be taken for the newer one. Of two lists in one round either may have helped: what has the name of an authority of a path to an anchor
+    /// must have its signature, and is then kept at once.
     fn keep_if_of_use(&mut self, fetched: Fetched, still: &[Wanted]) {
         let Fetched { wanted, place, content } = fetched;
         let class = Class::of(&wanted.what);
-        let name = if let What::Response(request) = &wanted.what { name_of(request) } else { place.clone() };
-        let is_free = || self.cache.as_ref().is_some_and(|cache| cache.get(class.kind(), &name).is_none());
-        if !is_lacking(still, &wanted.about.fingerprint(), class) || is_free() {
+        let helped = || !is_lacking(still, &wanted.about.fingerprint(), class);
+        let is_of_use = match &content {
+            Content::Lists(lists) => lists.iter().all(|list| self.is_signed(list).unwrap_or_else(helped)),
+            _ => helped(),
+        };
+        if is_of_use {
             self.keep(&wanted, &place, &content);
         }
+    }
+
+    /// Whether an authority of a path to an anchor signed a list that has its name; none where no such authority has this name.
+    fn is_signed(&self, list: &Crl) -> Option<bool> {
+        let mut of_name = self.authorities.iter().filter(|authority| authority.subject() == list.issuer()).peekable();
+        of_name.peek()?;
+        Some(of_name.any(|authority| authority.public_key().is_ok_and(|key| list.verify_signature(&key).is_ok())))
     }
 
     fn wanted(&mut self, inquiries: &[Inquiry]) -> Vec<Wanted> {
@@ -212,6 +227,13 @@ impl<'c> Search<'c> {
         for inquiry in inquiries {
             let verdict = inquiry.ask(&self.got.had);
             let ended = self.checks.borrow_mut().spend(verdict.tried);
+            if matches!(verdict.status, ChainStatus::Trusted | ChainStatus::Revoked) {
+                for above in verdict.path.into_iter().skip(1) {
+                    if !self.authorities.contains(&above) {
+                        self.authorities.push(above);
+                    }
+                }
+            }
             for one in verdict.wanted {
                 if !all.contains(&one) {
                     all.push(one);
@@ -311,9 +333,9 @@ impl<'c> Search<'c> {
                         let text =
                             format!("{} of {} that came from {place} is older than one known", class.name(), about(wanted));
                         self.failures.push((wanted.about.fingerprint(), class, text));
-                        // a free place takes what nobody proved: where it was a forgery with a late date, the answer here still counts; the
-                        // later word of two that were signed wins
-                        let is_new = class == Class::Response && self.take(content);
+                        // where what is kept turns out to be a forgery with a late date, what came still counts; the later word of two that were
+                        // signed wins
+                        let is_new = self.take(content);
                         return is_new | self.take_known(class, known, &format!("{fetched} from {place}"));
                     }
                     let size = content.bytes().len();

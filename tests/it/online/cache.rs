@@ -146,6 +146,31 @@ fn what_nobody_vouches_for_replaces_nothing() {
 }
 
 #[test]
+fn a_forged_list_with_a_late_date_takes_no_free_place() {
+    let world = World::new();
+    let leaf = world.issue(&Leaf { serial: 89, lists: vec![world.url("/issuing.crl")], ..Leaf::default() });
+    let (_, stranger) = super::world::root("Issuing");
+    world.give_lists(&[]);
+    world.server.give("/issuing.crl", Reply::file(&super::world::list_of(&stranger, &[], 2025)));
+    let (exit, found) = world.verify_with_issuer(&leaf, "--fetch --fetch-private");
+    assert_eq!((exit, &found["chain"]["revocation"]), (0, &Value::from("unknown")), "{found}");
+    assert_eq!(files(&world).len(), 1, "the list of the root, which was signed by it");
+    world.server.give("/issuing.crl", Reply::file(&super::world::list_of(&world.issuer, &[89], 2024)));
+    for more in ["--fetch --fetch-private", ""] {
+        let (exit, found) = world.verify_with_issuer(&leaf, more);
+        assert_eq!((exit, &found["chain"]["revocation"]), (5, &Value::from("revoked")), "{more}: {found}");
+    }
+    // where it stands there all the same, as older builds left it, what comes is judged beside it
+    let cache = Home::create(&world.folder.path().join("home")).expect("a home").cache();
+    let forged = super::world::list_of(&stranger, &[], 2025);
+    let old = Timestamp::from_unix(1_735_689_600);
+    let issuer = world.issuing_certificate();
+    cache.put(Kind::List, &world.url("/issuing.crl"), Some(issuer.subject()), &forged, (old, None)).expect("kept");
+    let (exit, found) = world.verify_with_issuer(&leaf, "--fetch --fetch-private");
+    assert_eq!((exit, &found["chain"]["revocation"]), (5, &Value::from("revoked")), "{found}");
+}
+
+#[test]
 fn an_answer_from_before_replaces_none_from_after() {
     let world = World::new();
     world.give_lists(&[]);
