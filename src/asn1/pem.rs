@@ -65,7 +65,7 @@ pub fn parse_all(bytes: &[u8]) -> Result<Vec<Pem>, Error> {
         let mut headers: Vec<(String, String)> = Vec::new();
         loop {
             let Some(line) = lines.next() else { return Err(Error::Unended(label)) };
-            if line.starts_with(b"-----END ") {
+            if line.starts_with(END) {
                 break;
             }
             match line.iter().position(|byte| *byte == b':') {
@@ -84,6 +84,27 @@ pub fn parse_all(bytes: &[u8]) -> Result<Vec<Pem>, Error> {
     Ok(found)
 }
 
+/// Makes of a file that is one block of this label, and nothing else, what the block holds; whether it is one. A large list is in memory
+/// once so, where [`parse_all`] has the text, its base64 and the bytes.
+pub fn unwrap_only(bytes: &mut Vec<u8>, label: &str) -> Result<bool, Error> {
+    let Some(start) = begin(bytes, |found| found == label) else { return Ok(false) };
+    let after = bytes.get(start..).unwrap_or_default();
+    let Some(length) = memchr::memmem::find(after, END) else { return Ok(false) };
+    let (body, rest) = after.split_at(length);
+    if looks_like(rest) || memchr::memchr(b':', body).is_some() || looks_like(body) {
+        return Ok(false);
+    }
+    bytes.truncate(start.saturating_add(length));
+    bytes.drain(..start);
+    bytes.retain(|byte| !byte.is_ascii_whitespace());
+    let is_padded = bytes.len().is_multiple_of(4);
+    let base64 = if is_padded { base64_simd::STANDARD } else { base64_simd::STANDARD_NO_PAD };
+    let length = base64.decode_inplace(bytes).map_err(|_| Error::Base64(label.to_owned()))?.len();
+    bytes.truncate(length);
+    bytes.shrink_to_fit();
+    Ok(true)
+}
+
 /// Writes one block with lines of 64 characters (RFC 7468).
 pub fn encode(label: &str, der: &[u8]) -> String {
     let text = base64_simd::STANDARD.encode_to_string(der);
@@ -97,6 +118,7 @@ pub fn encode(label: &str, der: &[u8]) -> String {
 }
 
 const BEGIN: &[u8] = b"-----BEGIN ";
+const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
 
 #[cfg(test)]
@@ -109,6 +131,35 @@ mod tests {
         let blocks = parse_all(text.as_bytes()).expect("two blocks");
         assert_eq!(blocks.iter().map(|b| b.label.as_str()).collect::<Vec<_>>(), ["CERTIFICATE", "PRIVATE KEY"]);
         assert_eq!(blocks[1].der, [4; 100]);
+    }
+
+    #[test]
+    fn one_block_alone_is_read_where_it_stands_as_among_others() {
+        for length in 0..70 {
+            let der: Vec<u8> = (0..length).collect();
+            let text = encode("X509 CRL", &der);
+            for text in [text.clone(), format!("\r\n{}\n", text.replace('\n', "\r\n")), text.replace('=', "")] {
+                let mut bytes = text.into_bytes();
+                assert_eq!(unwrap_only(&mut bytes, "X509 CRL"), Ok(true));
+                assert_eq!(bytes, der);
+            }
+        }
+        let one = encode("X509 CRL", &[7; 50]);
+        let others = [
+            format!("{one}{one}"),
+            format!("{one}{}", encode("CERTIFICATE", &[1])),
+            format!("text\n{one}"),
+            encode("CERTIFICATE", &[1; 50]),
+            one.replacen('\n', "\nA: b\n", 1),
+            "-----BEGIN X509 CRL-----\nAAAA\n".to_owned(),
+        ];
+        for text in others {
+            let mut bytes = text.clone().into_bytes();
+            assert_eq!(unwrap_only(&mut bytes, "X509 CRL"), Ok(false), "{text}");
+            assert_eq!(bytes, text.into_bytes(), "it is as it was");
+        }
+        let damaged = &mut one.replace("Bw", "!w").into_bytes();
+        assert_eq!(unwrap_only(damaged, "X509 CRL"), Err(Error::Base64("X509 CRL".to_owned())));
     }
 
     #[test]

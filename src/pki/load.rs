@@ -24,7 +24,10 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
 
 /// Every revocation list of a file: PEM blocks, one DER list (which keeps these bytes), or a PKCS#7 bundle.
 pub fn crls(bytes: impl Into<Vec<u8>>) -> Result<Vec<Crl>, Error> {
-    let bytes = bytes.into();
+    let mut bytes = bytes.into();
+    if pem::unwrap_only(&mut bytes, "X509 CRL")? {
+        return Ok(vec![Crl::from_vec(bytes)?]);
+    }
     if !pem::looks_like(&bytes) {
         let is_bundle = Cursor::new(&bytes).sequence()?.peek() == Some(Tag::OID);
         return if is_bundle { Ok(bundle(&bytes)?.1) } else { Ok(vec![Crl::from_vec(bytes)?]) };
@@ -55,7 +58,10 @@ pub fn is_ocsp(bytes: &[u8]) -> bool {
 }
 
 /// Every revocation list and every OCSP response of a file.
-pub fn revocation(bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<Crl>, Vec<ocsp::Response>), Error> {
+pub fn revocation(mut bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<Crl>, Vec<ocsp::Response>), Error> {
+    if pem::unwrap_only(&mut bytes, "X509 CRL")? {
+        return Ok((vec![Crl::from_vec(bytes)?], Vec::new()));
+    }
     if pem::looks_like(&bytes) {
         let responses = ocsp(&bytes, limits)?;
         return Ok((crls(bytes)?, responses));
