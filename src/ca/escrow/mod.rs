@@ -69,18 +69,23 @@ pub fn create(
     if passphrases.iter().enumerate().any(is_twice) {
         return refuse("two custodians have the same passphrase – one of them could act for both");
     }
+    let place = folder.join(FOLDER);
+    files::make_folder(&place)?;
+    let _lock = files::lock(&place)?;
     if exists(folder) {
         return refuse("there is an escrow already");
     }
-    let place = folder.join(FOLDER);
-    files::make_folder(&place)?;
+    // shares of one that was not made whole open nothing, and would stand among those of this one
+    for stale in share_files(&place)? {
+        files::remove_if_there(&stale)?;
+    }
     let key = PrivateKey::generate(KeyAlgorithm::P384, random)?;
     let mut data_key = Secret::new(vec![0; 32]);
     random.fill(data_key.expose_mut());
     for share in shamir::split(&data_key, threshold, shares, random) {
         let Some(passphrase) = passphrases.get(usize::from(share.x).saturating_sub(1)) else { continue };
-        let plain = [encode::integer_u64(u64::from(share.x)), encode::octet_string(share.values.expose())];
-        let plain = Secret::new(encode::sequence(&plain));
+        let values = Secret::new(encode::octet_string(share.values.expose()));
+        let plain = Secret::new(encode::sequence(&[&encode::integer_u64(u64::from(share.x)), values.expose()]));
         let (algorithm, encrypted) = pbe::encrypt(passphrase, plain.expose(), random)?;
         let der =
             encode::sequence(&[encode::integer_u64(u64::from(threshold)), algorithm.to_der(), encode::octet_string(&encrypted)]);
@@ -112,7 +117,10 @@ pub(in crate::ca) fn put(
     let fields = [ephemeral.public_key().spki().to_vec(), encode::octet_string(&wrapped), sealed];
     let record = encode::sequence(&fields);
     let size = u32::try_from(record.len()).map_err(|_| Error::Refused("the key is too long for the escrow".to_owned()))?;
-    let path = folder.join(FOLDER).join(KEYS);
+    let place = folder.join(FOLDER);
+    // what another process puts in between would lie where the ledger says that this one does
+    let _lock = files::lock(&place)?;
+    let path = place.join(KEYS);
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
@@ -198,9 +206,13 @@ fn unlock(folder: &Path, passphrases: &[Secret<Vec<u8>>]) -> Result<PrivateKey, 
     Ok(PrivateKey::from_pkcs8(plain.expose())?)
 }
 
-fn shares_of(place: &Path) -> Result<Vec<PathBuf>, Error> {
+fn share_files(place: &Path) -> Result<Vec<PathBuf>, Error> {
     let is_share = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("share-"));
-    let shares: Vec<PathBuf> = files::list(place)?.into_iter().filter(is_share).collect();
+    Ok(files::list(place)?.into_iter().filter(is_share).collect())
+}
+
+fn shares_of(place: &Path) -> Result<Vec<PathBuf>, Error> {
+    let shares = share_files(place)?;
     if shares.is_empty() {
         return Err(Error::Refused("there is no escrow – make one with `sealpost ca escrow init`".to_owned()));
     }
@@ -252,3 +264,55 @@ const SHARE: &str = "SEALPOST ESCROW SHARE";
 const RENEWALS: usize = 64;
 /// 16 custodians: each passphrase is tried on each share, and a try takes some tenths of a second.
 const MOST: u8 = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::crypto::random::Seeded;
+
+    fn made(folder: &Path) {
+        let passphrases = ["anna", "boris"].map(|one| Secret::new(one.as_bytes().to_vec()));
+        let at = Timestamp::from_unix(1_780_272_000);
+        create(folder, 1, &passphrases, at, &mut Seeded::new(b"escrow")).expect("an escrow");
+    }
+
+    #[test]
+    fn no_two_keys_that_are_put_in_at_once_are_said_to_lie_in_one_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        made(folder.path());
+        let alice = std::fs::read(format!("{}/certs/alice.pem", env!("CARGO_MANIFEST_DIR"))).expect("one of the cast");
+        let certificate = crate::pki::load::certificates(&alice).expect("read").remove(0);
+        let puts = |thread: u8| {
+            let mut random = Seeded::new(&[thread]);
+            let key = PrivateKey::generate(KeyAlgorithm::P256, &mut random).expect("a key");
+            let put = |_| put(folder.path(), &key, &certificate, &mut random).expect("put in");
+            (0..20).map(put).collect::<Vec<u64>>()
+        };
+        let offsets: Vec<u64> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || puts(thread))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().expect("it ends")).collect()
+        });
+        assert_eq!(offsets.iter().collect::<BTreeSet<_>>().len(), 80);
+        for offset in offsets {
+            let record = read_value(&folder.path().join(FOLDER).join(KEYS), offset).expect("a record");
+            assert!(Cursor::new(&record).sequence().is_ok());
+        }
+    }
+
+    #[test]
+    fn shares_of_one_that_was_not_made_whole_do_not_stand_among_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join(FOLDER);
+        std::fs::create_dir(&place).expect("a folder");
+        for share in ["share-1.pem", "share-3.pem"] {
+            std::fs::write(place.join(share), "left behind").expect("written");
+        }
+        made(folder.path());
+        let names: Vec<_> =
+            shares_of(&place).expect("shares").into_iter().filter_map(|path| Some(path.file_name()?.to_owned())).collect();
+        assert_eq!(names, ["share-1.pem", "share-2.pem"]);
+        assert!(unlock(folder.path(), &[Secret::new(b"boris".to_vec())]).is_ok());
+    }
+}
