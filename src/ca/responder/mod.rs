@@ -42,6 +42,9 @@ const VALIDITY: i64 = 7 * 86_400;
 const UNKNOWN_VALIDITY: i64 = 8 * 3600;
 /// Signatures a second at most, for what was not signed before: some percent of one processor.
 const SIGNATURES: u32 = 500;
+/// Signatures a second beside these for what was revoked since the answers were signed: who asks about many at once, or about what was
+/// never given out, must not keep that from others. It is kept, and not signed again.
+const RESERVED: u32 = 100;
 /// Answers that are kept which were signed when they were asked for. Each has some 1.5 KiB.
 const KEPT: usize = 4_096;
 /// Answers at most that are not right any more before all are looked at again: those who answer sign so many in two seconds, once.
@@ -187,7 +190,8 @@ impl Responder {
             let trouble = "no responder's certificate is good now – renew them: `sealpost ca publish`".to_owned();
             return Ok(Reply { trouble: Some(trouble), ..Reply::refused(Refusal::TryLater) });
         };
-        if !self.may_sign(at) {
+        let is_news = nonce.is_none() && matches!(about, [(_, _, Status::Revoked { .. })]);
+        if !self.may_sign(if is_news { SIGNATURES.saturating_add(RESERVED) } else { SIGNATURES }, at) {
             return Ok(Reply::refused(Refusal::TryLater));
         }
         let holds = if about.iter().any(|(_, _, status)| *status == Status::Unknown) { UNKNOWN_VALIDITY } else { VALIDITY };
@@ -223,13 +227,16 @@ impl Responder {
         (*known == status && reply.fresh.is_some_and(|fresh| at < fresh.next_update)).then(|| reply.clone())
     }
 
-    fn may_sign(&self, at: Timestamp) -> bool {
+    fn may_sign(&self, most: u32, at: Timestamp) -> bool {
         let mut live = held(&self.live);
         if live.second != at {
             (live.second, live.signed) = (at, 0);
         }
+        if live.signed >= most {
+            return false;
+        }
         live.signed = live.signed.saturating_add(1);
-        live.signed <= SIGNATURES
+        true
     }
 }
 

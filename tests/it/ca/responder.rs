@@ -434,6 +434,23 @@ fn signatures_are_counted_and_beyond_so_many_a_second_the_client_comes_later() {
     assert_eq!(ask(at().plus_seconds(1)), Ok(Status::Good));
 }
 
+#[test]
+fn who_asks_much_does_not_keep_a_revocation_from_others() {
+    let desk = Desk::new();
+    let responder = desk.open(Nonces::Ignored);
+    let both = request_of(&[&id_of(&desk.request(&desk.jane)), &id_of(&desk.request(&desk.joe))], &[]);
+    let later = at().plus_seconds(60);
+    desk.bench.store.revoke(&desk.jane.serial_hex(), RevocationReason::KeyCompromise, at().plus_seconds(30)).expect("revoked");
+    let answered = (0..700).filter(|_| status(&responder.respond(&both, later).der).is_ok()).count();
+    assert_eq!(answered, 500);
+    let revoked = Status::Revoked { date: at().plus_seconds(30), reason: Some(1) };
+    let request = desk.request(&desk.jane);
+    for _ in 0..200 {
+        assert_eq!(status(&responder.respond(&request, later).der), Ok(revoked));
+    }
+    assert_eq!(status(&responder.respond(&both, later).der), Err(Refusal::TryLater));
+}
+
 /// States as an authority with many certificates has them.
 #[derive(Debug, Clone)]
 struct Many(Arc<Mutex<Vec<Known>>>);
