@@ -174,10 +174,11 @@ pub(crate) struct Replaced {
 }
 
 impl Replaced {
-    /// Those with this certificate that are in use; the passphrase is asked for before anything is issued.
+    /// Those with the key of this certificate that are in use, under whichever certificate; the passphrase is asked for before anything is
+    /// issued.
     pub(crate) fn of(context: &Context, certificate: &Certificate) -> Result<Self, Failure> {
         let mut old = context.open_home()?.identities().map_err(Failure::io)?;
-        old.retain(|stored| !stored.retired && stored.certificate == *certificate);
+        old.retain(|stored| !stored.retired && stored.certificate.spki() == certificate.spki());
         let who = certificate.addresses().join(", ");
         refuse_tokens(&old, &who)?;
         Self::after(context, old, &who)

@@ -9,6 +9,7 @@ mod lists;
 mod nss;
 mod openssl;
 pub(crate) mod pkilint;
+mod renewal;
 mod requests;
 mod responder;
 #[cfg(feature = "server")]

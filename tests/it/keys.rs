@@ -1,5 +1,6 @@
 //! Tests of `keys`: PKCS#12 against its peers and what others made, key files, the home.
 
+mod beside;
 mod forms;
 mod gpgsm;
 mod harvest;

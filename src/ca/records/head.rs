@@ -91,11 +91,7 @@ pub(in crate::ca) fn read_signed(path: &Path, key: &PublicKey) -> Result<Option<
     let changed = |why: &str| Error::Changed(format!("{} was changed – {why}", path.display()));
     let blocks = pem::parse_all(&bytes).map_err(|error| changed(&error.to_string()))?;
     let block = blocks.into_iter().find(|block| block.label == LABEL).ok_or_else(|| changed("it holds no signed head"))?;
-    let mut fields = Cursor::new(&block.der).sequence()?;
-    let statement = fields.expect(Tag::UTF8_STRING)?.text()?;
-    let identifier = AlgorithmIdentifier::from_cursor(&mut fields)?;
-    let (_, signed) = fields.bit_string()?;
-    let algorithm = SignatureAlgorithm::from_identifier(&identifier, None)?;
+    let (statement, algorithm, signed) = fields(&block.der).map_err(|error| changed(&error.to_string()))?;
     signature::verify(key, algorithm, Input::Message(statement.as_bytes()), &signed)
         .map_err(|_| changed("the issuing CA did not sign it"))?;
     let read = || {
@@ -106,6 +102,15 @@ pub(in crate::ca) fn read_signed(path: &Path, key: &PublicKey) -> Result<Option<
         Some(SignedHead { chain: Chain { hash, count, length }, time: Timestamp::parse_rfc3339(words.next()?)? })
     };
     read().map(Some).ok_or_else(|| changed("it cannot be understood"))
+}
+
+/// The statement, and how it is signed.
+fn fields(der: &[u8]) -> Result<(String, SignatureAlgorithm, Vec<u8>), Error> {
+    let mut fields = Cursor::new(der).sequence()?;
+    let statement = fields.expect(Tag::UTF8_STRING)?.text()?.to_string();
+    let identifier = AlgorithmIdentifier::from_cursor(&mut fields)?;
+    let (_, signed) = fields.bit_string()?;
+    Ok((statement, SignatureAlgorithm::from_identifier(&identifier, None)?, signed.to_vec()))
 }
 
 const HEAD: &str = "head";

@@ -125,9 +125,14 @@ impl Store {
         Ok(Made { certificate, key })
     }
 
-    /// What ends within some days, is not revoked, and was not renewed yet.
-    pub fn ending(&self, days: u32, at: Timestamp) -> Result<Vec<Entry>, Error> {
-        ending(&self.records()?, days, at)
+    /// What of [`ending`] is to be renewed. A renewal is not renewed again before a third of its life is over: one that lives for fewer days
+    /// than are asked for would be renewed whenever somebody looks.
+    pub fn due(&self, days: u32, at: Timestamp) -> Result<Vec<Entry>, Error> {
+        let mut found = ending(&self.records()?, days, at)?;
+        let age = |entry: &Entry| at.unix().saturating_sub(entry.issued.unix());
+        let life = |entry: &Entry| entry.until.unix().saturating_sub(entry.issued.unix());
+        found.retain(|entry| entry.renews.is_none() || age(entry) >= life(entry) / 3);
+        Ok(found)
     }
 
     fn change_all(

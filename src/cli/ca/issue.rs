@@ -3,18 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::json;
 
 use sealpost::asn1::pem;
 use sealpost::ca::escrow::Escrow;
 use sealpost::ca::{DEFAULT_DAYS, MailProfile, Request, ServerProfile, Uses};
 use sealpost::crypto::algorithm::KeyAlgorithm;
+use sealpost::pki::Certificate;
 
 use crate::cli::ca::naming::Naming;
 use crate::cli::ca::{bulk, chain_pem, failed, open_store};
 use crate::cli::context::Context;
 use crate::cli::export::{self, Signature};
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::id::{self, Replaced};
+use crate::cli::id::Replaced;
+use crate::cli::keyring::certificate_json;
 use crate::cli::output::{self, Output};
 use crate::cli::{input, report};
 
@@ -86,8 +89,11 @@ pub(super) fn run(context: &Context, args: &IssueArgs) -> Result<Exit, Failure> 
     let profile = args.also.iter().fold(first, MailProfile::address).shape(shape).uses(uses(&args.usage)).days(args.days);
     if let Some(request) = request {
         let certificate = store.issue_request(&profile, &request, context.now, &mut context.random()).map_err(failed)?;
-        args.output.write(chain_pem(&[&certificate, store.authority().issuing()]).as_bytes())?;
-        return Ok(Exit::Good);
+        tell(&certificate);
+        if !args.output.is_stdout() || !context.json {
+            args.output.write(chain_pem(&[&certificate, store.authority().issuing()]).as_bytes())?;
+        }
+        return done(context, &certificate);
     }
     // before anything is issued: who gives no passphrase leaves no certificate behind
     let in_home = match &args.p12 {
@@ -99,7 +105,7 @@ pub(super) fn run(context: &Context, args: &IssueArgs) -> Result<Exit, Failure> 
     };
     let wish = if args.escrow { Escrow::Asked } else { Escrow::EncryptionKeys };
     let identity = store.new_identity_with((&profile, wish), algorithm, context.now, &mut context.random()).map_err(failed)?;
-    eprintln!("issued: {} – serial {}", report::safe(&identity.addresses().join(", ")), identity.certificate().serial_hex());
+    tell(identity.certificate());
     match (&args.p12, in_home) {
         (Some(path), _) => {
             let place = (Some(path.as_path()), Signature::None);
@@ -107,14 +113,27 @@ pub(super) fn run(context: &Context, args: &IssueArgs) -> Result<Exit, Failure> 
             output::write_file(path, &file, args.output.force)?;
         }
         // without a place for the key, it goes into the home
-        (None, Some(in_home)) => {
-            in_home.by(context, std::slice::from_ref(&identity))?;
-            id::told(context, std::slice::from_ref(&identity))?;
-        }
+        (None, Some(in_home)) => in_home.by(context, std::slice::from_ref(&identity))?,
         (None, None) => {}
     }
     if !args.output.is_stdout() || args.p12.is_none() && !context.json {
         args.output.write(chain_pem(&[identity.certificate(), store.authority().issuing()]).as_bytes())?;
+    }
+    done(context, identity.certificate())
+}
+
+/// Says for whom a certificate is, and its number, by which it is renewed and revoked.
+fn tell(certificate: &Certificate) {
+    let whom = [certificate.addresses(), certificate.dns_names()].concat();
+    let whom = if whom.is_empty() { certificate.to_string() } else { whom.join(", ") };
+    eprintln!("issued: {} – serial {}", report::safe(&whom), certificate.serial_hex());
+}
+
+/// Gives what was issued to a program that asked for JSON.
+fn done(context: &Context, certificate: &Certificate) -> Result<Exit, Failure> {
+    if context.json {
+        let certificates = [certificate_json(certificate)];
+        context.print_json(&json!({ "schema": "sealpost.ca.issue/1", "certificates": certificates }))?;
     }
     Ok(Exit::Good)
 }
@@ -145,11 +164,20 @@ pub(super) fn server_cert(
     output: &Output,
     key: Option<PathBuf>,
 ) -> Result<Exit, Failure> {
+    if context.json && (key.is_none() || output.is_stdout()) {
+        return Err(
+            Failure::usage("with --json it must be said where the key and the certificate go").hint("add --key FILE and -o FILE")
+        );
+    }
     output.check()?;
+    if key.is_some() {
+        Output { file: key.clone(), force: output.force }.check()?;
+    }
     let store = open_store(context)?;
     let profile = ServerProfile { hosts, days: days.unwrap_or_else(|| ServerProfile::longest(context.now)) };
     let identity = store.new_server(&profile, KeyAlgorithm::P256, context.now, &mut context.random()).map_err(failed)?;
     let key_pem = pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8().map_err(Failure::refused)?.expose());
+    tell(identity.certificate());
     let certificates = chain_pem(&[identity.certificate(), store.authority().servers()]);
     match key {
         Some(path) => {
@@ -158,5 +186,5 @@ pub(super) fn server_cert(
         }
         None => output.write(format!("{key_pem}{certificates}").as_bytes())?,
     }
-    Ok(Exit::Good)
+    done(context, identity.certificate())
 }

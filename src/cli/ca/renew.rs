@@ -31,7 +31,8 @@ pub(super) struct RenewArgs {
     /// The serial number, hexadecimal
     #[arg(required_unless_present = "days_left")]
     serial: Option<String>,
-    /// Renew everything that ends within N days and was not renewed yet: certificates of people and of TLS servers
+    /// Renew everything that ends within N days and was not renewed yet: certificates of people and of TLS servers. What lives for fewer days
+    /// than that is renewed again after a third of its life
     #[arg(long, value_name = "N", conflicts_with = "serial")]
     days_left: Option<u32>,
     /// For how many days [default: as long as the old one]
@@ -123,7 +124,7 @@ fn all(
     left: u32,
 ) -> Result<(Vec<String>, Vec<Made>, Option<Failure>), Failure> {
     warn_of_issuers(context, store, left);
-    let ending = store.ending(left, context.now).map_err(failed)?;
+    let ending = store.due(left, context.now).map_err(failed)?;
     if ending.is_empty() {
         eprintln!("nothing ends within {left} days that was not renewed already");
     }

@@ -82,7 +82,11 @@ pub(super) fn log(context: &Context, verify: bool, head: Option<&Path>) -> Resul
 }
 
 fn check(context: &Context, folder: &Path, head: Option<&Path>) -> Result<Exit, Failure> {
-    let verified = records::verify(folder, head).map_err(failed)?;
+    let verified = records::verify(folder, head).map_err(|error| match error {
+        // no more is to be said than this
+        ca::Error::Changed(_) => Failure::new(Exit::Bad, error).hint("restore a backup of the home; nothing is issued before"),
+        error => failed(error),
+    })?;
     let records::Verified { events, certificates, revoked, signed } = verified;
     if context.json {
         let signed = signed.map(|(events, time)| json!({ "events": events, "time": time.to_string() }));
@@ -106,12 +110,18 @@ pub(super) fn export(context: &Context, what: &str, output: &Output) -> Result<E
     output.check()?;
     let folder = ca_folder(context)?;
     let read = |name: &str| ca::store::read_certificate(&folder.join(format!("{name}.pem"))).map_err(Failure::io);
-    let text = match what {
-        "root" => chain_pem(&[&read("root")?]),
-        "issuing" => chain_pem(&[&read("issuing")?]),
-        _ => chain_pem(&[&read("issuing")?, &read("root")?]),
+    let certificates = match what {
+        "root" => vec![read("root")?],
+        "issuing" => vec![read("issuing")?],
+        _ => vec![read("issuing")?, read("root")?],
     };
-    output.write(text.as_bytes())?;
+    if !output.is_stdout() || !context.json {
+        output.write(chain_pem(&certificates.iter().collect::<Vec<_>>()).as_bytes())?;
+    }
+    if context.json {
+        let certificates: Vec<_> = certificates.iter().map(certificate_json).collect();
+        context.print_json(&json!({ "schema": "sealpost.ca.export/1", "certificates": certificates }))?;
+    }
     Ok(Exit::Good)
 }
 

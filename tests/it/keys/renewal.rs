@@ -56,6 +56,49 @@ fn a_renewed_identity_signs_with_its_new_key_and_reads_what_came_before() {
     assert_eq!((text.lines().count(), text.matches("retired").count()), (2, 1), "{text}");
 }
 
+/// Every certificate of the home's identities that is in use.
+fn in_use(stage: &Stage) -> Vec<String> {
+    let listed = stage.json(&["id", "list", "--json"]);
+    let all = listed["identities"].as_array().unwrap().iter().filter(|one| one["retired"] == false);
+    all.map(|one| one["serial"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_new_key_from_the_authority_takes_the_place_of_the_old_one_which_still_reads() {
+    let stage = Stage::new();
+    let locked = ["--passphrase-file", "pass.txt"];
+    stage.good(&[&["id", "new", "jane@a.example", "--algorithm", "p256"][..], &locked].concat());
+    let first = in_use(&stage).pop().unwrap();
+    stage.good(&["encrypt", "letter.eml", "-o", "old.eml"]);
+    // the old one lies under a passphrase, and the new one does not without
+    let (code, _, talk) = stage.run(&["ca", "renew", &first, "--new-key", "-o", "new.pem"]);
+    assert!(code == 2 && talk.contains("none was given for the new one"), "{code} {talk}");
+    assert_eq!(stage.json(&["ca", "list", "--json"])["certificates"].as_array().unwrap().len(), 1, "nothing was issued");
+    // once with the same key, then with a new one, both by the first number: one identity is in use
+    stage.good(&["ca", "renew", &first, "-o", "same.pem"]);
+    let second = in_use(&stage);
+    assert!(second.len() == 1 && second[0] != first, "{second:?}");
+    let renew = ["ca", "renew", &first, "--new-key", "-o", "new.pem"];
+    let (code, _, talk) = stage.run(&[&renew[..], &locked].concat());
+    assert!(code == 0 && talk.contains(&format!("retired: jane@a.example, serial {}", second[0])), "{code} {talk}");
+    let third = in_use(&stage);
+    assert!(third.len() == 1 && third != second, "{third:?}");
+    let (_, shown, _) = stage.run(&["inspect", "new.pem", "--json"]);
+    assert!(String::from_utf8(shown).unwrap().contains(&third[0]));
+    // it signs, mail goes to it, and what came before is read
+    stage.good(&[&["sign", "letter.eml", "-o", "signed.eml"][..], &locked].concat());
+    let seen = stage.json(&["inspect", "signed.eml", "--json"]);
+    assert!(seen["certificates"].as_array().unwrap().iter().any(|one| one["serial"] == third[0].as_str()), "{seen}");
+    stage.good(&["encrypt", "letter.eml", "-o", "new.eml"]);
+    for mail in ["old.eml", "new.eml"] {
+        let text = stage.good(&[&["decrypt", mail][..], &locked].concat());
+        assert!(String::from_utf8_lossy(&text).contains("under the mat"), "{mail}");
+    }
+    stage.good(&["id", "retire", "jane@a.example"]);
+    let (code, _, talk) = stage.run(&[&["sign", "letter.eml"][..], &locked].concat());
+    assert_eq!(code, 2, "no other one was left in use: {talk}");
+}
+
 #[test]
 fn a_retired_identity_signs_no_more_and_still_reads() {
     let stage = Stage::new();

@@ -11,8 +11,8 @@ use sealpost::secret::Secret;
 
 use super::BulkArgs;
 use super::orders::Order;
-use crate::cli::ca::chain_pem;
 use crate::cli::ca::issue::IssueArgs;
+use crate::cli::ca::{chain_pem, failed};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output;
@@ -105,7 +105,7 @@ impl<'a> Delivery<'a> {
         if let (Some(path), Some(key)) = (&order.p12, &made.key) {
             let passphrase = passphrase.ok_or_else(|| Failure::usage("the files need a passphrase"))?;
             let chain = vec![authority.issuing().clone(), authority.root().clone()];
-            let identity = Identity::new(key.clone(), made.certificate.clone(), chain).map_err(Failure::refused)?;
+            let identity = Identity::new(key.clone(), made.certificate.clone(), chain).map_err(|error| failed(error.into()))?;
             self.pack(&identity, (order, path), passphrase)?;
         }
         if let Some(path) = &order.pem {
@@ -118,7 +118,7 @@ impl<'a> Delivery<'a> {
         let address = order.profile.addresses.first().map(String::as_str).unwrap_or_default();
         let (identities, named) = (std::slice::from_ref(identity), (passphrase, address));
         let file = pkcs12::write_for(self.target, identities, named, &mut self.context.random());
-        output::write_file(path, &file.map_err(Failure::refused)?, true)
+        output::write_file(path, &file.map_err(|error| failed(error.into()))?, true)
     }
 }
 

@@ -177,7 +177,8 @@ fn check(context: &Context, store: &Store, orders: &[Order]) -> Result<Vec<Wrong
                 let sample = match samples.entry(algorithm.name()) {
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(place) => {
-                        place.insert(PrivateKey::generate(*algorithm, &mut context.random()).map_err(Failure::refused)?)
+                        let sample = PrivateKey::generate(*algorithm, &mut context.random());
+                        place.insert(sample.map_err(|error| failed(error.into()))?)
                     }
                 };
                 if let Err(error) = store.authority().check(&order.profile, sample.public_key(), context.now) {
