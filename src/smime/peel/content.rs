@@ -208,5 +208,5 @@ impl Work<'_, '_> {
 const PEEK: usize = 64;
 /// Bytes at the beginning that hold the header fields of a message that is wrapped.
 const PREFIX: usize = 64 << 10;
-/// Bytes of a message that is held whole; larger ones stream. 256 KiB: most mail is smaller, and memory stays small.
-const HELD: usize = 256 << 10;
+/// Bytes of a message that is held whole; larger ones stream. 128 KiB: most mail is smaller, and memory stays small.
+const HELD: usize = 128 << 10;
