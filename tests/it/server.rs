@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-use sealpost::server::store::{SqliteStore, Store};
+use sealpost::server::store::{MailboxStore, SqliteStore};
 
 use crate::support;
 

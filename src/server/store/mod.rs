@@ -107,7 +107,13 @@ pub enum Settled {
 }
 
 /// Accounts, mailboxes and the queue. Addresses are lower case.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: AccountStore + MailboxStore + QueueStore + Send + Sync + 'static {
+    /// Keeps a message in mailboxes and in the queue, all in one; on disk when this returns.
+    fn deliver(&self, delivery: Delivery) -> Result<(), Error>;
+}
+
+/// Domains, users and aliases.
+pub trait AccountStore {
     /// Adds a domain of ours.
     fn add_domain(&self, domain: &str) -> Result<(), Error>;
     /// Removes a domain that has no users.
@@ -132,14 +138,20 @@ pub trait Store: Send + Sync + 'static {
     fn aliases(&self) -> Result<Vec<(String, String)>, Error>;
     /// The targets of an alias.
     fn targets(&self, alias: &str) -> Result<Vec<String>, Error>;
-    /// Keeps a message in mailboxes and in the queue, all in one; on disk when this returns.
-    fn deliver(&self, delivery: Delivery) -> Result<(), Error>;
+}
+
+/// The messages of the mailboxes.
+pub trait MailboxStore {
     /// The messages of a mailbox, oldest first.
     fn messages(&self, mailbox: &str) -> Result<Vec<Stored>, Error>;
     /// One message.
     fn message(&self, mailbox: &str, uid: i64) -> Result<Vec<u8>, Error>;
     /// Deletes messages.
     fn delete(&self, mailbox: &str, uids: &[i64]) -> Result<(), Error>;
+}
+
+/// What waits for other servers.
+pub trait QueueStore {
     /// The messages with recipients whose time has come, oldest first, so many at most.
     fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Queued>, Error>;
     /// Settles recipients of one message; the message goes with its last recipient.

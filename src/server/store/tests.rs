@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::server::store::{Delivery, Error, Settled, SqliteStore, Store};
+use crate::server::store::{AccountStore, Delivery, Error, MailboxStore, QueueStore, Settled, SqliteStore, Store};
 use crate::time::Timestamp;
 
 fn store() -> (tempfile::TempDir, SqliteStore) {

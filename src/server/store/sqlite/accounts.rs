@@ -1,0 +1,113 @@
+//! Domains, users and aliases.
+
+use rusqlite::OptionalExtension;
+
+use crate::server::store::sqlite::bodies::drop_bodies;
+use crate::server::store::sqlite::{SqliteStore, changed, from_sqlite};
+use crate::server::store::{AccountStore, Error};
+
+impl AccountStore for SqliteStore {
+    fn add_domain(&self, domain: &str) -> Result<(), Error> {
+        let domain = domain.to_owned();
+        self.write(move |c| match c.execute("INSERT OR IGNORE INTO domains VALUES (?1)", [&domain]).map_err(from_sqlite)? {
+            0 => Err(Error::Exists(format!("the domain {domain}"))),
+            _ => Ok(()),
+        })
+    }
+
+    fn remove_domain(&self, domain: &str) -> Result<(), Error> {
+        let domain = domain.to_owned();
+        self.write(move |c| {
+            let query = "SELECT count(*) FROM users WHERE address LIKE '%@' || ?1";
+            let users: i64 = c.query_row(query, [&domain], |row| row.get(0)).map_err(from_sqlite)?;
+            if users > 0 {
+                return Err(Error::Exists(format!("{users} users of the domain {domain}")));
+            }
+            changed(
+                c.execute("DELETE FROM domains WHERE name = ?1", [&domain]).map_err(from_sqlite)?,
+                &format!("the domain {domain}"),
+            )
+        })
+    }
+
+    fn domains(&self) -> Result<Vec<String>, Error> {
+        self.column("SELECT name FROM domains ORDER BY name")
+    }
+
+    fn add_user(&self, address: &str, password_hash: &str) -> Result<(), Error> {
+        let (address, hash) = (address.to_owned(), password_hash.to_owned());
+        self.write(move |c| {
+            let query = "INSERT OR IGNORE INTO users (address, password_hash, next_uid)
+                         VALUES (?1, ?2, coalesce((SELECT next_uid FROM retired WHERE address = ?1), 1))";
+            match c.execute(query, [&address, &hash]).map_err(from_sqlite)? {
+                0 => Err(Error::Exists(format!("the user {address}"))),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn set_password(&self, address: &str, password_hash: &str) -> Result<(), Error> {
+        let (address, hash) = (address.to_owned(), password_hash.to_owned());
+        self.write(move |c| {
+            let rows =
+                c.execute("UPDATE users SET password_hash = ?2 WHERE address = ?1", [&address, &hash]).map_err(from_sqlite)?;
+            changed(rows, &format!("the user {address}"))
+        })
+    }
+
+    fn remove_user(&self, address: &str) -> Result<(), Error> {
+        let address = address.to_owned();
+        let files = self.write(move |c| {
+            // a new user of this name goes on where this one ends: mail programs remember numbers
+            let retire = "INSERT OR REPLACE INTO retired SELECT address, next_uid FROM users WHERE address = ?1";
+            c.execute(retire, [&address]).map_err(from_sqlite)?;
+            changed(
+                c.execute("DELETE FROM users WHERE address = ?1", [&address]).map_err(from_sqlite)?,
+                &format!("the user {address}"),
+            )?;
+            c.execute("DELETE FROM messages WHERE mailbox = ?1", [&address]).map_err(from_sqlite)?;
+            drop_bodies(c)
+        })?;
+        files.iter().for_each(|file| self.blobs.remove(file));
+        Ok(())
+    }
+
+    fn users(&self) -> Result<Vec<String>, Error> {
+        self.column("SELECT address FROM users ORDER BY address")
+    }
+
+    fn password_hash(&self, address: &str) -> Result<Option<String>, Error> {
+        let query = "SELECT password_hash FROM users WHERE address = ?1";
+        self.read(|c| c.prepare_cached(query)?.query_row([address], |row| row.get(0)).optional())
+    }
+
+    fn add_alias(&self, alias: &str, target: &str) -> Result<(), Error> {
+        let (alias, target) = (alias.to_owned(), target.to_owned());
+        self.write(move |c| {
+            match c.execute("INSERT OR IGNORE INTO aliases VALUES (?1, ?2)", [&alias, &target]).map_err(from_sqlite)? {
+                0 => Err(Error::Exists(format!("the alias {alias} to {target}"))),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn remove_alias(&self, alias: &str) -> Result<(), Error> {
+        let alias = alias.to_owned();
+        self.write(move |c| {
+            changed(
+                c.execute("DELETE FROM aliases WHERE alias = ?1", [&alias]).map_err(from_sqlite)?,
+                &format!("the alias {alias}"),
+            )
+        })
+    }
+
+    fn aliases(&self) -> Result<Vec<(String, String)>, Error> {
+        let query = "SELECT alias, target FROM aliases ORDER BY alias, target";
+        self.read(|c| c.prepare_cached(query)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+    }
+
+    fn targets(&self, alias: &str) -> Result<Vec<String>, Error> {
+        let query = "SELECT target FROM aliases WHERE alias = ?1 ORDER BY target";
+        self.read(|c| c.prepare_cached(query)?.query_map([alias], |row| row.get(0))?.collect())
+    }
+}
