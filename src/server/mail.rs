@@ -11,7 +11,7 @@ use crate::proto::pop3;
 use crate::proto::smtp::{self, Envelope, Path, Recipient};
 use crate::server::accounts::{Accounts, Destination};
 use crate::server::locks::{Locked, Locks};
-use crate::server::store::{Delivery, Error, Stored};
+use crate::server::store::{Body, Delivery, Error, Stored};
 use crate::time::Timestamp;
 
 /// The mail service behind every session.
@@ -136,15 +136,13 @@ impl Mail {
             (false, true, false) => "ESMTPS",
             (false, false, _) => "ESMTP",
         };
-        let mut kept = Vec::with_capacity(message.len().saturating_add(512));
         let received = format!(
             "Received: from {} ([{peer}])\r\n by {} with {protocol};\r\n {}\r\n",
             envelope.helo,
             self.hostname,
             compose::date(now)
         );
-        kept.extend_from_slice(received.as_bytes());
-        kept.extend_from_slice(message);
+        let kept = Body::memory(received.into_bytes(), message.to_vec());
         let final_fields = format!("Return-Path: <{sender}>\r\n").into_bytes();
         let (mailboxes, elsewhere) = (mailboxes.into_iter().collect(), elsewhere.into_iter().collect::<Vec<_>>());
         let is_for_others = !elsewhere.is_empty();

@@ -1,5 +1,6 @@
 //! `sealpost serve`, `domain`, `user`, `alias`: the mail server of a home.
 
+mod backup;
 pub(crate) mod client;
 mod fetch;
 mod monitor;
@@ -56,6 +57,10 @@ pub(crate) enum ServiceVerb {
     Status,
     /// Show what is said on every connection of the running server, with secrets masked
     Trace(monitor::TraceArgs),
+    /// Write keys, configuration, accounts, mail and queue into one file
+    Backup(backup::BackupArgs),
+    /// Put a backup into an empty home
+    Restore(backup::RestoreArgs),
     /// Hand a message to a mail server
     Send(send::SendArgs),
     /// Fetch the messages of a mailbox by POP3
@@ -74,6 +79,8 @@ impl ServiceVerb {
             Self::Queue { .. } => "queue",
             Self::Status => "status",
             Self::Trace(_) => "trace",
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
             Self::Send(_) => "send",
             Self::Fetch(_) => "fetch",
         }
@@ -164,6 +171,8 @@ pub(crate) fn run(context: &Context, verb: ServiceVerb) -> Result<Exit, Failure>
         ServiceVerb::Queue { verb } => monitor::queue(context, &verb),
         ServiceVerb::Status => monitor::status(context),
         ServiceVerb::Trace(args) => monitor::trace(context, &args),
+        ServiceVerb::Backup(args) => backup::backup(context, &args),
+        ServiceVerb::Restore(args) => backup::restore(context, &args),
         ServiceVerb::Send(args) => send::run(context, &args),
         ServiceVerb::Fetch(args) => fetch::run(context, &args),
     }

@@ -232,7 +232,7 @@ impl Queue {
         };
         let text = bounce(&self.hostname, queued, message, failed, now);
         let final_fields = b"Return-Path: <>\r\n".to_vec();
-        let delivery = Delivery { message: text, final_fields, mailboxes, sender: String::new(), elsewhere, at: now };
+        let delivery = Delivery { message: text.into(), final_fields, mailboxes, sender: String::new(), elsewhere, at: now };
         self.accounts.store().deliver(delivery)?;
         self.wake.notify_one();
         Ok(())

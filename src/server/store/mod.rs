@@ -4,6 +4,7 @@
 //! Holds always: what a write said yes to is on disk; a write that failed left nothing; no word of the database leaves this room.
 
 mod blobs;
+mod body;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use std::fmt;
 
 use crate::time::Timestamp;
 
+pub use body::{Body, Reading};
 pub use sqlite::SqliteStore;
 
 /// Why the store could not do it.
@@ -41,6 +43,44 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// What is wrong with a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The database says so of itself.
+    Database(String),
+    /// The bytes of a message are gone.
+    Missing {
+        /// Its row.
+        body: i64,
+        /// The mailboxes and the queue's messages that have it.
+        held_by: Vec<String>,
+    },
+    /// The bytes of a message are not those that came.
+    Changed {
+        /// Its row.
+        body: i64,
+        /// The mailboxes and the queue's messages that have it.
+        held_by: Vec<String>,
+    },
+    /// A file that nothing names.
+    Orphan {
+        /// Its name.
+        file: String,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Database(why) => write!(f, "the database is damaged – {why}"),
+            Self::Missing { held_by, .. } => write!(f, "a message is gone from the disk – {}", held_by.join(", ")),
+            Self::Changed { held_by, .. } => write!(f, "a message has changed on the disk – {}", held_by.join(", ")),
+            Self::Orphan { file } => write!(f, "a file belongs to no message – {file}"),
+        }
+    }
+}
+
 /// A message of a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
@@ -51,10 +91,10 @@ pub struct Stored {
 }
 
 /// A message that was accepted, and where it goes: all of it at once, or not at all.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Delivery {
     /// The message as it goes on.
-    pub message: Vec<u8>,
+    pub message: Body,
     /// Fields that stand before it in mailboxes (Return-Path, RFC 5321 4.4).
     pub final_fields: Vec<u8>,
     /// The mailboxes that get it.
@@ -110,6 +150,12 @@ pub enum Settled {
 pub trait Store: AccountStore + MailboxStore + QueueStore + Send + Sync + 'static {
     /// Keeps a message in mailboxes and in the queue, all in one; on disk when this returns.
     fn deliver(&self, delivery: Delivery) -> Result<(), Error>;
+    /// Looks at everything: what is wrong with the database, with files, and who has the messages concerned.
+    fn check(&self) -> Result<Vec<Fault>, Error>;
+    /// Mends what can be mended; gives what was wrong. What has changed stays as it is.
+    fn repair(&self) -> Result<Vec<Fault>, Error>;
+    /// The folder where messages are spooled that come: a file there becomes a message's without being copied.
+    fn spool(&self) -> std::path::PathBuf;
 }
 
 /// Domains, users and aliases.
@@ -145,7 +191,11 @@ pub trait MailboxStore {
     /// The messages of a mailbox, oldest first.
     fn messages(&self, mailbox: &str) -> Result<Vec<Stored>, Error>;
     /// One message.
-    fn message(&self, mailbox: &str, uid: i64) -> Result<Vec<u8>, Error>;
+    fn message(&self, mailbox: &str, uid: i64) -> Result<Vec<u8>, Error> {
+        self.read_message(mailbox, uid)?.whole()
+    }
+    /// One message, read piece by piece.
+    fn read_message(&self, mailbox: &str, uid: i64) -> Result<Reading, Error>;
     /// Deletes messages.
     fn delete(&self, mailbox: &str, uids: &[i64]) -> Result<(), Error>;
 }
@@ -159,7 +209,11 @@ pub trait QueueStore {
     /// Everything that waits.
     fn waiting(&self) -> Result<Vec<Waiting>, Error>;
     /// A message of the queue.
-    fn queued(&self, id: i64) -> Result<Vec<u8>, Error>;
+    fn queued(&self, id: i64) -> Result<Vec<u8>, Error> {
+        self.read_queued(id)?.whole()
+    }
+    /// A message of the queue, read piece by piece.
+    fn read_queued(&self, id: i64) -> Result<Reading, Error>;
     /// Makes one message of the queue due now, or all of them.
     fn retry(&self, id: Option<i64>, now: Timestamp) -> Result<(), Error>;
     /// Takes a message out of the queue; nobody is told.

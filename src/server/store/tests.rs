@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::server::store::{AccountStore, Delivery, Error, MailboxStore, QueueStore, Settled, SqliteStore, Store};
+use crate::server::store::{AccountStore, Body, Delivery, Error, Fault, MailboxStore, QueueStore, Settled, SqliteStore, Store};
 use crate::time::Timestamp;
 
 fn store() -> (tempfile::TempDir, SqliteStore) {
@@ -15,7 +15,7 @@ fn store() -> (tempfile::TempDir, SqliteStore) {
 fn delivery(message: &[u8], mailboxes: &[&str]) -> Delivery {
     let mailboxes = mailboxes.iter().map(|m| (*m).to_owned()).collect();
     Delivery {
-        message: message.to_vec(),
+        message: message.to_vec().into(),
         final_fields: Vec::new(),
         mailboxes,
         sender: "x@b.example".to_owned(),
@@ -123,6 +123,90 @@ fn the_queue_gives_what_is_due_and_forgets_a_message_with_its_last_recipient() {
     assert!(matches!(store.drop_queued(one.id + 1), Err(Error::NotFound(_))));
     store.settle(one.id, vec![("q@d.example".to_owned(), Settled::Gone)]).expect("settled");
     assert_eq!((store.waiting().expect("read").len(), walk(&folder.path().join("messages"))), (0, 0));
+}
+
+#[test]
+fn a_spooled_message_becomes_the_file_of_all_its_recipients_without_a_copy() {
+    let (folder, store) = store();
+    let mut file = tempfile::NamedTempFile::new_in(store.spool()).expect("a file");
+    std::io::Write::write_all(&mut file, &[b'x'; 100_000]).expect("written");
+    #[cfg(unix)]
+    let number = std::os::unix::fs::MetadataExt::ino(&file.as_file().metadata().expect("is there"));
+    let body = Body::spooled(b"Received: x\r\n".to_vec(), file);
+    let elsewhere = vec!["p@c.example".to_owned()];
+    let final_fields = b"Return-Path: <>\r\n".to_vec();
+    let all = delivery(b"", &["jane@a.example", "joe@a.example"]);
+    store.deliver(Delivery { message: body, elsewhere, final_fields, ..all }).expect("kept");
+    let message = store.message("joe@a.example", 1).expect("read");
+    assert!(message.starts_with(b"Return-Path: <>\r\nReceived: x\r\nxxx"));
+    assert_eq!(store.messages("joe@a.example").expect("read").first().map(|m| m.size), u64::try_from(message.len()).ok());
+    assert!(store.queued(1).expect("read").starts_with(b"Received: x\r\nxxx"));
+    assert_eq!(walk(&folder.path().join("messages")), 1);
+    #[cfg(unix)]
+    assert_eq!(std::os::unix::fs::MetadataExt::ino(&only(&folder.path().join("messages")).metadata().expect("is there")), number);
+}
+
+#[test]
+fn what_is_missing_or_changed_is_found_and_what_can_be_is_mended() {
+    let (folder, store) = store();
+    for fill in [b'1', b'2'] {
+        store.deliver(delivery(&[fill; 100_000], &["jane@a.example"])).expect("kept");
+    }
+    store.deliver(delivery(b"small", &["joe@a.example"])).expect("kept");
+    assert_eq!(store.check(), Ok(Vec::new()));
+    let messages = folder.path().join("messages");
+    let mut files = all_files(&messages);
+    files.sort_by_key(|file| std::fs::read(file).expect("read").first().copied());
+    std::fs::remove_file(&files[0]).expect("removed");
+    std::fs::write(&files[1], [b'3'; 100_000]).expect("written");
+    let found = store.check().expect("looked");
+    let missing = Fault::Missing { body: 1, held_by: vec!["jane@a.example message 1".to_owned()] };
+    let changed = Fault::Changed { body: 2, held_by: vec!["jane@a.example message 2".to_owned()] };
+    assert_eq!(found, [missing, changed.clone()]);
+    store.repair().expect("mended");
+    assert_eq!(store.check(), Ok(vec![changed]));
+    assert_eq!(store.messages("jane@a.example").expect("read").iter().map(|m| m.uid).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn a_backup_has_every_message_under_its_number_and_is_refused_where_mail_is() {
+    let (folder, store) = store();
+    std::fs::write(folder.path().join("key.pem"), "a key").expect("written");
+    let elsewhere = vec!["p@c.example".to_owned()];
+    for size in [10, 100_000, 20] {
+        let both = delivery(&vec![b'x'; size], &["jane@a.example", "joe@a.example"]);
+        store.deliver(Delivery { elsewhere: elsewhere.clone(), ..both }).expect("kept");
+    }
+    store.delete("jane@a.example", &[1]).expect("deleted");
+    let (home, other) = (folder.path(), tempfile::tempdir().expect("a temporary folder"));
+    let file = other.path().join("backup");
+    let data = home.join("messages");
+    store.backup(&file, home, &data).expect("written");
+    let new = other.path().join("new");
+    std::fs::create_dir(&new).expect("made");
+    SqliteStore::restore(&file, &new).expect("restored");
+    assert!(matches!(SqliteStore::restore(&file, &new), Err(Error::Exists(_))));
+    let restored = SqliteStore::open(&new).expect("opens");
+    for mailbox in ["jane@a.example", "joe@a.example"] {
+        let messages = store.messages(mailbox).expect("read");
+        assert_eq!(restored.messages(mailbox).expect("read"), messages);
+        for message in messages {
+            assert_eq!(restored.message(mailbox, message.uid), store.message(mailbox, message.uid));
+        }
+    }
+    assert_eq!(restored.waiting(), store.waiting());
+    assert_eq!((1..4).map(|id| restored.queued(id).expect("read").len()).collect::<Vec<_>>(), [10, 100_000, 20]);
+    assert_eq!(restored.check(), Ok(Vec::new()));
+}
+
+fn all_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { all_files(&path) } else { vec![path] }).collect()
+}
+
+fn only(folder: &std::path::Path) -> std::path::PathBuf {
+    let [file] = all_files(folder).try_into().expect("one file");
+    file
 }
 
 fn walk(folder: &std::path::Path) -> usize {

@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension;
 
-use crate::server::store::sqlite::bodies::drop_bodies;
+use crate::server::store::sqlite::bodies::{deleted, drop_bodies};
 use crate::server::store::sqlite::{SqliteStore, changed, from_sqlite};
 use crate::server::store::{AccountStore, Error};
 
@@ -65,8 +65,8 @@ impl AccountStore for SqliteStore {
                 c.execute("DELETE FROM users WHERE address = ?1", [&address]).map_err(from_sqlite)?,
                 &format!("the user {address}"),
             )?;
-            c.execute("DELETE FROM messages WHERE mailbox = ?1", [&address]).map_err(from_sqlite)?;
-            drop_bodies(c)
+            let bodies = deleted(c, "DELETE FROM messages WHERE mailbox = ?1 RETURNING body", [&address])?;
+            drop_bodies(c, &bodies)
         })?;
         files.iter().for_each(|file| self.blobs.remove(file));
         Ok(())

@@ -2,14 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::server::store::sqlite::bodies::drop_bodies;
+use crate::server::store::sqlite::bodies::{deleted, drop_bodies};
 use crate::server::store::sqlite::{SqliteStore, from_sqlite};
-use crate::server::store::{Error, MailboxStore, Stored};
+use crate::server::store::{Error, MailboxStore, Reading, Stored};
 use crate::time::Timestamp;
 
 impl MailboxStore for SqliteStore {
     fn messages(&self, mailbox: &str) -> Result<Vec<Stored>, Error> {
-        let query = "SELECT m.uid, b.size FROM messages m JOIN bodies b ON b.id = m.body WHERE m.mailbox = ?1 ORDER BY m.uid";
+        let query = "SELECT m.uid, b.size + coalesce(length(m.fields), 0) FROM messages m JOIN bodies b ON b.id = m.body WHERE m.mailbox = ?1 ORDER BY m.uid";
         let row = |row: &rusqlite::Row<'_>| {
             let size: i64 = row.get(1)?;
             Ok(Stored { uid: row.get(0)?, size: u64::try_from(size).unwrap_or(0) })
@@ -17,8 +17,9 @@ impl MailboxStore for SqliteStore {
         self.read(|c| c.prepare_cached(query)?.query_map([mailbox], row)?.collect())
     }
 
-    fn message(&self, mailbox: &str, uid: i64) -> Result<Vec<u8>, Error> {
-        let query = "SELECT b.inline, b.file FROM messages m JOIN bodies b ON b.id = m.body WHERE m.mailbox = ?1 AND m.uid = ?2";
+    fn read_message(&self, mailbox: &str, uid: i64) -> Result<Reading, Error> {
+        let query = "SELECT m.fields, b.fields, b.inline, b.file, b.size FROM messages m JOIN bodies b ON b.id = m.body
+                     WHERE m.mailbox = ?1 AND m.uid = ?2";
         self.read_body(query, params![mailbox, uid], &format!("message {uid} of {mailbox}"))
     }
 
@@ -28,10 +29,12 @@ impl MailboxStore for SqliteStore {
         }
         let (mailbox, uids) = (mailbox.to_owned(), uids.to_vec());
         let files = self.write(move |c| {
+            let query = "DELETE FROM messages WHERE mailbox = ?1 AND uid = ?2 RETURNING body";
+            let mut bodies = Vec::new();
             for uid in &uids {
-                c.execute("DELETE FROM messages WHERE mailbox = ?1 AND uid = ?2", params![mailbox, uid]).map_err(from_sqlite)?;
+                bodies.extend(deleted(c, query, params![mailbox, uid])?);
             }
-            drop_bodies(c)
+            drop_bodies(c, &bodies)
         })?;
         // the rows are gone for good before the files go
         files.iter().for_each(|file| self.blobs.remove(file));
@@ -42,7 +45,7 @@ impl MailboxStore for SqliteStore {
 pub(in crate::server::store::sqlite) fn insert_message(
     connection: &Connection,
     mailbox: &str,
-    body: i64,
+    (body, fields): (i64, &[u8]),
     at: Timestamp,
 ) -> Result<(), Error> {
     let next = "UPDATE users SET next_uid = next_uid + 1 WHERE address = ?1 RETURNING next_uid - 1";
@@ -51,6 +54,8 @@ pub(in crate::server::store::sqlite) fn insert_message(
         .and_then(|mut s| s.query_row([mailbox], |row| row.get(0)).optional())
         .map_err(from_sqlite)?;
     let uid = uid.ok_or_else(|| Error::NotFound(format!("the user {mailbox}")))?;
-    let mut insert = connection.prepare_cached("INSERT INTO messages VALUES (?1, ?2, ?3, ?4)").map_err(from_sqlite)?;
-    insert.execute(params![mailbox, uid, body, at.unix()]).map(|_| ()).map_err(from_sqlite)
+    let mut insert = connection
+        .prepare_cached("INSERT INTO messages (mailbox, uid, body, received_at, fields, version) VALUES (?1, ?2, ?3, ?4, ?5, 2)")
+        .map_err(from_sqlite)?;
+    insert.execute(params![mailbox, uid, body, at.unix(), fields]).map(|_| ()).map_err(from_sqlite)
 }

@@ -1,7 +1,9 @@
 //! The store in one SQLite database: one thread writes, everything that waits is committed at once.
 
 mod accounts;
+mod backup;
 mod bodies;
+mod check;
 mod mailboxes;
 mod queue;
 mod schema;
@@ -15,8 +17,7 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::server::store::blobs::Blobs;
-use crate::server::store::sqlite::bodies::Body;
-use crate::server::store::{Delivery, Error, Store};
+use crate::server::store::{Delivery, Error, Fault, Store};
 
 /// The store on disk.
 pub struct SqliteStore {
@@ -41,7 +42,9 @@ impl SqliteStore {
         let connection = connect(&path)?;
         schema::migrate(&connection)?;
         let (jobs, queue) = channel();
-        let writer = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer::write_all(&connection, &queue));
+        let checkpoints = writer::Checkpoints::begin(connect(&path)?, &path)?;
+        let write = move || writer::write_all(&connection, &queue, &checkpoints);
+        let writer = std::thread::Builder::new().name("store".to_owned()).spawn(write);
         let writer = writer.map_err(|error| Error::Broken(error.to_string()))?;
         Ok(Self { jobs: Mutex::new(Some(jobs)), writer: Mutex::new(Some(writer)), readers: Mutex::new(Vec::new()), path, blobs })
     }
@@ -84,7 +87,8 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     options.open(path).map_err(|error| Error::Full(format!("{} – {error}", path.display())))?;
     let connection = Connection::open(path).map_err(from_sqlite)?;
     // WAL with FULL: every commit is synced before it is acknowledged
-    let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;";
+    let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
+                    PRAGMA wal_autocheckpoint = 0;";
     connection.execute_batch(settings).map_err(from_sqlite)?;
     Ok(connection)
 }
@@ -105,29 +109,31 @@ pub(in crate::server::store::sqlite) fn changed(rows: usize, what: &str) -> Resu
 impl Store for SqliteStore {
     fn deliver(&self, delivery: Delivery) -> Result<(), Error> {
         let Delivery { message, final_fields, mailboxes, sender, elsewhere, at } = delivery;
-        let kept = if mailboxes.is_empty() { None } else { Some(self.body([final_fields, message.clone()].concat())?) };
-        let queued = match if elsewhere.is_empty() { Ok(None) } else { self.body(message).map(Some) } {
-            Ok(queued) => queued,
-            Err(error) => {
-                kept.iter().for_each(|body| self.forget(body));
-                return Err(error);
-            }
-        };
-        let names: Vec<Body> = kept.iter().chain(&queued).map(Body::without_bytes).collect();
+        let body = self.place(message)?;
+        let file = body.file();
         let done = self.write(move |c| {
-            if let Some(body) = kept {
-                let body = bodies::insert_body(c, &body)?;
-                mailboxes.iter().try_for_each(|mailbox| mailboxes::insert_message(c, mailbox, body, at))?;
+            let body = bodies::insert_body(c, &body)?;
+            mailboxes.iter().try_for_each(|mailbox| mailboxes::insert_message(c, mailbox, (body, &final_fields), at))?;
+            if elsewhere.is_empty() {
+                return Ok(());
             }
-            if let Some(body) = queued {
-                let body = bodies::insert_body(c, &body)?;
-                queue::insert_queued(c, &sender, body, &elsewhere, at)?;
-            }
-            Ok(())
+            queue::insert_queued(c, &sender, body, &elsewhere, at)
         });
         if done.is_err() {
-            names.iter().for_each(|body| self.forget(body));
+            file.iter().for_each(|file| self.blobs.remove(file));
         }
         done
+    }
+
+    fn check(&self) -> Result<Vec<Fault>, Error> {
+        self.faults()
+    }
+
+    fn repair(&self) -> Result<Vec<Fault>, Error> {
+        self.mend()
+    }
+
+    fn spool(&self) -> std::path::PathBuf {
+        self.blobs.spool()
     }
 }

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, params};
 
-use crate::server::store::sqlite::bodies::drop_bodies;
+use crate::server::store::sqlite::bodies::{deleted, drop_bodies};
 use crate::server::store::sqlite::{SqliteStore, changed, from_sqlite};
-use crate::server::store::{Error, QueueStore, Queued, Settled, Waiting};
+use crate::server::store::{Error, QueueStore, Queued, Reading, Settled, Waiting};
 use crate::time::Timestamp;
 
 impl QueueStore for SqliteStore {
@@ -28,8 +28,8 @@ impl QueueStore for SqliteStore {
         Ok(found)
     }
 
-    fn queued(&self, id: i64) -> Result<Vec<u8>, Error> {
-        let query = "SELECT b.inline, b.file FROM queue q JOIN bodies b ON b.id = q.body WHERE q.id = ?1";
+    fn read_queued(&self, id: i64) -> Result<Reading, Error> {
+        let query = "SELECT NULL, b.fields, b.inline, b.file, b.size FROM queue q JOIN bodies b ON b.id = q.body WHERE q.id = ?1";
         self.read_body(query, params![id], &format!("message {id} of the queue"))
     }
 
@@ -45,9 +45,10 @@ impl QueueStore for SqliteStore {
                 }
                 .map_err(from_sqlite)?;
             }
-            let query = "DELETE FROM queue WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM queue_recipients WHERE queue_recipients.id = ?1)";
-            c.execute(query, [id]).map_err(from_sqlite)?;
-            drop_bodies(c)
+            let query = "DELETE FROM queue WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM queue_recipients WHERE queue_recipients.id = ?1)
+                         RETURNING body";
+            let bodies = deleted(c, query, [id])?;
+            drop_bodies(c, &bodies)
         })?;
         files.iter().for_each(|file| self.blobs.remove(file));
         Ok(())
@@ -79,9 +80,9 @@ impl QueueStore for SqliteStore {
     fn drop_queued(&self, id: i64) -> Result<(), Error> {
         let files = self.write(move |c| {
             c.execute("DELETE FROM queue_recipients WHERE id = ?1", [id]).map_err(from_sqlite)?;
-            let rows = c.execute("DELETE FROM queue WHERE id = ?1", [id]).map_err(from_sqlite)?;
-            changed(rows, &format!("message {id} of the queue"))?;
-            drop_bodies(c)
+            let bodies = deleted(c, "DELETE FROM queue WHERE id = ?1 RETURNING body", [id])?;
+            changed(bodies.len(), &format!("message {id} of the queue"))?;
+            drop_bodies(c, &bodies)
         })?;
         files.iter().for_each(|file| self.blobs.remove(file));
         Ok(())
@@ -95,7 +96,7 @@ pub(in crate::server::store::sqlite) fn insert_queued(
     elsewhere: &[String],
     at: Timestamp,
 ) -> Result<(), Error> {
-    let insert = "INSERT INTO queue (sender, body, created_at) VALUES (?1, ?2, ?3)";
+    let insert = "INSERT INTO queue (sender, body, created_at, version) VALUES (?1, ?2, ?3, 2)";
     connection.execute(insert, params![sender, body, at.unix()]).map_err(from_sqlite)?;
     let id = connection.last_insert_rowid();
     let insert = "INSERT OR IGNORE INTO queue_recipients (id, address, next_at) VALUES (?1, ?2, ?3)";

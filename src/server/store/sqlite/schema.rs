@@ -24,6 +24,13 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX queue_recipients_by_time ON queue_recipients (next_at);
 ", "
     CREATE TABLE retired (address TEXT PRIMARY KEY, next_uid INTEGER NOT NULL) STRICT;
+", "
+    ALTER TABLE bodies ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE bodies ADD COLUMN fields BLOB;
+    ALTER TABLE bodies ADD COLUMN digest BLOB;
+    ALTER TABLE messages ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE messages ADD COLUMN fields BLOB;
+    ALTER TABLE queue ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
 "];
 
 pub(in crate::server::store::sqlite) fn migrate(connection: &Connection) -> Result<(), Error> {

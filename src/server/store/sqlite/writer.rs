@@ -1,7 +1,9 @@
 //! The one thread that writes.
 
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
@@ -39,7 +41,7 @@ impl SqliteStore {
 }
 
 /// The writer: takes what waits, runs it in one transaction, commits, and then answers.
-pub(in crate::server::store::sqlite) fn write_all(connection: &Connection, queue: &Receiver<Job>) {
+pub(in crate::server::store::sqlite) fn write_all(connection: &Connection, queue: &Receiver<Job>, checkpoints: &Checkpoints) {
     while let Ok(first) = queue.recv() {
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE").map_err(from_sqlite) {
             // nothing may run outside a transaction: its savepoint would commit by itself
@@ -59,14 +61,75 @@ pub(in crate::server::store::sqlite) fn write_all(connection: &Connection, queue
             let _ = connection.execute_batch("ROLLBACK");
         }
         replies.into_iter().for_each(|reply| reply(committed.clone()));
+        checkpoints.after(connection);
     }
 }
 
 /// A job that fails leaves the others of its transaction alone.
 fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-    connection.execute_batch("SAVEPOINT job").map_err(from_sqlite)?;
+    let run = |query| connection.prepare_cached(query).and_then(|mut statement| statement.execute([])).map_err(from_sqlite);
+    run("SAVEPOINT job")?;
     let result = job(connection);
-    let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
-    connection.execute_batch(end).map_err(from_sqlite)?;
+    if result.is_err() {
+        run("ROLLBACK TO job")?;
+    }
+    run("RELEASE job")?;
     result
 }
+
+/// The log of the database is carried over beside the writer, so that no commit waits for it.
+pub(in crate::server::store::sqlite) struct Checkpoints {
+    log: PathBuf,
+    wake: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpoints {
+    pub(in crate::server::store::sqlite) fn begin(connection: Connection, database: &Path) -> Result<Self, Error> {
+        let (wake, woken) = sync_channel(1);
+        let run = move || {
+            while woken.recv().is_ok() {
+                // what is not carried over now is so next time
+                let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+                // it syncs what the writer syncs, too, and would slow it if it went on without a pause
+                std::thread::sleep(PAUSE);
+            }
+        };
+        let thread = std::thread::Builder::new().name("checkpoints".to_owned()).spawn(run);
+        let thread = thread.map_err(|error| Error::Broken(error.to_string()))?;
+        let mut log = database.as_os_str().to_owned();
+        log.push("-wal");
+        Ok(Self { log: PathBuf::from(log), wake: Some(wake), thread: Some(thread) })
+    }
+
+    /// After a commit: wakes the other thread where there is enough to do; where it cannot keep up, the writer waits for it once.
+    fn after(&self, connection: &Connection) {
+        let size = std::fs::metadata(&self.log).map_or(0, |log| log.len());
+        if size > LOG_MOST {
+            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        } else if size > LOG_ENOUGH
+            && let Some(wake) = &self.wake
+        {
+            // it is at work already, or has been told
+            let _ = wake.try_send(());
+        }
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.wake.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Between two of them; at 10 000 messages of 4 KiB a second, the log grows by 4 MiB meanwhile.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// 4 MiB: SQLite's own measure, 1000 pages.
+const LOG_ENOUGH: u64 = 4 << 20;
+
+/// Past this the log is emptied whatever it costs: readers look through all of it, and so does the next start.
+const LOG_MOST: u64 = 256 << 20;

@@ -1,0 +1,163 @@
+//! Backups: one file with the database of one moment, the message files it names, and the files of the home.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use crate::server::store::Error;
+use crate::server::store::blobs::Blobs;
+use crate::server::store::sqlite::{SqliteStore, from_sqlite};
+
+impl SqliteStore {
+    /// Writes a backup; the server may run meanwhile, also in another process. `home` goes with it, but for what is in `data`.
+    pub fn backup(&self, to: &Path, home: &Path, data: &Path) -> Result<(), Error> {
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let work = tempfile::Builder::new().prefix(".backup-").tempdir_in(folder).map_err(full)?;
+        let copy = work.path().join("copy");
+        self.read(|c| c.execute("VACUUM INTO ?1", [copy.display().to_string()]).map(drop))?;
+        let backup = Connection::open(&copy).map_err(from_sqlite)?;
+        let tables = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;
+            CREATE TABLE backup_files (name TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+            CREATE TABLE backup_home (path TEXT PRIMARY KEY, mode INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;";
+        backup.execute_batch(tables).map_err(from_sqlite)?;
+        self.copy_files(&backup)?;
+        copy_home(&backup, home, home, data)?;
+        backup.execute_batch("COMMIT").map_err(from_sqlite)?;
+        backup.close().map_err(|(_, error)| from_sqlite(error))?;
+        finish(&copy, to)
+    }
+
+    fn copy_files(&self, backup: &Connection) -> Result<(), Error> {
+        let mut names = backup.prepare("SELECT id, file FROM bodies WHERE file IS NOT NULL").map_err(from_sqlite)?;
+        let rows = names.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(from_sqlite)?;
+        let rows: Vec<(i64, String)> = rows.collect::<rusqlite::Result<_>>().map_err(from_sqlite)?;
+        for (id, name) in rows {
+            let mut bytes = Vec::new();
+            let read = self.blobs.open_file(&name).and_then(|mut file| file.read_to_end(&mut bytes).map_err(full));
+            if read.is_ok() {
+                backup.execute("INSERT INTO backup_files VALUES (?1, ?2)", params![name, bytes]).map_err(from_sqlite)?;
+                continue;
+            }
+            let is_held = self.read(|c| c.query_row("SELECT count(*) FROM bodies WHERE file = ?1", [&name], |row| row.get(0)))?;
+            if let 1i64.. = is_held {
+                return Err(Error::Broken(format!("the message file {name} is missing – check the store")));
+            }
+            // deleted since the copy of the database was made: so it is here, too
+            let forget = "DELETE FROM messages WHERE body = ?1;
+                DELETE FROM queue_recipients WHERE id IN (SELECT id FROM queue WHERE body = ?1);
+                DELETE FROM queue WHERE body = ?1; DELETE FROM bodies WHERE id = ?1;";
+            for query in forget.split_inclusive(';').filter(|query| !query.trim().is_empty()) {
+                backup.execute(query, [id]).map_err(from_sqlite)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the files of the home back, where there are none yet.
+    pub fn restore_home(from: &Path, home: &Path) -> Result<(), Error> {
+        let backup = open(from)?;
+        let mut files = backup.prepare("SELECT path, mode, bytes FROM backup_home").map_err(from_sqlite)?;
+        let mut rows = files.query([]).map_err(from_sqlite)?;
+        while let Some(row) = rows.next().map_err(from_sqlite)? {
+            let (path, mode, bytes): (String, u32, Vec<u8>) =
+                (row.get(0).map_err(from_sqlite)?, row.get(1).map_err(from_sqlite)?, row.get(2).map_err(from_sqlite)?);
+            let is_inside = Path::new(&path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+            if !is_inside {
+                return Err(Error::Broken(format!("{} names a file outside of the home – {path}", from.display())));
+            }
+            let path = home.join(path);
+            if path.exists() {
+                return Err(Error::Exists(format!("the file {} – restore into an empty home", path.display())));
+            }
+            crate::server::store::blobs::make_folder(path.parent().unwrap_or(home))?;
+            let mut options = fs::OpenOptions::new();
+            options.write(true).create_new(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode & 0o777);
+            #[cfg(not(unix))]
+            let _ = mode;
+            let mut file = options.open(&path).map_err(full)?;
+            std::io::Write::write_all(&mut file, &bytes).and_then(|()| file.sync_all()).map_err(full)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the mail back into a folder that has none. The database comes last: where this breaks off, there is no store.
+    pub fn restore(from: &Path, folder: &Path) -> Result<(), Error> {
+        let path = folder.join("mail.db");
+        if path.exists() {
+            return Err(Error::Exists(format!("the store {} – restore into an empty home", folder.display())));
+        }
+        let backup = open(from)?;
+        let blobs = Blobs::open(folder.join("messages"))?;
+        let mut files = backup.prepare("SELECT name, bytes FROM backup_files").map_err(from_sqlite)?;
+        let mut rows = files.query([]).map_err(from_sqlite)?;
+        while let Some(row) = rows.next().map_err(from_sqlite)? {
+            let (name, bytes): (String, Vec<u8>) = (row.get(0).map_err(from_sqlite)?, row.get(1).map_err(from_sqlite)?);
+            if !name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
+                return Err(Error::Broken(format!("{} names a file that no store has – {name}", from.display())));
+            }
+            blobs.write(&name, &bytes)?;
+        }
+        let copy = folder.join("mail.db.restoring");
+        let _ = fs::remove_file(&copy);
+        backup.execute("VACUUM INTO ?1", [copy.display().to_string()]).map_err(from_sqlite)?;
+        let mail = Connection::open(&copy).map_err(from_sqlite)?;
+        mail.execute_batch("DROP TABLE backup_files; DROP TABLE backup_home; VACUUM;").map_err(from_sqlite)?;
+        mail.close().map_err(|(_, error)| from_sqlite(error))?;
+        finish(&copy, &path)
+    }
+}
+
+fn open(from: &Path) -> Result<Connection, Error> {
+    let backup = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(from_sqlite)?;
+    let tables =
+        backup
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name IN ('backup_files', 'backup_home')", [], |row| row.get(0));
+    if !matches!(tables, Ok(2i64)) {
+        return Err(Error::Broken(format!("{} is no backup", from.display())));
+    }
+    Ok(backup)
+}
+
+fn copy_home(backup: &Connection, home: &Path, folder: &Path, data: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(folder).map_err(full)? {
+        let entry = entry.map_err(full)?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(full)?);
+        if path == data {
+            continue;
+        }
+        if kind.is_dir() {
+            copy_home(backup, home, &path, data)?;
+        }
+        if kind.is_file() {
+            let name: PathBuf = path.strip_prefix(home).unwrap_or(&path).to_owned();
+            #[cfg(unix)]
+            let mode = std::os::unix::fs::PermissionsExt::mode(&entry.metadata().map_err(full)?.permissions());
+            #[cfg(not(unix))]
+            let mode = 0o600;
+            let bytes = fs::read(&path).map_err(full)?;
+            let insert = "INSERT INTO backup_home VALUES (?1, ?2, ?3)";
+            backup.execute(insert, params![name.display().to_string(), mode & 0o777, bytes]).map_err(from_sqlite)?;
+        }
+    }
+    Ok(())
+}
+
+/// Syncs a file that is whole and gives it its name; it holds keys and mail, which are the owner's alone.
+fn finish(whole: &Path, path: &Path) -> Result<(), Error> {
+    let file = fs::File::open(whole).map_err(full)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(full)?;
+    file.sync_all().map_err(full)?;
+    fs::rename(whole, path).map_err(full)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(full)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn full(error: std::io::Error) -> Error {
+    Error::Full(error.to_string())
+}
