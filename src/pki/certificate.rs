@@ -260,6 +260,19 @@ impl Certificate {
         self.0.fingerprint.get_or_init(|| digest::of(DigestAlgorithm::Sha256, &self.0.der)).clone()
     }
 
+    /// What binds a TLS channel to the server that has this certificate, `tls-server-end-point` (RFC 5929 4.1): the digest by the algorithm of
+    /// its signature, by SHA-256 where that is MD5 or SHA-1; `None` where the signature has no digest of its own (EdDSA, ML-DSA).
+    pub fn end_point(&self) -> Option<Vec<u8>> {
+        let algorithm = SignatureAlgorithm::from_identifier(self.signature_algorithm(), None).ok()?;
+        if algorithm.signs_messages() {
+            return None;
+        }
+        Some(match algorithm.digest() {
+            DigestAlgorithm::Md5 | DigestAlgorithm::Sha1 => self.fingerprint(),
+            other => digest::of(other, self.der()),
+        })
+    }
+
     /// The SHA-256 of the whole certificate in hexadecimal.
     pub fn fingerprint_hex(&self) -> String {
         hex(&self.fingerprint())

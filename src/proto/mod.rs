@@ -1,15 +1,15 @@
 //! Mail protocols as conversations without sockets: bytes in, steps out.
 //!
-//! Uses: limits, time, secret. Never: tokio, files, clocks, the store.
+//! Uses: crypto (SCRAM), limits, time, secret. Never: tokio, files, clocks, the store.
 //! Holds always: the same bytes in any pieces give the same answers; nothing blocks; what a peer sends before TLS is not taken for
 //! what he sends after it; only CRLF.CRLF ends a message.
 //!
-//! RFCs: 5321 (SMTP), 6409 (submission), 2920, 1870, 6152, 6531, 2034, 3207, 4954 (extensions); 1939, 2449, 2595, 5034 (POP3).
+//! RFCs: 5321 (SMTP), 6409 (submission), 2920, 1870, 6152, 6531, 2034, 3207, 4954 (extensions); 1939, 2449, 2595, 5034, 6856 (POP3); 4422, 4616, 5802, 7677 (SASL).
 
 mod dialogue;
 pub mod line;
 pub mod pop3;
-mod sasl;
+pub mod sasl;
 pub mod smtp;
 
 pub use dialogue::{Party, Spoken};

@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use toml_edit::{Document, Item, Table};
+use toml_edit::{Document, Item, Table, TableLike};
 
+use crate::keys::directory::ldap::Url;
 use crate::server::listen::Service;
 
 /// What a server is told before it starts.
@@ -25,6 +26,50 @@ pub struct Config {
     pub max_message: u64,
     /// How mail for others goes out.
     pub delivery: Delivery,
+    /// Domains whose passwords are kept elsewhere, in lower case.
+    pub accounts: Vec<(String, Kind)>,
+    /// Whose certificates open mailboxes.
+    pub clients: Option<Clients>,
+    /// Seconds between two logins to one mailbox by POP3.
+    pub login_delay: u64,
+}
+
+/// Where the passwords of a domain are kept, if not in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// In a file, as `htpasswd` writes it.
+    File(PathBuf),
+    /// In an LDAP directory.
+    Ldap(Ldap),
+}
+
+/// An LDAP directory with passwords.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ldap {
+    /// Where it is, and what of it.
+    pub url: Url,
+    /// The certificates to trust for TLS; the system's where there are none.
+    pub trust: Option<PathBuf>,
+    /// By which name somebody logs in.
+    pub bind: Bind,
+}
+
+/// By which name somebody logs in to a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bind {
+    /// By this one, with `{user}` (what stands before the `@`) and `{address}` filled in.
+    Template(String),
+    /// By the name of the entry with his address, looked for as this name with the password of this file, or as nobody in particular.
+    Search(Option<(String, PathBuf)>),
+}
+
+/// Client certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clients {
+    /// The authority whose certificates open mailboxes.
+    pub authority: PathBuf,
+    /// Its revocation lists: a file, or a folder of them.
+    pub lists: Option<PathBuf>,
 }
 
 /// How mail for others goes out.
@@ -94,7 +139,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-const KEYS: &[&str] = &["hostname", "data", "tls", "listen", "limits", "routes", "delivery"];
+const KEYS: &[&str] = &["hostname", "data", "tls", "listen", "limits", "routes", "delivery", "accounts"];
 
 impl Config {
     /// Reads a configuration; paths in it are relative to `folder`. The error holds every mistake.
@@ -116,20 +161,29 @@ impl Config {
         let data = reader.path(root, "", "data", Must::Anything);
         let (certificate, key) = match reader.table(root, "tls") {
             Some(tls) => {
-                reader.known(tls, "tls.", &["certificate", "key"]);
+                reader.known(tls, "tls.", &["certificate", "key", "client_ca", "client_crl"]);
                 (reader.path(tls, "tls.", "certificate", Must::Exist), reader.path(tls, "tls.", "key", Must::Exist))
             }
             None => (None, None),
         };
+        let clients = root.get("tls").and_then(Item::as_table).and_then(|tls| reader.clients(tls));
         let listeners = match reader.table(root, "listen") {
             Some(listen) => reader.listeners(listen),
             None => Vec::new(),
         };
-        let mut max_message = 50 << 20;
+        let (mut max_message, mut login_delay) = (50 << 20, 0);
         if root.contains_key("limits")
             && let Some(limits) = reader.table(root, "limits")
         {
-            reader.known(limits, "limits.", &["message_bytes"]);
+            reader.known(limits, "limits.", &["message_bytes", "login_delay_seconds"]);
+            match limits.get("login_delay_seconds").map(|item| item.as_integer().and_then(|n| u64::try_from(n).ok())) {
+                Some(Some(seconds)) if seconds <= 3600 => login_delay = seconds,
+                Some(_) => {
+                    let text = "limits.login_delay_seconds is a number of seconds, 3600 at most".to_owned();
+                    reader.wrong(limits, "login_delay_seconds", text);
+                }
+                None => {}
+            }
             match limits.get("message_bytes").map(|item| (item, item.as_integer().and_then(|n| u64::try_from(n).ok()))) {
                 Some((_, Some(bytes))) if bytes >= 64 << 10 => max_message = bytes,
                 Some(_) => {
@@ -139,9 +193,10 @@ impl Config {
             }
         }
         let delivery = reader.delivery(root);
+        let accounts = reader.accounts(root);
         match (reader.mistakes.is_empty(), data, certificate, key) {
             (true, Some(data), Some(certificate), Some(key)) => {
-                Ok(Self { hostname, data, certificate, key, listeners, max_message, delivery })
+                Ok(Self { hostname, data, certificate, key, listeners, max_message, delivery, accounts, clients, login_delay })
             }
             _ => {
                 reader.mistakes.sort_by_key(|mistake| mistake.line);
@@ -166,14 +221,21 @@ impl Config {
              # The name of this host, as other servers see it.\nhostname = \"{hostname}\"\n\n\
              # Where accounts and mail are kept.\ndata = \"mail\"\n\n\
              # The certificate with its chain, and its key. `sealpost ca server-cert` makes them.\n\
-             [tls]\ncertificate = \"tls/certificate.pem\"\nkey = \"tls/key.pem\"\n\n\
+             [tls]\ncertificate = \"tls/certificate.pem\"\nkey = \"tls/key.pem\"\n\
+             # Certificates of this authority open mailboxes (AUTH EXTERNAL), unless its lists say otherwise.\n\
+             # client_ca = \"root.pem\"\n# client_crl = \"lists\"\n\n\
              # What is served where. The usual ports are 25, 587, 465, 110 and 995; they need rights, and loopback is for trying.\n\
              [listen]\n{listeners}\n\
              [limits]\nmessage_bytes = 52428800\n\n\
              # Mail for these domains goes to these servers; \"*\" is for all others. Without a route the MX records of the domain tell.\n\
              [routes]\n{routes}\n\
              # How servers are found: the name server (the system's where it is left out), and the port of those found.\n\
-             [delivery]\n# resolver = \"127.0.0.1:53\"\n# port = 25\n"
+             [delivery]\n# resolver = \"127.0.0.1:53\"\n# port = 25\n\n\
+             # Domains whose passwords are kept elsewhere: in a file as htpasswd writes it, or in an LDAP directory. With one of them, SCRAM\n\
+             # is offered to nobody, for clients choose it where it is offered, and these users could not log in by it.\n\
+             [accounts]\n# \"b.example\" = {{ file = \"passwords\" }}\n\
+             # \"c.example\" = {{ ldap = \"ldaps://dir.c.example/ou=people,dc=c\", trust = \"dir-ca.pem\" }}\n\
+             # \"d.example\" = {{ ldap = \"ldap://dc.d.example/dc=d\", bind = \"{{address}}\" }}\n"
         )
     }
 }
@@ -250,6 +312,40 @@ impl Reader<'_> {
         }
     }
 
+    fn clients(&mut self, tls: &Table) -> Option<Clients> {
+        let mut path = |key| tls.contains_key(key).then(|| self.path(tls, "tls.", key, Must::Anything)).flatten();
+        let (authority, lists) = (path("client_ca"), path("client_crl"));
+        if let Some(authority) = authority.as_ref().filter(|authority| !authority.is_file()) {
+            self.wrong(tls, "client_ca", format!("tls.client_ca: there is no file {}", authority.display()));
+        }
+        if lists.is_some() && authority.is_none() {
+            self.wrong(tls, "client_crl", "tls.client_crl says nothing without tls.client_ca".to_owned());
+        }
+        Some(Clients { authority: authority?, lists })
+    }
+
+    /// `"b.example" = { file = "…" }` or `{ ldap = "ldaps://…", … }`.
+    fn accounts(&mut self, root: &Table) -> Vec<(String, Kind)> {
+        let mut found = Vec::new();
+        if !root.contains_key("accounts") {
+            return found;
+        }
+        let Some(accounts) = self.table(root, "accounts") else { return found };
+        for (domain, item) in accounts {
+            let Some(given) = item.as_table_like().filter(|_| is_host(domain)) else {
+                let text =
+                    format!("accounts: \"{domain}\" is to be a domain with {{ file = \"…\" }} or {{ ldap = \"ldaps://…\" }}");
+                self.wrong(accounts, domain, text);
+                continue;
+            };
+            match kind(given, self.folder) {
+                Ok(kind) => found.push((domain.to_lowercase(), kind)),
+                Err(why) => self.wrong(accounts, domain, format!("accounts.\"{domain}\": {why}")),
+            }
+        }
+        found
+    }
+
     fn delivery(&mut self, root: &Table) -> Delivery {
         let mut found = Delivery::default();
         if root.contains_key("routes")
@@ -319,6 +415,40 @@ impl Reader<'_> {
     }
 }
 
+/// Where the passwords of one domain are kept.
+fn kind(given: &dyn TableLike, folder: &Path) -> Result<Kind, String> {
+    const KNOWN: [&str; 6] = ["file", "ldap", "trust", "bind", "search_as", "password_file"];
+    if let Some((unknown, _)) = given.iter().find(|(key, _)| !KNOWN.contains(key)) {
+        return Err(format!("{unknown} is not known – it may be one of {}", KNOWN.join(", ")));
+    }
+    let text = |key: &str| match given.get(key) {
+        None => Ok(None),
+        Some(item) => item.as_str().map(Some).ok_or_else(|| format!("{key} must be text in quotes")),
+    };
+    let file = |key: &str| {
+        let path = text(key)?.map(|path| folder.join(path));
+        match path.filter(|path| !path.is_file()) {
+            Some(path) => Err(format!("{key}: there is no file {}", path.display())),
+            None => Ok(text(key)?.map(|path| folder.join(path))),
+        }
+    };
+    let (passwords, url) = match (file("file")?, text("ldap")?) {
+        (Some(path), None) if given.len() == 1 => return Ok(Kind::File(path)),
+        (None, Some(url)) => (file("password_file")?, Url::parse(url).map_err(|error| error.to_string())?),
+        _ => return Err("it is either a file, and nothing else, or ldap".to_owned()),
+    };
+    let bind = match (text("bind")?, text("search_as")?, passwords) {
+        (Some(template), None, None) if template.contains("{user}") || template.contains("{address}") => {
+            Bind::Template(template.to_owned())
+        }
+        (Some(_), None, None) => return Err("bind has neither {user} nor {address} in it".to_owned()),
+        (None, Some(name), Some(path)) => Bind::Search(Some((name.to_owned(), path))),
+        (None, None, None) => Bind::Search(None),
+        _ => return Err("it is either bind, or search_as with password_file, or neither".to_owned()),
+    };
+    Ok(Kind::Ldap(Ldap { url, trust: file("trust")?, bind }))
+}
+
 fn is_host(text: &str) -> bool {
     let is_label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     text.split('.').all(is_label)
@@ -349,6 +479,46 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn domains_have_their_passwords_in_one_place_each() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for name in ["passwords", "reader"] {
+            std::fs::write(folder.path().join(name), "").expect("written");
+        }
+        let kinds = |lines: &str| {
+            let text = format!("[accounts]\n{lines}\n");
+            let document = Document::parse(text.as_str()).expect("TOML");
+            let mut reader = Reader { text: &text, folder: folder.path(), mistakes: Vec::new() };
+            let kinds = reader.accounts(document.as_table());
+            (kinds, reader.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        };
+        let (found, wrong) = kinds(
+            "\"B.example\" = { file = \"passwords\" }\n\"c.example\" = { ldap = \"ldaps://h/dc=c\" }\n\
+             \"d.example\" = { ldap = \"ldap://h/dc=d\", bind = \"uid={user},dc=d\" }\n\
+             \"e.example\" = { ldap = \"ldap://h/dc=e\", search_as = \"cn=r\", password_file = \"reader\" }",
+        );
+        assert_eq!(wrong, "");
+        let binds: Vec<_> =
+            found.iter().filter_map(|(_, kind)| if let Kind::Ldap(ldap) = kind { Some(&ldap.bind) } else { None }).collect();
+        assert_eq!(found.first(), Some(&("b.example".to_owned(), Kind::File(folder.path().join("passwords")))));
+        let reader = Bind::Search(Some(("cn=r".to_owned(), folder.path().join("reader"))));
+        assert_eq!(binds, [&Bind::Search(None), &Bind::Template("uid={user},dc=d".to_owned()), &reader]);
+        for (line, reason) in [
+            ("\"b.example\" = 7", "line 2: accounts: \"b.example\" is to be a domain"),
+            ("\"b example\" = { file = \"passwords\" }", "is to be a domain"),
+            ("\"b.example\" = { file = \"none\" }", "there is no file"),
+            ("\"b.example\" = { file = \"passwords\", ldap = \"ldaps://h/\" }", "either a file"),
+            ("\"b.example\" = { fil = \"passwords\" }", "fil is not known"),
+            ("\"b.example\" = { ldap = \"http://h/\" }", "no address of a directory"),
+            ("\"b.example\" = { ldap = \"ldaps://h/\", bind = \"cn=all\" }", "neither {user}"),
+            ("\"b.example\" = { ldap = \"ldaps://h/\", search_as = \"cn=r\" }", "search_as with password_file"),
+            ("\"b.example\" = { ldap = 7 }", "text in quotes"),
+        ] {
+            let (found, wrong) = kinds(line);
+            assert!(found.is_empty() && wrong.contains(reason), "{line}: {wrong}");
+        }
+    }
 
     #[test]
     fn every_mistake_is_told_at_once_with_its_line() {

@@ -9,10 +9,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
-use crate::proto::{Spoken, Step, pop3, smtp};
-use crate::server::mail::{Mail, MailboxAccess};
+use crate::proto::{Spoken, Step, pop3, sasl, smtp};
+use crate::server::listen::ServerTls;
+use crate::server::mail::Mail;
+use crate::server::mailbox::MailboxAccess;
 use crate::server::trace;
 use crate::time::Timestamp;
 
@@ -33,6 +34,8 @@ pub(in crate::server) trait Conversation: Send + 'static {
     fn answer(&mut self);
     /// TLS has begun.
     fn tls_started(&mut self);
+    /// What TLS says of the connection.
+    fn channel(&mut self, channel: sasl::Channel);
     /// The server stops.
     fn shut_down(&mut self, text: &str);
     /// Bytes that the peer makes this connection hold.
@@ -97,6 +100,9 @@ impl Conversation for Smtp {
     fn tls_started(&mut self) {
         self.session.tls_started();
     }
+    fn channel(&mut self, channel: sasl::Channel) {
+        self.session.channel(channel);
+    }
     fn shut_down(&mut self, text: &str) {
         self.session.shut_down(text);
     }
@@ -104,7 +110,8 @@ impl Conversation for Smtp {
         self.session.held()
     }
     fn logins(&self) -> Option<Arc<Semaphore>> {
-        matches!(self.asked, Some(smtp::Question::Authenticate(_))).then(|| self.mail.logins())
+        let Some(smtp::Question::Authenticate(question)) = &self.asked else { return None };
+        self.mail.accounts().places(question)
     }
     fn spoken(&mut self) -> (Vec<Spoken>, Option<String>) {
         (self.session.spoken(), self.session.user().map(str::to_owned))
@@ -126,11 +133,18 @@ impl Conversation for Pop3 {
     fn tls_started(&mut self) {
         self.session.tls_started();
     }
+    fn channel(&mut self, channel: sasl::Channel) {
+        self.session.channel(channel);
+    }
     fn shut_down(&mut self, text: &str) {
         self.session.shut_down(text);
     }
+    fn held(&self) -> usize {
+        self.session.held()
+    }
     fn logins(&self) -> Option<Arc<Semaphore>> {
-        matches!(self.asked, Some(pop3::Question::Open(_))).then(|| self.access.logins())
+        let Some(pop3::Question::Authenticate(question)) = &self.asked else { return None };
+        self.access.accounts().places(question)
     }
     fn spoken(&mut self) -> (Vec<Spoken>, Option<String>) {
         (self.session.spoken(), self.access.user().map(str::to_owned))
@@ -177,18 +191,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 /// Runs a conversation to its end.
 pub(in crate::server) async fn drive<C: Conversation>(
     stream: TcpStream,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Arc<ServerTls>>,
     starts_with_tls: bool,
     mut conversation: C,
     mut trace: trace::Conversation,
     memory: Memory,
     mut stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    let acceptor = tls.map(TlsAcceptor::from);
     let mut plain = Some(stream);
     let mut secure: Option<Box<dyn Stream>> = None;
     if starts_with_tls {
-        secure = Some(accept(&acceptor, plain.take()).await?);
+        let (stream, channel) = accept(&tls, plain.take()).await?;
+        secure = Some(stream);
+        conversation.channel(channel);
     }
     let mut buffer = vec![0; 16 << 10];
     let mut held = Held { memory, bytes: 0 };
@@ -223,8 +238,10 @@ pub(in crate::server) async fn drive<C: Conversation>(
                 .map_err(std::io::Error::other)?;
             }
             Next::StartTls => {
-                secure = Some(accept(&acceptor, plain.take()).await?);
+                let (stream, channel) = accept(&tls, plain.take()).await?;
+                secure = Some(stream);
                 conversation.tls_started();
+                conversation.channel(channel);
             }
             Next::Close => break,
             Next::Wait => {
@@ -261,10 +278,11 @@ pub(in crate::server) async fn drive<C: Conversation>(
     }
 }
 
-async fn accept(acceptor: &Option<TlsAcceptor>, stream: Option<TcpStream>) -> std::io::Result<Box<dyn Stream>> {
-    let (Some(acceptor), Some(stream)) = (acceptor, stream) else { return Err(std::io::Error::other("no TLS here")) };
-    let stream = timeout(HANDSHAKE, acceptor.accept(stream)).await??;
-    Ok(Box::new(stream))
+async fn accept(tls: &Option<Arc<ServerTls>>, stream: Option<TcpStream>) -> std::io::Result<(Box<dyn Stream>, sasl::Channel)> {
+    let (Some(tls), Some(stream)) = (tls, stream) else { return Err(std::io::Error::other("no TLS here")) };
+    let stream = timeout(HANDSHAKE, tls.acceptor().accept(stream)).await??;
+    let channel = tls.channel(stream.get_ref().1, now()).await;
+    Ok((Box::new(stream), channel))
 }
 
 /// Reads the system's clock.

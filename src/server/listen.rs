@@ -10,12 +10,16 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
-use crate::proto::{Tls, pop3, smtp};
+use crate::pki::Certificate;
+use crate::proto::{Tls, pop3, sasl, smtp};
+use crate::server::accounts::certificate::{AnyCertificate, ClientAuthority};
 use crate::server::drive::{Memory, Pop3, Smtp, drive};
 use crate::server::mail::Mail;
 use crate::server::peers::Peers;
 use crate::server::trace::Tracer;
+use crate::time::Timestamp;
 
 /// What a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,19 +59,61 @@ impl Service {
 /// Connections of one listener at once; one more waits in the kernel's queue.
 const CONNECTIONS: usize = 1000;
 
-/// Reads a certificate chain and a key for TLS 1.2 and 1.3.
-pub(in crate::server) fn tls(certificate: &Path, key: &Path) -> Result<Arc<rustls::ServerConfig>, String> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
-    let chain = chain.map_err(|error| format!("{} holds no certificate – {error}", certificate.display()))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("{} holds no key – {error}", key.display()))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(|error| format!("{} and {} do not go together – {error}", certificate.display(), key.display()))?;
-    Ok(Arc::new(config))
+/// TLS as a server, and what SASL needs of it.
+#[derive(Debug)]
+pub(in crate::server) struct ServerTls {
+    config: Arc<rustls::ServerConfig>,
+    /// `tls-server-end-point` of our certificate.
+    end_point: Option<Vec<u8>>,
+    /// Whose certificates open mailboxes.
+    authority: Option<Arc<ClientAuthority>>,
+}
+
+impl ServerTls {
+    /// Reads a certificate chain and a key for TLS 1.2 and 1.3; with an authority, clients are asked for a certificate.
+    pub(in crate::server) fn open(
+        certificate: &Path,
+        key: &Path,
+        authority: Option<ClientAuthority>,
+    ) -> Result<Arc<Self>, String> {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
+        let chain = chain.map_err(|error| format!("{} holds no certificate – {error}", certificate.display()))?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("{} holds no key – {error}", key.display()))?;
+        let own = chain.first().and_then(|der| Certificate::from_der(der).ok());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let builder = match &authority {
+            Some(authority) => builder.with_client_cert_verifier(Arc::new(AnyCertificate::new(provider, authority))),
+            None => builder.with_no_client_auth(),
+        };
+        let config = builder
+            .with_single_cert(chain, private)
+            .map_err(|error| format!("{} and {} do not go together – {error}", certificate.display(), key.display()))?;
+        let (end_point, authority) = (own.and_then(|own| own.end_point()), authority.map(Arc::new));
+        Ok(Arc::new(Self { config: Arc::new(config), end_point, authority }))
+    }
+
+    /// Makes connections secure.
+    pub(in crate::server) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config))
+    }
+
+    /// What SASL may know of a connection after its handshake.
+    pub(in crate::server) async fn channel(&self, connection: &rustls::ServerConnection, at: Timestamp) -> sasl::Channel {
+        let mut channel = sasl::Channel { end_point: self.end_point.clone(), ..sasl::Channel::default() };
+        // RFC 9266 4: below 1.3 only with the extended master secret, which is not told here
+        if connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) {
+            channel.exporter = connection.export_keying_material(vec![0; 32], sasl::EXPORTER_LABEL, None).ok();
+        }
+        if let (Some(authority), Some(chain)) = (&self.authority, connection.peer_certificates()) {
+            let (authority, chain) = (Arc::clone(authority), chain.iter().map(|der| der.to_vec()).collect::<Vec<_>>());
+            // signatures and files: not on a thread that others wait for
+            channel.certificate = tokio::task::spawn_blocking(move || authority.address(&chain, at)).await.ok().flatten();
+        }
+        channel
+    }
 }
 
 /// Binds an address; says what to do where it is taken.
@@ -89,7 +135,8 @@ pub(in crate::server) struct Shared {
     pub(in crate::server) hostname: String,
     pub(in crate::server) max_message: u64,
     pub(in crate::server) mail: Mail,
-    pub(in crate::server) tls: Arc<rustls::ServerConfig>,
+    pub(in crate::server) tls: Arc<ServerTls>,
+    pub(in crate::server) login_delay: u64,
     pub(in crate::server) tracer: Tracer,
     pub(in crate::server) peers: Peers,
     pub(in crate::server) memory: Memory,
@@ -114,19 +161,21 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
         let _ = stream.set_nodelay(true);
         let (shared, stop) = (shared.clone(), stop.clone());
         open.spawn(async move {
-            let Shared { hostname, max_message, mail, tls, tracer, peers, memory } = shared;
+            let Shared { hostname, max_message, mail, tls, login_delay, tracer, peers, memory } = shared;
+            let kept = mail.accounts().kept();
             let Some(counted) = peers.count(peer.ip()) else { return refuse(stream, service).await };
             let (trace, tls, starts) = (tracer.begin(service.name(), peer), Some(tls), service.starts_with_tls());
             let state = if starts { Tls::Active } else { Tls::Offered };
             // how a connection ends is the peer's affair
             let _ = match service {
                 Service::Pop3 | Service::Pop3s => {
-                    let session = pop3::Session::new(pop3::Config::new(&hostname, state));
+                    let config = pop3::Config { kept, login_delay, ..pop3::Config::new(&hostname, state) };
+                    let session = pop3::Session::new(config);
                     drive(stream, tls, starts, Pop3 { session, access: mail.mailbox(), asked: None }, trace, memory, stop).await
                 }
                 Service::Smtp | Service::Submission | Service::Submissions => {
                     let role = if service == Service::Smtp { smtp::Role::Relay } else { smtp::Role::Submission };
-                    let config = smtp::Config { max_size: max_message, ..smtp::Config::new(&hostname, role, state) };
+                    let config = smtp::Config { max_size: max_message, kept, ..smtp::Config::new(&hostname, role, state) };
                     let session = smtp::Session::new(config);
                     drive(stream, tls, starts, Smtp { session, mail, peer: peer.ip(), asked: None }, trace, memory, stop).await
                 }

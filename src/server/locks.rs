@@ -1,11 +1,22 @@
-//! A mailbox is open in one POP3 session at a time (RFC 1939 8).
+//! A mailbox is open in one POP3 session at a time (RFC 1939 8), and not more often than is allowed (RFC 2449 6.5).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The mailboxes that are open.
 #[derive(Debug, Clone, Default)]
-pub(in crate::server) struct Locks(Arc<Mutex<HashSet<String>>>);
+pub(in crate::server) struct Locks {
+    delay: Duration,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: HashSet<String>,
+    /// When each was opened last; kept where there is a delay.
+    last: HashMap<String, Instant>,
+}
 
 /// A mailbox that is open; free again when dropped.
 #[derive(Debug)]
@@ -14,11 +25,42 @@ pub(in crate::server) struct Locked {
     mailbox: String,
 }
 
+/// Why a mailbox is not opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Taken {
+    /// Another session has it.
+    InUse,
+    /// It was opened less than so many seconds ago.
+    TooSoon(u64),
+}
+
+/// Mailboxes whose last opening is remembered; then those whose delay is over are forgotten.
+const REMEMBERED: usize = 10_000;
+
 impl Locks {
-    /// Opens a mailbox, unless another session has it.
-    pub(in crate::server) fn lock(&self, mailbox: &str) -> Option<Locked> {
-        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(mailbox.to_owned());
-        is_new.then(|| Locked { locks: self.clone(), mailbox: mailbox.to_owned() })
+    /// Locks with a delay between two openings of one mailbox.
+    pub(in crate::server) fn new(delay: Duration) -> Self {
+        Self { delay, state: Arc::default() }
+    }
+
+    /// Opens a mailbox, unless another session has it, or had it just now.
+    pub(in crate::server) fn lock(&self, mailbox: &str, now: Instant) -> Result<Locked, Taken> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.open.contains(mailbox) {
+            return Err(Taken::InUse);
+        }
+        if !self.delay.is_zero() {
+            let is_recent = |last: &Instant| now.saturating_duration_since(*last) < self.delay;
+            if state.last.get(mailbox).is_some_and(is_recent) {
+                return Err(Taken::TooSoon(self.delay.as_secs()));
+            }
+            if state.last.len() >= REMEMBERED {
+                state.last.retain(|_, last| is_recent(last));
+            }
+            state.last.insert(mailbox.to_owned(), now);
+        }
+        state.open.insert(mailbox.to_owned());
+        Ok(Locked { locks: self.clone(), mailbox: mailbox.to_owned() })
     }
 }
 
@@ -31,6 +73,25 @@ impl Locked {
 
 impl Drop for Locked {
     fn drop(&mut self) {
-        self.locks.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.mailbox);
+        self.locks.state.lock().unwrap_or_else(PoisonError::into_inner).open.remove(&self.mailbox);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mailbox_is_open_once_and_not_too_often() {
+        let (locks, now) = (Locks::new(Duration::from_secs(10)), Instant::now());
+        let open = locks.lock("jane", now).expect("free");
+        assert_eq!(locks.lock("jane", now).err(), Some(Taken::InUse));
+        assert!(locks.lock("joe", now).is_ok());
+        drop(open);
+        assert_eq!(locks.lock("jane", now + Duration::from_secs(9)).err(), Some(Taken::TooSoon(10)));
+        assert!(locks.lock("jane", now + Duration::from_secs(10)).is_ok());
+        let free = Locks::default();
+        drop(free.lock("jane", now));
+        assert!(free.lock("jane", now).is_ok(), "no delay");
     }
 }

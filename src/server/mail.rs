@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use crate::mime::{address, compose};
-use crate::proto::pop3;
+use crate::proto::sasl;
 use crate::proto::smtp::{self, Envelope, Path, Recipient};
 use crate::server::accounts::{Accounts, Destination};
-use crate::server::locks::{Locked, Locks};
-use crate::server::store::{Body, Delivery, Error, Stored};
+use crate::server::locks::Locks;
+use crate::server::mailbox::MailboxAccess;
+use crate::server::store::{Body, Delivery, Error};
 use crate::time::Timestamp;
 
 /// The mail service behind every session.
@@ -22,35 +23,27 @@ pub(in crate::server) struct Mail {
     locks: Locks,
     /// Told when the queue has something new.
     queue: Arc<Notify>,
-    /// Places for logins: each takes 19 MiB and some of the processor, and whoever connects may ask for one.
-    logins: Arc<Semaphore>,
 }
-
-/// Logins that are checked at once.
-const LOGINS: usize = 4;
 
 /// Received fields before a message goes round in circles (RFC 5321 6.3).
 const MAX_HOPS: usize = 50;
 
 impl Mail {
     /// The service of this host.
-    pub(in crate::server) fn new(hostname: &str, accounts: Accounts, queue: Arc<Notify>) -> Self {
-        Self { hostname: hostname.to_owned(), accounts, locks: Locks::default(), queue, logins: Arc::new(Semaphore::new(LOGINS)) }
+    pub(in crate::server) fn new(hostname: &str, accounts: Accounts, locks: Locks, queue: Arc<Notify>) -> Self {
+        Self { hostname: hostname.to_owned(), accounts, locks, queue }
     }
 
-    /// The places for logins. Who wants one waits without a thread, so that mail goes on meanwhile.
-    pub(in crate::server) fn logins(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.logins)
+    /// The accounts.
+    pub(in crate::server) fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// Answers a question of an SMTP session.
     pub(in crate::server) fn smtp(&self, question: smtp::Question, peer: IpAddr, now: Timestamp) -> smtp::Answer {
         let answered = match question {
-            smtp::Question::Authenticate(credentials) => {
-                self.accounts.authenticate(&credentials.user, &credentials.password).map(|user| match user {
-                    Some(_) => smtp::Answer::Accept,
-                    None => reject(535, "5.7.8", "name or password is wrong"),
-                })
+            smtp::Question::Authenticate(question) => {
+                Ok(smtp::Answer::Login(self.accounts.login(&question).unwrap_or(sasl::Answer::Later)))
             }
             smtp::Question::Sender(envelope) => self.sender(&envelope),
             smtp::Question::Recipient(envelope, recipient) => self.recipient(&envelope, &recipient),
@@ -178,72 +171,8 @@ impl Mail {
 
     /// Begins what a POP3 session asks.
     pub(in crate::server) fn mailbox(&self) -> MailboxAccess {
-        MailboxAccess { mail: self.clone(), open: None }
+        MailboxAccess::new(self.accounts.clone(), self.locks.clone())
     }
-}
-
-/// One POP3 session's hold on a mailbox; free again when dropped.
-#[derive(Debug)]
-pub(in crate::server) struct MailboxAccess {
-    mail: Mail,
-    open: Option<(Locked, Vec<Stored>)>,
-}
-
-impl MailboxAccess {
-    /// Answers a question of a POP3 session.
-    pub(in crate::server) fn answer(&mut self, question: pop3::Question) -> pop3::Answer {
-        let store = Arc::clone(self.mail.accounts.store());
-        let answered = match question {
-            pop3::Question::Open(credentials) => self.open(&credentials),
-            pop3::Question::Retrieve(uid) => {
-                self.mailbox(&uid).and_then(|(mailbox, uid)| store.message(&mailbox, uid)).map(pop3::Answer::Message)
-            }
-            pop3::Question::Delete(uids) => {
-                let numbers: Vec<i64> = uids.iter().filter_map(|uid| number(uid)).collect();
-                let gone = match &self.open {
-                    Some((locked, _)) => store.delete(locked.mailbox(), &numbers),
-                    None => Ok(()),
-                };
-                self.open = None;
-                gone.map(|()| pop3::Answer::Deleted)
-            }
-        };
-        answered.unwrap_or_else(|error| pop3::Answer::Rejected("SYS/TEMP", error.to_string()))
-    }
-
-    /// The places for logins.
-    pub(in crate::server) fn logins(&self) -> Arc<Semaphore> {
-        self.mail.logins()
-    }
-
-    /// The user whose mailbox is open.
-    pub(in crate::server) fn user(&self) -> Option<&str> {
-        self.open.as_ref().map(|(locked, _)| locked.mailbox())
-    }
-
-    fn open(&mut self, credentials: &pop3::Credentials) -> Result<pop3::Answer, Error> {
-        let Some(user) = self.mail.accounts.authenticate(&credentials.user, &credentials.password)? else {
-            return Ok(pop3::Answer::Rejected("AUTH", "name or password is wrong".to_owned()));
-        };
-        let Some(locked) = self.mail.locks.lock(&user) else {
-            return Ok(pop3::Answer::Rejected("IN-USE", "another session has the mailbox".to_owned()));
-        };
-        let messages = self.mail.accounts.store().messages(&user)?;
-        let listing = messages.iter().map(|m| pop3::Listing { uid: format!("m{}", m.uid), size: m.size }).collect();
-        self.open = Some((locked, messages));
-        Ok(pop3::Answer::Opened(listing))
-    }
-
-    fn mailbox(&self, uid: &str) -> Result<(String, i64), Error> {
-        let missing = || Error::NotFound(format!("message {uid}"));
-        let (locked, messages) = self.open.as_ref().ok_or_else(missing)?;
-        let number = number(uid).filter(|number| messages.iter().any(|m| m.uid == *number)).ok_or_else(missing)?;
-        Ok((locked.mailbox().to_owned(), number))
-    }
-}
-
-fn number(uid: &str) -> Option<i64> {
-    uid.strip_prefix('m')?.parse().ok()
 }
 
 fn has_name(line: &[u8], name: &[u8]) -> bool {

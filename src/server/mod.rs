@@ -11,6 +11,7 @@ mod drive;
 mod listen;
 mod locks;
 mod mail;
+mod mailbox;
 mod outbound;
 mod peers;
 mod queue;
@@ -29,9 +30,11 @@ pub use config::Config;
 pub use listen::Service;
 
 use crate::server::accounts::Accounts;
+use crate::server::accounts::certificate::ClientAuthority;
 use crate::server::admin::Admin;
 use crate::server::drive::Memory;
-use crate::server::listen::Shared;
+use crate::server::listen::{ServerTls, Shared};
+use crate::server::locks::Locks;
 use crate::server::mail::Mail;
 use crate::server::outbound::Outbound;
 use crate::server::peers::Peers;
@@ -55,12 +58,15 @@ const GRACE: Duration = Duration::from_secs(10);
 pub async fn start(config: Config) -> Result<Running, String> {
     let store = SqliteStore::open(&config.data).map_err(|error| error.to_string())?;
     let accounts = Accounts::new(Arc::new(store)).map_err(|error| error.to_string())?;
-    let tls = listen::tls(&config.certificate, &config.key)?;
+    let accounts = accounts.with(&config.accounts)?.with_secret_of(&config.data)?;
+    let authority = config.clients.as_ref().map(|clients| ClientAuthority::open(&clients.authority, clients.lists.as_deref()));
+    let tls = ServerTls::open(&config.certificate, &config.key, authority.transpose()?)?;
     let (tracer, wake) = (Tracer::default(), Arc::new(Notify::new()));
     let outbound = Outbound::new(&config.hostname, &config.delivery, tracer.clone())?;
     let queue = Queue::new(&config.hostname, accounts.clone(), outbound, tracer.clone(), Arc::clone(&wake));
     let admin = Admin::bind(&config.data, accounts.clone(), tracer.clone(), Arc::clone(&wake))?;
-    let mail = Mail::new(&config.hostname, accounts, wake);
+    let locks = Locks::new(Duration::from_secs(config.login_delay));
+    let mail = Mail::new(&config.hostname, accounts, locks, wake);
     let (stop, stopping) = watch::channel(false);
     let mut bound = Vec::new();
     let mut wrong = Vec::new();
@@ -74,9 +80,17 @@ pub async fn start(config: Config) -> Result<Running, String> {
         return Err(wrong.join("\n"));
     }
     let mut running = Running { addresses: Vec::new(), tracer: tracer.clone(), stop, tasks: JoinSet::new() };
-    let max_message = config.max_message;
-    let shared =
-        Shared { hostname: config.hostname, max_message, mail, tls, tracer, peers: Peers::default(), memory: Memory::default() };
+    let (max_message, login_delay) = (config.max_message, config.login_delay);
+    let shared = Shared {
+        hostname: config.hostname,
+        max_message,
+        mail,
+        tls,
+        login_delay,
+        tracer,
+        peers: Peers::default(),
+        memory: Memory::default(),
+    };
     for (service, listener) in bound {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         running.addresses.push((service, address));

@@ -2,7 +2,7 @@
 
 pub(crate) mod hostile;
 mod ldap;
-mod slapd;
+pub(crate) mod slapd;
 mod smimea;
 mod zones;
 

@@ -213,11 +213,12 @@ fn certificates_and_keys_are_read_without_a_panic() {
 #[test]
 #[cfg(feature = "server")]
 fn sessions_answer_without_a_panic() {
-    use sealpost::proto::{Step, pop3, smtp};
+    use sealpost::proto::{Step, pop3, sasl, smtp};
     let smtp = b"EHLO a\r\nMAIL FROM:<a@b> SIZE=10 BODY=8BITMIME\r\nRCPT TO:<\"c d\"@e>\r\nDATA\r\nx: y\r\n\r\n..\r\n.\r\nRSET\r\nAUTH PLAIN AGEAYg==\r\n\
                  AUTH LOGIN\r\nYQ==\r\nYg==\r\nVRFY x\r\nHELP\r\nQUIT\r\n";
     let pop3 = b"CAPA\r\nUSER a\r\nPASS b\r\nSTAT\r\nLIST 1\r\nUIDL\r\nRETR 1\r\nTOP 1 0\r\nDELE 1\r\nRSET\r\nQUIT\r\n";
-    run(vec![smtp.to_vec(), pop3.to_vec()], 4000, |bytes| {
+    let sasl = b"AUTH\r\nLANG\r\nUTF8\r\nAUTH SCRAM-SHA-256 biwsbj11c2VyLHI9YWJj\r\nYz1iaXdzLHI9YWJjZGVmLHA9QUE9PQ==\r\nAUTH LOGIN\r\nYQ==\r\nYg==\r\nLIST\r\nQUIT\r\n";
+    run(vec![smtp.to_vec(), pop3.to_vec(), sasl.to_vec()], 4000, |bytes| {
         let mut session = smtp::Session::new(smtp::Config::new("x", smtp::Role::Relay, Tls::Active));
         session.receive(bytes);
         loop {
@@ -231,8 +232,11 @@ fn sessions_answer_without_a_panic() {
         session.receive(bytes);
         loop {
             match session.step() {
+                Step::Ask(pop3::Question::Authenticate(question)) => {
+                    session.answer(pop3::Answer::Login(sasl::Answer::User(question.name().to_owned())));
+                }
                 Step::Ask(pop3::Question::Open(_)) => {
-                    session.answer(pop3::Answer::Opened(vec![pop3::Listing { uid: "a".to_owned(), size: 3 }]));
+                    session.answer(pop3::Answer::Opened(vec![pop3::Listing { uid: pop3::Uid(1), size: 3 }]));
                 }
                 Step::Ask(pop3::Question::Retrieve(_)) => session.answer(pop3::Answer::Message(b"a\r\n".to_vec())),
                 Step::Ask(pop3::Question::Delete(_)) => session.answer(pop3::Answer::Deleted),

@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
 
-use sealpost::proto::{Step, Tls, pop3, smtp};
+use sealpost::proto::{Step, Tls, pop3, sasl, smtp};
+use sealpost::secret::Secret;
 
 #[derive(Default, Debug)]
 struct Turn {
@@ -99,7 +100,11 @@ fn expect_question(turn: &mut Turn, question: &str) {
 
 fn smtp_session(config: &[String]) -> impl FnMut(&[u8], &mut Turn) -> String + use<> {
     let role = if config[0] == "submission" { smtp::Role::Submission } else { smtp::Role::Relay };
-    let mut session = smtp::Session::new(smtp::Config::new("mail.a.example", role, tls(&config[1])));
+    let (channel, kept) = (channel(config), kept(config));
+    let mut session = smtp::Session::new(smtp::Config { kept, ..smtp::Config::new("mail.a.example", role, tls(&config[1])) });
+    if config[1] == "active" {
+        session.channel(channel.clone());
+    }
     move |bytes, turn| {
         session.receive(bytes);
         let mut said = String::new();
@@ -109,10 +114,14 @@ fn smtp_session(config: &[String]) -> impl FnMut(&[u8], &mut Turn) -> String + u
                 Step::StartTls => {
                     said.push_str("(TLS)\r\n");
                     session.tls_started();
+                    session.channel(channel.clone());
                 }
                 Step::Ask(question) => {
                     let text = match question {
-                        smtp::Question::Authenticate(credentials) => format!("authenticate {}", credentials.user),
+                        smtp::Question::Authenticate(question) => {
+                            session.answer(smtp::Answer::Login(login(&question, turn)));
+                            continue;
+                        }
                         smtp::Question::Message(_, message) => format!("message {}", String::from_utf8(message).expect("UTF-8")),
                         smtp::Question::Recipient(_, recipient) => format!("recipient {}", recipient.0),
                         smtp::Question::Sender(_) => "sender".to_owned(),
@@ -136,8 +145,57 @@ fn smtp_session(config: &[String]) -> impl FnMut(&[u8], &mut Turn) -> String + u
     }
 }
 
+/// Answers who somebody is: `accept` (as himself), `user NAME`, `keys NONCE` (those of RFC 7677's example), `later`, or anything else for no.
+fn login(question: &sasl::Question, turn: &mut Turn) -> sasl::Answer {
+    let (what, name) = match question {
+        sasl::Question::Password(credentials) => ("authenticate", credentials.user.clone()),
+        sasl::Question::Keys(user) => ("keys of", user.clone()),
+        sasl::Question::Certificate(user) => ("certificate of", user.clone()),
+    };
+    let text = format!("{what} {name}");
+    expect_question(turn, &text);
+    let answer = turn.answers.pop_front().unwrap_or_else(|| panic!("no answer to {text}"));
+    match answer.split(' ').collect::<Vec<_>>().as_slice() {
+        ["accept"] => sasl::Answer::User(name),
+        ["user", user] => sasl::Answer::User((*user).to_owned()),
+        ["keys", nonce] => {
+            let salt = [91, 109, 153, 104, 157, 18, 53, 142, 236, 160, 75, 20, 18, 54, 250, 129];
+            let keys = sasl::scram::Keys::derive(&Secret::new(b"pencil".to_vec()), &salt, 4096);
+            sasl::Answer::Keys(name, keys, (*nonce).to_owned())
+        }
+        ["later"] => sasl::Answer::Later,
+        _ => sasl::Answer::No,
+    }
+}
+
+/// Reads `m1:20`.
+fn listing(text: &str) -> pop3::Listing {
+    let (uid, size) = text.split_once(':').expect("uid:size");
+    let uid = pop3::Uid(uid.trim_start_matches('m').parse().expect("a number"));
+    pop3::Listing { uid, size: size.parse().expect("a size") }
+}
+
+/// What TLS says where a transcript's configuration has the word: `bindable` has what binds a channel, `certificate` one of jane.
+fn channel(config: &[String]) -> sasl::Channel {
+    let has = |word: &str| config.iter().any(|known| known == word);
+    sasl::Channel {
+        exporter: has("bindable").then(|| vec![7; 32]),
+        end_point: has("bindable").then(|| vec![9; 32]),
+        certificate: has("certificate").then(|| "jane@a.example".to_owned()),
+    }
+}
+
+fn kept(config: &[String]) -> sasl::Kept {
+    if config.iter().any(|word| word == "passwords") { sasl::Kept::PasswordsOnly } else { sasl::Kept::Scram }
+}
+
 fn pop3_session(config: &[String]) -> impl FnMut(&[u8], &mut Turn) -> String + use<> {
-    let mut session = pop3::Session::new(pop3::Config::new("mail.a.example", tls(&config[1])));
+    let (channel, kept) = (channel(config), kept(config));
+    let mut session =
+        pop3::Session::new(pop3::Config { kept, login_delay: 10, ..pop3::Config::new("mail.a.example", tls(&config[1])) });
+    if config[1] == "active" {
+        session.channel(channel.clone());
+    }
     move |bytes, turn| {
         session.receive(bytes);
         let mut said = String::new();
@@ -147,23 +205,25 @@ fn pop3_session(config: &[String]) -> impl FnMut(&[u8], &mut Turn) -> String + u
                 Step::StartTls => {
                     said.push_str("(TLS)\r\n");
                     session.tls_started();
+                    session.channel(channel.clone());
                 }
                 Step::Ask(question) => {
                     let text = match question {
-                        pop3::Question::Open(credentials) => format!("open {}", credentials.user),
+                        pop3::Question::Authenticate(question) => {
+                            session.answer(pop3::Answer::Login(login(&question, turn)));
+                            continue;
+                        }
+                        pop3::Question::Open(user) => format!("open {user}"),
                         pop3::Question::Retrieve(uid) => format!("retrieve {uid}"),
-                        pop3::Question::Delete(uids) => format!("delete {}", uids.join(" ")),
+                        pop3::Question::Delete(uids) => {
+                            format!("delete {}", uids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+                        }
                     };
                     expect_question(turn, &text);
                     let answer = turn.answers.pop_front().unwrap_or_else(|| panic!("no answer to {text}"));
                     let (kind, rest) = answer.split_once(' ').unwrap_or((&answer, ""));
                     session.answer(match kind {
-                        "opened" => pop3::Answer::Opened(
-                            rest.split_whitespace()
-                                .map(|one| one.split_once(':').expect("uid:size"))
-                                .map(|(uid, size)| pop3::Listing { uid: uid.to_owned(), size: size.parse().expect("a size") })
-                                .collect(),
-                        ),
+                        "opened" => pop3::Answer::Opened(rest.split_whitespace().map(listing).collect()),
                         "message" => pop3::Answer::Message(unescape(rest)),
                         "deleted" => pop3::Answer::Deleted,
                         "rejected" => {
@@ -223,7 +283,7 @@ fn random_bytes_never_break_a_session() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         u8::try_from(state >> 56).expect("eight bits")
     };
-    let words: [&[u8]; 12] = [
+    let words: [&[u8]; 15] = [
         b"EHLO x\r\n",
         b"MAIL FROM:<",
         b"@b.example>\r\n",
@@ -232,6 +292,9 @@ fn random_bytes_never_break_a_session() {
         b".\r\n",
         b"\r\n",
         b"AUTH PLAIN ",
+        b"AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9YWJj\r\n",
+        b"Yz1iaXdzLHI9YWJjZGVmLHA9QUE9PQ==\r\n",
+        b"AUTH\r\nAUTH LOGIN\r\n",
         b"STARTTLS\r\n",
         b"RSET\r\n",
         b"\n",
@@ -249,11 +312,13 @@ fn random_bytes_never_break_a_session() {
             };
             session.receive(&piece);
             other.receive(&piece);
+            let login =
+                || sasl::Answer::Keys("x".to_owned(), sasl::scram::Keys::of_nobody(&Secret::new(vec![1]), "x"), "def".to_owned());
             while !matches!(session.step(), Step::Wait | Step::Close) {
-                session.answer(smtp::Answer::Accept);
+                session.answer(if byte.is_multiple_of(2) { smtp::Answer::Accept } else { smtp::Answer::Login(login()) });
             }
             while !matches!(other.step(), Step::Wait | Step::Close) {
-                other.answer(pop3::Answer::Deleted);
+                other.answer(if byte.is_multiple_of(2) { pop3::Answer::Deleted } else { pop3::Answer::Login(login()) });
             }
         }
     }

@@ -1,9 +1,11 @@
 //! The server as a process, driven by real clients over loopback.
 #![cfg(feature = "server")]
 
+mod accounts;
 mod clients;
 mod delivery;
 mod disasters;
+mod pop3;
 mod signed;
 
 use std::fs;

@@ -10,7 +10,9 @@ use clap::{Args, ValueEnum};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use sealpost::crypto::random::{OsRandom, Random};
 use sealpost::pki::{self, Certificate};
+use sealpost::proto::sasl::{self, Channel};
 use sealpost::proto::{Party, Spoken};
 use sealpost::server::config::Hop;
 
@@ -67,6 +69,13 @@ pub(crate) fn roots(context: &Context, files: &[PathBuf]) -> Result<Vec<Certific
         found.extend(read.map_err(|e| Failure::refused(format!("{} holds no certificate – {e}", path.display())))?);
     }
     Ok(found)
+}
+
+/// Our half of what makes every login by SCRAM another one.
+pub(crate) fn nonce() -> String {
+    let mut bytes = [0; 18];
+    OsRandom.fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads `HOST:PORT`.
@@ -183,6 +192,16 @@ impl Connection {
         }
         self.stream = Some(Stream::Secure(Box::new(StreamOwned::new(session, stream))));
         Ok(())
+    }
+
+    /// What binds a login to this connection, once it is under TLS (RFC 9266, 5929).
+    pub(crate) fn channel(&self) -> Channel {
+        let Some(Stream::Secure(stream)) = &self.stream else { return Channel::default() };
+        let is_exported = stream.conn.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+        let export = || stream.conn.export_keying_material(vec![0; 32], sasl::EXPORTER_LABEL, None).ok();
+        let shown = stream.conn.peer_certificates().and_then(|chain| chain.first());
+        let end_point = shown.and_then(|der| Certificate::from_der(der).ok()).and_then(|certificate| certificate.end_point());
+        Channel { exporter: is_exported.then(export).flatten(), end_point, certificate: None }
     }
 
     /// Sends bytes.

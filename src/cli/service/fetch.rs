@@ -122,13 +122,15 @@ impl Inbox for Folder<'_> {
 pub(crate) fn fetch(server: &Server, credentials: &Credentials, max_message: u64, inbox: &mut dyn Inbox) -> Result<(), Failure> {
     let (mut connection, is_secure) = server.connect()?;
     let secure = if is_secure { Secure::Already } else { Secure::NotYet };
-    let mut client = Client::new(credentials.clone(), secure, max_message);
+    let mut client = Client::new(credentials.clone(), secure, max_message).nonce(&client::nonce());
+    client.channel(connection.channel());
     loop {
         connection.show(&client.spoken());
         let went = match client.step() {
             ClientStep::Send(bytes) => connection.send(&bytes),
             ClientStep::StartTls => {
                 connection.start_tls()?;
+                client.channel(connection.channel());
                 client.tls_started();
                 Ok(())
             }

@@ -278,7 +278,8 @@ pub(crate) fn accounts_in(data: &Path) -> Result<Accounts, Failure> {
 
 /// The accounts of the home's server.
 pub(crate) fn accounts(context: &Context) -> Result<Accounts, Failure> {
-    accounts_in(&read_config(context, None)?.data)
+    let config = read_config(context, None)?;
+    accounts_in(&config.data)?.with(&config.accounts).map_err(Failure::usage)
 }
 
 /// What an error of the store means for the command line.

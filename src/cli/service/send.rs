@@ -113,13 +113,15 @@ pub(crate) fn send(
         _ => TlsWish::Required,
     };
     let helo = outgoing.sender.rsplit_once('@').map_or("localhost", |(_, domain)| domain).to_owned();
-    let mut client = Client::new(&helo, wish, credentials, outgoing);
+    let mut client = Client::new(&helo, wish, credentials, outgoing).nonce(&client::nonce());
+    client.channel(connection.channel());
     loop {
         connection.show(&client.spoken());
         let went = match client.step() {
             ClientStep::Send(bytes) => connection.send(&bytes),
             ClientStep::StartTls => {
                 connection.start_tls()?;
+                client.channel(connection.channel());
                 client.tls_started();
                 Ok(())
             }

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::proto::dialogue::{self, Dialogue, Party, Spoken, TLS_BEGAN};
+use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{Line, Lines};
-use crate::proto::sasl::{self, Credentials};
+use crate::proto::sasl::{self, Channel, ClientExchange, Credentials};
 
 /// What a client wants next.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Error {
     Refused(String),
     /// The name or the password is wrong: the server's reply.
     Credentials(String),
+    /// The server does not prove that it knows the password, or wants it in a way that gives it away.
+    Untrusted(&'static str),
     /// The server offers no TLS, and a password goes out under TLS only.
     NoTls,
     /// The reply is none that POP3 knows.
@@ -46,6 +48,7 @@ impl std::fmt::Display for Error {
         match self {
             Self::Refused(reply) => write!(f, "the server refused – {reply}"),
             Self::Credentials(reply) => write!(f, "the server does not take the name and the password – {reply}"),
+            Self::Untrusted(why) => write!(f, "the server is not trusted with the login – {why}"),
             Self::NoTls => f.write_str("the server offers no TLS, and a password is sent under TLS only"),
             Self::Malformed(what) => write!(f, "the server's reply cannot be read – {what}"),
             Self::TooLarge(bound) => write!(f, "a message is over {bound} bytes"),
@@ -85,7 +88,7 @@ enum State {
     StartingTls,
     User,
     Pass,
-    Sasl,
+    Sasl(ClientExchange),
     /// The unique names: the status line, then a line each.
     Uidl(Vec<(usize, String)>, Listing),
     Choosing(Vec<(usize, String)>),
@@ -108,6 +111,8 @@ enum Listing {
 #[derive(Debug)]
 pub struct Client {
     credentials: Credentials,
+    channel: Channel,
+    nonce: Option<String>,
     is_secure: bool,
     max_message: u64,
     lines: Lines,
@@ -125,6 +130,8 @@ impl Client {
     pub fn new(credentials: Credentials, is_secure: Secure, max_message: u64) -> Self {
         Self {
             credentials,
+            channel: Channel::default(),
+            nonce: None,
             is_secure: is_secure == Secure::Already,
             max_message,
             lines: Lines::default(),
@@ -133,6 +140,18 @@ impl Client {
             state: State::Greeting,
             dialogue: Dialogue::default(),
         }
+    }
+
+    /// Lets SCRAM be chosen where the server has it; the nonce is random, its characters are from `!` to `~` without a comma.
+    #[must_use]
+    pub fn nonce(mut self, nonce: &str) -> Self {
+        self.nonce = Some(nonce.to_owned());
+        self
+    }
+
+    /// What TLS says of the connection, after the handshake: SCRAM names it in its proof.
+    pub fn channel(&mut self, channel: Channel) {
+        self.channel = channel;
     }
 
     /// Takes bytes from the server.
@@ -275,6 +294,11 @@ impl Client {
     /// A line that says yes or no.
     fn status(&mut self, text: &str) {
         let is_good = text.starts_with("+OK");
+        if let State::Sasl(_) = self.state
+            && let Some(challenge) = text.strip_prefix("+ ").or_else(|| text.strip_prefix('+').filter(|rest| rest.is_empty()))
+        {
+            return self.challenged(challenge);
+        }
         if !is_good && !text.starts_with("-ERR") {
             return self.end(Err(Error::Malformed(text.to_owned())));
         }
@@ -293,8 +317,12 @@ impl Client {
                 let line = [b"PASS ", self.credentials.password.expose().as_slice()].concat();
                 self.say(&String::from_utf8_lossy(&line), State::Pass);
             }
-            (State::Pass | State::Sasl, true) => self.say("UIDL", State::Uidl(Vec::new(), Listing::Status)),
-            (State::User | State::Pass | State::Sasl, false) => self.end(Err(Error::Credentials(text.to_owned()))),
+            // who says yes before the proof of its own may be anybody
+            (State::Sasl(exchange), true) if !exchange.is_proven() => {
+                self.end(Err(Error::Untrusted("it says yes and does not prove that it knows the password")));
+            }
+            (State::Pass | State::Sasl(_), true) => self.say("UIDL", State::Uidl(Vec::new(), Listing::Status)),
+            (State::User | State::Pass | State::Sasl(_), false) => self.end(Err(Error::Credentials(text.to_owned()))),
             (State::Uidl(found, _), true) => self.state = State::Uidl(found, Listing::Lines),
             (State::Retr(number, uid, _, message), true) => self.state = State::Retr(number, uid, Listing::Lines, message),
             (State::Dele, true) => self.next_message(),
@@ -305,15 +333,34 @@ impl Client {
 
     fn after_capabilities(&mut self, offers: &[String]) {
         let offers_word = |wanted: &str| offers.iter().any(|offer| offer.split(' ').next() == Some(wanted));
-        let has_plain = offers.iter().any(|offer| offer.starts_with("SASL ") && offer.split(' ').any(|word| word == "PLAIN"));
+        let mechanisms = offers.iter().filter_map(|offer| offer.strip_prefix("SASL ")).flat_map(|names| names.split(' '));
+        let chosen = sasl::choose(mechanisms, &self.channel, self.nonce.as_deref());
         match self.is_secure {
             false if offers_word("STLS") => self.say("STLS", State::Stls),
             false => self.end(Err(Error::NoTls)),
-            true if has_plain => {
-                let line = format!("AUTH PLAIN {}", sasl::encode_plain(&self.credentials));
-                self.say(&line, State::Sasl);
+            true => match chosen {
+                Some(mechanism) => {
+                    let nonce = self.nonce.clone().unwrap_or_default();
+                    let mut exchange = ClientExchange::new(mechanism, self.credentials.clone(), &self.channel, &nonce);
+                    let line = format!("AUTH {} {}", mechanism.name(), sasl::encode(exchange.first().expose()));
+                    self.say(&line, State::Sasl(exchange));
+                }
+                None => self.say(&format!("USER {}", self.credentials.user), State::User),
+            },
+        }
+    }
+
+    fn challenged(&mut self, challenge: &str) {
+        let State::Sasl(mut exchange) = std::mem::replace(&mut self.state, State::Quit) else { return };
+        let challenge = sasl::decode(challenge.as_bytes()).ok_or("its message cannot be read");
+        match challenge.and_then(|challenge| exchange.respond(challenge.expose())) {
+            Ok(response) => {
+                self.dialogue.line(Party::Client, MASK);
+                let line = format!("{}\r\n", sasl::encode(response.expose()));
+                self.out.push_back(ClientStep::Send(line.into_bytes()));
+                self.state = State::Sasl(exchange);
             }
-            true => self.say(&format!("USER {}", self.credentials.user), State::User),
+            Err(why) => self.end(Err(Error::Untrusted(why))),
         }
     }
 
@@ -365,22 +412,33 @@ pub enum Secure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::pop3::{Answer, Config, Listing as Listed, Question, Session};
+    use crate::proto::pop3::{Answer, Config, Listing as Listed, Question, Session, Uid};
+    use crate::proto::sasl::scram::Keys;
     use crate::proto::{Step, Tls};
     use crate::secret::Secret;
 
     /// Lets a client and our server talk, every byte on its own; gives the messages, what was deleted, and how it ended.
-    fn talk(mut client: Client, mut server: Session) -> (Vec<Vec<u8>>, Vec<String>, Result<(), Error>) {
+    fn talk(mut client: Client, mut server: Session) -> (Vec<Vec<u8>>, Vec<Uid>, Result<(), Error>) {
         let (mut messages, mut gone) = (Vec::new(), Vec::new());
+        let secret = Secret::new(b"secret".to_vec());
         loop {
             loop {
                 match server.step() {
                     Step::Send(bytes) => bytes.iter().for_each(|byte| client.receive(&[*byte])),
-                    Step::Ask(Question::Open(credentials)) if credentials.password.expose() == b"secret" => {
-                        let listed = |uid: &str| Listed { uid: uid.to_owned(), size: 10 };
-                        server.answer(Answer::Opened(vec![listed("a"), listed("b")]));
+                    Step::Ask(Question::Authenticate(sasl::Question::Password(credentials)))
+                        if credentials.password.expose() == b"secret" =>
+                    {
+                        server.answer(Answer::Login(sasl::Answer::User(credentials.user)));
                     }
-                    Step::Ask(Question::Open(_)) => server.answer(Answer::Rejected("AUTH", "no".to_owned())),
+                    Step::Ask(Question::Authenticate(sasl::Question::Keys(user))) => {
+                        let keys = Keys::derive(&secret, b"salt", 4096);
+                        server.answer(Answer::Login(sasl::Answer::Keys(user, keys, "more".to_owned())));
+                    }
+                    Step::Ask(Question::Authenticate(_)) => server.answer(Answer::Login(sasl::Answer::No)),
+                    Step::Ask(Question::Open(_)) => {
+                        let listed = |uid| Listed { uid: Uid(uid), size: 10 };
+                        server.answer(Answer::Opened(vec![listed(1), listed(2)]));
+                    }
                     Step::Ask(Question::Retrieve(uid)) => {
                         server.answer(Answer::Message(format!("Subject: {uid}\r\n\r\n.dot\na\rb\r\n..\r\n").into_bytes()));
                     }
@@ -394,13 +452,16 @@ mod tests {
             match client.step() {
                 ClientStep::Send(bytes) => bytes.iter().for_each(|byte| server.receive(&[*byte])),
                 ClientStep::StartTls => {
+                    let channel = Channel { exporter: Some(vec![1; 32]), ..Channel::default() };
                     server.tls_started();
+                    server.channel(channel.clone());
+                    client.channel(channel);
                     client.tls_started();
                 }
                 ClientStep::Choose(_) => client.choose(|_| Wish::Fetch),
                 ClientStep::Message(uid, message) => {
                     messages.push(message);
-                    client.received(if uid == "a" { Afterwards::Delete } else { Afterwards::Keep });
+                    client.received(if uid == "m1" { Afterwards::Delete } else { Afterwards::Keep });
                 }
                 ClientStep::Wait => client.disconnected("nothing more is said"),
                 ClientStep::Done(ended) => return (messages, gone, ended),
@@ -415,17 +476,35 @@ mod tests {
 
     #[test]
     fn messages_come_as_they_were_and_go_only_where_that_is_said() {
-        let (messages, gone, ended) = talk(client(b"secret"), Session::new(Config::new("b.example", Tls::Offered)));
-        assert_eq!(messages, [b"Subject: a\r\n\r\n.dot\na\rb\r\n..\r\n", b"Subject: b\r\n\r\n.dot\na\rb\r\n..\r\n"]);
-        assert_eq!((gone, ended), (vec!["a".to_owned()], Ok(())));
+        for client in [client(b"secret"), client(b"secret").nonce("random")] {
+            let (messages, gone, ended) = talk(client, Session::new(Config::new("b.example", Tls::Offered)));
+            assert_eq!((gone, ended), (vec![Uid(1)], Ok(())));
+            let [first, second] = ["m1", "m2"].map(|uid| format!("Subject: {uid}\r\n\r\n.dot\na\rb\r\n..\r\n").into_bytes());
+            assert_eq!(messages, [first, second]);
+        }
     }
 
     #[test]
     fn a_wrong_password_is_told_and_none_is_sent_without_tls() {
-        let (_, _, ended) = talk(client(b"wrong"), Session::new(Config::new("b.example", Tls::Offered)));
-        assert!(matches!(ended, Err(Error::Credentials(_))), "{ended:?}");
+        for client in [client(b"wrong"), client(b"wrong").nonce("random")] {
+            let (_, _, ended) = talk(client, Session::new(Config::new("b.example", Tls::Offered)));
+            assert!(matches!(ended, Err(Error::Credentials(_))), "{ended:?}");
+        }
         let (_, _, ended) = talk(client(b"secret"), Session::new(Config::new("b.example", Tls::Unavailable)));
         assert_eq!(ended, Err(Error::NoTls));
+    }
+
+    #[test]
+    fn a_server_that_says_yes_without_its_own_proof_is_left() {
+        let mut client = client(b"secret").nonce("random");
+        client.is_secure = true;
+        client.receive(b"+OK ready\r\n+OK\r\nSASL SCRAM-SHA-256 PLAIN\r\n.\r\n+OK logged in\r\n");
+        let ended = loop {
+            if let ClientStep::Done(ended) = client.step() {
+                break ended;
+            }
+        };
+        assert!(matches!(ended, Err(Error::Untrusted(_))), "{ended:?}");
     }
 
     #[test]

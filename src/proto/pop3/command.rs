@@ -1,4 +1,4 @@
-//! Commands, read to a type before they are judged (RFC 1939).
+//! Commands, read to a type before they are judged (RFC 1939, 2449, 2595, 5034, 6856).
 
 /// A command. Message numbers count from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,9 @@ pub(in crate::proto::pop3) enum Command {
     Retr(usize),
     Top(usize, usize),
     Dele(usize),
+    Utf8,
+    /// Which language; all are listed where none is named.
+    Lang(Option<String>),
     Noop,
     Rset,
     Quit,
@@ -59,6 +62,8 @@ impl Command {
                 let (message, lines) = text()?.trim().split_once(' ').ok_or(PARAMETERS)?;
                 Ok(Self::Top(number(message)?, lines.trim().parse().map_err(|_| PARAMETERS)?))
             }
+            "UTF8" => alone(Self::Utf8),
+            "LANG" => Ok(Self::Lang(Some(text()?.trim().to_ascii_lowercase()).filter(|tag| !tag.is_empty()))),
             "NOOP" => alone(Self::Noop),
             "RSET" => alone(Self::Rset),
             "QUIT" => alone(Self::Quit),

@@ -1,7 +1,7 @@
 //! One POP3 conversation, from greeting to QUIT.
 //!
 //! ```text
-//! Authorization ── password right, mailbox locked ──▶ Transaction ── QUIT ──▶ Update (deletes happen here, and only here)
+//! Authorization ── logged in, mailbox locked ──▶ Transaction ── QUIT ──▶ Update (deletes happen here, and only here)
 //! ```
 
 use std::collections::VecDeque;
@@ -9,7 +9,9 @@ use std::collections::VecDeque;
 use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{self, Line, Lines};
 use crate::proto::pop3::command::Command;
-use crate::proto::sasl::{self, Credentials};
+use crate::proto::pop3::mailbox::{Listing, Mailbox, Uid};
+use crate::proto::pop3::sending::{PIECE, Sending, What};
+use crate::proto::sasl::{self, Channel, Exchange, Kept, Mechanism, Turn};
 use crate::proto::{Step, Tls};
 
 /// What a session knows from the start.
@@ -21,45 +23,44 @@ pub struct Config {
     pub tls: Tls,
     /// Mistakes before the session ends.
     pub max_errors: usize,
+    /// What is kept of passwords.
+    pub kept: Kept,
+    /// Seconds between two logins to one mailbox; the service sees to it, and CAPA says it.
+    pub login_delay: u64,
 }
 
 impl Config {
     /// The usual bounds.
     pub fn new(hostname: &str, tls: Tls) -> Self {
-        Self { hostname: hostname.to_owned(), tls, max_errors: 20 }
+        Self { hostname: hostname.to_owned(), tls, max_errors: 20, kept: Kept::Scram, login_delay: 0 }
     }
-}
-
-/// One message of a mailbox, as it stood when it was opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    /// Its name that never changes: 1 to 70 characters from `!` to `~` (RFC 1939 7).
-    pub uid: String,
-    /// Its size in bytes, with CRLF line ends.
-    pub size: u64,
 }
 
 /// A question for the service.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Question {
-    /// Is this password right, and is the mailbox free? It stays locked until the session ends.
-    Open(Credentials),
+    /// Who is this?
+    Authenticate(sasl::Question),
+    /// Is this user's mailbox free? It stays locked until the session ends.
+    Open(String),
     /// Give this message.
-    Retrieve(String),
+    Retrieve(Uid),
     /// Delete these messages; the mailbox is free again.
-    Delete(Vec<String>),
+    Delete(Vec<Uid>),
 }
 
 /// What the service says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
+    /// Who it is, or what is needed to find out.
+    Login(sasl::Answer),
     /// The mailbox is open.
     Opened(Vec<Listing>),
     /// The message.
     Message(Vec<u8>),
     /// The messages are gone.
     Deleted,
-    /// No: a response code of RFC 2449 or 3206 (as `IN-USE`, `AUTH`, `SYS/TEMP`; may be empty), and a text.
+    /// No: a response code of RFC 2449 or 3206 (as `IN-USE`, `SYS/TEMP`; may be empty), and a text.
     Rejected(&'static str, String),
 }
 
@@ -70,54 +71,81 @@ enum State {
         user: Option<String>,
     },
     /// The answer to a SASL challenge is expected.
-    Sasl,
+    Sasl(Exchange),
     Transaction(Mailbox),
+    /// An answer of several lines goes out.
+    Sending(Mailbox, Sending),
     Asked(Pending),
     StartingTls,
     Closed,
 }
 
 #[derive(Debug)]
-struct Mailbox {
-    messages: Vec<Listing>,
-    deleted: Vec<bool>,
-}
-
-#[derive(Debug)]
 enum Pending {
+    Login(Exchange),
     Open,
     /// The message, and how many lines of its body are wanted.
     Retrieve(Mailbox, Option<usize>),
     Delete,
 }
 
+/// Whether UTF-8 may stand in header fields (RFC 6856 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Headers {
+    Ascii,
+    Utf8,
+}
+
 /// A session.
 #[derive(Debug)]
 pub struct Session {
     config: Config,
+    channel: Channel,
+    headers: Headers,
     lines: Lines,
-    out: VecDeque<Step<Question>>,
+    /// What is to be sent: answers to commands that came together go out together (RFC 2449 6.6).
+    out: Vec<u8>,
+    steps: VecDeque<Step<Question>>,
     state: State,
     errors: usize,
     dialogue: Dialogue,
 }
 
-/// RFC 2449 4 has 255 bytes; base64 passwords add to it.
-const LINE: usize = 4096;
+/// What is said of every login that fails, whatever the reason.
+const WRONG: &str = "name or password is wrong";
+/// The languages of our texts (RFC 6856 3).
+const LANGUAGES: [(&str, &str); 2] = [("i-default", "English"), ("en", "English")];
 
 impl Session {
     /// Begins; the greeting is the first step.
     pub fn new(config: Config) -> Self {
         let greeting = format!("+OK {} POP3 ready\r\n", config.hostname);
-        let (state, dialogue) = (State::Authorization { user: None }, Dialogue::default());
-        let mut session = Self { config, lines: Lines::default(), out: VecDeque::new(), state, errors: 0, dialogue };
-        session.send(greeting);
+        let mut session = Self {
+            config,
+            channel: Channel::default(),
+            headers: Headers::Ascii,
+            lines: Lines::default(),
+            out: Vec::new(),
+            steps: VecDeque::new(),
+            state: State::Authorization { user: None },
+            errors: 0,
+            dialogue: Dialogue::default(),
+        };
+        session.send(&greeting);
         session
     }
 
     /// Takes bytes from the peer.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.lines.receive(bytes);
+    }
+
+    /// Bytes of a message that goes out, held until all of it went.
+    pub fn held(&self) -> usize {
+        match &self.state {
+            State::Sending(_, sending) => sending.held(),
+            _ => 0,
+        }
     }
 
     /// What was said since the last time, with secrets masked.
@@ -128,19 +156,45 @@ impl Session {
     /// What to do next.
     pub fn step(&mut self) -> Step<Question> {
         loop {
-            if let Some(step) = self.out.pop_front() {
-                return step;
+            if self.out.len() >= PIECE {
+                return Step::Send(std::mem::take(&mut self.out));
             }
-            match self.state {
-                State::Closed => return Step::Close,
-                State::Asked(_) | State::StartingTls => return Step::Wait,
-                _ => match self.lines.next(LINE) {
-                    Line::Incomplete => return Step::Wait,
-                    Line::Whole(line) => self.line(&line),
-                    Line::Malformed => self.bad_line("a line ends in CR LF, and neither stands alone"),
-                    Line::TooLong => self.bad_line("the line is too long"),
+            match self.steps.pop_front() {
+                // what was said before TLS goes out before it
+                Some(Step::StartTls) if !self.out.is_empty() => {
+                    self.steps.push_front(Step::StartTls);
+                    return Step::Send(std::mem::take(&mut self.out));
+                }
+                Some(step) => return step,
+                None => {}
+            }
+            let rest = match &mut self.state {
+                State::Closed => Step::Close,
+                State::Asked(_) | State::StartingTls => Step::Wait,
+                State::Sending(mailbox, sending) => {
+                    if sending.next(mailbox, &mut self.out) {
+                        let mailbox = std::mem::take(mailbox);
+                        self.state = State::Transaction(mailbox);
+                    }
+                    continue;
+                }
+                _ => match self.lines.next(sasl::LINE) {
+                    Line::Incomplete => Step::Wait,
+                    Line::Whole(line) => {
+                        self.line(&line);
+                        continue;
+                    }
+                    Line::Malformed => {
+                        self.bad_line("a line ends in CR LF, and neither stands alone");
+                        continue;
+                    }
+                    Line::TooLong => {
+                        self.bad_line("the line is too long");
+                        continue;
+                    }
                 },
-            }
+            };
+            return if self.out.is_empty() { rest } else { Step::Send(std::mem::take(&mut self.out)) };
         }
     }
 
@@ -152,22 +206,30 @@ impl Session {
             return;
         };
         match (pending, answer) {
+            (Pending::Login(mut exchange), Answer::Login(answer)) => {
+                let turn = exchange.answer(answer);
+                self.turn(exchange, turn);
+            }
             (Pending::Open, Answer::Opened(messages)) => {
-                let deleted = vec![false; messages.len()];
-                let mailbox = Mailbox { messages, deleted };
+                let mailbox = Mailbox::new(messages);
                 self.ok(&format!("{} messages, {} bytes", mailbox.count(), mailbox.bytes()));
                 self.state = State::Transaction(mailbox);
             }
-            (Pending::Open, Answer::Rejected(code, text)) => {
+            (Pending::Login(_) | Pending::Open, Answer::Rejected(code, text)) => {
                 self.state = State::Authorization { user: None };
                 self.refuse(code, &text);
                 self.count_mistake();
             }
-            (Pending::Retrieve(mailbox, lines), Answer::Message(message)) => {
+            (Pending::Retrieve(mailbox, _), Answer::Message(message))
+                if self.headers == Headers::Ascii && is_international(&message) =>
+            {
                 self.state = State::Transaction(mailbox);
+                self.refuse("UTF8", "the header section is in UTF-8 – UTF8 comes first");
+            }
+            (Pending::Retrieve(mailbox, lines), Answer::Message(message)) => {
                 self.ok("the message follows");
                 self.dialogue.message(Party::Server, message.len());
-                self.out.push_back(Step::Send(stuffed(&message, lines)));
+                self.state = State::Sending(mailbox, Sending::message(message, lines));
             }
             (Pending::Retrieve(mailbox, _), Answer::Rejected(code, text)) => {
                 self.state = State::Transaction(mailbox);
@@ -183,8 +245,14 @@ impl Session {
     /// TLS has begun: what was said before is forgotten (RFC 2595 4).
     pub fn tls_started(&mut self) {
         self.config.tls = Tls::Active;
+        self.headers = Headers::Ascii;
         self.dialogue.line(Party::Client, TLS_BEGAN);
         self.state = State::Authorization { user: None };
+    }
+
+    /// What TLS says of the connection, after the handshake.
+    pub fn channel(&mut self, channel: Channel) {
+        self.channel = channel;
     }
 
     /// Ends the session from our side; nothing is deleted.
@@ -195,25 +263,22 @@ impl Session {
 
     /// A SASL exchange that gets such a line is over: the next line is a command, and no password.
     fn bad_line(&mut self, why: &str) {
-        if let State::Sasl = self.state {
+        if let State::Sasl(_) = self.state {
             self.state = State::Authorization { user: None };
         }
         self.mistake(why);
     }
 
     fn line(&mut self, line: &[u8]) {
-        if let State::Sasl = self.state {
+        if let State::Sasl(_) = self.state {
             self.dialogue.line(Party::Client, MASK);
-            self.state = State::Authorization { user: None };
-            if line == b"*" {
-                return self.mistake("cancelled");
-            }
-            return self.open(sasl::plain(line));
+            return self.sasl_line(line);
         }
         dialogue::command(&mut self.dialogue, &String::from_utf8_lossy(line));
         match (Command::parse(line), &self.state) {
             (Err(why), _) => self.mistake(why),
             (Ok(Command::Capa), _) => self.capa(),
+            (Ok(Command::Lang(language)), _) => self.lang(language.as_deref()),
             (Ok(Command::Noop), State::Transaction(_)) => self.ok("ok"),
             (Ok(Command::Quit), State::Authorization { .. }) => {
                 self.ok("good bye");
@@ -231,6 +296,10 @@ impl Session {
         match command {
             Command::Stls => self.start_tls(),
             Command::Apop => self.mistake("APOP needs passwords that the server can read, and here are none – use STLS and PASS"),
+            Command::Utf8 => {
+                self.headers = Headers::Utf8;
+                self.ok("UTF-8 from now on");
+            }
             Command::User(_) | Command::Pass(_) | Command::Auth(Some(_), _) if !is_secure => self.mistake(SECURE),
             Command::User(user) => {
                 self.state = State::Authorization { user: Some(user) };
@@ -242,21 +311,72 @@ impl Session {
                     return;
                 };
                 match user {
-                    Some(user) => self.open(sasl::credentials(user.as_bytes(), &password)),
+                    Some(user) => {
+                        let message = [b"\0", user.as_bytes(), b"\0", &password].concat();
+                        self.begin(Mechanism::Plain, Some(&message));
+                    }
                     None => self.mistake("USER comes first"),
                 }
             }
-            Command::Auth(None, _) => self.send("+OK mechanisms follow\r\nPLAIN\r\n.\r\n".to_owned()),
-            Command::Auth(Some(mechanism), initial) => match (mechanism.as_str(), initial) {
-                ("PLAIN", Some(initial)) => self.open(sasl::plain(&initial)),
-                ("PLAIN", None) => {
-                    self.state = State::Sasl;
-                    self.send("+ \r\n".to_owned());
+            Command::Auth(None, _) => {
+                let offered = self.channel.offered(self.config.kept);
+                let lines: String = offered.iter().map(|mechanism| format!("{}\r\n", mechanism.name())).collect();
+                self.send(&format!("+OK mechanisms follow\r\n{lines}.\r\n"));
+            }
+            Command::Auth(Some(name), initial) => {
+                let offered = self.channel.offered(self.config.kept);
+                let Some(mechanism) = Mechanism::parse(&name).filter(|mechanism| offered.contains(mechanism)) else {
+                    return self.mistake(&format!("{} are offered", sasl::names(&offered)));
+                };
+                match initial.as_deref().map(sasl::decode_initial) {
+                    Some(None) => self.mistake("the answer cannot be read"),
+                    Some(Some(initial)) => self.begin(mechanism, Some(initial.expose())),
+                    None => self.begin(mechanism, None),
                 }
-                _ => self.mistake("PLAIN is offered"),
-            },
+            }
             _ => self.mistake("authentication comes first"),
         }
+    }
+
+    fn begin(&mut self, mechanism: Mechanism, initial: Option<&[u8]>) {
+        let (exchange, turn) = Exchange::begin(mechanism, &self.channel, initial);
+        self.turn(exchange, turn);
+    }
+
+    fn sasl_line(&mut self, line: &[u8]) {
+        let state = std::mem::replace(&mut self.state, State::Authorization { user: None });
+        let State::Sasl(mut exchange) = state else { return };
+        match (line, sasl::decode(line)) {
+            (b"*", _) => self.mistake("cancelled"),
+            (_, None) => self.mistake("the answer cannot be read"),
+            (_, Some(message)) => {
+                let turn = exchange.receive(message.expose());
+                self.turn(exchange, turn);
+            }
+        }
+    }
+
+    fn turn(&mut self, exchange: Exchange, turn: Turn) {
+        self.state = State::Authorization { user: None };
+        match turn {
+            Turn::Challenge(challenge) => {
+                self.state = State::Sasl(exchange);
+                self.send(&format!("+ {}\r\n", sasl::encode(&challenge)));
+            }
+            Turn::Ask(question) => self.ask(Pending::Login(exchange), Question::Authenticate(question)),
+            Turn::Accepted(user) => self.ask(Pending::Open, Question::Open(user)),
+            Turn::Refused => {
+                self.refuse("AUTH", WRONG);
+                self.count_mistake();
+            }
+            Turn::Later => self.refuse("SYS/TEMP", "the server failed – try again later"),
+            Turn::Malformed => self.mistake("the answer cannot be read"),
+        }
+    }
+
+    fn ask(&mut self, pending: Pending, question: Question) {
+        self.state = State::Asked(pending);
+        self.steps.push_back(Step::Ask(question));
     }
 
     fn start_tls(&mut self) {
@@ -271,19 +391,9 @@ impl Session {
             }
             Tls::Offered => {
                 self.ok("go ahead");
-                self.out.push_back(Step::StartTls);
+                self.steps.push_back(Step::StartTls);
                 self.state = State::StartingTls;
             }
-        }
-    }
-
-    fn open(&mut self, credentials: Option<Credentials>) {
-        match credentials {
-            Some(credentials) => {
-                self.state = State::Asked(Pending::Open);
-                self.out.push_back(Step::Ask(Question::Open(credentials)));
-            }
-            None => self.mistake("the answer cannot be read"),
         }
     }
 
@@ -294,86 +404,89 @@ impl Session {
                 let text = format!("{} {}", mailbox.count(), mailbox.bytes());
                 self.ok(&text);
             }
-            Command::List(number) => self.list(&mailbox, number, |message| message.size.to_string()),
-            Command::Uidl(number) => self.list(&mailbox, number, |message| message.uid.clone()),
+            Command::List(number) => return self.list(mailbox, number, What::Sizes),
+            Command::Uidl(number) => return self.list(mailbox, number, What::Uids),
             Command::Retr(number) => return self.retrieve(mailbox, number, None),
             Command::Top(number, lines) => return self.retrieve(mailbox, number, Some(lines)),
-            Command::Dele(number) => match mailbox.index(number) {
-                Some(at) => {
-                    mailbox.deleted.iter_mut().skip(at).take(1).for_each(|deleted| *deleted = true);
-                    self.ok("will be deleted at QUIT");
-                }
-                None => self.mistake("no such message"),
-            },
+            Command::Dele(number) if mailbox.delete(number) => self.ok("will be deleted at QUIT"),
+            Command::Dele(_) => return self.no_such(mailbox),
             Command::Rset => {
-                mailbox.deleted.iter_mut().for_each(|deleted| *deleted = false);
+                mailbox.reset();
                 self.ok("nothing will be deleted");
             }
-            Command::Quit => {
-                let gone =
-                    mailbox.messages.iter().zip(&mailbox.deleted).filter(|(_, deleted)| **deleted).map(|(m, _)| m.uid.clone());
-                self.out.push_back(Step::Ask(Question::Delete(gone.collect())));
-                self.state = State::Asked(Pending::Delete);
-                return;
+            Command::Quit => return self.ask(Pending::Delete, Question::Delete(mailbox.deleted())),
+            _ => {
+                self.state = State::Transaction(mailbox);
+                return self.mistake("authentication is over");
             }
-            _ => self.mistake("authentication is over"),
         }
-        if !matches!(self.state, State::Closed) || self.errors < self.config.max_errors {
-            self.state = State::Transaction(mailbox);
-        }
+        self.state = State::Transaction(mailbox);
     }
 
     fn retrieve(&mut self, mailbox: Mailbox, number: usize, lines: Option<usize>) {
-        match mailbox.index(number).and_then(|at| mailbox.messages.get(at)) {
-            Some(message) => {
-                self.out.push_back(Step::Ask(Question::Retrieve(message.uid.clone())));
-                self.state = State::Asked(Pending::Retrieve(mailbox, lines));
-            }
-            None => {
-                self.state = State::Transaction(mailbox);
-                self.mistake("no such message");
-            }
+        match mailbox.get(number).map(|message| message.uid) {
+            Some(uid) => self.ask(Pending::Retrieve(mailbox, lines), Question::Retrieve(uid)),
+            None => self.no_such(mailbox),
         }
     }
 
-    fn list(&mut self, mailbox: &Mailbox, number: Option<usize>, show: impl Fn(&Listing) -> String) {
-        if let Some(number) = number {
-            match mailbox.index(number).and_then(|at| mailbox.messages.get(at)) {
-                Some(message) => self.ok(&format!("{number} {}", show(message))),
-                None => self.mistake("no such message"),
+    fn list(&mut self, mailbox: Mailbox, number: Option<usize>, what: What) {
+        match number.map(|number| (number, mailbox.get(number).copied())) {
+            None => {
+                self.ok(&format!("{} messages", mailbox.count()));
+                self.dialogue.line(Party::Server, &format!("({} lines)", mailbox.count()));
+                self.state = State::Sending(mailbox, Sending::List(what, 1));
             }
-            return;
-        }
-        let mut text = format!("+OK {} messages\r\n", mailbox.count());
-        for (at, (message, deleted)) in mailbox.messages.iter().zip(&mailbox.deleted).enumerate() {
-            if !deleted {
-                text.push_str(&format!("{} {}\r\n", at.saturating_add(1), show(message)));
+            Some((number, Some(message))) => {
+                self.ok(&what.of(number, &message));
+                self.state = State::Transaction(mailbox);
             }
+            Some((_, None)) => self.no_such(mailbox),
         }
-        text.push_str(".\r\n");
-        self.send(text);
+    }
+
+    fn no_such(&mut self, mailbox: Mailbox) {
+        self.state = State::Transaction(mailbox);
+        self.mistake("no such message");
     }
 
     fn capa(&mut self) {
-        let mut lines =
-            vec!["+OK capabilities follow", "TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"];
+        let mut lines: Vec<String> =
+            ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LANG"].map(str::to_owned).to_vec();
+        lines.push(format!("LOGIN-DELAY {}", self.config.login_delay));
         match (&self.state, self.config.tls) {
-            (State::Authorization { .. }, Tls::Offered) => lines.push("STLS"),
-            (_, Tls::Active) => lines.extend(["USER", "SASL PLAIN"]),
+            (State::Authorization { .. }, Tls::Offered) => lines.extend(["STLS".to_owned(), "UTF8".to_owned()]),
+            (_, Tls::Active) => {
+                let names = sasl::names(&self.channel.offered(self.config.kept));
+                lines.extend(["USER".to_owned(), format!("SASL {names}"), "UTF8 USER".to_owned()]);
+            }
             _ => {}
         }
-        lines.extend(["IMPLEMENTATION sealpost", "."]);
-        self.send(lines.iter().flat_map(|line| [line, "\r\n"]).collect());
+        lines.push("IMPLEMENTATION sealpost".to_owned());
+        self.send(&format!("+OK capabilities follow\r\n{}\r\n.\r\n", lines.join("\r\n")));
+    }
+
+    fn lang(&mut self, wanted: Option<&str>) {
+        let Some(wanted) = wanted else {
+            let lines: String = LANGUAGES.iter().map(|(tag, name)| format!("{tag} {name}\r\n")).collect();
+            return self.send(&format!("+OK languages follow\r\n{lines}.\r\n"));
+        };
+        // 3: `*` is the language that the server prefers
+        let found = LANGUAGES.iter().find(|(tag, _)| *tag == wanted || (wanted == "*" && *tag == "en"));
+        match found {
+            Some((tag, _)) => self.ok(&format!("{tag} from now on")),
+            None => self.mistake("no such language – LANG lists them"),
+        }
     }
 
     fn ok(&mut self, text: &str) {
-        self.send(format!("+OK {text}\r\n"));
+        self.send(&format!("+OK {text}\r\n"));
     }
 
     fn refuse(&mut self, code: &str, text: &str) {
         let text = line::ascii(text);
         let code = if code.is_empty() { String::new() } else { format!("[{code}] ") };
-        self.send(format!("-ERR {code}{text}\r\n"));
+        self.send(&format!("-ERR {code}{text}\r\n"));
     }
 
     fn mistake(&mut self, text: &str) {
@@ -388,45 +501,16 @@ impl Session {
         }
     }
 
-    fn send(&mut self, text: String) {
+    fn send(&mut self, text: &str) {
         self.dialogue.lines(Party::Server, text.as_bytes());
-        self.out.push_back(Step::Send(text.into_bytes()));
+        self.out.extend_from_slice(text.as_bytes());
     }
 }
 
-impl Mailbox {
-    fn index(&self, number: usize) -> Option<usize> {
-        let at = number.checked_sub(1)?;
-        self.deleted.get(at).filter(|deleted| !**deleted).map(|_| at)
-    }
-
-    fn count(&self) -> usize {
-        self.deleted.iter().filter(|deleted| !**deleted).count()
-    }
-
-    fn bytes(&self) -> u64 {
-        self.messages.iter().zip(&self.deleted).filter(|(_, deleted)| !**deleted).map(|(message, _)| message.size).sum()
-    }
-}
-
-/// The message with its dots doubled and its end; of the body only so many lines where that is asked (TOP).
-fn stuffed(message: &[u8], lines: Option<usize>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(message.len().saturating_add(64));
-    let (mut in_body, mut left) = (false, lines);
-    for line in message.split_inclusive(|byte| *byte == b'\n') {
-        if in_body && let Some(left) = &mut left {
-            let Some(less) = left.checked_sub(1) else { break };
-            *left = less;
-        }
-        if line.starts_with(b".") {
-            out.push(b'.');
-        }
-        out.extend_from_slice(line);
-        in_body |= line == b"\r\n";
-    }
-    if !out.is_empty() && !out.ends_with(b"\r\n") {
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b".\r\n");
-    out
+/// Whether a message came by SMTPUTF8, so that its header section may be in UTF-8: our own first field says so (RFC 6531 4.3). Others with
+/// such bytes are old mail that breaks the rules, and every reader has seen it.
+fn is_international(message: &[u8]) -> bool {
+    let header = message.get(..memchr::memmem::find(message, b"\r\n\r\n").unwrap_or(message.len())).unwrap_or_default();
+    let own = header.get(..header.len().min(1024)).unwrap_or_default();
+    !header.is_ascii() && memchr::memmem::find(own, b" with UTF8SMTP").is_some()
 }

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::proto::dialogue::{self, Dialogue, Party, Spoken, TLS_BEGAN};
+use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{Line, Lines};
-use crate::proto::sasl::{self, Credentials};
+use crate::proto::sasl::{self, Channel, ClientExchange, Credentials};
 
 /// Whether TLS is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,9 @@ pub struct Client {
     helo: String,
     tls: TlsWish,
     credentials: Option<Credentials>,
+    channel: Channel,
+    nonce: Option<String>,
+    exchange: Option<ClientExchange>,
     outgoing: Outgoing,
     outcomes: Vec<Option<Outcome>>,
     lines: Lines,
@@ -100,6 +103,9 @@ impl Client {
             helo: helo.to_owned(),
             tls,
             credentials,
+            channel: Channel::default(),
+            nonce: None,
+            exchange: None,
             outcomes: vec![None; outgoing.recipients.len()],
             outgoing,
             lines: Lines::default(),
@@ -109,6 +115,18 @@ impl Client {
             state: State::Greeting,
             dialogue: Dialogue::default(),
         }
+    }
+
+    /// Lets SCRAM be chosen where the server has it; the nonce is random, its characters are from `!` to `~` without a comma.
+    #[must_use]
+    pub fn nonce(mut self, nonce: &str) -> Self {
+        self.nonce = Some(nonce.to_owned());
+        self
+    }
+
+    /// What TLS says of the connection, after the handshake: SCRAM names it in its proof.
+    pub fn channel(&mut self, channel: Channel) {
+        self.channel = channel;
     }
 
     /// Takes bytes from the server.
@@ -188,7 +206,10 @@ impl Client {
             // bytes before TLS would pass for bytes under it
             (State::StartTls, 220) => self.fail(&Outcome::Temporary("the server spoke before TLS began".to_owned())),
             (State::StartTls, _) if self.tls == TlsWish::Opportunistic => self.authenticate(),
-            (State::Auth, 235) => self.mail(),
+            (State::Auth, 334) => self.challenged(&text),
+            (State::Auth, 235) if self.exchange.as_ref().is_some_and(ClientExchange::is_proven) => self.mail(),
+            // who says yes before the proof of its own may be anybody
+            (State::Auth, 235) => self.untrusted("it says yes and does not prove that it knows the password"),
             (State::Mail, 250) => self.rcpt(0),
             (State::Rcpt(at), _) => {
                 if !(200..300).contains(&code) {
@@ -224,7 +245,29 @@ impl Client {
         if self.tls != TlsWish::Active {
             return self.fail(&Outcome::Temporary("the server offers no TLS, and a password is sent under TLS only".to_owned()));
         }
-        self.say(&format!("AUTH PLAIN {}", sasl::encode_plain(&credentials)), State::Auth);
+        let names = self.offers.iter().filter_map(|offer| offer.strip_prefix("AUTH ")).flat_map(|names| names.split(' '));
+        let mechanism = sasl::choose(names, &self.channel, self.nonce.as_deref()).unwrap_or(sasl::Mechanism::Plain);
+        let nonce = self.nonce.clone().unwrap_or_default();
+        let mut exchange = ClientExchange::new(mechanism, credentials, &self.channel, &nonce);
+        let line = format!("AUTH {} {}", mechanism.name(), sasl::encode(exchange.first().expose()));
+        self.exchange = Some(exchange);
+        self.say(&line, State::Auth);
+    }
+
+    fn challenged(&mut self, reply: &str) {
+        let challenge = sasl::decode(reply.get(4..).unwrap_or_default().as_bytes()).ok_or("its message cannot be read");
+        let exchange = self.exchange.as_mut().ok_or("nothing was begun");
+        match exchange.and_then(|exchange| exchange.respond(challenge?.expose())) {
+            Ok(response) => {
+                self.dialogue.line(Party::Client, MASK);
+                self.out.push_back(ClientStep::Send(format!("{}\r\n", sasl::encode(response.expose())).into_bytes()));
+            }
+            Err(why) => self.untrusted(why),
+        }
+    }
+
+    fn untrusted(&mut self, why: &str) {
+        self.fail(&Outcome::Permanent(format!("the server is not trusted with the login – {why}")));
     }
 
     fn mail(&mut self) {

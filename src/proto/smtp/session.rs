@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{self, Line, Lines};
-use crate::proto::sasl::{self, Credentials};
+use crate::proto::sasl::{self, Channel, Exchange, Kept, Mechanism, Turn};
 use crate::proto::smtp::command::{Command, Wrong};
 use crate::proto::smtp::data::{Data, Ended};
 use crate::proto::smtp::path::{Path, Recipient};
@@ -41,12 +41,22 @@ pub struct Config {
     pub max_recipients: usize,
     /// Mistakes before the session ends.
     pub max_errors: usize,
+    /// What is kept of passwords.
+    pub kept: Kept,
 }
 
 impl Config {
     /// The usual bounds.
     pub fn new(hostname: &str, role: Role, tls: Tls) -> Self {
-        Self { hostname: hostname.to_owned(), role, tls, max_size: 50 << 20, max_recipients: 1000, max_errors: 20 }
+        Self {
+            hostname: hostname.to_owned(),
+            role,
+            tls,
+            max_size: 50 << 20,
+            max_recipients: 1000,
+            max_errors: 20,
+            kept: Kept::Scram,
+        }
     }
 }
 
@@ -70,8 +80,8 @@ pub struct Envelope {
 /// A question for the service.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Question {
-    /// Is this password right?
-    Authenticate(Credentials),
+    /// Who is this?
+    Authenticate(sasl::Question),
     /// May mail come from here?
     Sender(Envelope),
     /// Is there such a recipient, and may this peer write to it?
@@ -85,6 +95,8 @@ pub enum Question {
 pub enum Answer {
     /// Yes.
     Accept,
+    /// Who it is, or what is needed to find out.
+    Login(sasl::Answer),
     /// No: code, enhanced code, text.
     Reject(u16, &'static str, String),
 }
@@ -100,8 +112,8 @@ enum State {
     Mail(Envelope),
     /// The message is coming.
     Data(Envelope, Data),
-    /// A name or a password is expected.
-    Auth(AuthStep),
+    /// The answer to a challenge is expected.
+    Auth(Exchange),
     /// The service was asked; nothing goes on before its answer.
     Asked(Pending),
     /// TLS is about to begin.
@@ -110,15 +122,8 @@ enum State {
 }
 
 #[derive(Debug)]
-enum AuthStep {
-    Plain,
-    LoginUser,
-    LoginPassword(Vec<u8>),
-}
-
-#[derive(Debug)]
 enum Pending {
-    Authentication(String),
+    Authentication(Exchange),
     Sender(Envelope),
     Recipient(Envelope, Recipient),
     Message,
@@ -128,6 +133,7 @@ enum Pending {
 #[derive(Debug)]
 pub struct Session {
     config: Config,
+    channel: Channel,
     lines: Lines,
     out: VecDeque<Step<Question>>,
     state: State,
@@ -145,8 +151,8 @@ impl Session {
     pub fn new(config: Config) -> Self {
         let greeting = format!("220 {} ESMTP ready\r\n", config.hostname);
         let (lines, state, dialogue) = (Lines::default(), State::Greeted, Dialogue::default());
-        let mut session =
-            Self { config, lines, out: VecDeque::new(), state, helo: String::new(), user: None, errors: 0, dialogue };
+        let (channel, out) = (Channel::default(), VecDeque::new());
+        let mut session = Self { config, channel, lines, out, state, helo: String::new(), user: None, errors: 0, dialogue };
         session.send(greeting);
         session
     }
@@ -202,9 +208,9 @@ impl Session {
             return;
         };
         match (pending, answer) {
-            (Pending::Authentication(user), Answer::Accept) => {
-                self.user = Some(user);
-                self.reply(235, "2.7.0", "authenticated");
+            (Pending::Authentication(mut exchange), Answer::Login(answer)) => {
+                let turn = exchange.answer(answer);
+                self.turn(exchange, turn);
             }
             (Pending::Authentication(_), Answer::Reject(code, enhanced, text)) => self.mistake(code, enhanced, &text),
             (Pending::Sender(envelope), Answer::Accept) => {
@@ -223,6 +229,8 @@ impl Session {
             (Pending::Sender(_), Answer::Reject(code, enhanced, text)) => self.mistake(code, enhanced, &text),
             (Pending::Message, Answer::Accept) => self.reply(250, "2.0.0", "the message is on disk"),
             (Pending::Message, Answer::Reject(code, enhanced, text)) => self.reply(code, enhanced, &text),
+            // an answer to another question: the service is broken
+            (Pending::Authentication(_), Answer::Accept) | (_, Answer::Login(_)) => self.reply(451, "4.3.0", "the server failed"),
         }
     }
 
@@ -233,6 +241,11 @@ impl Session {
         self.state = State::Greeted;
         self.helo.clear();
         self.user = None;
+    }
+
+    /// What TLS says of the connection, after the handshake.
+    pub fn channel(&mut self, channel: Channel) {
+        self.channel = channel;
     }
 
     /// Ends the session from our side: the time is over, or the server stops.
@@ -315,7 +328,7 @@ impl Session {
                 self.reply(250, "2.0.0", "forgotten");
             }
             Command::StartTls => self.start_tls(),
-            Command::Auth { mechanism, initial } => self.auth(&mechanism, initial),
+            Command::Auth { mechanism, initial } => self.auth(&mechanism, initial.as_deref()),
             Command::Mail { sender, size, is_utf8 } => self.mail(sender, size, is_utf8),
             Command::Rcpt(recipient) => self.rcpt(recipient),
             Command::Data => self.data(),
@@ -330,7 +343,7 @@ impl Session {
         offers.push(format!("SIZE {}", self.config.max_size));
         match self.config.tls {
             Tls::Offered => offers.push("STARTTLS".to_owned()),
-            Tls::Active => offers.push("AUTH PLAIN LOGIN".to_owned()),
+            Tls::Active => offers.push(format!("AUTH {}", sasl::names(&self.channel.offered(self.config.kept)))),
             Tls::Unavailable => {}
         }
         offers.push("HELP".to_owned());
@@ -357,7 +370,7 @@ impl Session {
         }
     }
 
-    fn auth(&mut self, mechanism: &str, initial: Option<Vec<u8>>) {
+    fn auth(&mut self, mechanism: &str, initial: Option<&[u8]>) {
         match (&self.state, self.config.tls) {
             (State::Greeted, _) => return self.mistake(503, "5.5.1", "EHLO comes first"),
             (_, Tls::Offered | Tls::Unavailable) => {
@@ -366,38 +379,45 @@ impl Session {
             (State::Ready, _) if self.user.is_none() => {}
             _ => return self.mistake(503, "5.5.1", "not now"),
         }
-        match (mechanism, initial) {
-            ("PLAIN", Some(initial)) => self.authenticate(sasl::plain(&initial)),
-            ("PLAIN", None) => self.challenge(AuthStep::Plain, ""),
-            ("LOGIN", Some(user)) => self.challenge(AuthStep::LoginPassword(user), "UGFzc3dvcmQ6"),
-            ("LOGIN", None) => self.challenge(AuthStep::LoginUser, "VXNlcm5hbWU6"),
-            _ => self.mistake(504, "5.5.4", "PLAIN and LOGIN are offered"),
-        }
-    }
-
-    fn challenge(&mut self, step: AuthStep, text: &str) {
-        self.state = State::Auth(step);
-        self.send(format!("334 {text}\r\n"));
+        let offered = self.channel.offered(self.config.kept);
+        let Some(mechanism) = Mechanism::parse(mechanism).filter(|mechanism| offered.contains(mechanism)) else {
+            return self.mistake(504, "5.5.4", &format!("{} are offered", sasl::names(&offered)));
+        };
+        let initial = match initial.map(sasl::decode_initial) {
+            Some(None) => return self.mistake(501, "5.5.2", "the answer cannot be read"),
+            initial => initial.flatten(),
+        };
+        let (exchange, turn) =
+            Exchange::begin(mechanism, &self.channel, initial.as_ref().map(|initial| initial.expose().as_slice()));
+        self.turn(exchange, turn);
     }
 
     fn auth_line(&mut self, line: &[u8]) {
-        let State::Auth(step) = std::mem::replace(&mut self.state, State::Ready) else { return };
-        if line == b"*" {
-            return self.mistake(501, "5.7.0", "cancelled");
-        }
-        match step {
-            AuthStep::Plain => self.authenticate(sasl::plain(line)),
-            AuthStep::LoginUser => self.challenge(AuthStep::LoginPassword(line.to_vec()), "UGFzc3dvcmQ6"),
-            AuthStep::LoginPassword(user) => self.authenticate(sasl::login(&user, line)),
+        let State::Auth(mut exchange) = std::mem::replace(&mut self.state, State::Ready) else { return };
+        match (line, sasl::decode(line)) {
+            (b"*", _) => self.mistake(501, "5.7.0", "cancelled"),
+            (_, None) => self.mistake(501, "5.5.2", "the answer cannot be read"),
+            (_, Some(message)) => {
+                let turn = exchange.receive(message.expose());
+                self.turn(exchange, turn);
+            }
         }
     }
 
-    fn authenticate(&mut self, credentials: Option<Credentials>) {
-        match credentials {
-            Some(credentials) => {
-                self.ask(Pending::Authentication(credentials.user.clone()), Question::Authenticate(credentials));
+    fn turn(&mut self, exchange: Exchange, turn: Turn) {
+        match turn {
+            Turn::Challenge(challenge) => {
+                self.state = State::Auth(exchange);
+                self.send(format!("334 {}\r\n", sasl::encode(&challenge)));
             }
-            None => self.mistake(501, "5.5.2", "the answer cannot be read"),
+            Turn::Ask(question) => self.ask(Pending::Authentication(exchange), Question::Authenticate(question)),
+            Turn::Accepted(user) => {
+                self.user = Some(user);
+                self.reply(235, "2.7.0", "authenticated");
+            }
+            Turn::Refused => self.mistake(535, "5.7.8", "name or password is wrong"),
+            Turn::Later => self.reply(454, "4.7.0", "the server failed – try again later"),
+            Turn::Malformed => self.mistake(501, "5.5.2", "the answer cannot be read"),
         }
     }
 

@@ -15,7 +15,7 @@ use super::{Running, await_port, certs, free_port};
 use crate::support;
 
 /// slapd on this machine's own addresses, with a certificate for `localhost` and for no other name.
-pub(super) struct Slapd {
+pub(crate) struct Slapd {
     folder: tempfile::TempDir,
     plain: u16,
     secure: u16,
@@ -24,14 +24,14 @@ pub(super) struct Slapd {
 
 /// Whether it has a certificate.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Has {
+pub(crate) enum Has {
     Tls,
     NoTls,
 }
 
 impl Slapd {
     /// Starts it; `None` where it is not installed.
-    pub(super) fn start(has: Has) -> Option<Self> {
+    pub(crate) fn start(has: Has) -> Option<Self> {
         for program in ["slapd", "ldapadd", "openssl"] {
             // Debian has servers in a folder that people have no path to
             let is_there = Path::new("/usr/sbin").join(program).is_file() || support::peer(program);
@@ -81,31 +81,31 @@ impl Slapd {
     }
 
     /// The URL of everything, without TLS at once.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("ldap://localhost:{}/dc=example", self.plain)
     }
 
     /// The same under another name of the host.
-    pub(super) fn url_at(&self, host: &str) -> String {
+    pub(crate) fn url_at(&self, host: &str) -> String {
         format!("ldap://{host}:{}/dc=example", self.plain)
     }
 
     /// With TLS at once.
-    pub(super) fn secure_url_at(&self, host: &str) -> String {
+    pub(crate) fn secure_url_at(&self, host: &str) -> String {
         format!("ldaps://{host}:{}/dc=example", self.secure)
     }
 
     /// The file of the root above its certificate.
-    pub(super) fn root(&self) -> String {
+    pub(crate) fn root(&self) -> String {
         self.path("root.pem")
     }
 
-    pub(super) fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
     /// Adds entries with OpenLDAP's own client.
-    pub(super) fn load(&self, entries: &str) {
+    pub(crate) fn load(&self, entries: &str) {
         let url = format!("ldap://127.0.0.1:{}", self.plain);
         let args = ["-x", "-H", &url, "-D", "cn=admin,dc=example", "-w", "geheim"];
         let (code, _, talk) = support::run("ldapadd", &args, entries.as_bytes());
@@ -138,7 +138,7 @@ impl Slapd {
 }
 
 /// An entry of a person.
-pub(super) fn person(name: &str, unit: &str, mail: &str, certificates: &[&[u8]]) -> String {
+pub(crate) fn person(name: &str, unit: &str, mail: &str, certificates: &[&[u8]]) -> String {
     let mut ldif =
         format!("dn: cn={name},ou={unit},dc=example\nobjectClass: inetOrgPerson\ncn: {name}\nsn: {name}\nmail: {mail}\n");
     for certificate in certificates {
@@ -149,7 +149,7 @@ pub(super) fn person(name: &str, unit: &str, mail: &str, certificates: &[&[u8]])
 }
 
 /// The certificate of one of the cast.
-pub(super) fn der(name: &str) -> Vec<u8> {
+pub(crate) fn der(name: &str) -> Vec<u8> {
     let text = fs::read(certs(&format!("{name}.pem"))).expect("one of the cast");
     pem::parse_all(&text).expect("PEM").remove(0).der
 }

@@ -117,9 +117,9 @@ fn msmtp_sends_and_mpop_and_fetchmail_fetch() {
     let served = Served::new();
     let (root, submission, pop3s) = (served.path("root.pem"), served.port("submission").to_string(), served.port("pop3s"));
     let letter = b"From: jane@a.example\nTo: joe@a.example\nSubject: by msmtp\n\n.dot\nend\n";
-    for _ in 0..2 {
+    for auth in ["--auth=scram-sha-256", "--auth=plain"] {
         let server = ["--file=/dev/null", "--host=localhost", "--port", &submission, "--from=jane@a.example"];
-        let login = ["--auth=plain", "--user=jane@a.example", "--passwordeval=echo secret"];
+        let login = [auth, "--user=jane@a.example", "--passwordeval=echo secret"];
         let tls = ["--tls=on", "--tls-starttls=on", "--tls-trust-file", &root];
         let (code, _, talk) = support::run("msmtp", &[&server[..], &login, &tls, &["joe@a.example"]].concat(), letter);
         assert_eq!(code, 0, "{talk}");
@@ -127,7 +127,7 @@ fn msmtp_sends_and_mpop_and_fetchmail_fetch() {
     let mbox = served.path("mpop.mbox");
     fs::write(&mbox, "").expect("written");
     let config = format!(
-        "account default\nhost localhost\nport {}\nuser joe@a.example\npasswordeval echo secret\ntls on\ntls_starttls on\n\
+        "account default\nhost localhost\nport {}\nuser joe@a.example\npasswordeval echo secret\nauth scram-sha-256\ntls on\ntls_starttls on\n\
          tls_trust_file {root}\ndelivery mbox {mbox}\nuidls_file {}\nkeep on\n",
         served.port("pop3"),
         served.path("uidls")

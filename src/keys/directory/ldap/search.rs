@@ -98,6 +98,8 @@ pub struct Search {
     buffer: Vec<u8>,
     id: u64,
     found: Found,
+    /// Nothing is searched: the login is all that is asked.
+    only_login: bool,
 }
 
 /// Where certificates of people stand (RFC 4523 2.1, RFC 2798 2.8); some servers hold them without `;binary`, which RFC 4523 2.1 forbids.
@@ -125,6 +127,7 @@ impl Search {
             buffer: Vec::new(),
             id: 0,
             found: Found { secure: tls == Tls::Begun, ..Found::default() },
+            only_login: false,
         }
     }
 
@@ -162,6 +165,13 @@ impl Search {
         }
         self.login = Some(login);
         Ok(self)
+    }
+
+    /// A login and nothing else: whether the name and the password are right. The error where they are not is
+    /// [`Refused`](Error::Refused) with the code 49.
+    pub fn only_login(tls: Tls, login: Login, limits: &Limits) -> Result<Self, Error> {
+        let search = Self::new(tls, "", Filter::Present("objectClass".to_owned()), limits).login(login)?;
+        Ok(Self { only_login: true, ..search })
     }
 
     /// TLS has begun.
@@ -271,7 +281,9 @@ impl Search {
             }
             (State::AwaitTls, Answer::Extended(ended)) if self.tls == Tls::Demanded => return Err(Error::NoTls(ended.text)),
             (State::AwaitTls, Answer::Extended(_)) => self.state = State::Ready,
-            (State::AwaitBind, Answer::Bound(Ended { code: 0, .. })) => self.state = State::Ask,
+            (State::AwaitBind, Answer::Bound(Ended { code: 0, .. })) => {
+                self.state = if self.only_login { State::Leave } else { State::Ask };
+            }
             (State::AwaitBind, Answer::Bound(ended)) => return Err(refused("the login", ended)),
             (State::AwaitEntries, Answer::Entry(entry)) => {
                 self.entries.spend(1u8)?;
@@ -422,6 +434,24 @@ mod tests {
             asked.receive(&answer).expect("within bounds");
             assert!(go_on(&mut asked).is_err_and(|why| why.to_string().contains(reason)), "{reason}");
         }
+    }
+
+    #[test]
+    fn a_login_alone_searches_nothing() {
+        let login = || Login { name: "cn=jane".to_owned(), password: Secret::new(b"secret".to_vec()) };
+        let mut asked = Search::only_login(Tls::Begun, login(), &Limits::default()).expect("made");
+        let (_, sent) = go_on(&mut asked).expect("asked");
+        assert!(sent.windows(6).any(|window| window == b"secret"));
+        asked.receive(&ended(1, 1, 0)).expect("within bounds");
+        assert!(matches!(asked.step(), Ok(Step::Send(last)) if last.expose().ends_with(&[0x42, 0])));
+        assert!(matches!(asked.step(), Ok(Step::Done)));
+        let mut refused = Search::only_login(Tls::Begun, login(), &Limits::default()).expect("made");
+        go_on(&mut refused).expect("asked");
+        refused.receive(&ended(1, 1, 49)).expect("within bounds");
+        assert!(matches!(go_on(&mut refused), Err(Error::Refused { code: 49, .. })));
+        let empty = Login { password: Secret::default(), ..login() };
+        assert!(Search::only_login(Tls::Begun, empty, &Limits::default()).is_err());
+        assert!(matches!(Search::only_login(Tls::Never, login(), &Limits::default()), Err(Error::NoTls(_))));
     }
 
     #[test]

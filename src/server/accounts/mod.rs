@@ -1,0 +1,399 @@
+//! Who may log in, and where an address leads.
+//!
+//! Uses: store, proto (SASL), keys (LDAP), pki (client certificates). Never: sessions; sockets in `ldap` only.
+//! Holds always: a name that does not exist takes as long as a wrong password and is answered alike; what is remembered of a login is a keyed
+//! hash, and good only while what it was checked against is the same; no password is kept that can be read.
+//!
+//! Each domain has one [`Directory`]: the store (our own users), a password file, or an LDAP directory.
+
+pub(in crate::server) mod certificate;
+mod crypt;
+mod directory;
+mod file;
+mod ldap;
+mod own;
+mod remembered;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::Semaphore;
+
+use crate::crypto::random::{OsRandom, Random};
+use crate::proto::sasl::scram::Keys;
+use crate::proto::sasl::{Answer, Credentials, Kept, Question};
+use crate::secret::Secret;
+use crate::server::accounts::directory::{Costs, Directory};
+use crate::server::accounts::own::Own;
+use crate::server::accounts::remembered::Remembered;
+use crate::server::config::Kind;
+use crate::server::store::{Error, Store};
+
+/// Accounts over a store.
+#[derive(Clone)]
+pub struct Accounts {
+    store: Arc<dyn Store>,
+    own: Arc<Own>,
+    /// Domains whose passwords are kept elsewhere.
+    others: Arc<HashMap<String, Arc<dyn Directory>>>,
+    remembered: Arc<Remembered>,
+    /// What the salts of users that do not exist are made of.
+    secret: Arc<Secret<Vec<u8>>>,
+    hashing: Arc<Semaphore>,
+    asking: Arc<Semaphore>,
+}
+
+/// Hashes that are computed at once: each takes 19 MiB and some of the processor, and whoever connects may ask for one.
+const HASHING: usize = 4;
+/// Questions to directories at once: they cost waiting, and one that is slow must not hold up the users of others.
+const ASKING: usize = 32;
+
+/// Where an address leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Our domain: these mailboxes here, and these addresses elsewhere that aliases lead to.
+    Ours {
+        /// Users of ours.
+        mailboxes: Vec<String>,
+        /// Addresses at other domains.
+        elsewhere: Vec<String>,
+    },
+    /// Our domain, and nobody there.
+    Unknown,
+    /// Another domain.
+    Elsewhere,
+}
+
+/// Aliases that lead to aliases: so many times at most.
+const DEPTH: usize = 10;
+
+impl Accounts {
+    /// Accounts of this store.
+    pub fn new(store: Arc<dyn Store>) -> Result<Self, Error> {
+        let own = Arc::new(Own::new(Arc::clone(&store))?);
+        let (remembered, secret) = (Arc::new(Remembered::new()), Arc::new(random()));
+        let (hashing, asking) = (Arc::new(Semaphore::new(HASHING)), Arc::new(Semaphore::new(ASKING)));
+        Ok(Self { store, own, others: Arc::default(), remembered, secret, hashing, asking })
+    }
+
+    /// Domains whose passwords are kept elsewhere; the error says what is wrong with them, a line each.
+    pub fn with(mut self, kinds: &[(String, Kind)]) -> Result<Self, String> {
+        let (mut others, mut wrong): (HashMap<_, Arc<dyn Directory>>, _) = (HashMap::new(), Vec::new());
+        for (domain, kind) in kinds {
+            let made: Result<Arc<dyn Directory>, String> = match kind {
+                Kind::File(path) => file::PasswordFile::open(path, domain).map(|file| Arc::new(file) as _),
+                Kind::Ldap(config) => ldap::Ldap::new(config, domain).map(|ldap| Arc::new(ldap) as _),
+            };
+            match made {
+                Ok(directory) => drop(others.insert(domain.clone(), directory)),
+                Err(why) => wrong.push(why),
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(wrong.join("\n"));
+        }
+        self.others = Arc::new(others);
+        Ok(self)
+    }
+
+    /// The secret of this data folder, so that salts of users that do not exist stay the same from one start to the next.
+    pub fn with_secret_of(mut self, folder: &Path) -> Result<Self, String> {
+        let path = folder.join("login.secret");
+        let told = |error: &dyn std::fmt::Display| format!("{} cannot be used – {error}", path.display());
+        if !path.exists() {
+            crate::keys::files::write(&path, random().expose()).map_err(|error| told(&error))?;
+        }
+        self.secret = Arc::new(Secret::new(std::fs::read(&path).map_err(|error| told(&error))?));
+        Ok(self)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Whether SCRAM works for everybody.
+    pub fn kept(&self) -> Kept {
+        if self.others.is_empty() { Kept::Scram } else { Kept::PasswordsOnly }
+    }
+
+    /// Adds a user of one of our domains.
+    pub fn add_user(&self, address: &str, password: &Secret<Vec<u8>>) -> Result<(), Error> {
+        let address = normal(address);
+        if !self.is_ours(&address)? {
+            return Err(Error::NotFound(format!("the domain of {address} – add it first")));
+        }
+        if self.others.contains_key(address.rsplit_once('@').map_or("", |(_, domain)| domain)) {
+            return Err(Error::Exists(format!("the passwords of the domain of {address} elsewhere – add the user there")));
+        }
+        self.store.add_user(&address, own::kept(password)?.expose())
+    }
+
+    /// Changes a password.
+    pub fn set_password(&self, address: &str, password: &Secret<Vec<u8>>) -> Result<(), Error> {
+        self.store.set_password(&normal(address), own::kept(password)?.expose())
+    }
+
+    /// The places for this question, where it costs. Who wants one waits without a thread, so that mail goes on meanwhile.
+    pub(in crate::server) fn places(&self, question: &Question) -> Option<Arc<Semaphore>> {
+        let is_password = matches!(question, Question::Password(_));
+        match self.directory(&normal(question.name())).costs() {
+            Costs::Hashing => is_password.then(|| Arc::clone(&self.hashing)),
+            Costs::Asking => Some(Arc::clone(&self.asking)),
+        }
+    }
+
+    /// Answers what an exchange asks.
+    pub fn login(&self, question: &Question) -> Result<Answer, Error> {
+        Ok(match question {
+            Question::Password(credentials) => self.password(credentials)?.map_or(Answer::No, Answer::User),
+            Question::Keys(name) => {
+                let address = normal(name);
+                // made for everybody, so that it takes the same time
+                let nobody = Keys::of_nobody(&self.secret, &address);
+                let keys = self.directory(&address).keys(&address)?.unwrap_or(nobody);
+                let mut nonce = [0; 18];
+                OsRandom.fill(&mut nonce);
+                Answer::Keys(address, keys, base64_simd::STANDARD.encode_to_string(nonce))
+            }
+            Question::Certificate(address) => {
+                let address = normal(address);
+                self.directory(&address).mailbox(&address)?.map_or(Answer::No, Answer::User)
+            }
+        })
+    }
+
+    /// The user of this name and password. It takes as long for names that do not exist.
+    pub fn authenticate(&self, name: &str, password: &Secret<Vec<u8>>) -> Result<Option<String>, Error> {
+        self.password(&Credentials { user: name.to_owned(), password: password.clone() })
+    }
+
+    fn password(&self, credentials: &Credentials) -> Result<Option<String>, Error> {
+        let address = normal(&credentials.user);
+        // whoever looks for one in a directory with an empty one is let in by many as nobody in particular (RFC 4513 5.1.2)
+        if credentials.password.expose().is_empty() {
+            return Ok(None);
+        }
+        let directory = self.directory(&address);
+        let kept = directory.kept(&address)?;
+        let proof = self.remembered.proof(&address, &kept, &credentials.password);
+        if let Some(user) = self.remembered.user(&proof, Instant::now()) {
+            return Ok(Some(user));
+        }
+        let user = directory.check(&address, &kept, &credentials.password)?;
+        if let Some(user) = &user {
+            self.keep_mailbox(user)?;
+            self.remembered.keep(proof, user, Instant::now());
+        }
+        Ok(user)
+    }
+
+    fn directory(&self, address: &str) -> &dyn Directory {
+        let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+        self.others.get(domain).map_or(&*self.own, |directory| &**directory)
+    }
+
+    /// The mailbox of an address, where it is one of a user; who is new in a directory gets one.
+    fn mailbox(&self, address: &str) -> Result<Option<String>, Error> {
+        let user = self.directory(address).mailbox(address)?;
+        user.iter().try_for_each(|user| self.keep_mailbox(user))?;
+        Ok(user)
+    }
+
+    /// Makes the mailbox of a user whose password is kept elsewhere; the store keeps none for him.
+    fn keep_mailbox(&self, user: &str) -> Result<(), Error> {
+        if self.store.password_hash(user)?.is_some() {
+            return Ok(());
+        }
+        match self.store.add_user(user, "") {
+            Err(Error::Exists(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Where an address leads: through aliases, and without what follows a `+`.
+    pub fn destination(&self, address: &str) -> Result<Destination, Error> {
+        let address = normal(address);
+        if !self.is_ours(&address)? {
+            return Ok(Destination::Elsewhere);
+        }
+        let (mut mailboxes, mut elsewhere) = (Vec::new(), Vec::new());
+        self.expand(&address, DEPTH, &mut mailboxes, &mut elsewhere)?;
+        let is_unknown = mailboxes.is_empty() && elsewhere.is_empty();
+        Ok(if is_unknown { Destination::Unknown } else { Destination::Ours { mailboxes, elsewhere } })
+    }
+
+    fn expand(&self, address: &str, depth: usize, found: &mut Vec<String>, elsewhere: &mut Vec<String>) -> Result<(), Error> {
+        let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
+        if !self.is_ours(address)? {
+            if !elsewhere.iter().any(|known| known == address) {
+                elsewhere.push(address.to_owned());
+            }
+            return Ok(());
+        }
+        let plain =
+            address.split_once('@').and_then(|(local, domain)| local.split_once('+').map(|(base, _)| format!("{base}@{domain}")));
+        for candidate in [Some(address.to_owned()), plain].into_iter().flatten() {
+            if let Some(mailbox) = self.mailbox(&candidate)? {
+                if !found.contains(&mailbox) {
+                    found.push(mailbox);
+                }
+                return Ok(());
+            }
+            let targets = self.store.targets(&candidate)?;
+            if !targets.is_empty() {
+                return targets.iter().try_for_each(|target| self.expand(target, depth, found, elsewhere));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a user may send as this address: his own, or an alias that leads to him.
+    pub fn may_send_as(&self, user: &str, address: &str) -> Result<bool, Error> {
+        match self.destination(address)? {
+            Destination::Ours { mailboxes, .. } => Ok(mailboxes.iter().any(|mailbox| mailbox == user)),
+            _ => Ok(false),
+        }
+    }
+
+    fn is_ours(&self, address: &str) -> Result<bool, Error> {
+        let Some((_, domain)) = address.rsplit_once('@') else { return Ok(false) };
+        Ok(self.store.domains()?.iter().any(|known| known == domain))
+    }
+}
+
+impl std::fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Accounts")
+    }
+}
+
+/// Addresses are kept in lower case: nobody tells two people apart by it.
+pub fn normal(address: &str) -> String {
+    address.trim().to_lowercase()
+}
+
+fn random() -> Secret<Vec<u8>> {
+    let mut secret = Secret::new(vec![0; 32]);
+    OsRandom.fill(secret.expose_mut());
+    secret
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::store::SqliteStore;
+
+    fn accounts() -> (tempfile::TempDir, Accounts) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let accounts = Accounts::new(Arc::new(SqliteStore::open(folder.path()).expect("opens"))).expect("hashes");
+        accounts.store().add_domain("a.example").expect("new");
+        accounts.add_user("Jane@A.example", &Secret::new(b"secret".to_vec())).expect("new");
+        (folder, accounts)
+    }
+
+    #[test]
+    fn only_the_right_password_of_a_user_opens() {
+        let (_folder, accounts) = accounts();
+        let check = |name: &str, password: &[u8]| accounts.authenticate(name, &Secret::new(password.to_vec())).expect("checked");
+        assert_eq!(check("jane@a.example", b"secret").as_deref(), Some("jane@a.example"));
+        assert_eq!(check("jane@a.example", b"Secret"), None);
+        assert_eq!(check("nobody@a.example", b"nobody has this password"), None);
+        let elsewhere = accounts.add_user("x@b.example", &Secret::new(b"x".to_vec()));
+        assert!(matches!(elsewhere, Err(Error::NotFound(_))));
+    }
+
+    #[test]
+    fn what_is_kept_serves_passwords_and_scram_and_goes_with_a_new_password() {
+        let (_folder, accounts) = accounts();
+        let kept = |accounts: &Accounts| accounts.store().password_hash("jane@a.example").expect("read").expect("a user");
+        let keys = |name: &str| match accounts.login(&Question::Keys(name.to_owned())).expect("read") {
+            Answer::Keys(_, keys, nonce) => (keys, nonce),
+            other => panic!("{other:?}"),
+        };
+        let before = kept(&accounts);
+        assert!(before.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && !before.contains("secret"), "{before}");
+        let (jane, nonce) = keys("Jane@a.example");
+        assert_eq!(jane, Keys::derive(&Secret::new(b"secret".to_vec()), &jane.salt, jane.iterations));
+        assert_ne!(keys("jane@a.example").1, nonce);
+        // nobody looks like somebody
+        let (nobody, _) = keys("nobody@a.example");
+        assert!(
+            nobody == keys("nobody@a.example").0 && nobody.iterations == jane.iterations && nobody.salt.len() == jane.salt.len()
+        );
+        let check = |password: &[u8]| accounts.authenticate("jane@a.example", &Secret::new(password.to_vec())).expect("checked");
+        assert!(check(b"secret").is_some() && check(b"secret").is_some(), "the second time from memory");
+        accounts.set_password("jane@a.example", &Secret::new(b"new".to_vec())).expect("set");
+        assert!(check(b"secret").is_none(), "what was remembered is forgotten");
+        assert!(check(b"new").is_some() && check(b"").is_none());
+        assert_ne!(keys("jane@a.example").0, jane);
+    }
+
+    #[test]
+    fn nobody_takes_as_long_as_a_wrong_password() {
+        let (_folder, accounts) = accounts();
+        let fastest = |name: &str| {
+            let once = || {
+                let begin = Instant::now();
+                assert_eq!(accounts.authenticate(name, &Secret::new(b"wrong".to_vec())).expect("checked"), None);
+                begin.elapsed()
+            };
+            (0..7).map(|_| once()).min().expect("some")
+        };
+        let (jane, nobody, stranger) =
+            (fastest("jane@a.example"), fastest("nobody@a.example"), fastest("jane@elsewhere.example"));
+        for other in [nobody, stranger] {
+            assert!(jane < other * 2 && other < jane * 2, "{jane:?}, {other:?}");
+        }
+    }
+
+    #[test]
+    fn salts_of_nobody_survive_a_restart() {
+        let (folder, accounts) = accounts();
+        let salt = |accounts: &Accounts| match accounts.login(&Question::Keys("x@a.example".to_owned())).expect("read") {
+            Answer::Keys(_, keys, _) => keys.salt,
+            other => panic!("{other:?}"),
+        };
+        let first = accounts.with_secret_of(folder.path()).expect("written");
+        let again = Accounts::new(Arc::clone(first.store())).expect("hashes").with_secret_of(folder.path()).expect("read");
+        assert_eq!(salt(&first), salt(&again));
+        assert_ne!(salt(&first), salt(&Accounts::new(Arc::clone(first.store())).expect("hashes")), "another server's differ");
+    }
+
+    #[test]
+    fn a_certificate_names_a_user_or_nobody() {
+        let (_folder, accounts) = accounts();
+        let login = |address: &str| accounts.login(&Question::Certificate(address.to_owned())).expect("read");
+        assert_eq!(login("Jane@a.example"), Answer::User("jane@a.example".to_owned()));
+        assert_eq!(login("nobody@a.example"), Answer::No);
+        assert_eq!(login("jane@b.example"), Answer::No);
+    }
+
+    #[test]
+    fn aliases_and_plus_addresses_lead_to_mailboxes_and_circles_end() {
+        let (_folder, accounts) = accounts();
+        for (alias, target) in [
+            ("info@a.example", "all@a.example"),
+            ("all@a.example", "jane@a.example"),
+            ("away@a.example", "jane@b.example"),
+            ("away@a.example", "jane@a.example"),
+            ("x@a.example", "y@a.example"),
+            ("y@a.example", "x@a.example"),
+        ] {
+            accounts.store().add_alias(alias, target).expect("new");
+        }
+        let jane = Destination::Ours { mailboxes: vec!["jane@a.example".to_owned()], elsewhere: Vec::new() };
+        for address in ["jane@a.example", "JANE+lists@a.example", "info@a.example"] {
+            assert_eq!(accounts.destination(address).expect("read"), jane, "{address}");
+        }
+        assert_eq!(accounts.destination("x@a.example").expect("read"), Destination::Unknown);
+        assert_eq!(accounts.destination("jane@b.example").expect("read"), Destination::Elsewhere);
+        let both =
+            Destination::Ours { mailboxes: vec!["jane@a.example".to_owned()], elsewhere: vec!["jane@b.example".to_owned()] };
+        assert_eq!(accounts.destination("away@a.example").expect("read"), both);
+        assert!(accounts.may_send_as("jane@a.example", "info@a.example").expect("read"));
+        assert!(!accounts.may_send_as("jane@a.example", "joe@a.example").expect("read"));
+    }
+}

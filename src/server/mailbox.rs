@@ -1,0 +1,73 @@
+//! What POP3 sessions ask, answered: one session's hold on a mailbox.
+
+use crate::proto::{pop3, sasl};
+use crate::server::accounts::Accounts;
+use crate::server::locks::{Locked, Locks, Taken};
+use crate::server::store::Error;
+
+/// One POP3 session's hold on a mailbox; free again when dropped.
+#[derive(Debug)]
+pub(in crate::server) struct MailboxAccess {
+    accounts: Accounts,
+    locks: Locks,
+    open: Option<Locked>,
+}
+
+impl MailboxAccess {
+    /// None is open yet.
+    pub(in crate::server) fn new(accounts: Accounts, locks: Locks) -> Self {
+        Self { accounts, locks, open: None }
+    }
+
+    /// Answers a question of a POP3 session.
+    pub(in crate::server) fn answer(&mut self, question: pop3::Question) -> pop3::Answer {
+        let store = self.accounts.store();
+        let answered = match question {
+            pop3::Question::Authenticate(question) => {
+                Ok(pop3::Answer::Login(self.accounts.login(&question).unwrap_or(sasl::Answer::Later)))
+            }
+            pop3::Question::Open(user) => self.open(&user),
+            pop3::Question::Retrieve(uid) => match &self.open {
+                Some(locked) => store.message(locked.mailbox(), uid.0).map(pop3::Answer::Message),
+                None => Err(Error::NotFound(format!("message {uid}"))),
+            },
+            pop3::Question::Delete(uids) => {
+                let numbers: Vec<i64> = uids.iter().map(|uid| uid.0).collect();
+                let gone = match self.open.take() {
+                    Some(locked) => store.delete(locked.mailbox(), &numbers),
+                    None => Ok(()),
+                };
+                gone.map(|()| pop3::Answer::Deleted)
+            }
+        };
+        answered.unwrap_or_else(|error| match error {
+            Error::NotFound(what) => pop3::Answer::Rejected("", format!("it is gone \u{2013} {what}")),
+            // the reason is for our log, not for him
+            _ => pop3::Answer::Rejected("SYS/TEMP", "the server failed \u{2013} try again later".to_owned()),
+        })
+    }
+
+    /// The accounts.
+    pub(in crate::server) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// The user whose mailbox is open.
+    pub(in crate::server) fn user(&self) -> Option<&str> {
+        self.open.as_ref().map(Locked::mailbox)
+    }
+
+    fn open(&mut self, user: &str) -> Result<pop3::Answer, Error> {
+        let locked = match self.locks.lock(user, std::time::Instant::now()) {
+            Ok(locked) => locked,
+            Err(Taken::InUse) => return Ok(pop3::Answer::Rejected("IN-USE", "another session has the mailbox".to_owned())),
+            Err(Taken::TooSoon(seconds)) => {
+                return Ok(pop3::Answer::Rejected("LOGIN-DELAY", format!("wait {seconds} seconds from one login to the next")));
+            }
+        };
+        let messages = self.accounts.store().messages(user)?;
+        self.open = Some(locked);
+        let listing = |message: &crate::server::store::Stored| pop3::Listing { uid: pop3::Uid(message.uid), size: message.size };
+        Ok(pop3::Answer::Opened(messages.iter().map(listing).collect()))
+    }
+}

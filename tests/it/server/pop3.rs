@@ -1,0 +1,117 @@
+//! Mailboxes over POP3: large ones, locked ones, connections that end too early.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use sealpost::server::store::{Body, Delivery, SqliteStore, Store};
+use sealpost::time::Timestamp;
+
+use super::Served;
+use crate::support;
+
+/// Puts so many small messages into a mailbox, all at once.
+fn fill(served: &Served, user: &str, count: usize) {
+    let store = SqliteStore::open(&served.folder.path().join("home/mail")).expect("opens");
+    let delivery = Delivery {
+        message: Body::memory(Vec::new(), b"From: jane@a.example\r\nSubject: x\r\n\r\n.dot\r\n".to_vec()),
+        final_fields: b"Return-Path: <>\r\n".to_vec(),
+        mailboxes: vec![user.to_owned(); count],
+        sender: String::new(),
+        elsewhere: Vec::new(),
+        at: Timestamp::from_unix(1_780_000_000),
+    };
+    store.deliver(delivery).expect("kept");
+}
+
+fn python(served: &Served, script: &str) -> (Duration, String) {
+    let head = format!(
+        "import poplib, ssl, sys, socket, time\npoplib._MAXLINE = 1 << 20\nc = ssl.create_default_context(cafile='{}')\n\
+         def box(user='joe@a.example'):\n    p = poplib.POP3_SSL('localhost', {}, context=c); p.user(user); p.pass_('secret'); return p\n",
+        served.path("root.pem"),
+        served.port("pop3s")
+    );
+    let begin = Instant::now();
+    let (code, out, talk) = support::run("python3", &["-c", &(head + script)], b"");
+    assert_eq!(code, 0, "{talk}");
+    (begin.elapsed(), String::from_utf8(out).expect("text"))
+}
+
+#[test]
+fn a_mailbox_of_ten_thousand_messages_is_instant() {
+    if !support::peer("python3") {
+        return;
+    }
+    let served = Served::new();
+    fill(&served, "joe@a.example", 10_000);
+    let script = "p = box()\nassert p.stat()[0] == 10000\nassert len(p.uidl()[1]) == 10000 and len(p.list()[1]) == 10000\n\
+                  b = time.time()\nfor n in range(9000, 9100):\n    assert p.retr(n)[1][-1] == b'.dot'\nprint(time.time() - b)\n\
+                  b = time.time()\nfor n in range(1, 10001):\n    p._putcmd('DELE %d' % n)\n\
+                  for n in range(1, 10001):\n    p._getresp()\nassert p.stat() == (0, 0)\np.rset()\nassert p.stat()[0] == 10000\nprint(time.time() - b)\np.quit()\n";
+    let (took, out) = python(&served, script);
+    eprintln!("10 000 messages: {took:?} in all; 100 of them, and 10 000 marks in a row: {}", out.replace('\n', " s "));
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
+
+#[test]
+fn a_mailbox_is_open_once_and_what_was_marked_stays_where_the_connection_is_lost() {
+    if !support::peer("python3") {
+        return;
+    }
+    let mut served = Served::new();
+    fill(&served, "joe@a.example", 3);
+    let lost = "p = box()\nfirst = p.uidl()[1]\nfor line in first: print(line.decode())\np.dele(1); p.dele(2)\n\
+                try:\n    box(); sys.exit('opened twice')\nexcept poplib.error_proto as error:\n    assert '[IN-USE]' in str(error), error\n\
+                p.sock.shutdown(socket.SHUT_RDWR)\n";
+    let (_, first) = python(&served, lost);
+    // the server sees that the connection is gone, and frees the mailbox
+    let again = "for wait in range(200):\n    try:\n        p = box(); break\n    except poplib.error_proto: time.sleep(0.05)\n\
+                 for line in p.uidl()[1]: print(line.decode())\np.dele(2); p.quit()\n";
+    assert_eq!(python(&served, again).1, first, "nothing is deleted, and every name is the same");
+    served.child.kill().expect("killed");
+    served.child.wait().expect("ended");
+    served.restart();
+    let (_, left) = python(&served, "p = box()\nfor line in p.uidl()[1]: print(line.decode())\np.quit()\n");
+    let names = |text: &str| text.lines().map(|line| line.split(' ').nth(1).expect("a name").to_owned()).collect::<Vec<_>>();
+    let (first, left) = (names(&first), names(&left));
+    assert_eq!(left, [first[0].clone(), first[2].clone()], "names survive a restart");
+}
+
+#[test]
+fn logins_come_as_often_as_the_configuration_says() {
+    if !support::peer("python3") {
+        return;
+    }
+    let served =
+        Served::of("a.example", &["joe"], |config| config.replace("[limits]\n", "[limits]\nlogin_delay_seconds = 600\n"));
+    // the message of `up` was fetched by itself just now
+    let script = "p = poplib.POP3_SSL('localhost', %d, context=c)\nassert p.capa()['LOGIN-DELAY'] == ['600'], p.capa()\n\
+                  def code():\n    try:\n        box().quit(); return 'yes'\n    except poplib.error_proto as error:\n        return str(error)\n\
+                  print(code()); print(code())\n";
+    let (_, out) = python(&served, &script.replace("%d", &served.port("pop3s").to_string()));
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[0] == "yes" && lines[1].contains("[LOGIN-DELAY]"), "{out}");
+}
+
+#[test]
+fn getmail_fetches_and_deletes() {
+    if !support::peer("getmail") {
+        return;
+    }
+    let served = Served::new();
+    fill(&served, "joe@a.example", 2);
+    let (folder, root) = (served.path("getmail"), served.path("root.pem"));
+    fs::create_dir(&folder).expect("made");
+    let config = format!(
+        "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = localhost\nport = {}\nusername = joe@a.example\npassword = secret\n\
+         ca_certs = {root}\n[destination]\ntype = MDA_external\npath = /bin/sh\n\
+         arguments = (\"-c\", \"cat >> {folder}/all\")\nallow_root_commands = true\n[options]\ndelete = true\nread_all = false\n",
+        served.port("pop3s")
+    );
+    fs::write(format!("{folder}/getmailrc"), config).expect("written");
+    let args = [format!("--getmaildir={folder}"), "--rcfile=getmailrc".to_owned()];
+    let (code, out, talk) = support::run("getmail", &args.each_ref().map(String::as_str), b"");
+    assert_eq!(code, 0, "{talk}{}", String::from_utf8_lossy(&out));
+    let all = fs::read_to_string(format!("{folder}/all")).expect("written");
+    assert_eq!(all.matches("\n.dot\n").count(), 2, "{all}");
+    assert_eq!(served.mailbox("joe@a.example"), 0);
+}
