@@ -342,7 +342,7 @@ impl Client {
                 Some(mechanism) => {
                     let nonce = self.nonce.clone().unwrap_or_default();
                     let mut exchange = ClientExchange::new(mechanism, self.credentials.clone(), &self.channel, &nonce);
-                    let line = format!("AUTH {} {}", mechanism.name(), sasl::encode(exchange.first().expose()));
+                    let line = exchange.command(mechanism);
                     self.say(&line, State::Sasl(exchange));
                 }
                 None => self.say(&format!("USER {}", self.credentials.user), State::User),

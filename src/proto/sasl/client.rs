@@ -6,7 +6,7 @@ use crate::proto::sasl::{Channel, Credentials, Mechanism, plain};
 use crate::secret::Secret;
 
 /// The strongest of the mechanisms that a server offers and we know: SCRAM where there is a nonce for it, bound to the channel where that can
-/// be, then PLAIN.
+/// be, then PLAIN, then LOGIN, then LOGIN.
 pub(in crate::proto) fn choose<'a>(
     offered: impl Iterator<Item = &'a str>,
     channel: &Channel,
@@ -17,8 +17,8 @@ pub(in crate::proto) fn choose<'a>(
         let is_possible = match mechanism {
             Mechanism::ScramPlus => nonce.is_some() && channel.best().is_some(),
             Mechanism::Scram => nonce.is_some(),
-            Mechanism::Plain => true,
-            Mechanism::External | Mechanism::Login => false,
+            Mechanism::Plain | Mechanism::Login => true,
+            Mechanism::External => false,
         };
         is_possible && offered.contains(mechanism)
     })
@@ -32,6 +32,9 @@ pub(in crate::proto) struct Exchange {
 
 enum State {
     Plain,
+    /// LOGIN: the name is to be said, or the password.
+    Name,
+    Password,
     /// The header with what binds the channel, the bare first message, and our half of the nonce.
     First {
         header: String,
@@ -66,20 +69,30 @@ impl Exchange {
         };
         let state = match mechanism {
             Mechanism::Scram | Mechanism::ScramPlus => State::First { header, data, bare, nonce: nonce.to_owned() },
-            _ => State::Plain,
+            Mechanism::Login => State::Name,
+            Mechanism::Plain | Mechanism::External => State::Plain,
         };
         Self { credentials, state }
     }
 
-    /// The first message.
-    pub(in crate::proto) fn first(&mut self) -> Secret<Vec<u8>> {
-        match &self.state {
+    /// The first message, where it goes with the command.
+    pub(in crate::proto) fn first(&mut self) -> Option<Secret<Vec<u8>>> {
+        let first = match &self.state {
+            // nobody has written down that LOGIN takes the name at once
+            State::Name => return None,
             State::First { header, bare, .. } => Secret::new(format!("{header}{bare}").into_bytes()),
             _ => {
                 self.state = State::Proven;
                 plain::encode(&self.credentials)
             }
-        }
+        };
+        Some(first)
+    }
+
+    /// The words of the command: the mechanism, and the first message in base64.
+    pub(in crate::proto) fn command(&mut self, mechanism: Mechanism) -> String {
+        let first = self.first().map(|first| format!(" {}", super::encode(first.expose())));
+        format!("AUTH {}{}", mechanism.name(), first.unwrap_or_default())
     }
 
     /// Answers what the server says; an error says why it is not trusted.
@@ -118,6 +131,14 @@ impl Exchange {
                 }
                 self.state = State::Proven;
                 Ok(Secret::default())
+            }
+            State::Name => {
+                self.state = State::Password;
+                Ok(Secret::new(self.credentials.user.as_bytes().to_vec()))
+            }
+            State::Password => {
+                self.state = State::Proven;
+                Ok(self.credentials.password.clone())
             }
             State::Plain | State::Proven => Err("it asks for more than there is to say"),
         }

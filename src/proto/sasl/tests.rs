@@ -33,7 +33,7 @@ fn the_example_of_rfc_7677_is_served() {
 fn the_example_of_rfc_7677_is_spoken() {
     let credentials = Credentials { user: "user".to_owned(), password: Secret::new(b"pencil".to_vec()) };
     let mut client = ClientExchange::new(Mechanism::Scram, credentials, &Channel::default(), "rOprNGfwEbeRWgbNEkqO");
-    assert_eq!(client.first().expose(), FIRST.as_bytes());
+    assert_eq!(client.first().expect("with the command").expose(), FIRST.as_bytes());
     assert_eq!(client.respond(CHALLENGE.as_bytes()).expect("read").expose(), FINAL.as_bytes());
     assert!(!client.is_proven(), "a server that says yes now has proven nothing");
     assert!(client.respond(SIGNATURE.as_bytes()).expect("proven").expose().is_empty());
@@ -73,7 +73,7 @@ fn what_is_kept_has_the_form_of_rfc_5803_and_is_read_again() {
 fn talk(mechanism: Mechanism, password: &[u8], (ours, theirs): (&Channel, &Channel)) -> Turn {
     let credentials = Credentials { user: "j=a,ne".to_owned(), password: Secret::new(password.to_vec()) };
     let mut client = ClientExchange::new(mechanism, credentials, ours, "abc");
-    let (mut server, mut turn) = Exchange::begin(mechanism, theirs, Some(client.first().expose()));
+    let (mut server, mut turn) = Exchange::begin(mechanism, theirs, Some(client.first().expect("with the command").expose()));
     loop {
         turn = match turn {
             Turn::Ask(Question::Keys(name)) => {
@@ -197,6 +197,19 @@ fn plain_and_login_ask_for_the_password_and_refuse_to_act_for_another() {
 }
 
 #[test]
+fn a_client_says_name_and_password_one_after_the_other() {
+    let credentials = Credentials { user: "jane".to_owned(), password: Secret::new(b"secret".to_vec()) };
+    let mut client = ClientExchange::new(Mechanism::Login, credentials.clone(), &channel(), "");
+    assert_eq!(client.command(Mechanism::Login), "AUTH LOGIN");
+    assert_eq!(client.respond(b"Username:").expect("asked").expose(), b"jane");
+    assert!(!client.is_proven());
+    assert_eq!(client.respond(b"Password:").expect("asked").expose(), b"secret");
+    assert!(client.is_proven() && client.respond(b"more?").is_err());
+    let mut client = ClientExchange::new(Mechanism::Plain, credentials, &channel(), "");
+    assert_eq!(client.command(Mechanism::Plain), "AUTH PLAIN AGphbmUAc2VjcmV0");
+}
+
+#[test]
 fn nobody_has_the_same_salt_every_time_and_no_password() {
     let secret = Secret::new(b"of this server".to_vec());
     let (one, again, other) = (Keys::of_nobody(&secret, "x"), Keys::of_nobody(&secret, "x"), Keys::of_nobody(&secret, "y"));
@@ -211,5 +224,6 @@ fn the_strongest_that_both_sides_have_is_chosen() {
     assert_eq!(chosen(all, &channel(), Some("n")), Some(Mechanism::ScramPlus));
     assert_eq!(chosen(all, &Channel::default(), Some("n")), Some(Mechanism::Scram));
     assert_eq!(chosen(all, &channel(), None), Some(Mechanism::Plain));
-    assert_eq!(chosen("LOGIN CRAM-MD5", &channel(), Some("n")), None);
+    assert_eq!(chosen("LOGIN CRAM-MD5", &channel(), Some("n")), Some(Mechanism::Login));
+    assert_eq!(chosen("CRAM-MD5 EXTERNAL", &channel(), Some("n")), None);
 }

@@ -249,7 +249,7 @@ impl Client {
         let mechanism = sasl::choose(names, &self.channel, self.nonce.as_deref()).unwrap_or(sasl::Mechanism::Plain);
         let nonce = self.nonce.clone().unwrap_or_default();
         let mut exchange = ClientExchange::new(mechanism, credentials, &self.channel, &nonce);
-        let line = format!("AUTH {} {}", mechanism.name(), sasl::encode(exchange.first().expose()));
+        let line = exchange.command(mechanism);
         self.exchange = Some(exchange);
         self.say(&line, State::Auth);
     }
