@@ -137,6 +137,7 @@ pub(in crate::server) struct Shared {
     pub(in crate::server) mail: Mail,
     pub(in crate::server) tls: Arc<ServerTls>,
     pub(in crate::server) login_delay: u64,
+    pub(in crate::server) kept: sasl::Kept,
     pub(in crate::server) tracer: Tracer,
     pub(in crate::server) peers: Peers,
     pub(in crate::server) memory: Memory,
@@ -161,8 +162,7 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
         let _ = stream.set_nodelay(true);
         let (shared, stop) = (shared.clone(), stop.clone());
         open.spawn(async move {
-            let Shared { hostname, max_message, mail, tls, login_delay, tracer, peers, memory } = shared;
-            let kept = mail.accounts().kept();
+            let Shared { hostname, max_message, mail, tls, login_delay, kept, tracer, peers, memory } = shared;
             let Some(counted) = peers.count(peer.ip()) else { return refuse(stream, service).await };
             let (trace, tls, starts) = (tracer.begin(service.name(), peer), Some(tls), service.starts_with_tls());
             let state = if starts { Tls::Active } else { Tls::Offered };

@@ -59,6 +59,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let store = SqliteStore::open(&config.data).map_err(|error| error.to_string())?;
     let accounts = Accounts::new(Arc::new(store)).map_err(|error| error.to_string())?;
     let accounts = accounts.with(&config.accounts)?.with_secret_of(&config.data)?;
+    let kept = accounts.kept().map_err(|error| error.to_string())?;
     let authority = config.clients.as_ref().map(|clients| ClientAuthority::open(&clients.authority, clients.lists.as_deref()));
     let tls = ServerTls::open(&config.certificate, &config.key, authority.transpose()?)?;
     let (tracer, wake) = (Tracer::default(), Arc::new(Notify::new()));
@@ -87,6 +88,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         mail,
         tls,
         login_delay,
+        kept,
         tracer,
         peers: Peers::default(),
         memory: Memory::default(),

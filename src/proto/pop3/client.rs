@@ -251,8 +251,11 @@ impl Client {
                 }
             }
             _ => {
-                self.dialogue.lines(Party::Server, line);
                 let text = String::from_utf8_lossy(line).into_owned();
+                match text.strip_prefix("+ ") {
+                    Some(challenge) => self.dialogue.line(Party::Server, &format!("+ {}", sasl::shown(challenge))),
+                    None => self.dialogue.lines(Party::Server, line),
+                }
                 self.status(&text);
             }
         }

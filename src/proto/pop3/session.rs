@@ -361,7 +361,9 @@ impl Session {
         match turn {
             Turn::Challenge(challenge) => {
                 self.state = State::Sasl(exchange);
-                self.send(&format!("+ {}\r\n", sasl::encode(&challenge)));
+                let challenge = sasl::encode(&challenge);
+                self.dialogue.line(Party::Server, &format!("+ {}", sasl::shown(&challenge)));
+                self.out.extend_from_slice(format!("+ {challenge}\r\n").as_bytes());
             }
             Turn::Ask(question) => self.ask(Pending::Login(exchange), Question::Authenticate(question)),
             Turn::Accepted(user) => self.ask(Pending::Open, Question::Open(user)),

@@ -13,6 +13,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+use crate::proto::dialogue::MASK;
 use crate::secret::Secret;
 
 pub(in crate::proto) use client::{Exchange as ClientExchange, choose};
@@ -149,6 +150,12 @@ pub(in crate::proto) fn decode(encoded: &[u8]) -> Option<Secret<Vec<u8>>> {
 /// An initial response: `=` alone is the empty string (RFC 4954 4, RFC 5034 4).
 pub(in crate::proto) fn decode_initial(encoded: &[u8]) -> Option<Secret<Vec<u8>>> {
     if encoded == b"=" { Some(Secret::default()) } else { decode(encoded) }
+}
+
+/// A server's challenge as it is shown. Those of SCRAM are masked: with them and the server's signature passwords can be guessed at home.
+pub(in crate::proto) fn shown(encoded: &str) -> &str {
+    let is_scram = |message: &Secret<Vec<u8>>| [&b"r="[..], b"v="].iter().any(|begin| message.expose().starts_with(begin));
+    if decode(encoded.as_bytes()).as_ref().is_some_and(is_scram) { MASK } else { encoded }
 }
 
 /// Base64.

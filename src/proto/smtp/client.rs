@@ -171,7 +171,10 @@ impl Client {
     }
 
     fn line(&mut self, line: &str) {
-        self.dialogue.line(Party::Server, line);
+        match line.strip_prefix("334 ") {
+            Some(challenge) => self.dialogue.line(Party::Server, &format!("334 {}", sasl::shown(challenge))),
+            None => self.dialogue.line(Party::Server, line),
+        }
         self.reply.push(line.to_owned());
         if self.reply.len() > REPLY_LINES {
             return self.fail(&Outcome::Temporary("the server's reply is endless".to_owned()));

@@ -408,7 +408,9 @@ impl Session {
         match turn {
             Turn::Challenge(challenge) => {
                 self.state = State::Auth(exchange);
-                self.send(format!("334 {}\r\n", sasl::encode(&challenge)));
+                let challenge = sasl::encode(&challenge);
+                self.dialogue.line(Party::Server, &format!("334 {}", sasl::shown(&challenge)));
+                self.out.push_back(Step::Send(format!("334 {challenge}\r\n").into_bytes()));
             }
             Turn::Ask(question) => self.ask(Pending::Authentication(exchange), Question::Authenticate(question)),
             Turn::Accepted(user) => {

@@ -114,9 +114,20 @@ impl Accounts {
         &self.store
     }
 
-    /// Whether SCRAM works for everybody.
-    pub fn kept(&self) -> Kept {
-        if self.others.is_empty() { Kept::Scram } else { Kept::PasswordsOnly }
+    /// Whether SCRAM works for everybody: no domain keeps its passwords elsewhere, and none of our own users has a password from the time
+    /// before SCRAM. That reads every user once.
+    pub fn kept(&self) -> Result<Kept, Error> {
+        if !self.others.is_empty() {
+            return Ok(Kept::PasswordsOnly);
+        }
+        for user in self.store.users()? {
+            // who has no password at all comes from a domain that kept it elsewhere, and comes in by none
+            let is_old = !self.own.kept(&user)?.expose().is_empty() && self.own.keys(&user)?.is_none();
+            if is_old {
+                return Ok(Kept::PasswordsOnly);
+            }
+        }
+        Ok(Kept::Scram)
     }
 
     /// Adds a user of one of our domains.
@@ -136,12 +147,15 @@ impl Accounts {
         self.store.set_password(&normal(address), own::kept(password)?.expose())
     }
 
-    /// The places for this question, where it costs. Who wants one waits without a thread, so that mail goes on meanwhile.
+    /// The places for this question, where it costs. Who wants one waits without a thread, so that mail goes on meanwhile; who was let in
+    /// just now needs none, so that he does not wait for strangers that guess. That reads one row.
     pub(in crate::server) fn places(&self, question: &Question) -> Option<Arc<Semaphore>> {
-        let is_password = matches!(question, Question::Password(_));
-        match self.directory(&normal(question.name())).costs() {
-            Costs::Hashing => is_password.then(|| Arc::clone(&self.hashing)),
-            Costs::Asking => Some(Arc::clone(&self.asking)),
+        let directory = self.directory(&normal(question.name()));
+        match (directory.costs(), question) {
+            (_, Question::Password(credentials)) if self.is_remembered(credentials) => None,
+            (Costs::Hashing, Question::Password(_)) => Some(Arc::clone(&self.hashing)),
+            (Costs::Hashing, _) => None,
+            (Costs::Asking, _) => Some(Arc::clone(&self.asking)),
         }
     }
 
@@ -188,6 +202,13 @@ impl Accounts {
             self.remembered.keep(proof, user, Instant::now());
         }
         Ok(user)
+    }
+
+    fn is_remembered(&self, credentials: &Credentials) -> bool {
+        let address = normal(&credentials.user);
+        let Ok(kept) = self.directory(&address).kept(&address) else { return false };
+        let proof = self.remembered.proof(&address, &kept, &credentials.password);
+        self.remembered.user(&proof, Instant::now()).is_some()
     }
 
     fn directory(&self, address: &str) -> &dyn Directory {
@@ -329,6 +350,31 @@ mod tests {
         assert!(check(b"secret").is_none(), "what was remembered is forgotten");
         assert!(check(b"new").is_some() && check(b"").is_none());
         assert_ne!(keys("jane@a.example").0, jane);
+    }
+
+    #[test]
+    fn who_was_let_in_just_now_does_not_wait_for_those_who_guess() {
+        let (_folder, accounts) = accounts();
+        let question = |password: &[u8]| {
+            let password = Secret::new(password.to_vec());
+            Question::Password(Credentials { user: "jane@a.example".to_owned(), password })
+        };
+        assert!(accounts.places(&question(b"secret")).is_some());
+        assert_ne!(accounts.login(&question(b"secret")).expect("checked"), Answer::No);
+        assert!(accounts.places(&question(b"secret")).is_none());
+        assert!(accounts.places(&question(b"guess")).is_some());
+        assert!(accounts.places(&Question::Keys("jane@a.example".to_owned())).is_none());
+    }
+
+    #[test]
+    fn scram_is_offered_where_everybody_can_log_in_by_it() {
+        let (_folder, accounts) = accounts();
+        assert_eq!(accounts.kept().expect("read"), Kept::Scram);
+        let hash = accounts.store().password_hash("jane@a.example").expect("read").expect("a user");
+        let (old, _) = hash.split_once('\n').expect("two lines");
+        accounts.store().set_password("jane@a.example", old).expect("set");
+        assert_eq!(accounts.kept().expect("read"), Kept::PasswordsOnly, "her password was set before SCRAM");
+        assert!(accounts.authenticate("jane@a.example", &Secret::new(b"secret".to_vec())).expect("checked").is_some());
     }
 
     #[test]

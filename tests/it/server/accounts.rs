@@ -76,7 +76,7 @@ fn send_and_fetch_take_the_strongest_way_that_there_is() {
     let inbox = served.path("inbox");
     let fetch = ["fetch", "--from", &from, "--user", "joe@a.example", "-o", &inbox, "--tls", "implicit", "--dialogue"];
     let (_, talk) = served.run(&fetch);
-    assert!(talk.contains("AUTH SCRAM-SHA-256-PLUS (secret)"), "{talk}");
+    assert!(talk.contains("AUTH SCRAM-SHA-256-PLUS (secret)") && talk.contains("+ (secret)"), "{talk}");
     assert_eq!(fs::read_dir(&inbox).expect("a folder").count(), 1);
 }
 
@@ -221,6 +221,54 @@ fn a_certificate_of_the_authority_logs_in_unless_it_was_revoked() {
     assert_eq!(external(&served, "stranger"), "0");
     assert_eq!(external(&served, "expired"), "0");
     assert_eq!(external(&served, "bob"), "535", "trusted, and no user of ours");
+}
+
+#[test]
+fn a_certificate_opens_its_mailbox_until_the_lists_name_it() {
+    if !["openssl", "python3", "msmtp"].into_iter().all(support::peer) {
+        return;
+    }
+    let mut served = Served::new();
+    let (bundle, pem) = (served.path("jane.p12"), served.path("jane.pem"));
+    let (_, talk) = served.run(&["ca", "issue", "jane@a.example", "--algorithm", "p256", "--p12", &bundle]);
+    let serial = talk.split("serial ").nth(1).expect("a serial number").split_whitespace().next().expect("a word").to_owned();
+    let args = ["pkcs12", "-in", &bundle, "-passin", "pass:secret", "-nodes", "-out", &pem];
+    let (code, _, talk) = support::run("openssl", &args, b"");
+    assert_eq!(code, 0, "{talk}");
+    served.run(&["ca", "publish"]);
+    served.child.kill().expect("killed");
+    served.child.wait().expect("ended");
+    let config = served.path("home/sealpost.toml");
+    let text = fs::read_to_string(&config).expect("read");
+    let more = format!("key = \"tls/key.pem\"\nclient_ca = \"{}\"\nclient_crl = \"ca/public\"\n", served.path("root.pem"));
+    fs::write(&config, text.replace("key = \"tls/key.pem\"\n", &more)).expect("written");
+    served.restart();
+    let external = || {
+        let (port, root) = (served.port("submission").to_string(), served.path("root.pem"));
+        let (code, out, talk) = support::run("python3", &["-c", LOGIN, &port, &root, "", "", &pem, &pem], b"");
+        assert_eq!(code, 0, "{talk}");
+        String::from_utf8(out).expect("text").trim().to_owned()
+    };
+    assert_eq!(external(), "yes");
+    let (port, root) = (served.port("submission").to_string(), served.path("root.pem"));
+    let (trust, file, key) =
+        (format!("--tls-trust-file={root}"), format!("--tls-cert-file={pem}"), format!("--tls-key-file={pem}"));
+    let server = [
+        "--file=/dev/null",
+        "--host=localhost",
+        "--port",
+        &port,
+        "--from=jane@a.example",
+        "--auth=external",
+        "--user=jane@a.example",
+    ];
+    let tls = ["--tls=on", "--tls-starttls=on", &trust, &file, &key, "joe@a.example"];
+    let (code, _, talk) =
+        support::run("msmtp", &[&server[..], &tls].concat(), b"From: jane@a.example\nTo: joe@a.example\n\nhi\n");
+    assert_eq!(code, 0, "{talk}");
+    served.run(&["ca", "revoke", &serial, "--reason", "superseded"]);
+    served.run(&["ca", "publish"]);
+    assert_eq!(external(), "0", "the way is not offered any more");
 }
 
 #[test]
