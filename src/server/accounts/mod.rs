@@ -10,6 +10,7 @@ pub(in crate::server) mod certificate;
 mod crypt;
 mod directory;
 mod file;
+pub(in crate::server) mod kind;
 mod ldap;
 mod own;
 mod remembered;
@@ -26,9 +27,9 @@ use crate::proto::sasl::scram::Keys;
 use crate::proto::sasl::{Answer, Credentials, Kept, Question};
 use crate::secret::Secret;
 use crate::server::accounts::directory::{Costs, Directory};
+use crate::server::accounts::kind::Kind;
 use crate::server::accounts::own::Own;
 use crate::server::accounts::remembered::Remembered;
-use crate::server::config::Kind;
 use crate::server::store::{Error, Store};
 
 /// Accounts over a store.

@@ -7,24 +7,23 @@
 //!
 //! Never without TLS, and never with an empty password: directories take that for a login of nobody in particular, and say yes.
 
+mod wire;
+
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::ClientConfig;
 
 use crate::keys::directory::ldap::{Filter, Found, Login, Search, Security, Step, Tls};
 use crate::keys::directory::{self, Address};
 use crate::limits::Limits;
 use crate::secret::Secret;
 use crate::server::accounts::directory::{Costs, Directory};
+use crate::server::accounts::kind::{Bind, Ldap as Config};
+use crate::server::accounts::ldap::wire::Stream;
 use crate::server::accounts::normal;
-use crate::server::config::{Bind, Ldap as Config};
 use crate::server::store::Error;
 
 /// A directory.
@@ -66,7 +65,7 @@ impl Ldap {
             }
             _ => None,
         };
-        let tls = tls(config.trust.as_deref())?;
+        let tls = wire::tls(config.trust.as_deref())?;
         let (config, domain, limits) = (config.clone(), domain.to_owned(), Limits::default());
         Ok(Self { config, domain, reader, tls, limits, found: Mutex::default() })
     }
@@ -130,7 +129,11 @@ impl Ldap {
     /// Has a conversation on a connection of its own.
     fn talk(&self, mut search: Search) -> Result<Found, Failure> {
         let deadline = Instant::now() + PATIENCE;
-        let mut stream = self.connect(deadline)?;
+        let (host, tls) = (self.config.url.host.as_str(), &self.tls);
+        let mut stream = Stream::connect((host, self.config.url.port), deadline)?;
+        if self.config.url.security == Security::Tls {
+            stream = stream.secured(host, tls)?;
+        }
         let mut buffer = vec![0; 4096];
         loop {
             match search.step()? {
@@ -142,7 +145,7 @@ impl Ldap {
                     }
                 }
                 Step::StartTls => {
-                    stream = self.secured(stream)?;
+                    stream = stream.secured(host, tls)?;
                     search.secured();
                 }
                 Step::Receive => {
@@ -155,38 +158,6 @@ impl Ldap {
                 Step::Done => return Ok(search.into_found()),
             }
         }
-    }
-
-    fn connect(&self, deadline: Instant) -> Result<Stream, Failure> {
-        let url = &self.config.url;
-        let mut why = io::Error::other("it has no address");
-        for address in (url.host.as_str(), url.port).to_socket_addrs()? {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            match TcpStream::connect_timeout(&address, left) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    let plain = Stream::Plain(Bounded { stream, deadline });
-                    return if url.security == Security::Tls { self.secured(plain) } else { Ok(plain) };
-                }
-                Err(error) => why = error,
-            }
-        }
-        Err(why.into())
-    }
-
-    /// Begins TLS; the server's certificate must be good for the host.
-    fn secured(&self, stream: Stream) -> Result<Stream, Failure> {
-        let Stream::Plain(plain) = stream else { return Err(io::Error::other("TLS is active already").into()) };
-        let name = ServerName::try_from(self.config.url.host.clone()).map_err(io::Error::other)?;
-        let session = ClientConnection::new(Arc::clone(&self.tls), name).map_err(io::Error::other)?;
-        let mut secure = StreamOwned::new(session, plain);
-        while secure.conn.is_handshaking() {
-            secure.conn.complete_io(&mut secure.sock)?;
-        }
-        Ok(Stream::Secure(Box::new(secure)))
     }
 }
 
@@ -252,24 +223,6 @@ fn escaped(text: &str) -> String {
     text.chars().enumerate().map(one).collect()
 }
 
-/// TLS that trusts these certificates, or the system's.
-fn tls(trust: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    match trust {
-        Some(path) => {
-            let told = |error: &dyn std::fmt::Display| format!("{} holds no certificate to trust – {error}", path.display());
-            let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-            for certificate in found.map_err(|error| told(&error))? {
-                roots.add(certificate).map_err(|error| told(&error))?;
-            }
-        }
-        None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    Ok(Arc::new(builder.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth()))
-}
-
 /// Why a conversation gave nothing.
 #[derive(Debug)]
 enum Failure {
@@ -295,71 +248,6 @@ impl From<io::Error> for Failure {
 impl From<directory::Error> for Failure {
     fn from(error: directory::Error) -> Self {
         Self::Directory(error)
-    }
-}
-
-/// A socket with a deadline.
-struct Bounded {
-    stream: TcpStream,
-    deadline: Instant,
-}
-
-impl Bounded {
-    fn arm(&self) -> io::Result<()> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "its time is over"));
-        }
-        self.stream.set_read_timeout(Some(left)).and_then(|()| self.stream.set_write_timeout(Some(left)))
-    }
-}
-
-impl Read for Bounded {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.arm()?;
-        self.stream.read(buffer)
-    }
-}
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.arm()?;
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
-}
-
-/// A connection, plain or under TLS.
-enum Stream {
-    Plain(Bounded),
-    Secure(Box<StreamOwned<ClientConnection, Bounded>>),
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.read(buffer),
-            Self::Secure(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.write(bytes),
-            Self::Secure(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.flush(),
-            Self::Secure(stream) => stream.flush(),
-        }
     }
 }
 
