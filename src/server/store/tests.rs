@@ -197,6 +197,11 @@ fn a_backup_has_every_message_under_its_number_and_is_refused_where_mail_is() {
     assert_eq!(restored.waiting(), store.waiting());
     assert_eq!((1..4).map(|id| restored.queued(id).expect("read").len()).collect::<Vec<_>>(), [10, 100_000, 20]);
     assert_eq!(restored.check(), Ok(Vec::new()));
+    // numbers that were given after the backup are not given again, also not to those who are new
+    restored.add_user("new@a.example", "hash").expect("added");
+    restored.deliver(delivery(b"later", &["jane@a.example", "new@a.example"])).expect("kept");
+    let last = |mailbox| restored.messages(mailbox).expect("read").last().map(|message| message.uid);
+    assert_eq!((last("jane@a.example"), last("new@a.example")), (Some(1_000_004), Some(1_000_001)));
 }
 
 fn all_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {

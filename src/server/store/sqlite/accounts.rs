@@ -38,7 +38,8 @@ impl AccountStore for SqliteStore {
         let (address, hash) = (address.to_owned(), password_hash.to_owned());
         self.write(move |c| {
             let query = "INSERT OR IGNORE INTO users (address, password_hash, next_uid)
-                         VALUES (?1, ?2, coalesce((SELECT next_uid FROM retired WHERE address = ?1), 1))";
+                         VALUES (?1, ?2, coalesce((SELECT next_uid FROM retired WHERE address = ?1),
+                             (SELECT next_uid FROM retired WHERE address = ''), 1))";
             match c.execute(query, [&address, &hash]).map_err(from_sqlite)? {
                 0 => Err(Error::Exists(format!("the user {address}"))),
                 _ => Ok(()),

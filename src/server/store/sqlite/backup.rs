@@ -10,6 +10,13 @@ use crate::server::store::Error;
 use crate::server::store::blobs::Blobs;
 use crate::server::store::sqlite::{SqliteStore, from_sqlite};
 
+/// Mail programs remember the numbers of what came after the backup was made: none of them is given to another message (RFC 1939 7).
+/// No mailbox gets a million messages between two backups. The row without a name is where users begin who are new.
+const NEW_NUMBERS: &str = "
+    UPDATE users SET next_uid = next_uid + 1000000;
+    INSERT OR IGNORE INTO retired VALUES ('', 1);
+    UPDATE retired SET next_uid = next_uid + 1000000;";
+
 impl SqliteStore {
     /// Writes a backup; the server may run meanwhile, also in another process. `home` goes with it, but for what is in `data`.
     pub fn backup(&self, to: &Path, home: &Path, data: &Path) -> Result<(), Error> {
@@ -105,6 +112,7 @@ impl SqliteStore {
         let _ = fs::remove_file(&copy);
         backup.execute("VACUUM INTO ?1", [copy.display().to_string()]).map_err(from_sqlite)?;
         let mail = Connection::open(&copy).map_err(from_sqlite)?;
+        mail.execute_batch(NEW_NUMBERS).map_err(from_sqlite)?;
         mail.execute_batch("DROP TABLE backup_files; DROP TABLE backup_home; VACUUM;").map_err(from_sqlite)?;
         mail.close().map_err(|(_, error)| from_sqlite(error))?;
         finish(&copy, &path)
