@@ -36,6 +36,8 @@ pub mod proto;
 pub mod secret;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "server")]
+pub mod sieve;
 pub mod smime;
 pub mod time;
 

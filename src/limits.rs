@@ -134,6 +134,31 @@ pub struct Limits {
     pub question_checks: usize,
     /// Certificates for one address that are taken from directories. 64: each costs some chains.
     pub directory_certificates: usize,
+    /// Bytes of one Sieve script. 1 MiB: Pigeonhole's bound; people write some KiB, programs that make scripts some dozens.
+    pub sieve_script_bytes: usize,
+    /// Nesting of blocks, and of tests in tests, of one Sieve script. 32: what people write stays under 8.
+    pub sieve_nesting: usize,
+    /// Actions of one run of a Sieve script. 32: each stores or sends the message once; Pigeonhole's bound.
+    pub sieve_actions: usize,
+    /// Addresses that one run of a Sieve script sends the message on to. 4: each makes a message of ours; Pigeonhole's bound.
+    pub sieve_redirects: usize,
+    /// Steps that one run of a Sieve script may take, of a byte or a comparison each. 50 000 000: half a second; a hundred searches of a
+    /// body of 100 KiB take a fifth of it.
+    pub sieve_steps: u64,
+    /// Variables of one run of a Sieve script. 255: RFC 5229 6 asks for 128.
+    pub sieve_variables: usize,
+    /// Bytes of one variable of a Sieve script. 4 096: RFC 5229 6 asks for 4 000; what is longer is cut, as it says.
+    pub sieve_variable_bytes: usize,
+    /// Flags of one message that a Sieve script sets. 64: each is kept with the message.
+    pub sieve_flags: usize,
+    /// Bytes of text that a `body` test looks at, after decoding. 8 MiB: the text of nearly every message; what is longer is not looked at.
+    pub sieve_body_bytes: usize,
+    /// Bytes of one packet of a milter. 64 MiB: a scanner may give a whole new body; sendmail's own library takes 1 MiB, and 16 MiB once asked.
+    pub milter_packet_bytes: usize,
+    /// Changes that one milter may ask for. 1 000: scanners make some dozens.
+    pub milter_changes: usize,
+    /// Bytes of all changes that one milter may ask for. 128 MiB: a body anew, whatever its pieces.
+    pub milter_change_bytes: usize,
 }
 
 impl Default for Limits {
@@ -192,6 +217,18 @@ impl Default for Limits {
             directory_bytes: 4 << 20,
             question_checks: 10_000,
             directory_certificates: 64,
+            sieve_script_bytes: 1 << 20,
+            sieve_nesting: 32,
+            sieve_actions: 32,
+            sieve_redirects: 4,
+            sieve_steps: 50_000_000,
+            sieve_variables: 255,
+            sieve_variable_bytes: 4_096,
+            sieve_flags: 64,
+            sieve_body_bytes: 8 << 20,
+            milter_packet_bytes: 64 << 20,
+            milter_changes: 1_000,
+            milter_change_bytes: 128 << 20,
         }
     }
 }

@@ -26,6 +26,8 @@ mod proto;
 mod relay;
 mod rules;
 mod server;
+#[cfg(feature = "server")]
+mod sieve;
 mod smime;
 mod support;
 #[cfg(feature = "pkcs11")]

@@ -1,0 +1,6 @@
+//! Sieve filters: what scripts do, what is refused, and what Pigeonhole says of both.
+
+mod facts;
+mod generated;
+mod judge;
+mod mistakes;

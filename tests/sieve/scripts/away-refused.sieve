@@ -1,0 +1,2 @@
+require ["vacation", "reject"];
+if header :contains "subject" "hello" { vacation "later"; reject "no"; }

@@ -1,0 +1,3 @@
+require "variables";
+set "to" "not an address";
+if exists "x-many" { redirect "${to}"; }
