@@ -11,10 +11,14 @@ pub mod http;
 pub mod inspect;
 pub mod keys;
 pub mod ldap;
+#[cfg(feature = "server")]
+pub mod milter;
 pub mod mime;
 pub mod ocsp;
 pub mod open;
 pub mod pieces;
 pub mod pki;
 pub mod requests;
+#[cfg(feature = "server")]
+pub mod sieve;
 pub mod write;

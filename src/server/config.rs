@@ -9,6 +9,7 @@ use toml_edit::{Document, Item, Table};
 use crate::server::accounts::kind;
 pub use crate::server::accounts::kind::{Bind, Kind, Ldap};
 use crate::server::listen::Service;
+use crate::server::scan::{Address, OnFailure, Scanner};
 
 /// What a server is told before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Config {
     pub clients: Option<Clients>,
     /// Seconds between two logins to one mailbox by POP3.
     pub login_delay: u64,
+    /// Who looks at messages before they are accepted.
+    pub scanners: Vec<Scanner>,
 }
 
 /// Client certificates.
@@ -111,7 +114,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-const KEYS: &[&str] = &["hostname", "data", "tls", "listen", "limits", "routes", "delivery", "accounts"];
+const KEYS: &[&str] = &["hostname", "data", "tls", "listen", "limits", "routes", "delivery", "accounts", "scanner"];
 
 impl Config {
     /// Reads a configuration; paths in it are relative to `folder`. The error holds every mistake.
@@ -166,10 +169,21 @@ impl Config {
         }
         let delivery = reader.delivery(root);
         let accounts = reader.accounts(root);
+        let scanners = reader.scanners(root);
         match (reader.mistakes.is_empty(), data, certificate, key) {
-            (true, Some(data), Some(certificate), Some(key)) => {
-                Ok(Self { hostname, data, certificate, key, listeners, max_message, delivery, accounts, clients, login_delay })
-            }
+            (true, Some(data), Some(certificate), Some(key)) => Ok(Self {
+                hostname,
+                data,
+                certificate,
+                key,
+                listeners,
+                max_message,
+                delivery,
+                accounts,
+                clients,
+                login_delay,
+                scanners,
+            }),
             _ => {
                 reader.mistakes.sort_by_key(|mistake| mistake.line);
                 Err(reader.mistakes)
@@ -207,7 +221,10 @@ impl Config {
              # is offered to nobody, for clients choose it where it is offered, and these users could not log in by it.\n\
              [accounts]\n# \"b.example\" = {{ file = \"passwords\" }}\n\
              # \"c.example\" = {{ ldap = \"ldaps://dir.c.example/ou=people,dc=c\", trust = \"dir-ca.pem\" }}\n\
-             # \"d.example\" = {{ ldap = \"ldap://dc.d.example/dc=d\", bind = \"{{address}}\" }}\n"
+             # \"d.example\" = {{ ldap = \"ldap://dc.d.example/dc=d\", bind = \"{{address}}\" }}\n\n\
+             # Programs that look at each message before it is accepted, over the milter protocol: rspamd, clamav-milter, spamass-milter.\n\
+             # on-failure says what becomes of messages while one cannot be asked: accept or tempfail.\n\
+             # [[scanner]]\n# address = \"inet:127.0.0.1:11332\"\n# on-failure = \"tempfail\"\n"
         )
     }
 }
@@ -359,6 +376,40 @@ impl Reader<'_> {
                 Some(_) => self.wrong(delivery, "port", "delivery.port is a number from 1 to 65535".to_owned()),
                 None => {}
             }
+        }
+        found
+    }
+
+    fn scanners(&mut self, root: &Table) -> Vec<Scanner> {
+        let tables = match root.get("scanner") {
+            None => return Vec::new(),
+            Some(Item::ArrayOfTables(tables)) => tables,
+            Some(_) => {
+                self.wrong(root, "scanner", "each scanner is a section of its own: [[scanner]]".to_owned());
+                return Vec::new();
+            }
+        };
+        let mut found = Vec::new();
+        for table in tables {
+            self.known(table, "scanner.", &["address", "on-failure"]);
+            let address = self.string(table, "scanner.", "address");
+            let address = address.and_then(|text| {
+                let address = Address::parse(&text);
+                if address.is_none() {
+                    let form = "as \"unix:/run/rspamd.sock\" or \"inet:127.0.0.1:11332\"";
+                    self.wrong(table, "address", format!("scanner.address = \"{text}\" is no address of a scanner, {form}"));
+                }
+                address
+            });
+            let on_failure = match table.get("on-failure").map(Item::as_str) {
+                None | Some(Some("tempfail")) => OnFailure::Tempfail,
+                Some(Some("accept")) => OnFailure::Accept,
+                Some(_) => {
+                    self.wrong(table, "on-failure", "scanner.on-failure is \"accept\" or \"tempfail\"".to_owned());
+                    continue;
+                }
+            };
+            found.extend(address.map(|address| Scanner { address, on_failure }));
         }
         found
     }

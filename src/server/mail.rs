@@ -1,6 +1,9 @@
 //! What the sessions ask, answered: who may log in, who may write to whom, and messages put where they belong.
 
-use std::collections::BTreeSet;
+mod consequences;
+mod scanned;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,19 +13,33 @@ use crate::mime::{address, compose};
 use crate::proto::sasl;
 use crate::proto::smtp::{self, Envelope, Path, Recipient};
 use crate::server::accounts::{Accounts, Destination};
+use crate::server::filter::{self, Filtered, Filters};
 use crate::server::locks::Locks;
+use crate::server::mail::scanned::Scan;
 use crate::server::mailbox::MailboxAccess;
-use crate::server::store::{Body, Delivery, Error};
+use crate::server::scan::{Scanned, Scanner};
+use crate::server::store::{Body, Error};
+use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
 /// The mail service behind every session.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(in crate::server) struct Mail {
     hostname: String,
     accounts: Accounts,
     locks: Locks,
     /// Told when the queue has something new.
     queue: Arc<Notify>,
+    /// The scripts of users, where there are any.
+    filters: Option<Arc<dyn Filters>>,
+    scanners: Arc<[Scanner]>,
+    tracer: Tracer,
+}
+
+impl std::fmt::Debug for Mail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mail({})", self.hostname)
+    }
 }
 
 /// Received fields before a message goes round in circles (RFC 5321 6.3).
@@ -31,7 +48,33 @@ const MAX_HOPS: usize = 50;
 impl Mail {
     /// The service of this host.
     pub(in crate::server) fn new(hostname: &str, accounts: Accounts, locks: Locks, queue: Arc<Notify>) -> Self {
-        Self { hostname: hostname.to_owned(), accounts, locks, queue }
+        Self {
+            hostname: hostname.to_owned(),
+            accounts,
+            locks,
+            queue,
+            filters: None,
+            scanners: Arc::new([]),
+            tracer: Tracer::default(),
+        }
+    }
+
+    /// With the scripts of users.
+    pub(in crate::server) fn filters(mut self, filters: Arc<dyn Filters>) -> Self {
+        self.filters = Some(filters);
+        self
+    }
+
+    /// With somebody who is told what filters and scanners do.
+    pub(in crate::server) fn tracer(mut self, tracer: Tracer) -> Self {
+        self.tracer = tracer;
+        self
+    }
+
+    /// With scanners, which are asked in this order.
+    pub(in crate::server) fn scanners(mut self, scanners: Vec<Scanner>) -> Self {
+        self.scanners = scanners.into();
+        self
     }
 
     /// The accounts.
@@ -101,26 +144,31 @@ impl Mail {
         if let Some(refused) = self.author(envelope, header)? {
             return Ok(refused);
         }
-        let (mut mailboxes, mut elsewhere) = (BTreeSet::new(), BTreeSet::new());
-        for recipient in &envelope.recipients {
+        let scanned = match self.scan(envelope, message, peer, now)? {
+            Scan::Message(scanned) => scanned,
+            Scan::Answer(answer) => return Ok(answer),
+        };
+        let Scanned { message, recipients, sender, .. } = &scanned;
+        let (mut users, mut elsewhere) = (BTreeMap::new(), BTreeSet::new());
+        for recipient in recipients {
             let address = self.full(&Recipient(recipient.clone()))?;
             match self.accounts.destination(&address)? {
                 Destination::Ours { mailboxes: ours, elsewhere: others } => {
-                    mailboxes.extend(ours);
+                    for user in ours {
+                        users.entry(user).or_insert_with(|| address.clone());
+                    }
                     elsewhere.extend(others);
                 }
-                Destination::Elsewhere if envelope.user.is_some() => drop(elsewhere.insert(address)),
+                Destination::Elsewhere if envelope.user.is_some() || scanned.added.contains(recipient) => {
+                    elsewhere.insert(address);
+                }
                 // gone since RCPT: somebody removed the user, and the others still get it
                 Destination::Elsewhere | Destination::Unknown => {}
             }
         }
-        if mailboxes.is_empty() && elsewhere.is_empty() {
+        if users.is_empty() && elsewhere.is_empty() {
             return Ok(reject(550, "5.1.1", "no recipient is left"));
         }
-        let sender = match &envelope.sender {
-            Path::Null => String::new(),
-            Path::Address(address) => address.clone(),
-        };
         let protocol = match (envelope.is_utf8, envelope.is_secure, envelope.user.is_some()) {
             (true, true, true) => "UTF8SMTPSA",
             (true, true, false) => "UTF8SMTPS",
@@ -135,14 +183,25 @@ impl Mail {
             self.hostname,
             compose::date(now)
         );
-        let kept = Body::memory(received.into_bytes(), message.to_vec());
+        let kept = [received.as_bytes(), message].concat();
         let final_fields = format!("Return-Path: <{sender}>\r\n").into_bytes();
-        let (mailboxes, elsewhere) = (mailboxes.into_iter().collect(), elsewhere.into_iter().collect::<Vec<_>>());
-        let is_for_others = !elsewhere.is_empty();
-        self.accounts.store().deliver(Delivery { message: kept, final_fields, mailboxes, sender, elsewhere, at: now })?;
-        if is_for_others {
-            self.queue.notify_one();
+        let is_for_one = users.len() == 1 && elsewhere.is_empty();
+        let filtered = match &self.filters {
+            _ if scanned.is_aside => Filtered {
+                mailboxes: users.into_keys().map(|user| format!("{user}/Quarantine")).collect(),
+                ..Filtered::default()
+            },
+            Some(filters) => filter::run(filters, &users, sender, &kept, now),
+            None => Filtered { mailboxes: users.into_keys().collect(), ..Filtered::default() },
+        };
+        filtered.notes.iter().for_each(|note| self.tracer.note(now, note));
+        // the peer hears it where it is about nobody else (RFC 5429 2.1.1)
+        if let ([(_, reason)], true) = (filtered.refused.as_slice(), is_for_one) {
+            return Ok(reject(550, "5.7.1", &filter::one_line(reason)));
         }
+        let to = (filtered.mailboxes.iter().cloned().collect(), elsewhere.into_iter().collect());
+        self.consequences(&filtered, &kept, &final_fields, sender, now)?;
+        self.deliver(Body::memory(received.into_bytes(), message.to_vec()), final_fields, to, sender, now)?;
         Ok(smtp::Answer::Accept)
     }
 

@@ -1,6 +1,6 @@
 //! The mail server: SMTP, submission and POP3 for the users of its domains, and delivery to other servers.
 //!
-//! Uses: proto, smime, ca, keys, pki, mime; sockets in `listen`, `drive`, `outbound` and `admin` only.
+//! Uses: proto, smime, ca, keys, pki, mime; sieve; sockets in `listen`, `drive`, `outbound`, `scan` and `admin` only.
 //! Holds always: `250` after DATA means that the message is on disk; a password is never taken without TLS; mail for others is
 //! taken from users alone.
 
@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod admin;
 pub mod config;
 mod drive;
+pub mod filter;
 mod listen;
 mod locks;
 mod mail;
@@ -15,6 +16,7 @@ mod mailbox;
 mod outbound;
 mod peers;
 mod queue;
+pub mod scan;
 pub mod store;
 pub mod trace;
 pub mod web;
@@ -33,6 +35,7 @@ use crate::server::accounts::Accounts;
 use crate::server::accounts::certificate::ClientAuthority;
 use crate::server::admin::Admin;
 use crate::server::drive::Memory;
+use crate::server::filter::FileFilters;
 use crate::server::listen::{ServerTls, Shared};
 use crate::server::locks::Locks;
 use crate::server::mail::Mail;
@@ -67,7 +70,9 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let queue = Queue::new(&config.hostname, accounts.clone(), outbound, tracer.clone(), Arc::clone(&wake));
     let admin = Admin::bind(&config.data, accounts.clone(), tracer.clone(), Arc::clone(&wake))?;
     let locks = Locks::new(Duration::from_secs(config.login_delay));
+    let filters = Arc::new(FileFilters::new(&config.data));
     let mail = Mail::new(&config.hostname, accounts, locks, wake);
+    let mail = mail.filters(filters).scanners(config.scanners).tracer(tracer.clone());
     let (stop, stopping) = watch::channel(false);
     let mut bound = Vec::new();
     let mut wrong = Vec::new();

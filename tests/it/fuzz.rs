@@ -327,6 +327,26 @@ fn target_requests_holds_over_its_seeds() {
     target(300, targets::requests::run);
 }
 
+/// The samples of one folder of seeds.
+#[cfg(feature = "server")]
+fn samples(folder: &str) -> Vec<Vec<u8>> {
+    seeds::of(folder).into_iter().map(|(_, bytes)| bytes).collect()
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn target_sieve_holds_over_its_seeds() {
+    samples("sieve").iter().for_each(|seed| targets::sieve::run(seed));
+    run(samples("sieve"), 3000, targets::sieve::run);
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn target_milter_holds_over_its_seeds() {
+    samples("milter").iter().for_each(|seed| targets::milter::run(seed));
+    run(samples("milter"), 3000, targets::milter::run);
+}
+
 /// What a run of a target found once.
 struct Found {
     /// What was wrong.

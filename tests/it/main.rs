@@ -19,6 +19,7 @@ mod keyring;
 mod keys;
 mod limits;
 mod lint;
+mod milter;
 mod mime;
 mod online;
 mod pki;

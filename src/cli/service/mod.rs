@@ -3,6 +3,7 @@
 mod backup;
 pub(crate) mod client;
 mod fetch;
+mod filter;
 mod monitor;
 mod send;
 mod up;
@@ -19,6 +20,7 @@ use sealpost::proto::smtp::Credentials;
 use sealpost::secret::Secret;
 use sealpost::server::accounts::Accounts;
 use sealpost::server::config::Hop;
+use sealpost::server::filter::{FileFilters, Filters};
 use sealpost::server::store::{Error as StoreError, SqliteStore};
 use sealpost::server::{self, Config, Service};
 
@@ -134,6 +136,8 @@ pub(crate) enum UserVerb {
         /// The address
         address: String,
     },
+    /// Put a filter (Sieve, RFC 5228) in place, show it, check one, or take it away
+    Filter(filter::FilterArgs),
     /// Remove a user and his mail
     Remove {
         /// The address
@@ -342,8 +346,11 @@ fn user(context: &Context, verb: UserVerb) -> Result<Exit, Failure> {
         }
         UserVerb::Remove { address } => {
             accounts.store().remove_user(&address.to_lowercase()).map_err(from_store)?;
+            // whoever gets the name next does not get the filter
+            FileFilters::new(&data(context)?).remove(&address.to_lowercase()).map_err(from_store)?;
             return done(context, "user.remove");
         }
+        UserVerb::Filter(args) => return filter::run(context, &args),
         UserVerb::List => return list(context, "user", &accounts.store().users().map_err(from_store)?),
     }
     Ok(Exit::Good)

@@ -69,7 +69,7 @@ impl Run<'_> {
                 self.compare(&Values::of(values), keys)
             }
             Test::Address { names, index, part, keys } => {
-                let values = self.addresses(names, *index, *part)?;
+                let values = self.addresses(names, *index, counted(*part, keys))?;
                 self.compare(&Values::of(values), keys)
             }
             Test::Envelope { parts, part, keys } => {
@@ -80,7 +80,7 @@ impl Run<'_> {
                         "to" => &self.envelope.to,
                         _ => continue,
                     };
-                    values.extend(part_of(address, *part));
+                    values.extend(part_of(address, counted(*part, keys)));
                 }
                 self.compare(&Values::of(values), keys)
             }
@@ -248,6 +248,11 @@ impl Run<'_> {
         let read = |value: &Value| date::parse(value.unfolded.rsplit_once(';').map_or(value.unfolded.as_str(), |(_, date)| date));
         Ok(values.first().and_then(read))
     }
+}
+
+/// Addresses are counted whole, whether or not they have the part (RFC 5231 4.2).
+fn counted(part: AddressPart, keys: &Keys) -> AddressPart {
+    if matches!(keys.matching.kind, MatchType::Count(_)) { AddressPart::All } else { part }
 }
 
 /// A part of an address; no detail where the address has none (RFC 5233 4).

@@ -32,7 +32,7 @@ pub(crate) fn of(folder: &str) -> Vec<(String, Vec<u8>)> {
 
 /// Every seed.
 pub(crate) fn all() -> Vec<Vec<u8>> {
-    ["asn1", "cms", "http", "keys", "ldap", "mime", "ocsp", "open", "pki", "requests"]
+    ["asn1", "cms", "http", "keys", "ldap", "milter", "mime", "ocsp", "open", "pki", "requests", "sieve"]
         .iter()
         .flat_map(|folder| of(folder))
         .map(|(_, bytes)| bytes)

@@ -205,7 +205,8 @@ fn examples_of_the_page_are_scripts_and_rules_are_named() {
     for rule in ready::RULES {
         assert!(page.contains(&format!("`{}`", rule.name)), "{}", rule.name);
     }
-    let names: Vec<_> = sealpost::sieve::extensions().map(|(name, _)| name).filter(|name| !name.starts_with("comparator")).collect();
+    let names: Vec<_> =
+        sealpost::sieve::extensions().map(|(name, _)| name).filter(|name| !name.starts_with("comparator")).collect();
     for name in names {
         assert!(page.contains(name), "{name}");
     }

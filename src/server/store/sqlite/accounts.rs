@@ -66,7 +66,9 @@ impl AccountStore for SqliteStore {
                 c.execute("DELETE FROM users WHERE address = ?1", [&address]).map_err(from_sqlite)?,
                 &format!("the user {address}"),
             )?;
-            let bodies = deleted(c, "DELETE FROM messages WHERE mailbox = ?1 RETURNING body", [&address])?;
+            let folders =
+                "DELETE FROM messages WHERE mailbox = ?1 OR substr(mailbox, 1, length(?1) + 1) = ?1 || '/' RETURNING body";
+            let bodies = deleted(c, folders, [&address])?;
             drop_bodies(c, &bodies)
         })?;
         files.iter().for_each(|file| self.blobs.remove(file));

@@ -51,11 +51,18 @@ pub(in crate::server::store::sqlite) fn insert_message(
     let next = "UPDATE users SET next_uid = next_uid + 1 WHERE address = ?1 RETURNING next_uid - 1";
     let uid: Option<i64> = connection
         .prepare_cached(next)
-        .and_then(|mut s| s.query_row([mailbox], |row| row.get(0)).optional())
+        .and_then(|mut s| s.query_row([owner(mailbox)], |row| row.get(0)).optional())
         .map_err(from_sqlite)?;
     let uid = uid.ok_or_else(|| Error::NotFound(format!("the user {mailbox}")))?;
     let mut insert = connection
         .prepare_cached("INSERT INTO messages (mailbox, uid, body, received_at, fields, version) VALUES (?1, ?2, ?3, ?4, ?5, 2)")
         .map_err(from_sqlite)?;
     insert.execute(params![mailbox, uid, body, at.unix(), fields]).map(|_| ()).map_err(from_sqlite)
+}
+
+/// The user whose mailbox it is: a folder of one is `USER/FOLDER`, and its messages have numbers of the same row.
+fn owner(mailbox: &str) -> &str {
+    let domain = mailbox.find('@').unwrap_or(0);
+    let end = mailbox.get(domain..).and_then(|rest| rest.find('/')).and_then(|at| at.checked_add(domain));
+    end.and_then(|end| mailbox.get(..end)).unwrap_or(mailbox)
 }

@@ -1,0 +1,126 @@
+//! Filters of users and scanners, in the server that runs.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use sealpost::server::store::{MailboxStore, SqliteStore};
+
+use super::Served;
+use crate::support;
+
+fn letter(to: &str, subject: &str) -> String {
+    format!("From: joe@a.example\nTo: {to}\nSubject: {subject}\n\nA letter.\n")
+}
+
+/// The messages of a mailbox of a server that stopped.
+fn stored(served: &mut Served, mailbox: &str) -> Vec<String> {
+    let store = SqliteStore::open(std::path::Path::new(&served.path("home/mail"))).expect("a store");
+    let all = store.messages(mailbox).expect("a mailbox");
+    all.iter().map(|one| String::from_utf8(store.message(mailbox, one.uid).expect("a message")).expect("text")).collect()
+}
+
+#[test]
+fn a_filter_files_discards_refuses_sends_on_and_answers() {
+    let mut served = Served::new();
+    let script = served.path("rules.sieve");
+    let rules = "require [\"fileinto\", \"reject\", \"vacation\"];\n\
+        if header :is \"subject\" \"file\" { fileinto \"Work/A\"; stop; }\n\
+        if header :is \"subject\" \"gone\" { discard; stop; }\n\
+        if header :is \"subject\" \"no\" { reject \"not now\"; stop; }\n\
+        if header :is \"subject\" \"on\" { redirect \"joe@a.example\"; stop; }\n\
+        vacation \"I am away.\";\n";
+    std::fs::write(&script, rules).expect("written");
+    served.run(&["user", "filter", "jane@a.example", "--check", &script]);
+    served.run(&["user", "filter", "jane@a.example", &script]);
+    assert_eq!(served.run(&["user", "filter", "jane@a.example", "--show"]).0, rules);
+    for subject in ["file", "gone", "on", "kept"] {
+        served.send("joe@a.example", &letter("jane@a.example", subject));
+    }
+    let inbox = served.fetch("jane@a.example");
+    assert!(matches!(inbox.as_slice(), [one] if one.contains("Subject: kept")), "{inbox:?}");
+    let mut joe = served.fetch("joe@a.example");
+    joe.sort();
+    let [answer, sent_on] = joe.as_slice() else { panic!("{joe:?}") };
+    assert!(
+        answer.starts_with("Return-Path: <>\r\n") && answer.contains("Subject: Auto: kept") && answer.contains("I am away."),
+        "{answer}"
+    );
+    assert!(sent_on.contains("X-Sieve-Redirected-From: jane@a.example") && sent_on.contains("Subject: on"), "{sent_on}");
+    // a reply is given once, and one refusal to one recipient is told in the conversation
+    served.send("joe@a.example", &letter("jane@a.example", "again"));
+    served.send("joe@a.example", &letter("jane@a.example, joe@a.example", "no"));
+    let joe = served.fetch("joe@a.example");
+    assert!(joe.iter().any(|one| one.contains("Subject: Your message was refused") && one.contains("not now")), "{joe:?}");
+    assert!(!joe.iter().any(|one| one.contains("Auto: again")), "{joe:?}");
+    let filed = stored(&mut served, "jane@a.example/Work/A");
+    assert!(matches!(filed.as_slice(), [one] if one.contains("Subject: file")), "{filed:?}");
+    served.run(&["user", "filter", "jane@a.example", "--remove"]);
+    assert_eq!(served.run(&["user", "filter", "jane@a.example", "--show"]).0, "");
+    // whoever gets the name next gets neither the filter nor the folders
+    served.run(&["user", "filter", "jane@a.example", "--ready", "spam"]);
+    served.run(&["user", "remove", "jane@a.example"]);
+    served.run(&["user", "add", "jane@a.example"]);
+    assert_eq!(served.run(&["user", "filter", "jane@a.example", "--show"]).0, "");
+    assert!(stored(&mut served, "jane@a.example/Work/A").is_empty());
+}
+
+/// A scanner that adds a field, and refuses what says so.
+fn scanner(listener: &TcpListener) {
+    let packet = |letter: u8, content: &[u8]| {
+        let length = u32::try_from(content.len() + 1).expect("small");
+        [&length.to_be_bytes()[..], &[letter], content].concat()
+    };
+    for stream in listener.incoming() {
+        let mut stream = stream.expect("a connection");
+        let mut is_bad = false;
+        loop {
+            let mut head = [0; 4];
+            if stream.read_exact(&mut head).is_err() {
+                break;
+            }
+            let mut content = vec![0; usize::try_from(u32::from_be_bytes(head)).expect("small")];
+            stream.read_exact(&mut content).expect("a packet");
+            let answer = match content[0] {
+                b'O' => packet(b'O', &[6_u32, 0x1, 0x000f_f080].map(u32::to_be_bytes).concat()),
+                b'B' => {
+                    is_bad |= content.windows(5).any(|window| window == b"EICAR");
+                    continue;
+                }
+                b'E' if is_bad => packet(b'y', b"554 5.7.1 a virus\0"),
+                b'E' => [packet(b'h', b"X-Scanned\0clean\0"), packet(b'c', b"")].concat(),
+                _ => continue,
+            };
+            stream.write_all(&answer).expect("answered");
+        }
+    }
+}
+
+#[test]
+fn a_scanner_adds_fields_and_refuses_and_while_it_is_gone_mail_waits() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || scanner(&listener));
+    let gone = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+    let part = format!(
+        "\n[[scanner]]\naddress = \"inet:127.0.0.1:{gone}\"\non-failure = \"accept\"\n\n[[scanner]]\naddress = \"inet:127.0.0.1:{port}\"\n"
+    );
+    let served = Served::of("a.example", &["jane", "joe"], |text| format!("{text}{part}"));
+    served.send("joe@a.example", &letter("jane@a.example", "clean"));
+    let told = |served: &Served, body: &str| {
+        let script = format!(
+            "import smtplib\ns = smtplib.SMTP('127.0.0.1', {})\ntry:\n s.sendmail('joe@c.example', ['jane@a.example'], 'From: joe@c.example\\n\\n{body}')\n\
+             except smtplib.SMTPResponseException as e:\n print(e.smtp_code, e.smtp_error.decode())\n",
+            served.port("smtp")
+        );
+        let (code, out, talk) = support::run("python3", &["-c", &script], b"");
+        assert_eq!(code, 0, "{talk}");
+        String::from_utf8_lossy(&out).trim().to_owned()
+    };
+    if support::peer("python3") {
+        assert_eq!(told(&served, "an EICAR test"), "554 5.7.1 a virus");
+        let waits = Served::of("a.example", &["jane"], |text| format!("{text}{}", part.replace("accept", "tempfail")));
+        assert!(told(&waits, "anything").starts_with("451 4.7.1 the message cannot be looked at now"));
+    }
+    let inbox = served.fetch("jane@a.example");
+    assert!(matches!(inbox.as_slice(), [one] if one.contains("X-Scanned: clean\r\n\r\nA letter.")), "{inbox:?}");
+}
