@@ -171,20 +171,27 @@ fn what_is_missing_or_changed_is_found_and_what_can_be_is_mended() {
 #[test]
 fn a_backup_has_every_message_under_its_number_and_is_refused_where_mail_is() {
     let (folder, store) = store();
-    std::fs::write(folder.path().join("key.pem"), "a key").expect("written");
+    let (data, other) = (folder.path(), tempfile::tempdir().expect("a temporary folder"));
+    let home = other.path().join("home");
+    std::fs::create_dir_all(&home).expect("made");
+    std::fs::create_dir(data.join("sieve")).expect("made");
+    std::fs::write(home.join("key.pem"), "a key").expect("written");
+    std::fs::write(data.join("sieve/jane@a.example.sieve"), "keep;").expect("written");
     let elsewhere = vec!["p@c.example".to_owned()];
     for size in [10, 100_000, 20] {
         let both = delivery(&vec![b'x'; size], &["jane@a.example", "joe@a.example"]);
         store.deliver(Delivery { elsewhere: elsewhere.clone(), ..both }).expect("kept");
     }
     store.delete("jane@a.example", &[1]).expect("deleted");
-    let (home, other) = (folder.path(), tempfile::tempdir().expect("a temporary folder"));
     let file = other.path().join("backup");
-    let data = home.join("messages");
-    store.backup(&file, home, &data).expect("written");
+    store.backup(&file, &home, data).expect("written");
     let new = other.path().join("new");
     std::fs::create_dir(&new).expect("made");
+    SqliteStore::restore_home(&file, &new).expect("restored");
     SqliteStore::restore(&file, &new).expect("restored");
+    for (path, text) in [("key.pem", "a key"), ("sieve/jane@a.example.sieve", "keep;")] {
+        assert_eq!(std::fs::read_to_string(new.join(path)).expect("restored"), text);
+    }
     assert!(matches!(SqliteStore::restore(&file, &new), Err(Error::Exists(_))));
     let restored = SqliteStore::open(&new).expect("opens");
     for mailbox in ["jane@a.example", "joe@a.example"] {

@@ -1,4 +1,4 @@
-//! Backups: one file with the database of one moment, the message files it names, and the files of the home.
+//! Backups: one file with the database of one moment, the message files it names, and the files of the home and of the data folder.
 
 use std::fs;
 use std::io::Read;
@@ -17,20 +17,26 @@ const NEW_NUMBERS: &str = "
     INSERT OR IGNORE INTO retired VALUES ('', 1);
     UPDATE retired SET next_uid = next_uid + 1000000;";
 
+/// Begins the name of the folder where a backup is put together.
+const WORK: &str = ".backup-";
+
 impl SqliteStore {
-    /// Writes a backup; the server may run meanwhile, also in another process. `home` goes with it, but for what is in `data`.
+    /// Writes a backup; the server may run meanwhile, also in another process. The files of `home` go with it, and those of `data`, where
+    /// filters and secrets of the server lie beside the store.
     pub fn backup(&self, to: &Path, home: &Path, data: &Path) -> Result<(), Error> {
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let work = tempfile::Builder::new().prefix(".backup-").tempdir_in(folder).map_err(full)?;
+        let work = tempfile::Builder::new().prefix(WORK).tempdir_in(folder).map_err(full)?;
         let copy = work.path().join("copy");
         self.read(|c| c.execute("VACUUM INTO ?1", [copy.display().to_string()]).map(drop))?;
         let backup = Connection::open(&copy).map_err(from_sqlite)?;
         let tables = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;
             CREATE TABLE backup_files (name TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
-            CREATE TABLE backup_home (path TEXT PRIMARY KEY, mode INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;";
+            CREATE TABLE backup_home (path TEXT PRIMARY KEY, mode INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
+            CREATE TABLE backup_data (path TEXT PRIMARY KEY, mode INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;";
         backup.execute_batch(tables).map_err(from_sqlite)?;
         self.copy_files(&backup)?;
-        copy_home(&backup, home, home, data)?;
+        copy_tree(&backup, "backup_home", (home, home), &|path| path == data)?;
+        copy_tree(&backup, "backup_data", (data, data), &|path| is_of_the_store(data, path))?;
         backup.execute_batch("COMMIT").map_err(from_sqlite)?;
         backup.close().map_err(|(_, error)| from_sqlite(error))?;
         finish(&copy, to)
@@ -65,30 +71,7 @@ impl SqliteStore {
     /// Puts the files of the home back, where there are none yet.
     pub fn restore_home(from: &Path, home: &Path) -> Result<(), Error> {
         let backup = open(from)?;
-        let mut files = backup.prepare("SELECT path, mode, bytes FROM backup_home").map_err(from_sqlite)?;
-        let mut rows = files.query([]).map_err(from_sqlite)?;
-        while let Some(row) = rows.next().map_err(from_sqlite)? {
-            let (path, mode, bytes): (String, u32, Vec<u8>) =
-                (row.get(0).map_err(from_sqlite)?, row.get(1).map_err(from_sqlite)?, row.get(2).map_err(from_sqlite)?);
-            let is_inside = Path::new(&path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
-            if !is_inside {
-                return Err(Error::Broken(format!("{} names a file outside of the home – {path}", from.display())));
-            }
-            let path = home.join(path);
-            if path.exists() {
-                return Err(Error::Exists(format!("the file {} – restore into an empty home", path.display())));
-            }
-            crate::server::store::blobs::make_folder(path.parent().unwrap_or(home))?;
-            let mut options = fs::OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode & 0o777);
-            #[cfg(not(unix))]
-            let _ = mode;
-            let mut file = options.open(&path).map_err(full)?;
-            std::io::Write::write_all(&mut file, &bytes).and_then(|()| file.sync_all()).map_err(full)?;
-        }
-        Ok(())
+        restore_tree(&backup, "backup_home", home)
     }
 
     /// Puts the mail back into a folder that has none. The database comes last: where this breaks off, there is no store.
@@ -108,12 +91,14 @@ impl SqliteStore {
             }
             blobs.write(&name, &bytes)?;
         }
+        restore_tree(&backup, "backup_data", folder)?;
         let copy = folder.join("mail.db.restoring");
         let _ = fs::remove_file(&copy);
         backup.execute("VACUUM INTO ?1", [copy.display().to_string()]).map_err(from_sqlite)?;
         let mail = Connection::open(&copy).map_err(from_sqlite)?;
         mail.execute_batch(NEW_NUMBERS).map_err(from_sqlite)?;
-        mail.execute_batch("DROP TABLE backup_files; DROP TABLE backup_home; VACUUM;").map_err(from_sqlite)?;
+        mail.execute_batch("DROP TABLE backup_files; DROP TABLE backup_home; DROP TABLE backup_data; VACUUM;")
+            .map_err(from_sqlite)?;
         mail.close().map_err(|(_, error)| from_sqlite(error))?;
         finish(&copy, &path)
     }
@@ -121,34 +106,76 @@ impl SqliteStore {
 
 fn open(from: &Path) -> Result<Connection, Error> {
     let backup = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(from_sqlite)?;
-    let tables =
-        backup
-            .query_row("SELECT count(*) FROM sqlite_schema WHERE name IN ('backup_files', 'backup_home')", [], |row| row.get(0));
-    if !matches!(tables, Ok(2i64)) {
+    let tables = backup.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('backup_files', 'backup_home', 'backup_data')",
+        [],
+        |row| row.get(0),
+    );
+    if !matches!(tables, Ok(3i64)) {
         return Err(Error::Broken(format!("{} is no backup", from.display())));
     }
     Ok(backup)
 }
 
-fn copy_home(backup: &Connection, home: &Path, folder: &Path, data: &Path) -> Result<(), Error> {
+/// Puts files back below a folder, where there are none yet.
+fn restore_tree(backup: &Connection, table: &str, folder: &Path) -> Result<(), Error> {
+    let mut files = backup.prepare(&format!("SELECT path, mode, bytes FROM {table}")).map_err(from_sqlite)?;
+    let mut rows = files.query([]).map_err(from_sqlite)?;
+    while let Some(row) = rows.next().map_err(from_sqlite)? {
+        let (path, mode, bytes): (String, u32, Vec<u8>) =
+            (row.get(0).map_err(from_sqlite)?, row.get(1).map_err(from_sqlite)?, row.get(2).map_err(from_sqlite)?);
+        let is_inside = Path::new(&path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+        if !is_inside {
+            return Err(Error::Broken(format!("the backup names a file outside of its folder – {path}")));
+        }
+        let path = folder.join(path);
+        if path.exists() {
+            return Err(Error::Exists(format!("the file {} – restore into an empty home", path.display())));
+        }
+        crate::server::store::blobs::make_folder(path.parent().unwrap_or(folder))?;
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode & 0o777);
+        #[cfg(not(unix))]
+        let _ = mode;
+        let mut file = options.open(&path).map_err(full)?;
+        std::io::Write::write_all(&mut file, &bytes).and_then(|()| file.sync_all()).map_err(full)?;
+    }
+    Ok(())
+}
+
+/// The database and the message files, which a backup holds in another form, and what is half done.
+fn is_of_the_store(data: &Path, path: &Path) -> bool {
+    let name = path.strip_prefix(data).ok().and_then(Path::to_str).unwrap_or_default();
+    name == "messages" || name.starts_with("mail.db")
+}
+
+/// Copies the files below a folder, but for what is skipped and for backups that are being written.
+fn copy_tree(
+    backup: &Connection,
+    table: &str,
+    (root, folder): (&Path, &Path),
+    is_skipped: &dyn Fn(&Path) -> bool,
+) -> Result<(), Error> {
     for entry in fs::read_dir(folder).map_err(full)? {
         let entry = entry.map_err(full)?;
         let (path, kind) = (entry.path(), entry.file_type().map_err(full)?);
-        if path == data {
+        if is_skipped(&path) || entry.file_name().to_string_lossy().starts_with(WORK) {
             continue;
         }
         if kind.is_dir() {
-            copy_home(backup, home, &path, data)?;
+            copy_tree(backup, table, (root, &path), is_skipped)?;
         }
         if kind.is_file() {
-            let name: PathBuf = path.strip_prefix(home).unwrap_or(&path).to_owned();
+            let name: PathBuf = path.strip_prefix(root).unwrap_or(&path).to_owned();
             #[cfg(unix)]
             let mode = std::os::unix::fs::PermissionsExt::mode(&entry.metadata().map_err(full)?.permissions());
             #[cfg(not(unix))]
             let mode = 0o600;
             let bytes = fs::read(&path).map_err(full)?;
-            let insert = "INSERT INTO backup_home VALUES (?1, ?2, ?3)";
-            backup.execute(insert, params![name.display().to_string(), mode & 0o777, bytes]).map_err(from_sqlite)?;
+            let insert = format!("INSERT INTO {table} VALUES (?1, ?2, ?3)");
+            backup.execute(&insert, params![name.display().to_string(), mode & 0o777, bytes]).map_err(from_sqlite)?;
         }
     }
     Ok(())
