@@ -67,6 +67,15 @@ impl Lines {
         std::mem::take(&mut self.buffer)
     }
 
+    /// Takes so many of the bytes that were not read, at most.
+    pub fn take_up_to(&mut self, count: u64) -> Vec<u8> {
+        let rest = match usize::try_from(count) {
+            Ok(count) if count < self.buffer.len() => self.buffer.split_off(count),
+            _ => Vec::new(),
+        };
+        std::mem::replace(&mut self.buffer, rest)
+    }
+
     /// Puts bytes back that belong to the next line.
     pub fn put_back(&mut self, bytes: Vec<u8>) {
         debug_assert!(self.buffer.is_empty(), "what was taken is put back before more comes");

@@ -4,8 +4,8 @@
 //! Holds always: the same bytes in any pieces give the same answers; nothing blocks; what a peer sends before TLS is not taken for
 //! what he sends after it; only CRLF.CRLF ends a message.
 //!
-//! RFCs: 5321 (SMTP), 6409 (submission), 2920, 1870, 6152, 6531, 2034, 3207, 4954 (extensions); 1939, 2449, 2595, 5034, 6856 (POP3); 4422, 4616,
-//! 5802, 7677 (SASL); sendmail's milter protocol, which no RFC describes.
+//! RFCs: 5321 (SMTP), 6409 (submission), 2920, 1870, 6152, 6531, 2034, 3030, 3207, 3461, 4954, 8689, 9422 (extensions); 1939, 2449, 2595, 5034,
+//! 6856 (POP3); 4422, 4616, 5802, 7677 (SASL); sendmail's milter protocol, which no RFC describes.
 
 mod dialogue;
 pub mod line;

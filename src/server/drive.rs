@@ -8,17 +8,20 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::proto::{Spoken, Step, pop3, sasl, smtp};
 use crate::server::listen::ServerTls;
-use crate::server::mail::Mail;
+use crate::server::mail::{Mail, Peer};
 use crate::server::mailbox::MailboxAccess;
+use crate::server::spool::Spool;
 use crate::server::trace;
 use crate::time::Timestamp;
 
 /// RFC 5321 4.5.3.2.7: five minutes for the next command; RFC 1939 3: ten.
 const IDLE: Duration = Duration::from_secs(600);
+/// Bytes a second at which a message comes at least, after that time: the slowest lines have five times as many.
+const SLOWEST: u64 = 1024;
 /// Bytes that must be taken within that time.
 const PIECE: usize = 64 << 10;
 /// For a TLS handshake, and to say good bye; no honest client needs longer.
@@ -36,6 +39,12 @@ pub(in crate::server) trait Conversation: Send + 'static {
     fn tls_started(&mut self);
     /// What TLS says of the connection.
     fn channel(&mut self, channel: sasl::Channel);
+    /// The version and the cipher of TLS, as Received tells them.
+    fn secured(&mut self, _how: String) {}
+    /// Bytes so far of a message that is coming.
+    fn length(&self) -> Option<u64> {
+        None
+    }
     /// The server stops.
     fn shut_down(&mut self, text: &str);
     /// Bytes that the peer makes this connection hold.
@@ -59,10 +68,18 @@ pub(in crate::server) enum Next {
 
 /// An SMTP session and its service.
 pub(in crate::server) struct Smtp {
-    pub(in crate::server) session: smtp::Session,
-    pub(in crate::server) mail: Mail,
-    pub(in crate::server) peer: IpAddr,
-    pub(in crate::server) asked: Option<smtp::Question>,
+    session: smtp::Session,
+    mail: Mail,
+    peer: Peer,
+    spool: Spool,
+    asked: Option<smtp::Question>,
+}
+
+impl Smtp {
+    pub(in crate::server) fn new(session: smtp::Session, mail: Mail, address: IpAddr) -> Self {
+        let spool = mail.spool();
+        Self { session, mail, peer: Peer { address, tls: None }, spool, asked: None }
+    }
 }
 
 /// A POP3 session and its service.
@@ -90,12 +107,23 @@ impl Conversation for Smtp {
         self.session.receive(bytes);
     }
     fn next(&mut self) -> Next {
-        next(self.session.step(), &mut self.asked)
+        let next = next(self.session.step(), &mut self.asked);
+        // a message that was not taken leaves nothing
+        if self.asked.is_none() && self.session.length().is_none() {
+            self.spool.clear();
+        }
+        next
     }
     fn answer(&mut self) {
         if let Some(question) = self.asked.take() {
-            self.session.answer(self.mail.smtp(question, self.peer, now()));
+            self.session.answer(self.mail.smtp(question, &mut self.spool, &self.peer, now()));
         }
+    }
+    fn secured(&mut self, how: String) {
+        self.peer.tls = Some(how);
+    }
+    fn length(&self) -> Option<u64> {
+        self.session.length()
     }
     fn tls_started(&mut self) {
         self.session.tls_started();
@@ -201,10 +229,12 @@ pub(in crate::server) async fn drive<C: Conversation>(
     let mut plain = Some(stream);
     let mut secure: Option<Box<dyn Stream>> = None;
     if starts_with_tls {
-        let (stream, channel) = accept(&tls, plain.take()).await?;
+        let (stream, channel, how) = accept(&tls, plain.take()).await?;
         secure = Some(stream);
         conversation.channel(channel);
+        conversation.secured(how);
     }
+    let mut clock = Clock { since: Instant::now(), is_coming: false };
     let mut buffer = vec![0; 16 << 10];
     let mut held = Held { memory, bytes: 0 };
     loop {
@@ -215,6 +245,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
         trace.say(now(), user.as_deref(), spoken);
         match next {
             Next::Send(bytes) => {
+                clock.since = Instant::now();
                 // each piece has its time: a slow line is no dead one
                 for piece in bytes.chunks(PIECE) {
                     match (&mut secure, &mut plain) {
@@ -238,16 +269,19 @@ pub(in crate::server) async fn drive<C: Conversation>(
                 .map_err(std::io::Error::other)?;
             }
             Next::StartTls => {
-                let (stream, channel) = accept(&tls, plain.take()).await?;
+                let (stream, channel, how) = accept(&tls, plain.take()).await?;
                 secure = Some(stream);
                 conversation.tls_started();
                 conversation.channel(channel);
+                conversation.secured(how);
+                clock.since = Instant::now();
             }
             Next::Close => break,
             Next::Wait => {
                 if let Some(stream) = &mut secure {
                     timeout(IDLE, stream.flush()).await??;
                 }
+                let deadline = clock.deadline(conversation.length());
                 let read = async {
                     match (&mut secure, &mut plain) {
                         (Some(stream), _) => stream.read(&mut buffer).await,
@@ -256,7 +290,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
                     }
                 };
                 tokio::select! {
-                    read = timeout(IDLE, read) => match read {
+                    read = timeout_at(deadline, read) => match read {
                         Err(_) => conversation.shut_down("nothing was said for too long"),
                         Ok(Ok(0)) => return Ok(()),
                         Ok(read) => {
@@ -278,11 +312,37 @@ pub(in crate::server) async fn drive<C: Conversation>(
     }
 }
 
-async fn accept(tls: &Option<Arc<ServerTls>>, stream: Option<TcpStream>) -> std::io::Result<(Box<dyn Stream>, sasl::Channel)> {
+/// How long a peer may take. A byte now and then is no sign of life: what counts is a whole command, or a message that comes on.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    /// The last reply, or the first byte of the message.
+    since: Instant,
+    is_coming: bool,
+}
+
+impl Clock {
+    fn deadline(&mut self, coming: Option<u64>) -> Instant {
+        if coming.is_some() && !self.is_coming {
+            self.since = Instant::now();
+        }
+        self.is_coming = coming.is_some();
+        let more = Duration::from_secs(coming.unwrap_or(0) / SLOWEST);
+        self.since.checked_add(IDLE.saturating_add(more)).unwrap_or(self.since)
+    }
+}
+
+type Secured = (Box<dyn Stream>, sasl::Channel, String);
+
+async fn accept(tls: &Option<Arc<ServerTls>>, stream: Option<TcpStream>) -> std::io::Result<Secured> {
     let (Some(tls), Some(stream)) = (tls, stream) else { return Err(std::io::Error::other("no TLS here")) };
     let stream = timeout(HANDSHAKE, tls.acceptor().accept(stream)).await??;
-    let channel = tls.channel(stream.get_ref().1, now()).await;
-    Ok((Box::new(stream), channel))
+    let connection = stream.get_ref().1;
+    let channel = tls.channel(connection, now()).await;
+    let cipher = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown");
+    let version = connection.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown");
+    // RFC 8314 4.3: the name that IANA has; that of rustls differs for TLS 1.3
+    let how = format!("{} ({})", cipher.replacen("TLS13_", "TLS_", 1), version.replacen('_', ".", 1));
+    Ok((Box::new(stream), channel, how))
 }
 
 /// Reads the system's clock.
@@ -294,6 +354,17 @@ pub(in crate::server) fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_now_and_then_do_not_keep_a_connection() {
+        let begin = Instant::now();
+        let mut clock = Clock { since: begin, is_coming: false };
+        assert_eq!(clock.deadline(None), begin + IDLE);
+        let first = clock.deadline(Some(0));
+        assert!(first >= begin + IDLE);
+        assert_eq!(clock.deadline(Some(100)), first, "too slow");
+        assert_eq!(clock.deadline(Some(10 * SLOWEST)), first + Duration::from_secs(10), "as long as it comes on");
+    }
 
     #[test]
     fn what_all_connections_hold_is_bounded_and_free_again_when_they_end() {

@@ -58,6 +58,11 @@ impl Memory for Remembered<'_> {
     }
 }
 
+/// Whether one of these users has a script, or one that cannot be read.
+pub(in crate::server) fn is_any(filters: &Arc<dyn Filters>, users: &BTreeMap<String, String>) -> bool {
+    users.keys().any(|user| !matches!(filters.script(user), Ok(None)))
+}
+
 /// Runs the scripts of users, each with the address by which the message came to it. A script that cannot be read or understood
 /// files nothing: the message goes to the inbox.
 pub(in crate::server) fn run(

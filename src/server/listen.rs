@@ -177,7 +177,7 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
                     let role = if service == Service::Smtp { smtp::Role::Relay } else { smtp::Role::Submission };
                     let config = smtp::Config { max_size: max_message, kept, ..smtp::Config::new(&hostname, role, state) };
                     let session = smtp::Session::new(config);
-                    drive(stream, tls, starts, Smtp { session, mail, peer: peer.ip(), asked: None }, trace, memory, stop).await
+                    drive(stream, tls, starts, Smtp::new(session, mail, peer.ip()), trace, memory, stop).await
                 }
             };
             drop((permit, counted));

@@ -9,16 +9,19 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::limits::Limits;
 use crate::mime::{address, compose};
 use crate::proto::sasl;
-use crate::proto::smtp::{self, Envelope, Path, Recipient};
+use crate::proto::smtp::{self, Addressee, Envelope, Hello};
 use crate::server::accounts::{Accounts, Destination};
 use crate::server::filter::{self, Filtered, Filters};
+use crate::server::head::Head;
 use crate::server::locks::Locks;
 use crate::server::mail::scanned::Scan;
 use crate::server::mailbox::MailboxAccess;
 use crate::server::scan::{Scanned, Scanner};
-use crate::server::store::{Body, Error};
+use crate::server::spool::{Incoming, Spool};
+use crate::server::store::Error;
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
@@ -36,14 +39,33 @@ pub(in crate::server) struct Mail {
     tracer: Tracer,
 }
 
+/// Who is at the other end.
+#[derive(Debug, Clone)]
+pub(in crate::server) struct Peer {
+    /// His address.
+    pub(in crate::server) address: IpAddr,
+    /// The cipher and the version of TLS, once it has begun.
+    pub(in crate::server) tls: Option<String>,
+}
+
+/// At which point a verdict is asked for. Connections and greetings are judged with the sender: clients take a refusal there, and it names a
+/// message.
+#[derive(Debug)]
+#[allow(dead_code, reason = "read by what judges, which comes with access lists and rates")]
+enum Stage<'a> {
+    Sender(&'a Envelope),
+    Recipient(&'a Envelope, &'a Addressee),
+    Content(&'a Envelope, &'a Head),
+}
+
 impl std::fmt::Debug for Mail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Mail({})", self.hostname)
     }
 }
 
-/// Received fields before a message goes round in circles (RFC 5321 6.3).
-const MAX_HOPS: usize = 50;
+/// Received fields before a message goes round in circles: RFC 5321 6.3 has 100 at least.
+const MAX_HOPS: usize = 100;
 
 impl Mail {
     /// The service of this host.
@@ -57,6 +79,11 @@ impl Mail {
             scanners: Arc::new([]),
             tracer: Tracer::default(),
         }
+    }
+
+    /// Where one connection keeps the message that is coming.
+    pub(in crate::server) fn spool(&self) -> Spool {
+        Spool::new(self.accounts.store().spool())
     }
 
     /// With the scripts of users.
@@ -83,22 +110,40 @@ impl Mail {
     }
 
     /// Answers a question of an SMTP session.
-    pub(in crate::server) fn smtp(&self, question: smtp::Question, peer: IpAddr, now: Timestamp) -> smtp::Answer {
+    pub(in crate::server) fn smtp(
+        &self,
+        question: smtp::Question,
+        spool: &mut Spool,
+        peer: &Peer,
+        now: Timestamp,
+    ) -> smtp::Answer {
         let answered = match question {
             smtp::Question::Authenticate(question) => {
                 Ok(smtp::Answer::Login(self.accounts.login(&question).unwrap_or(sasl::Answer::Later)))
             }
-            smtp::Question::Sender(envelope) => self.sender(&envelope),
-            smtp::Question::Recipient(envelope, recipient) => self.recipient(&envelope, &recipient),
-            smtp::Question::Message(envelope, message) => self.message(&envelope, &message, peer, now),
+            smtp::Question::Sender(envelope) => self.sender(&envelope, peer),
+            smtp::Question::Recipient(envelope, recipient) => self.recipient(&envelope, &recipient, peer),
+            smtp::Question::Piece(piece) => spool.keep(&piece).map(|()| smtp::Answer::Accept).map_err(disk),
+            smtp::Question::Message(envelope, content) => self.message(&envelope, spool.whole(content), peer, now),
         };
         answered.unwrap_or_else(|error| temporary(&error))
     }
 
+    /// The place for what judges peers, senders, recipients and messages (access, rates, SPF, DKIM, lists): a refusal, or nothing.
+    #[allow(clippy::unused_self, reason = "what judges will be kept here")]
+    fn verdict(&self, stage: &Stage<'_>, _peer: &Peer) -> Option<smtp::Answer> {
+        match stage {
+            Stage::Sender(_) | Stage::Recipient(..) | Stage::Content(..) => None,
+        }
+    }
+
     /// A user sends as himself, or as an alias that leads to him.
-    fn sender(&self, envelope: &Envelope) -> Result<smtp::Answer, Error> {
+    fn sender(&self, envelope: &Envelope, peer: &Peer) -> Result<smtp::Answer, Error> {
+        if let Some(refused) = self.verdict(&Stage::Sender(envelope), peer) {
+            return Ok(refused);
+        }
         match (&envelope.user, &envelope.sender) {
-            (Some(user), Path::Address(address))
+            (Some(user), smtp::Path::Address(address))
                 if !self.accounts.may_send_as(&crate::server::accounts::normal(user), address)? =>
             {
                 Ok(reject(553, "5.7.1", &format!("{user} may not send as {address}")))
@@ -108,21 +153,24 @@ impl Mail {
     }
 
     /// Never an open relay: mail for others is taken from our users alone.
-    fn recipient(&self, envelope: &Envelope, recipient: &Recipient) -> Result<smtp::Answer, Error> {
-        match self.accounts.destination(&self.full(recipient)?)? {
+    fn recipient(&self, envelope: &Envelope, recipient: &Addressee, peer: &Peer) -> Result<smtp::Answer, Error> {
+        if let Some(refused) = self.verdict(&Stage::Recipient(envelope, recipient), peer) {
+            return Ok(refused);
+        }
+        match self.accounts.destination(&self.full(&recipient.address)?)? {
             Destination::Ours { .. } => Ok(smtp::Answer::Accept),
-            Destination::Unknown => Ok(reject(550, "5.1.1", &format!("no such user – {}", recipient.0))),
+            Destination::Unknown => Ok(reject(550, "5.1.1", &format!("no such user – {}", recipient.address))),
             Destination::Elsewhere if envelope.user.is_some() => Ok(smtp::Answer::Accept),
             Destination::Elsewhere => Ok(reject(550, "5.7.1", "no mail is relayed here")),
         }
     }
 
     /// `postmaster` alone, and that of the host itself, is the one of a domain of ours that has one (RFC 5321 4.5.1).
-    fn full(&self, recipient: &Recipient) -> Result<String, Error> {
-        let address = crate::server::accounts::normal(&recipient.0);
+    fn full(&self, recipient: &str) -> Result<String, Error> {
+        let address = crate::server::accounts::normal(recipient);
         let is_postmaster = address == "postmaster" || address == format!("postmaster@{}", self.hostname.to_lowercase());
         if !is_postmaster {
-            return Ok(recipient.0.clone());
+            return Ok(recipient.to_owned());
         }
         let candidates: Vec<String> =
             self.accounts.store().domains()?.iter().map(|domain| format!("postmaster@{domain}")).collect();
@@ -134,24 +182,34 @@ impl Mail {
         Ok(candidates.into_iter().next().unwrap_or(address))
     }
 
-    fn message(&self, envelope: &Envelope, message: &[u8], peer: IpAddr, now: Timestamp) -> Result<smtp::Answer, Error> {
-        let header_end = message.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(message.len());
-        let header = message.get(..header_end).unwrap_or_default();
-        let hops = header.split(|byte| *byte == b'\n').filter(|line| has_name(line, b"received:")).count();
-        if hops > MAX_HOPS {
-            return Ok(reject(554, "5.4.6", "the message goes round in circles"));
+    fn message(&self, envelope: &Envelope, mut message: Incoming, peer: &Peer, now: Timestamp) -> Result<smtp::Answer, Error> {
+        let most = Limits::default().header_bytes;
+        let start = message.start(most).map_err(disk)?;
+        let Some(head) = Head::of(&start, start.len() < most) else {
+            return Ok(reject(552, "5.3.4", &format!("the header section is over {most} bytes")));
+        };
+        let circles = || reject(554, "5.4.6", "the message goes round in circles");
+        if head.values("received").count() > MAX_HOPS {
+            return Ok(circles());
         }
-        if let Some(refused) = self.author(envelope, header)? {
+        if let Some(refused) = self.author(envelope, &head)? {
             return Ok(refused);
         }
-        let scanned = match self.scan(envelope, message, peer, now)? {
+        if let Some(refused) = self.verdict(&Stage::Content(envelope, &head), peer) {
+            return Ok(refused);
+        }
+        let sender = match &envelope.sender {
+            smtp::Path::Null => String::new(),
+            smtp::Path::Address(address) => address.clone(),
+        };
+        let scanned = match self.scan(envelope, &mut message, sender, peer, now)? {
             Scan::Message(scanned) => scanned,
             Scan::Answer(answer) => return Ok(answer),
         };
-        let Scanned { message, recipients, sender, .. } = &scanned;
+        let Scanned { recipients, sender, .. } = &scanned;
         let (mut users, mut elsewhere) = (BTreeMap::new(), BTreeSet::new());
         for recipient in recipients {
-            let address = self.full(&Recipient(recipient.clone()))?;
+            let address = self.full(recipient)?;
             match self.accounts.destination(&address)? {
                 Destination::Ours { mailboxes: ours, elsewhere: others } => {
                     for user in ours {
@@ -169,50 +227,92 @@ impl Mail {
         if users.is_empty() && elsewhere.is_empty() {
             return Ok(reject(550, "5.1.1", "no recipient is left"));
         }
-        let protocol = match (envelope.is_utf8, envelope.is_secure, envelope.user.is_some()) {
-            (true, true, true) => "UTF8SMTPSA",
-            (true, true, false) => "UTF8SMTPS",
-            (true, false, _) => "UTF8SMTP",
-            (false, true, true) => "ESMTPSA",
-            (false, true, false) => "ESMTPS",
-            (false, false, _) => "ESMTP",
-        };
-        let received = format!(
-            "Received: from {} ([{peer}])\r\n by {} with {protocol};\r\n {}\r\n",
-            envelope.helo,
-            self.hostname,
-            compose::date(now)
-        );
-        let kept = [received.as_bytes(), message].concat();
-        let final_fields = format!("Return-Path: <{sender}>\r\n").into_bytes();
+        // what a mailbox here has had comes back to it: somebody forwards it in a circle. A user may send again what he got
+        let has_had = |mailbox: &String| head.values("delivered-to").any(|was| crate::server::accounts::normal(was) == *mailbox);
+        if envelope.user.is_none() && users.keys().any(has_had) {
+            return Ok(circles());
+        }
+        let mut fields = self.received(envelope, peer, now);
+        fields.push_str(&self.lacking(envelope, &head, now));
+        let mut final_fields = format!("Return-Path: <{sender}>\r\n");
+        // one message serves all mailboxes: who else got it is told to nobody
+        if let (1, Some((mailbox, _))) = (users.len(), users.first_key_value()) {
+            final_fields.push_str(&format!("Delivered-To: {mailbox}\r\n"));
+        }
         let is_for_one = users.len() == 1 && elsewhere.is_empty();
         let filtered = match &self.filters {
             _ if scanned.is_aside => Filtered {
                 mailboxes: users.into_keys().map(|user| format!("{user}/Quarantine")).collect(),
                 ..Filtered::default()
             },
-            Some(filters) => filter::run(filters, &users, sender, &kept, now),
-            None => Filtered { mailboxes: users.into_keys().collect(), ..Filtered::default() },
+            // a message is read where somebody wants to know what is in it
+            Some(filters) if filter::is_any(filters, &users) => {
+                let kept = [fields.as_bytes(), &message.bytes().map_err(disk)?].concat();
+                let filtered = filter::run(filters, &users, sender, &kept, now);
+                filtered.notes.iter().for_each(|note| self.tracer.note(now, note));
+                // the peer hears it where it is about nobody else (RFC 5429 2.1.1)
+                if let ([(_, reason)], true) = (filtered.refused.as_slice(), is_for_one) {
+                    return Ok(reject(550, "5.7.1", &filter::one_line(reason)));
+                }
+                self.consequences(&filtered, &kept, sender, now)?;
+                filtered
+            }
+            _ => Filtered { mailboxes: users.into_keys().collect(), ..Filtered::default() },
         };
-        filtered.notes.iter().for_each(|note| self.tracer.note(now, note));
-        // the peer hears it where it is about nobody else (RFC 5429 2.1.1)
-        if let ([(_, reason)], true) = (filtered.refused.as_slice(), is_for_one) {
-            return Ok(reject(550, "5.7.1", &filter::one_line(reason)));
-        }
-        let to = (filtered.mailboxes.iter().cloned().collect(), elsewhere.into_iter().collect());
-        self.consequences(&filtered, &kept, &final_fields, sender, now)?;
-        self.deliver(Body::memory(received.into_bytes(), message.to_vec()), final_fields, to, sender, now)?;
+        let to = (filtered.mailboxes.into_iter().collect(), elsewhere.into_iter().collect());
+        let kept = message.behind(fields.into_bytes()).map_err(disk)?;
+        self.deliver(kept, final_fields.into_bytes(), to, sender, now)?;
         Ok(smtp::Answer::Accept)
     }
 
-    /// A submission names its user as its author (RFC 6409 6.1).
-    fn author(&self, envelope: &Envelope, header: &[u8]) -> Result<Option<smtp::Answer>, Error> {
+    /// RFC 5321 4.4, with the cipher as RFC 8314 4.3 has it.
+    fn received(&self, envelope: &Envelope, peer: &Peer, now: Timestamp) -> String {
+        let tls = peer.tls.as_ref().map(|how| format!("\r\n tls {how}")).unwrap_or_default();
+        let recipient = match envelope.recipients.as_slice() {
+            // of several, none is told of the others
+            [one] => format!("\r\n for <{}>", one.address),
+            _ => String::new(),
+        };
+        let literal = if peer.address.is_ipv6() { "IPv6:" } else { "" };
+        format!(
+            "Received: from {} ([{literal}{}])\r\n by {} with {}{recipient}{tls};\r\n {}\r\n",
+            envelope.helo,
+            peer.address,
+            self.hostname,
+            protocol(envelope),
+            compose::date(now)
+        )
+    }
+
+    /// The fields that a submission lacks (RFC 6409 8): they stand in front of its own, and nothing else is touched, so that what is signed
+    /// stays as it was.
+    fn lacking(&self, envelope: &Envelope, head: &Head, now: Timestamp) -> String {
+        let Some(user) = &envelope.user else { return String::new() };
+        let mut fields = String::new();
+        if !head.has("date") {
+            fields.push_str(&format!("Date: {}\r\n", compose::date(now)));
+        }
+        if !head.has("message-id") {
+            let mut id = [0; 16];
+            crate::keys::files::random_name(&mut id);
+            let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+            fields.push_str(&format!("Message-ID: <{id}@{}>\r\n", self.hostname));
+        }
+        let user = crate::server::accounts::normal(user);
+        let authors: Vec<String> =
+            head.values("from").flat_map(|value| address::parse(value).mailboxes).map(|m| m.address()).collect();
+        let is_himself = matches!(authors.as_slice(), [one] if crate::server::accounts::normal(one) == user);
+        if !is_himself && !head.has("sender") && user.contains('@') {
+            fields.push_str(&format!("Sender: {user}\r\n"));
+        }
+        fields
+    }
+
+    /// A submission names its user as its author, and as its sender where it names one (RFC 6409 6.1).
+    fn author(&self, envelope: &Envelope, head: &Head) -> Result<Option<smtp::Answer>, Error> {
         let Some(user) = &envelope.user else { return Ok(None) };
         let user = crate::server::accounts::normal(user);
-        let text = String::from_utf8_lossy(header).replace("\r\n ", " ").replace("\r\n\t", " ");
-        // `From :` is obsolete syntax that readers take
-        let named_from = |line: &&str| line.split_once(':').is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("from"));
-        let values: Vec<&str> = text.lines().filter(named_from).filter_map(|line| Some(line.split_once(':')?.1)).collect();
+        let values: Vec<&str> = head.values("from").collect();
         let list = match values.as_slice() {
             [value] => address::parse(value),
             _ => return Ok(Some(reject(550, "5.6.0", "a message has one From field (RFC 5322 3.6)"))),
@@ -220,7 +320,8 @@ impl Mail {
         if list.has_junk || list.mailboxes.is_empty() {
             return Ok(Some(reject(550, "5.6.0", "the From field cannot be read")));
         }
-        for mailbox in list.mailboxes {
+        let senders = head.values("sender").flat_map(|value| address::parse(value).mailboxes);
+        for mailbox in list.mailboxes.into_iter().chain(senders) {
             if !self.accounts.may_send_as(&user, &mailbox.address())? {
                 return Ok(Some(reject(550, "5.7.1", &format!("{user} may not write as {}", mailbox.address()))));
             }
@@ -234,12 +335,26 @@ impl Mail {
     }
 }
 
-fn has_name(line: &[u8], name: &[u8]) -> bool {
-    line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+/// How the message came (RFC 3848, RFC 6531 4.3).
+fn protocol(envelope: &Envelope) -> String {
+    let base = match (envelope.is_utf8, envelope.hello) {
+        (true, _) => "UTF8SMTP",
+        (false, Hello::Extended) => "ESMTP",
+        // who is under TLS or authenticated speaks ESMTP, whatever he said before
+        (false, Hello::Plain) if envelope.is_secure || envelope.user.is_some() => "ESMTP",
+        (false, Hello::Plain) => "SMTP",
+    };
+    let (secure, known) = (if envelope.is_secure { "S" } else { "" }, if envelope.user.is_some() { "A" } else { "" });
+    format!("{base}{secure}{known}")
 }
 
 fn reject(code: u16, enhanced: &'static str, text: &str) -> smtp::Answer {
     smtp::Answer::Reject(code, enhanced, text.to_owned())
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn disk(error: std::io::Error) -> Error {
+    Error::Full(error.to_string())
 }
 
 /// What the peer may try again; the reason is for our log, not for him.

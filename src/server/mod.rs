@@ -9,6 +9,7 @@ pub mod admin;
 pub mod config;
 mod drive;
 pub mod filter;
+mod head;
 mod listen;
 mod locks;
 mod mail;
@@ -17,6 +18,7 @@ mod outbound;
 mod peers;
 mod queue;
 pub mod scan;
+mod spool;
 pub mod store;
 pub mod trace;
 pub mod web;
@@ -69,6 +71,8 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let outbound = Outbound::new(&config.hostname, &config.delivery, tracer.clone())?;
     let queue = Queue::new(&config.hostname, accounts.clone(), outbound, tracer.clone(), Arc::clone(&wake));
     let admin = Admin::bind(&config.data, accounts.clone(), tracer.clone(), Arc::clone(&wake))?;
+    // the socket is ours: no other server has messages coming in
+    spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;
     let locks = Locks::new(Duration::from_secs(config.login_delay));
     let filters = Arc::new(FileFilters::new(&config.data));
     let mail = Mail::new(&config.hostname, accounts, locks, wake);

@@ -215,7 +215,7 @@ fn certificates_and_keys_are_read_without_a_panic() {
 fn sessions_answer_without_a_panic() {
     use sealpost::proto::{Step, pop3, sasl, smtp};
     let smtp = b"EHLO a\r\nMAIL FROM:<a@b> SIZE=10 BODY=8BITMIME\r\nRCPT TO:<\"c d\"@e>\r\nDATA\r\nx: y\r\n\r\n..\r\n.\r\nRSET\r\nAUTH PLAIN AGEAYg==\r\n\
-                 AUTH LOGIN\r\nYQ==\r\nYg==\r\nVRFY x\r\nHELP\r\nQUIT\r\n";
+                 BDAT 3\r\nx\r\nBDAT 3 LAST\r\ny\r\nAUTH LOGIN\r\nYQ==\r\nYg==\r\nVRFY x\r\nHELP\r\nQUIT\r\n";
     let pop3 = b"CAPA\r\nUSER a\r\nPASS b\r\nSTAT\r\nLIST 1\r\nUIDL\r\nRETR 1\r\nTOP 1 0\r\nDELE 1\r\nRSET\r\nQUIT\r\n";
     let sasl = b"AUTH\r\nLANG\r\nUTF8\r\nAUTH SCRAM-SHA-256 biwsbj11c2VyLHI9YWJj\r\nYz1iaXdzLHI9YWJjZGVmLHA9QUE9PQ==\r\nAUTH LOGIN\r\nYQ==\r\nYg==\r\nLIST\r\nQUIT\r\n";
     run(vec![smtp.to_vec(), pop3.to_vec(), sasl.to_vec()], 4000, |bytes| {

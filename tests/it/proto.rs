@@ -122,9 +122,15 @@ fn smtp_session(config: &[String]) -> impl FnMut(&[u8], &mut Turn) -> String + u
                             session.answer(smtp::Answer::Login(login(&question, turn)));
                             continue;
                         }
-                        smtp::Question::Message(_, message) => format!("message {}", String::from_utf8(message).expect("UTF-8")),
-                        smtp::Question::Recipient(_, recipient) => format!("recipient {}", recipient.0),
-                        smtp::Question::Sender(_) => "sender".to_owned(),
+                        smtp::Question::Message(_, message) => format!("message {}", String::from_utf8_lossy(&message.rest)),
+                        smtp::Question::Piece(piece) => format!("piece {} {}", piece.at, piece.bytes.len()),
+                        smtp::Question::Recipient(_, to) => {
+                            format!("recipient {} notify={} orcpt={}", to.address, to.notify, to.original)
+                        }
+                        smtp::Question::Sender(envelope) => {
+                            let smtp::Terms { ret, envid, body, tls } = &envelope.terms;
+                            format!("sender body={body:?} tls={tls:?} ret={ret} envid={envid} utf8={}", envelope.is_utf8)
+                        }
                     };
                     expect_question(turn, &text);
                     let answer = turn.answers.pop_front().unwrap_or_else(|| panic!("no answer to {text}"));
@@ -274,6 +280,70 @@ fn pop3_sessions_follow_their_transcripts() {
             run(transcript, bytewise, session, &path.display().to_string());
         }
     }
+}
+
+/// Feeds a session a piece so often, accepting everything; gives its last reply, how often it replied, and what it held at most.
+fn flood(mut session: smtp::Session, begin: &[u8], piece: &[u8], times: usize) -> (String, usize, usize) {
+    let (mut last, mut replies, mut held) = (String::new(), 0, 0);
+    for piece in std::iter::once(begin).chain(std::iter::repeat_n(piece, times)) {
+        session.receive(piece);
+        loop {
+            match session.step() {
+                Step::Send(bytes) => (last, replies) = (String::from_utf8(bytes).expect("UTF-8"), replies + 1),
+                Step::Ask(_) => session.answer(smtp::Answer::Accept),
+                Step::Wait | Step::StartTls => break,
+                Step::Close => return (last, replies, held),
+            }
+        }
+        held = held.max(session.held());
+    }
+    (last, replies, held)
+}
+
+fn relay() -> smtp::Session {
+    smtp::Session::new(smtp::Config::new("h", smtp::Role::Relay, Tls::Unavailable))
+}
+
+#[test]
+fn a_million_recipients_end_the_session_and_most_of_them_are_not_asked_for() {
+    let begin = b"HELO x\r\nMAIL FROM:<>\r\n";
+    let (last, replies, _) = flood(relay(), begin, b"RCPT TO:<jane@a.example>\r\n", 1_000_000);
+    assert_eq!(last, "421 4.3.2 too many recipients\r\n");
+    // greeting, HELO, MAIL, those taken, those over the bound, the end
+    assert_eq!(replies, 3 + 1000 + 1001 + 1);
+}
+
+#[test]
+fn a_line_of_100_megabytes_is_one_mistake() {
+    let (last, replies, _) = flood(relay(), b"", &[b'x'; 16 << 10], 6400);
+    assert_eq!((last.as_str(), replies), ("220 h ESMTP ready\r\n", 1), "it has not ended");
+    let mut session = relay();
+    (0..6400).for_each(|_| {
+        session.receive(&[b'x'; 16 << 10]);
+        while !matches!(session.step(), Step::Wait) {}
+    });
+    let (last, ..) = flood(session, b"\r\n", b"", 0);
+    assert_eq!(last, "500 5.5.2 the line is too long\r\n");
+}
+
+#[test]
+fn commands_that_bring_no_mail_end_the_session() {
+    for idle in [&b"NOOP\r\n"[..], b"RSET\r\n", b"EHLO x\r\n", b"VRFY x\r\n", b"MAIL FROM:<>\r\nRSET\r\n"] {
+        let (last, replies, _) = flood(relay(), b"HELO x\r\n", idle, 10_000);
+        assert_eq!(last, "421 4.3.2 too many commands without a message\r\n", "{}", idle.escape_ascii());
+        assert!(replies < 110, "{replies}");
+    }
+}
+
+#[test]
+fn a_large_message_is_held_in_pieces_and_one_over_the_bound_not_at_all() {
+    let begin = b"HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<jane@a.example>\r\nDATA\r\n";
+    let line = [vec![b'x'; 8190], b"\r\n".to_vec()].concat();
+    let (_, _, held) = flood(relay(), begin, &line, 6000);
+    assert!((200 << 10..300 << 10).contains(&held), "{held}");
+    // 100 MB of DATA, its lines endless
+    let (_, _, held) = flood(relay(), begin, &[b'x'; 16 << 10], 6400);
+    assert!(held < 300 << 10, "{held}");
 }
 
 #[test]

@@ -380,11 +380,11 @@ mod tests {
             loop {
                 match server.step() {
                     Step::Send(bytes) => bytes.iter().for_each(|byte| client.receive(&[*byte])),
-                    Step::Ask(Question::Recipient(_, recipient)) if recipient.0 == refuse => {
+                    Step::Ask(Question::Recipient(_, recipient)) if recipient.address == refuse => {
                         server.answer(Answer::Reject(550, "5.1.1", "no such user".to_owned()));
                     }
                     Step::Ask(Question::Message(_, message)) => {
-                        arrived = Some(message);
+                        arrived = Some(message.rest);
                         server.answer(Answer::Accept);
                     }
                     Step::Ask(_) => server.answer(Answer::Accept),

@@ -1,15 +1,18 @@
 //! Commands, read to a type before they are judged (RFC 5321 4.1.1).
 
-use crate::proto::smtp::path::{Path, Recipient, bracketed, is_domain, is_literal, is_mailbox};
+use crate::proto::smtp::envelope::Addressee;
+use crate::proto::smtp::parameters::{self, MailParameters};
+use crate::proto::smtp::path::{Path, bracketed, is_domain, is_literal, is_mailbox};
 
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::proto::smtp) enum Command {
     Ehlo(String),
     Helo(String),
-    Mail { sender: Path, size: Option<u64>, is_utf8: bool },
-    Rcpt(Recipient),
+    Mail { sender: Path, parameters: MailParameters },
+    Rcpt(Addressee),
     Data,
+    Bdat(u64, Last),
     Rset,
     Noop,
     Quit,
@@ -18,6 +21,13 @@ pub(in crate::proto::smtp) enum Command {
     Expn,
     StartTls,
     Auth { mechanism: String, initial: Option<Vec<u8>> },
+}
+
+/// Whether a message goes on after a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proto::smtp) enum Last {
+    Yes,
+    No,
 }
 
 /// Why a line is no command.
@@ -29,6 +39,12 @@ pub(in crate::proto::smtp) enum Wrong {
     Parameters,
     /// 555: a parameter of MAIL or RCPT that is not known.
     Extension,
+    /// 553: an address outside ASCII without SMTPUTF8.
+    Ascii,
+    /// The size of a chunk: where it ends is not known, and its bytes would be commands.
+    Chunk,
+    /// The line is one of HTTP: somebody has a browser talk to us.
+    Foreign,
 }
 
 impl Command {
@@ -41,6 +57,8 @@ impl Command {
             "HELO" => greeting(rest).map(Self::Helo),
             "MAIL" => mail(rest),
             "RCPT" => rcpt(rest),
+            "BDAT" => bdat(rest),
+            "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" => Err(Wrong::Foreign),
             "DATA" => alone(Self::Data),
             "RSET" => alone(Self::Rset),
             "QUIT" => alone(Self::Quit),
@@ -63,41 +81,40 @@ fn greeting(rest: &str) -> Result<String, Wrong> {
     if is_harmless || is_domain(name) || is_literal(name) { Ok(name.to_owned()) } else { Err(Wrong::Parameters) }
 }
 
-/// `FROM:<path> [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8] [AUTH=…]`; a blank after the colon is forgiven.
+/// `FROM:<path>` and its parameters; a blank after the colon is forgiven.
 fn mail(rest: &str) -> Result<Command, Wrong> {
     let after = strip_word(rest, "FROM:").ok_or(Wrong::Parameters)?;
-    let (address, parameters) = bracketed(after.trim_start()).ok_or(Wrong::Parameters)?;
-    let (mut size, mut is_utf8) = (None, false);
-    for parameter in parameters.split_ascii_whitespace() {
-        let (name, value) = parameter.split_once('=').map_or((parameter, None), |(name, value)| (name, Some(value)));
-        match (name.to_ascii_uppercase().as_str(), value) {
-            ("SIZE", Some(value)) => size = Some(value.parse().map_err(|_| Wrong::Parameters)?),
-            ("BODY", Some(value)) if value.eq_ignore_ascii_case("7BIT") || value.eq_ignore_ascii_case("8BITMIME") => {}
-            ("BODY", _) => return Err(Wrong::Parameters),
-            ("SMTPUTF8", None) => is_utf8 = true,
-            ("AUTH", Some(_)) => {}
-            _ => return Err(Wrong::Extension),
-        }
-    }
+    let (address, given) = bracketed(after.trim_start_matches(' ')).ok_or(Wrong::Parameters)?;
+    let parameters = parameters::mail(given)?;
     let sender = match address {
         "" => Path::Null,
-        address if is_mailbox(address, is_utf8) => Path::Address(address.to_owned()),
+        address if is_mailbox(address, parameters.is_utf8) => Path::Address(address.to_owned()),
+        // RFC 6531 3.5
+        address if is_mailbox(address, true) => return Err(Wrong::Ascii),
         _ => return Err(Wrong::Parameters),
     };
-    Ok(Command::Mail { sender, size, is_utf8 })
+    Ok(Command::Mail { sender, parameters })
 }
 
 fn rcpt(rest: &str) -> Result<Command, Wrong> {
     let after = strip_word(rest, "TO:").ok_or(Wrong::Parameters)?;
-    let (address, parameters) = bracketed(after.trim_start()).ok_or(Wrong::Parameters)?;
-    if !parameters.trim().is_empty() {
-        return Err(Wrong::Extension);
-    }
+    let (address, given) = bracketed(after.trim_start_matches(' ')).ok_or(Wrong::Parameters)?;
     let is_postmaster = address.eq_ignore_ascii_case("postmaster");
     if !is_postmaster && !is_mailbox(address, true) {
         return Err(Wrong::Parameters);
     }
-    Ok(Command::Rcpt(Recipient(address.to_owned())))
+    parameters::rcpt(address, given).map(Command::Rcpt)
+}
+
+/// `size [LAST]` (RFC 3030 2).
+fn bdat(rest: &str) -> Result<Command, Wrong> {
+    let mut words = rest.split(' ').filter(|word| !word.is_empty());
+    let size = words.next().and_then(parameters::number).ok_or(Wrong::Chunk)?;
+    match (words.next(), words.next()) {
+        (None, _) => Ok(Command::Bdat(size, Last::No)),
+        (Some(word), None) if word.eq_ignore_ascii_case("LAST") => Ok(Command::Bdat(size, Last::Yes)),
+        _ => Err(Wrong::Chunk),
+    }
 }
 
 fn auth(rest: &str) -> Result<Command, Wrong> {

@@ -1,161 +1,339 @@
-//! The message after DATA: dots undone, one end and no other (RFC 5321 4.5.2, 4.1.1.4).
+//! The message while it comes in, after DATA or in chunks: one end and no other (RFC 5321 4.1.1.4, 4.5.2; RFC 3030 2).
 
-/// Collects a message up to CRLF.CRLF.
+use std::sync::Arc;
+
+use crate::proto::smtp::envelope::{Body, Envelope};
+
+/// A message that is coming.
 #[derive(Debug)]
-pub(in crate::proto::smtp) struct Data {
-    message: Vec<u8>,
+pub(in crate::proto::smtp) struct Coming {
+    envelope: Arc<Envelope>,
+    /// Bytes that it may have.
     bound: u64,
-    too_large: bool,
-    has_bare: bool,
-    /// The line that is being read, without what was handed on.
-    line: Vec<u8>,
+    /// Bytes that are held before the service keeps them.
+    hold: usize,
+    held: Vec<u8>,
+    /// Bytes that the service keeps.
+    spooled: u64,
+    fault: Option<Fault>,
+    /// The last byte of a chunk was a CR.
+    after_return: bool,
+    is_eight_bit: bool,
 }
 
-/// What became of the message.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::proto::smtp) enum Ended {
-    /// It is whole.
-    Whole(Vec<u8>),
+/// Why a message is not taken; it is read to its end all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::proto::smtp) enum Fault {
     /// It is over the bound.
     TooLarge,
     /// It holds a CR or an LF alone: other servers take these for line ends, and then one message becomes two (smuggling).
     BareLineEnd,
+    /// It holds a NUL, where programs end what they read (RFC 2045 2.7, 2.8).
+    Nul,
+    /// The service said no to a piece.
+    Refused(u16, &'static str, String),
 }
 
-/// A line may be longer than RFC 5321's 1 000 bytes, as real mail is, but not endless: at this length it is handed on in pieces.
-const PIECE: usize = 64 << 10;
+/// The content of a message: what the service was given in pieces before, and what is left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Content {
+    /// Bytes that came in pieces.
+    pub spooled: u64,
+    /// What follows them.
+    pub rest: Vec<u8>,
+}
 
-impl Data {
-    pub(in crate::proto::smtp) fn new(bound: u64) -> Self {
-        Self { message: Vec::new(), bound, too_large: false, has_bare: false, line: Vec::new() }
+/// A piece of a message that is too large to be held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Where it stands; at 0 a message begins, and what was kept of another one is of no use.
+    pub at: u64,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Coming {
+    pub(in crate::proto::smtp) fn new(envelope: Arc<Envelope>, bound: u64, hold: usize) -> Self {
+        let (held, fault) = (Vec::new(), None);
+        Self { envelope, bound, hold, held, spooled: 0, fault, after_return: false, is_eight_bit: false }
     }
 
     /// Bytes that are held.
     pub(in crate::proto::smtp) fn held(&self) -> usize {
-        self.message.len().saturating_add(self.line.len())
+        self.held.len()
     }
 
-    /// Takes bytes; gives how the message ended, and the bytes after its end.
-    pub(in crate::proto::smtp) fn receive(&mut self, bytes: &[u8]) -> Option<(Ended, Vec<u8>)> {
+    /// All bytes so far.
+    pub(in crate::proto::smtp) fn length(&self) -> u64 {
+        self.spooled.saturating_add(u64::try_from(self.held.len()).unwrap_or(u64::MAX))
+    }
+
+    /// A chunk of so many bytes is announced: whether they fit is known before they come.
+    pub(in crate::proto::smtp) fn announce(&mut self, bytes: u64) {
+        if self.length().saturating_add(bytes) > self.bound {
+            self.refuse(Fault::TooLarge);
+        }
+    }
+
+    pub(in crate::proto::smtp) fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
+    /// The first fault counts; what was held is let go.
+    pub(in crate::proto::smtp) fn refuse(&mut self, fault: Fault) {
+        if self.fault.is_none() {
+            (self.fault, self.held) = (Some(fault), Vec::new());
+        }
+    }
+
+    /// A piece for the service, once enough is held.
+    pub(in crate::proto::smtp) fn piece(&mut self) -> Option<Piece> {
+        if self.held.len() < self.hold {
+            return None;
+        }
+        let (at, bytes) = (self.spooled, std::mem::take(&mut self.held));
+        self.spooled = at.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        Some(Piece { at, bytes })
+    }
+
+    /// Takes bytes of a chunk: of lines, unless the sender announced a binary message.
+    pub(in crate::proto::smtp) fn chunk(&mut self, bytes: &[u8]) {
+        if self.envelope.terms.body == Body::Binary {
+            return self.push(bytes);
+        }
         let mut rest = bytes;
-        while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
-            let (head, tail) = rest.split_at(at.saturating_add(1));
-            self.line.extend_from_slice(head);
-            rest = tail;
-            if self.line == b".\r\n" && self.ends_line() {
-                return Some((self.ended(), rest.to_vec()));
+        while let Some((first, after)) = rest.split_first() {
+            if std::mem::take(&mut self.after_return) {
+                if *first != b'\n' {
+                    return self.refuse(Fault::BareLineEnd);
+                }
+                rest = after;
+                continue;
             }
-            // an LF without its CR ends nothing
-            if self.line.ends_with(b"\r\n") {
-                self.take_line();
-            } else {
-                self.has_bare = true;
-                self.take_line();
+            let Some(at) = memchr::memchr3(b'\r', b'\n', 0, rest) else { break };
+            let (stop, after) = rest.get(at..).and_then(<[u8]>::split_first).unwrap_or((&0, b""));
+            match stop {
+                b'\r' => self.after_return = true,
+                b'\n' => return self.refuse(Fault::BareLineEnd),
+                _ => return self.refuse(Fault::Nul),
             }
+            rest = after;
         }
-        self.line.extend_from_slice(rest);
-        if self.line.len() > PIECE {
-            // the last byte stays: it may be the CR of a line end
-            let keep = self.line.split_off(self.line.len().saturating_sub(1));
-            self.take_line();
-            self.line = keep;
-        }
-        None
+        self.push(bytes);
     }
 
-    /// Whether what was taken so far ends in CRLF, so that a lone dot now ends the message.
-    fn ends_line(&self) -> bool {
-        self.message.is_empty() || self.message.ends_with(b"\r\n")
+    /// The message is whole.
+    pub(in crate::proto::smtp) fn end(mut self) -> Result<(Arc<Envelope>, Content), Fault> {
+        if self.after_return {
+            self.refuse(Fault::BareLineEnd);
+        }
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        if self.is_eight_bit && self.envelope.terms.body == Body::Text {
+            Arc::make_mut(&mut self.envelope).terms.body = Body::EightBit;
+        }
+        Ok((self.envelope, Content { spooled: self.spooled, rest: self.held }))
     }
 
-    fn take_line(&mut self) {
-        let line = std::mem::take(&mut self.line);
-        let content = line.strip_suffix(b"\r\n").unwrap_or(&line);
-        self.has_bare |= content.contains(&b'\r');
-        let at_start = self.ends_line();
-        let unstuffed = match line.strip_prefix(b".") {
-            Some(rest) if at_start => rest,
-            _ => &line,
-        };
-        let total = u64::try_from(self.message.len().saturating_add(unstuffed.len())).unwrap_or(u64::MAX);
-        if self.too_large || total > self.bound {
-            self.too_large = true;
-            // whether the next line starts a line is all that still counts
-            self.message = if line.ends_with(b"\r\n") { b"\r\n".to_vec() } else { b"x".to_vec() };
+    fn push(&mut self, bytes: &[u8]) {
+        if self.fault.is_some() {
             return;
         }
-        self.message.extend_from_slice(unstuffed);
+        if self.length().saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX)) > self.bound {
+            return self.refuse(Fault::TooLarge);
+        }
+        self.is_eight_bit = self.is_eight_bit || !bytes.is_ascii();
+        self.held.extend_from_slice(bytes);
     }
+}
 
-    fn ended(&mut self) -> Ended {
-        if self.too_large {
-            return Ended::TooLarge;
+/// Takes the dots away that DATA adds, and finds its end.
+///
+/// ```text
+///              .                 CR                LF
+/// LineStart ──────▶ Dot ──────────────▶ DotReturn ──────▶ (the end)
+///    ▲  │ other     │ other: the dot goes    │ other: a bare CR
+///  LF│  ▼           ▼                        │
+///  Return ◀── Inside ◀───────────────────────┘
+///        CR
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proto::smtp) enum Dots {
+    LineStart,
+    Dot,
+    DotReturn,
+    Inside,
+    Return,
+}
+
+impl Dots {
+    /// Takes bytes; gives how many belong to the message, its end included, once it has ended.
+    pub(in crate::proto::smtp) fn receive(&mut self, bytes: &[u8], into: &mut Coming) -> Option<usize> {
+        let mut rest = bytes;
+        while let Some((byte, after)) = rest.split_first() {
+            *self = match (*self, byte) {
+                (Self::LineStart, b'.') => Self::Dot,
+                (Self::Dot, b'\r') => Self::DotReturn,
+                (Self::DotReturn, b'\n') => return Some(bytes.len().saturating_sub(after.len())),
+                (Self::Return, b'\n') => {
+                    into.push(b"\r\n");
+                    Self::LineStart
+                }
+                (Self::DotReturn | Self::Return, _) => {
+                    into.refuse(Fault::BareLineEnd);
+                    *self = Self::Inside;
+                    continue;
+                }
+                (Self::LineStart | Self::Dot | Self::Inside, _) => {
+                    let run = memchr::memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
+                    let (text, after) = rest.split_at_checked(run).unwrap_or((rest, b""));
+                    into.push(text);
+                    rest = after;
+                    let Some((stop, after)) = rest.split_first() else {
+                        *self = Self::Inside;
+                        return None;
+                    };
+                    rest = after;
+                    *self = Self::Inside;
+                    match stop {
+                        b'\r' => *self = Self::Return,
+                        // an LF without its CR ends nothing
+                        b'\n' => into.refuse(Fault::BareLineEnd),
+                        _ => into.refuse(Fault::Nul),
+                    }
+                    continue;
+                }
+            };
+            rest = after;
         }
-        if self.has_bare {
-            return Ended::BareLineEnd;
-        }
-        Ended::Whole(std::mem::take(&mut self.message))
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::smtp::{Hello, Path, Terms};
 
-    #[test]
-    fn a_message_over_the_bound_ends_as_every_other() {
-        for smuggled in ["\n.\r\n", "\r.\r\n", "\n.\n", "\r\n.\n", "x.\r\n"] {
-            let mut data = Data::new(10);
-            let input = format!("0123456789\r\nx{smuggled}");
-            assert_eq!(data.receive(input.as_bytes()), None, "{smuggled:?}");
-            assert_eq!(data.receive(b"\r\n.\r\nNOOP\r\n"), Some((Ended::TooLarge, b"NOOP\r\n".to_vec())), "{smuggled:?}");
-        }
+    fn coming(body: Body, bound: u64) -> Coming {
+        let envelope = Envelope {
+            helo: "x".to_owned(),
+            hello: Hello::Extended,
+            user: None,
+            sender: Path::Null,
+            recipients: Vec::new(),
+            is_secure: false,
+            is_utf8: false,
+            terms: Terms { body, ..Terms::default() },
+        };
+        Coming::new(Arc::new(envelope), bound, 64)
     }
 
-    fn whole(input: &[u8]) -> Option<(Ended, Vec<u8>)> {
-        let whole = Data::new(1 << 20).receive(input);
-        // the same byte by byte
-        let mut data = Data::new(1 << 20);
-        let mut ended = None;
-        for (at, byte) in input.iter().enumerate() {
-            if let Some((end, _)) = data.receive(&[*byte]) {
-                ended = Some((end, input.get(at + 1..).unwrap_or_default().to_vec()));
-                break;
+    /// What becomes of a message after DATA, and what follows it, in pieces of any size.
+    fn data(input: &[u8], bound: u64) -> (Result<Vec<u8>, Fault>, Vec<u8>) {
+        let mut results = Vec::new();
+        for size in [input.len().max(1), 1, 2, 3, 7] {
+            let (mut dots, mut message, mut kept) = (Dots::LineStart, coming(Body::Text, bound), Vec::new());
+            let mut taken = 0;
+            let mut ended = false;
+            for piece in input.chunks(size) {
+                let end = dots.receive(piece, &mut message);
+                taken += end.unwrap_or(piece.len());
+                kept.extend(message.piece().into_iter().flat_map(|piece| piece.bytes));
+                if end.is_some() {
+                    ended = true;
+                    break;
+                }
             }
+            assert!(ended, "{}", input.escape_ascii());
+            let whole = message.end().map(|(_, content)| [kept, content.rest].concat());
+            results.push((whole, input.get(taken..).unwrap_or_default().to_vec()));
         }
-        assert_eq!(whole, ended, "{}", input.escape_ascii());
-        whole
+        let first = results.swap_remove(0);
+        assert!(results.iter().all(|other| *other == first), "{}: {results:?}", input.escape_ascii());
+        first
     }
 
     #[test]
     fn only_crlf_dot_crlf_ends_a_message() {
-        assert_eq!(
-            whole(b"a\r\n..b\r\n.c\r\n.\r\nQUIT\r\n"),
-            Some((Ended::Whole(b"a\r\n.b\r\nc\r\n".to_vec()), b"QUIT\r\n".to_vec()))
-        );
-        assert_eq!(whole(b".\r\n"), Some((Ended::Whole(Vec::new()), Vec::new())));
-        for smuggled in [
-            &b"a\n.\nMAIL\r\n.\r\n"[..],
-            b"a\n.\r\nMAIL\r\n.\r\n",
-            b"a\r\n.\nMAIL\r\n.\r\n",
-            b"a\r.\rMAIL\r\n.\r\n",
-            b"a\r\n.\rMAIL\r\n.\r\n",
-            b"a\r.\r\nMAIL\r\n.\r\n",
-            b"a\r\n.\r\r\nMAIL\r\n.\r\n",
-            b"a\n.\r\n.\r\n",
-        ] {
-            let (ended, rest) = whole(smuggled).expect("it ends at its true end");
-            assert_eq!((ended, rest.as_slice()), (Ended::BareLineEnd, &b""[..]), "{}", smuggled.escape_ascii());
+        let (whole, rest) = data(b"a\r\n..b\r\n.c\r\n...\r\n.\r\nQUIT\r\n", 1000);
+        assert_eq!((whole, rest.as_slice()), (Ok(b"a\r\n.b\r\nc\r\n..\r\n".to_vec()), &b"QUIT\r\n"[..]));
+        assert_eq!(data(b".\r\n", 1000), (Ok(Vec::new()), Vec::new()));
+        assert_eq!(data(b"\r\n.\r\n", 1000), (Ok(b"\r\n".to_vec()), Vec::new()));
+        let long = [vec![b'x'; 500], b"\r\n.\r\n".to_vec()].concat();
+        assert_eq!(data(&long, 1000).0.map(|whole| whole.len()), Ok(502), "pieces are put together again");
+    }
+
+    #[test]
+    fn whatever_looks_like_an_end_is_none_and_refuses_the_message() {
+        let ends = [
+            "\n", "\r", "\r\n", "\r\r\n", "\n\r", "\r\n\n", "\0\r\n", "\r\0\n", "\r\n\0", "", "\n\n", "\r\r", "\x0b", "\x0c",
+            "\u{85}", "\u{2028}",
+        ];
+        for before in ends {
+            for after in ends {
+                // these end a message
+                if before.ends_with("\r\n") && after.starts_with("\r\n") {
+                    continue;
+                }
+                let input = format!("a{before}.{after}MAIL FROM:<x@b>\r\n.\r\nQ");
+                let is_clean =
+                    [before, after].iter().all(|end| !end.contains('\0') && !end.replace("\r\n", "").contains(['\r', '\n']));
+                let (whole, rest) = data(input.as_bytes(), 1000);
+                assert_eq!(rest, b"Q", "{}", input.escape_debug());
+                assert_eq!(whole.is_ok(), is_clean, "{}", input.escape_debug());
+            }
         }
     }
 
     #[test]
     fn a_message_over_the_bound_is_read_to_its_end_and_not_kept() {
-        let mut data = Data::new(10);
+        let (mut dots, mut message) = (Dots::LineStart, coming(Body::Text, 10));
         for _ in 0..1000 {
-            assert_eq!(data.receive(b"0123456789\r\n"), None);
-            assert!(data.message.len() < 20);
+            assert_eq!(dots.receive(b"0123456789\r\n", &mut message), None);
+            assert!(message.held() < 20);
         }
-        assert_eq!(data.receive(b".\r\nQ"), Some((Ended::TooLarge, b"Q".to_vec())));
+        assert_eq!(dots.receive(b".\r\nQ", &mut message), Some(3));
+        assert_eq!(message.end().err(), Some(Fault::TooLarge));
+        for smuggled in ["\n.\r\n", "\r.\r\n", "\n.\n", "\r\n.\n", "x.\r\n"] {
+            let input = format!("0123456789\r\nx{smuggled}\r\n.\r\nNOOP\r\n");
+            let (whole, rest) = data(input.as_bytes(), 10);
+            assert!(whole.is_err());
+            assert_eq!(rest, b"NOOP\r\n", "{smuggled:?}");
+        }
+    }
+
+    fn chunks(body: Body, input: &[u8]) -> Result<Vec<u8>, Fault> {
+        let mut results: Vec<_> = [input.len().max(1), 1, 2, 3]
+            .into_iter()
+            .map(|size| {
+                let mut message = coming(body, 1000);
+                input.chunks(size).for_each(|piece| message.chunk(piece));
+                message.end().map(|(_, content)| content.rest)
+            })
+            .collect();
+        let first = results.swap_remove(0);
+        assert!(results.iter().all(|other| *other == first), "{}: {results:?}", input.escape_ascii());
+        first
+    }
+
+    #[test]
+    fn chunks_hold_lines_and_binary_ones_any_bytes() {
+        for good in [&b""[..], b"a", b"a\r\nb\r\n", b"\r\n\r\n", b".\r\n..\r\n", b"a\r\n.\r\nMAIL\r\n"] {
+            assert_eq!(chunks(Body::Text, good), Ok(good.to_vec()), "{}", good.escape_ascii());
+        }
+        for bad in [&b"a\nb\r\n"[..], b"a\rb\r\n", b"a\r", b"\n", b"\r\r\n", b"\r\n\n", b"a\r\n.\n", b"\r\n\r"] {
+            assert_eq!(chunks(Body::EightBit, bad), Err(Fault::BareLineEnd), "{}", bad.escape_ascii());
+            assert_eq!(chunks(Body::Binary, bad), Ok(bad.to_vec()), "{}", bad.escape_ascii());
+        }
+        assert_eq!(chunks(Body::Text, b"a\0\r\n"), Err(Fault::Nul));
+    }
+
+    #[test]
+    fn bytes_outside_ascii_are_told_of() {
+        let mut message = coming(Body::Text, 1000);
+        message.chunk(b"\xc3\xa4\r\n");
+        assert_eq!(message.end().map(|(envelope, _)| envelope.terms.body), Ok(Body::EightBit));
     }
 }

@@ -3,9 +3,13 @@
 pub mod client;
 mod command;
 mod data;
+mod envelope;
+mod parameters;
 mod path;
 mod session;
 
 pub use crate::proto::sasl::Credentials;
-pub use path::{Path, Recipient};
-pub use session::{Answer, Config, Envelope, Question, Role, Session};
+pub use data::{Content, Piece};
+pub use envelope::{Addressee, Body, Envelope, Hello, RequireTls, Terms};
+pub use path::Path;
+pub use session::{Answer, Config, Question, Role, Session};

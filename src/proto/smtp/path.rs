@@ -9,10 +9,6 @@ pub enum Path {
     Address(String),
 }
 
-/// A recipient: `<local@domain>`, or `<postmaster>`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recipient(pub String);
-
 /// Reads `<…>` at the start; gives the address inside and what follows. A source route is passed over (RFC 5321 appendix C).
 pub(in crate::proto) fn bracketed(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix('<')?;

@@ -3,18 +3,22 @@
 //! ```text
 //!            EHLO            MAIL           RCPT (accepted)      DATA            CRLF.CRLF
 //! Greeted ─────────▶ Ready ─────────▶ Mail ──────────▶ Mail ─────────▶ Data ──────────────▶ Ready
-//!    ▲                 │ RSET, EHLO ◀──────┘                                (the service answers)
+//!    ▲                 │ RSET, EHLO ◀──────┘ BDAT ▶ Chunk ▶ Chunks ▶ … BDAT LAST ▲  (the service answers)
 //!    └── TLS started ◀─┘ STARTTLS: everything before is forgotten
 //! ```
 
-use std::collections::VecDeque;
+mod transaction;
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::limits::Limits;
 use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{self, Line, Lines};
 use crate::proto::sasl::{self, Channel, Exchange, Kept, Mechanism, Turn};
-use crate::proto::smtp::command::{Command, Wrong};
-use crate::proto::smtp::data::{Data, Ended};
-use crate::proto::smtp::path::{Path, Recipient};
+use crate::proto::smtp::command::{Command, Last, Wrong};
+use crate::proto::smtp::data::{Coming, Content, Dots, Fault, Piece};
+use crate::proto::smtp::envelope::{Addressee, Envelope, Hello};
 use crate::proto::{Step, Tls};
 
 /// Whom a session serves.
@@ -41,6 +45,10 @@ pub struct Config {
     pub max_recipients: usize,
     /// Mistakes before the session ends.
     pub max_errors: usize,
+    /// Commands that bring no mail before the session ends, since the last message. 100, as Postfix has it.
+    pub max_idle: usize,
+    /// Bytes of a message that are held; what is larger is given to the service in pieces.
+    pub hold: usize,
     /// What is kept of passwords.
     pub kept: Kept,
 }
@@ -48,33 +56,19 @@ pub struct Config {
 impl Config {
     /// The usual bounds.
     pub fn new(hostname: &str, role: Role, tls: Tls) -> Self {
+        let (max_size, max_recipients, hold) = (50 << 20, 1000, Limits::default().coming_bytes);
         Self {
             hostname: hostname.to_owned(),
             role,
             tls,
-            max_size: 50 << 20,
-            max_recipients: 1000,
+            max_size,
+            max_recipients,
             max_errors: 20,
+            max_idle: 100,
+            hold,
             kept: Kept::Scram,
         }
     }
-}
-
-/// What is known of a message before its content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope {
-    /// How the peer calls itself.
-    pub helo: String,
-    /// The user who is authenticated.
-    pub user: Option<String>,
-    /// The sender.
-    pub sender: Path,
-    /// The recipients that were accepted.
-    pub recipients: Vec<String>,
-    /// Whether it came under TLS.
-    pub is_secure: bool,
-    /// Whether addresses may hold letters outside ASCII.
-    pub is_utf8: bool,
 }
 
 /// A question for the service.
@@ -83,11 +77,14 @@ pub enum Question {
     /// Who is this?
     Authenticate(sasl::Question),
     /// May mail come from here?
-    Sender(Envelope),
+    Sender(Arc<Envelope>),
     /// Is there such a recipient, and may this peer write to it?
-    Recipient(Envelope, Recipient),
+    Recipient(Arc<Envelope>, Addressee),
     /// Here is a message: is it on disk?
-    Message(Envelope, Vec<u8>),
+    Message(Arc<Envelope>, Content),
+    /// Here is a piece of a message that is too large to be held: is it kept? [`Question::Message`] follows, or nothing, where the message
+    /// is not taken.
+    Piece(Piece),
 }
 
 /// What the service says.
@@ -109,9 +106,15 @@ enum State {
     /// Between messages.
     Ready,
     /// A sender is accepted.
-    Mail(Envelope),
-    /// The message is coming.
-    Data(Envelope, Data),
+    Mail(Arc<Envelope>),
+    /// The message is coming after DATA.
+    Data(Coming, Dots),
+    /// A chunk of it is coming.
+    Chunk(Coming, Chunk),
+    /// Between two chunks.
+    Chunks(Coming),
+    /// A chunk that nobody wants is coming; after it this is said, and the conversation goes on there.
+    Skip(u64, Box<State>, Reply),
     /// The answer to a challenge is expected.
     Auth(Exchange),
     /// The service was asked; nothing goes on before its answer.
@@ -124,10 +127,24 @@ enum State {
 #[derive(Debug)]
 enum Pending {
     Authentication(Exchange),
-    Sender(Envelope),
-    Recipient(Envelope, Recipient),
+    Sender(Arc<Envelope>),
+    Recipient(Arc<Envelope>, Addressee),
+    /// What goes on when the piece is kept.
+    Piece(Box<State>),
     Message,
 }
+
+/// A chunk (RFC 3030 2).
+#[derive(Debug, Clone, Copy)]
+struct Chunk {
+    size: u64,
+    /// Bytes of it that have not come.
+    left: u64,
+    last: Last,
+}
+
+/// Code, enhanced code, text.
+type Reply = (u16, &'static str, String);
 
 /// A session.
 #[derive(Debug)]
@@ -138,21 +155,27 @@ pub struct Session {
     out: VecDeque<Step<Question>>,
     state: State,
     helo: String,
+    hello: Hello,
     user: Option<String>,
     errors: usize,
+    /// Commands since the last message.
+    idle: usize,
+    /// Recipients of this message over the bound.
+    excess: usize,
     dialogue: Dialogue,
 }
 
-/// A command line with its parameters. RFC 5321 has 512 bytes, extensions and base64 passwords add to it.
-const LINE: usize = 4096;
+/// A command line with its parameters. RFC 5321 4.5.3.1.4 has 512 bytes, extensions add to it, and RFC 4954 4 has 12 288 for AUTH.
+const LINE: usize = 12_288;
 
 impl Session {
     /// Begins; the greeting is the first step.
     pub fn new(config: Config) -> Self {
         let greeting = format!("220 {} ESMTP ready\r\n", config.hostname);
         let (lines, state, dialogue) = (Lines::default(), State::Greeted, Dialogue::default());
-        let (channel, out) = (Channel::default(), VecDeque::new());
-        let mut session = Self { config, channel, lines, out, state, helo: String::new(), user: None, errors: 0, dialogue };
+        let (channel, helo, hello) = (Channel::default(), String::new(), Hello::Plain);
+        let (out, user, errors, idle, excess) = (VecDeque::new(), None, 0, 0, 0);
+        let mut session = Self { config, channel, lines, out, state, helo, hello, user, errors, idle, excess, dialogue };
         session.send(greeting);
         session
     }
@@ -164,10 +187,12 @@ impl Session {
 
     /// Bytes of a message that is coming, held until it is whole.
     pub fn held(&self) -> usize {
-        match &self.state {
-            State::Data(_, data) => data.held(),
-            _ => 0,
-        }
+        self.coming().map_or(0, Coming::held)
+    }
+
+    /// Bytes so far of a message that is coming.
+    pub fn length(&self) -> Option<u64> {
+        self.coming().map(Coming::length)
     }
 
     /// What was said since the last time, with secrets masked.
@@ -184,9 +209,8 @@ impl Session {
             match &mut self.state {
                 State::Closed => return Step::Close,
                 State::Asked(_) | State::StartingTls => return Step::Wait,
-                State::Data(..) => {
-                    let bytes = self.lines.take();
-                    if bytes.is_empty() || !self.receive_data(&bytes) {
+                State::Data(..) | State::Chunk(..) | State::Skip(..) => {
+                    if !self.receive_content() {
                         return Step::Wait;
                     }
                 }
@@ -218,7 +242,8 @@ impl Session {
                 self.reply(250, "2.1.0", "sender accepted");
             }
             (Pending::Recipient(mut envelope, recipient), Answer::Accept) => {
-                envelope.recipients.push(recipient.0);
+                // the service has let go of it: nothing is copied
+                Arc::make_mut(&mut envelope).recipients.push(recipient);
                 self.state = State::Mail(envelope);
                 self.reply(250, "2.1.5", "recipient accepted");
             }
@@ -227,6 +252,13 @@ impl Session {
                 self.mistake(code, enhanced, &text);
             }
             (Pending::Sender(_), Answer::Reject(code, enhanced, text)) => self.mistake(code, enhanced, &text),
+            (Pending::Piece(state), Answer::Accept) => self.state = *state,
+            (Pending::Piece(state), Answer::Reject(code, enhanced, text)) => {
+                self.state = *state;
+                if let State::Data(coming, _) | State::Chunk(coming, _) = &mut self.state {
+                    coming.refuse(Fault::Refused(code, enhanced, text));
+                }
+            }
             (Pending::Message, Answer::Accept) => self.reply(250, "2.0.0", "the message is on disk"),
             (Pending::Message, Answer::Reject(code, enhanced, text)) => self.reply(code, enhanced, &text),
             // an answer to another question: the service is broken
@@ -259,27 +291,6 @@ impl Session {
         self.user.as_deref()
     }
 
-    fn receive_data(&mut self, bytes: &[u8]) -> bool {
-        let State::Data(_, data) = &mut self.state else { return false };
-        let Some((ended, rest)) = data.receive(bytes) else { return false };
-        self.lines.put_back(rest);
-        let State::Data(envelope, _) = std::mem::replace(&mut self.state, State::Ready) else { return false };
-        match ended {
-            Ended::Whole(message) => {
-                self.dialogue.message(Party::Client, message.len());
-                self.ask(Pending::Message, Question::Message(envelope, message));
-            }
-            Ended::TooLarge => {
-                let text = format!("the message is over {} bytes", self.config.max_size);
-                self.reply(552, "5.3.4", &text);
-            }
-            Ended::BareLineEnd => {
-                self.reply(554, "5.6.0", "the message holds a CR or an LF alone, which servers read differently");
-            }
-        }
-        true
-    }
-
     /// An exchange of AUTH that gets such a line is over: the next line is a command, and no password (RFC 4954 4).
     fn bad_line(&mut self, why: &str) {
         if let State::Auth(_) = self.state {
@@ -299,15 +310,28 @@ impl Session {
             Ok(command) => self.command(command),
             Err(Wrong::Unknown) => self.mistake(500, "5.5.1", "no such command – HELP lists them"),
             Err(Wrong::Parameters) => self.mistake(501, "5.5.4", "the parameters cannot be read"),
+            // what follows would be taken for commands
+            Err(Wrong::Chunk) => self.part(501, "5.5.4", "the size of the chunk cannot be read – the connection ends"),
+            Err(Wrong::Foreign) => self.part(554, "5.5.0", "this is SMTP – the connection ends"),
+            Err(Wrong::Ascii) => self.mistake(553, "5.6.7", "an address outside ASCII needs SMTPUTF8"),
             Err(Wrong::Extension) => self.mistake(555, "5.5.4", "a parameter is not known"),
         }
     }
 
     fn command(&mut self, command: Command) {
+        self.idle = self.idle.saturating_add(1);
+        if self.idle > self.config.max_idle && !matches!(command, Command::Quit | Command::Rcpt(_) | Command::Bdat(..)) {
+            return self.shut_down("too many commands without a message");
+        }
+        // RFC 2920 3.1, RFC 4954 4: what comes before the answer to these was not written by who waits for it; it may be a message that
+        // was to be taken for commands, or commands that somebody put in front of a connection
+        if matches!(command, Command::Data | Command::Auth { .. }) && !self.lines.is_empty() {
+            return self.part(554, "5.5.0", "bytes come before the answer they wait for – the connection ends");
+        }
         match command {
             Command::Ehlo(name) => self.ehlo(name),
             Command::Helo(name) => {
-                self.helo = name;
+                (self.helo, self.hello) = (name, Hello::Plain);
                 self.state = State::Ready;
                 let text = format!("250 {}\r\n", self.config.hostname);
                 self.send(text);
@@ -317,7 +341,7 @@ impl Session {
                 self.reply(221, "2.0.0", "good bye");
                 self.state = State::Closed;
             }
-            Command::Help => self.reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT STARTTLS AUTH VRFY HELP"),
+            Command::Help => self.reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT STARTTLS AUTH VRFY HELP"),
             // RFC 5321 7.3: who asks learns nothing
             Command::Vrfy => self.reply(252, "2.5.0", "send some mail, and it will be tried"),
             Command::Expn => self.mistake(502, "5.7.0", "lists are not told"),
@@ -329,18 +353,25 @@ impl Session {
             }
             Command::StartTls => self.start_tls(),
             Command::Auth { mechanism, initial } => self.auth(&mechanism, initial.as_deref()),
-            Command::Mail { sender, size, is_utf8 } => self.mail(sender, size, is_utf8),
+            Command::Bdat(size, last) => self.bdat(size, last),
+            Command::Mail { sender, parameters } => self.mail(sender, parameters),
             Command::Rcpt(recipient) => self.rcpt(recipient),
             Command::Data => self.data(),
         }
     }
 
     fn ehlo(&mut self, name: String) {
-        self.helo = name;
+        (self.helo, self.hello) = (name, Hello::Extended);
         self.state = State::Ready;
         let mut offers = vec![self.config.hostname.clone()];
-        offers.extend(["PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"].map(str::to_owned));
+        offers.extend(["PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "DSN"].map(str::to_owned));
+        offers.push("ENHANCEDSTATUSCODES".to_owned());
         offers.push(format!("SIZE {}", self.config.max_size));
+        offers.push(format!("LIMITS RCPTMAX={}", self.config.max_recipients));
+        // RFC 8689 3: under TLS only
+        if self.config.tls == Tls::Active {
+            offers.push("REQUIRETLS".to_owned());
+        }
         match self.config.tls {
             Tls::Offered => offers.push("STARTTLS".to_owned()),
             Tls::Active => offers.push(format!("AUTH {}", sasl::names(&self.channel.offered(self.config.kept)))),
@@ -358,9 +389,7 @@ impl Session {
             Tls::Unavailable => self.mistake(502, "5.5.1", "TLS is not offered"),
             // bytes that came with the command would be taken for bytes that came under TLS (CVE-2011-0411)
             Tls::Offered if !self.lines.is_empty() => {
-                drop(self.lines.take());
-                self.reply(554, "5.5.0", "bytes follow STARTTLS before TLS – the connection ends");
-                self.state = State::Closed;
+                self.part(554, "5.5.0", "bytes follow STARTTLS before TLS – the connection ends");
             }
             Tls::Offered => {
                 self.reply(220, "2.0.0", "go ahead");
@@ -423,59 +452,6 @@ impl Session {
         }
     }
 
-    fn mail(&mut self, sender: Path, size: Option<u64>, is_utf8: bool) {
-        match self.state {
-            State::Greeted => return self.mistake(503, "5.5.1", "EHLO comes first"),
-            State::Mail(_) => return self.mistake(503, "5.5.1", "a sender is given already"),
-            _ => {}
-        }
-        if self.config.role == Role::Submission && self.user.is_none() {
-            return self.mistake(530, "5.7.0", "authentication comes first");
-        }
-        if size.is_some_and(|size| size > self.config.max_size) {
-            let text = format!("the message is over {} bytes", self.config.max_size);
-            return self.mistake(552, "5.3.4", &text);
-        }
-        let envelope = Envelope {
-            helo: self.helo.clone(),
-            user: self.user.clone(),
-            sender,
-            recipients: Vec::new(),
-            is_secure: self.config.tls == Tls::Active,
-            is_utf8,
-        };
-        self.ask(Pending::Sender(envelope.clone()), Question::Sender(envelope));
-    }
-
-    fn rcpt(&mut self, recipient: Recipient) {
-        let State::Mail(envelope) = &self.state else { return self.mistake(503, "5.5.1", "MAIL comes first") };
-        if envelope.recipients.len() >= self.config.max_recipients {
-            return self.reply(452, "4.5.3", "too many recipients – send the rest in another message");
-        }
-        if !envelope.is_utf8 && !recipient.0.is_ascii() {
-            return self.mistake(553, "5.6.7", "an address outside ASCII needs SMTPUTF8");
-        }
-        let envelope = envelope.clone();
-        self.ask(Pending::Recipient(envelope.clone(), recipient.clone()), Question::Recipient(envelope, recipient));
-    }
-
-    fn data(&mut self) {
-        match std::mem::replace(&mut self.state, State::Ready) {
-            State::Mail(envelope) if envelope.recipients.is_empty() => {
-                self.state = State::Mail(envelope);
-                self.mistake(554, "5.5.1", "no valid recipients");
-            }
-            State::Mail(envelope) => {
-                self.send("354 send the message, and end it with a dot on a line of its own\r\n".to_owned());
-                self.state = State::Data(envelope, Data::new(self.config.max_size));
-            }
-            other => {
-                self.state = other;
-                self.mistake(503, "5.5.1", "MAIL and RCPT come first");
-            }
-        }
-    }
-
     fn ask(&mut self, pending: Pending, question: Question) {
         self.state = State::Asked(pending);
         self.out.push_back(Step::Ask(question));
@@ -484,6 +460,13 @@ impl Session {
     fn reply(&mut self, code: u16, enhanced: &str, text: &str) {
         let text = line::ascii(text);
         self.send(format!("{code} {enhanced} {text}\r\n"));
+    }
+
+    /// The last reply: what follows cannot be told apart.
+    fn part(&mut self, code: u16, enhanced: &str, text: &str) {
+        drop(self.lines.take());
+        self.reply(code, enhanced, text);
+        self.state = State::Closed;
     }
 
     /// A reply to something that should not have been said; many of them end the session.

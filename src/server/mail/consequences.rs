@@ -35,10 +35,10 @@ impl Mail {
         &self,
         filtered: &Filtered,
         message: &[u8],
-        final_fields: &[u8],
         sender: &str,
         now: Timestamp,
     ) -> Result<(), Error> {
+        let final_fields = format!("Return-Path: <{sender}>\r\n").into_bytes();
         for (user, addresses) in &filtered.redirects {
             let marked = [format!("{}: {user}\r\n", filter::REDIRECTED).as_bytes(), message].concat();
             let (mut mailboxes, mut elsewhere) = (BTreeSet::new(), BTreeSet::new());
@@ -52,7 +52,7 @@ impl Mail {
                 mailboxes.insert(user.clone());
             }
             let to = (mailboxes.into_iter().collect(), elsewhere.into_iter().collect());
-            self.deliver(marked.into(), final_fields.to_vec(), to, sender, now)?;
+            self.deliver(marked.into(), final_fields.clone(), to, sender, now)?;
         }
         let null = b"Return-Path: <>\r\n";
         for (user, reason) in filtered.refused.iter().filter(|_| !sender.is_empty()) {

@@ -1,37 +1,41 @@
 //! A message is offered to the scanners of the configuration.
 
-use std::net::IpAddr;
+use std::borrow::Cow;
 
 use crate::limits::Limits;
 use crate::proto::milter::{Decision, Offer};
-use crate::proto::smtp::{self, Envelope, Path};
-use crate::server::mail::{Mail, reject};
+use crate::proto::smtp::{self, Envelope};
+use crate::server::mail::{Mail, Peer, disk, reject};
 use crate::server::scan::{self, OnFailure, Scanned};
+use crate::server::spool::Incoming;
 use crate::server::store::Error;
 use crate::time::Timestamp;
 
 /// What scanners left of a message.
-pub(in crate::server::mail) enum Scan<'m> {
+pub(in crate::server::mail) enum Scan {
     /// It goes on.
-    Message(Scanned<'m>),
+    Message(Scanned<'static>),
     /// The peer hears this, and it goes nowhere.
     Answer(smtp::Answer),
 }
 
 impl Mail {
-    /// Asks every scanner; what one changes, the next sees.
-    pub(in crate::server::mail) fn scan<'m>(
+    /// Asks every scanner; what one changes, the next sees, and is in the message afterwards.
+    pub(in crate::server::mail) fn scan(
         &self,
         envelope: &Envelope,
-        message: &'m [u8],
-        peer: IpAddr,
+        message: &mut Incoming,
+        sender: String,
+        peer: &Peer,
         now: Timestamp,
-    ) -> Result<Scan<'m>, Error> {
-        let sender = match &envelope.sender {
-            Path::Null => String::new(),
-            Path::Address(address) => address.clone(),
-        };
-        let mut scanned = Scanned::new(message, envelope.recipients.clone(), sender);
+    ) -> Result<Scan, Error> {
+        let recipients = envelope.recipients.iter().map(|recipient| recipient.address.clone()).collect();
+        // a message is read where somebody looks at it
+        if self.scanners.is_empty() {
+            return Ok(Scan::Message(Scanned::new(&[], recipients, sender)));
+        }
+        let bytes = message.bytes().map_err(disk)?;
+        let mut scanned = Scanned::new(&bytes, recipients, sender);
         for scanner in self.scanners.iter() {
             let limits = Limits::default();
             let Ok((fields, body)) = scan::taken_apart(&scanned.message, &limits) else {
@@ -39,7 +43,7 @@ impl Mail {
             };
             let offer = Offer {
                 hostname: self.hostname.clone(),
-                peer,
+                peer: peer.address,
                 port: 0,
                 helo: envelope.helo.clone(),
                 user: envelope.user.clone(),
@@ -67,6 +71,10 @@ impl Mail {
                 }
             }
         }
-        Ok(Scan::Message(scanned))
+        let Scanned { message: new, recipients, added, sender, is_aside } = scanned;
+        if let Cow::Owned(new) = new {
+            *message = Incoming::of(new);
+        }
+        Ok(Scan::Message(Scanned { message: Cow::Borrowed(&[]), recipients, added, sender, is_aside }))
     }
 }

@@ -31,7 +31,8 @@ fn curl_sends_and_fetches_under_every_form_of_tls() {
         assert_eq!(code, 0, "{url}: {talk}");
         let message = String::from_utf8(message).expect("ASCII");
         assert!(
-            message.starts_with("Return-Path: <jane@a.example>\r\nReceived: ") && message.ends_with("\r\n\r\n.dot\r\n"),
+            message.starts_with("Return-Path: <jane@a.example>\r\nDelivered-To: joe@a.example\r\nReceived: ")
+                && message.ends_with("\r\n\r\n.dot\r\n"),
             "{message}"
         );
     }

@@ -38,7 +38,8 @@ fn mail_goes_on_under_tls_and_what_is_refused_comes_back() {
     let [letter] = arrived.as_slice() else { panic!("{arrived:?}") };
     assert!(
         letter.starts_with(
-            "Return-Path: <jane@a.example>\r\nReceived: from mail.a.example ([127.0.0.1])\r\n by mail.b.example with ESMTPS;"
+            "Return-Path: <jane@a.example>\r\nDelivered-To: cherry@b.example\r\nReceived: from mail.a.example ([127.0.0.1])\r\n by \
+             mail.b.example with ESMTPS\r\n for <cherry@b.example>\r\n tls TLS_"
         ),
         "{letter}"
     );
