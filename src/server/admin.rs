@@ -13,13 +13,14 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::proto::Party;
 use crate::server::Service;
 use crate::server::accounts::Accounts;
 use crate::server::drive::now;
+use crate::server::queue::Queue;
 use crate::server::trace::{Event, Tracer};
 use crate::time::Timestamp;
 
@@ -30,7 +31,7 @@ pub enum Question {
     Status,
     /// Everything that is said from now on.
     Trace,
-    /// To look at the queue now.
+    /// To look at the queue now, also at destinations that failed a moment ago.
     Wake,
 }
 
@@ -118,7 +119,7 @@ pub(in crate::server) struct Admin {
     path: PathBuf,
     accounts: Accounts,
     tracer: Tracer,
-    wake: Arc<Notify>,
+    queue: Queue,
     started: Timestamp,
 }
 
@@ -127,12 +128,7 @@ const QUESTION: u64 = 64;
 
 impl Admin {
     /// Binds the socket; what a server that died has left is replaced.
-    pub(in crate::server) fn bind(
-        data: &Path,
-        accounts: Accounts,
-        tracer: Tracer,
-        wake: Arc<Notify>,
-    ) -> Result<Arc<Self>, String> {
+    pub(in crate::server) fn bind(data: &Path, accounts: Accounts, tracer: Tracer, queue: Queue) -> Result<Arc<Self>, String> {
         let path = socket(data);
         if UnixStream::connect(&path).is_ok() {
             return Err(format!("a server runs already with the data of {} – stop it first", data.display()));
@@ -144,7 +140,7 @@ impl Admin {
         }
         let listener = UnixListener::bind(&path).map_err(told)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(told)?;
-        Ok(Arc::new(Self { listener, path, accounts, tracer, wake, started: now() }))
+        Ok(Arc::new(Self { listener, path, accounts, tracer, queue, started: now() }))
     }
 
     /// Answers until the server stops.
@@ -174,7 +170,7 @@ impl Admin {
         let mut question = String::new();
         tokio::io::BufReader::new(reader).take(QUESTION).read_line(&mut question).await?;
         match Question::parse(&question) {
-            Some(Question::Wake) => self.wake.notify_one(),
+            Some(Question::Wake) => self.queue.retry_now(),
             Some(Question::Status) => writer.write_all(self.status(addresses).as_bytes()).await?,
             Some(Question::Trace) => {
                 let mut events = self.tracer.listen();

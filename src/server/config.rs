@@ -1,5 +1,7 @@
 //! The configuration: TOML, every mistake told at once with its line.
 
+mod delivery;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use crate::server::accounts::kind;
 pub use crate::server::accounts::kind::{Bind, Kind, Ldap};
 use crate::server::listen::Service;
 use crate::server::scan::{Address, OnFailure, Scanner};
+
+pub use delivery::{Dane, Delivery, Hop, Login, MtaSts, Route, TlsPolicy};
 
 /// What a server is told before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,55 +51,6 @@ pub struct Clients {
     pub lists: Option<PathBuf>,
 }
 
-/// How mail for others goes out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// Domains with a server of their own, in lower case; `*` is for all others.
-    pub routes: Vec<(String, Hop)>,
-    /// The name server for MX look-ups; the system's where there is none.
-    pub resolver: Option<SocketAddr>,
-    /// The port of servers found by MX look-up.
-    pub port: u16,
-}
-
-impl Default for Delivery {
-    fn default() -> Self {
-        Self { routes: Vec::new(), resolver: None, port: 25 }
-    }
-}
-
-/// Another server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hop {
-    /// Its name or address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-}
-
-impl Hop {
-    /// Reads `host:port`, or a host alone (port 25).
-    pub fn parse(text: &str) -> Option<Self> {
-        if let Ok(address) = text.parse::<SocketAddr>() {
-            return Some(Self { host: address.ip().to_string(), port: address.port() });
-        }
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)?),
-            None => (text, 25),
-        };
-        is_host(host).then(|| Self { host: host.to_owned(), port })
-    }
-}
-
-impl Delivery {
-    /// The server that the configuration names for a domain.
-    pub fn route(&self, domain: &str) -> Option<&Hop> {
-        let domain = domain.to_lowercase();
-        let named = |wanted: &str| self.routes.iter().find(|(known, _)| known == wanted).map(|(_, hop)| hop);
-        named(&domain).or_else(|| named("*"))
-    }
-}
-
 /// Something wrong in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
@@ -114,7 +69,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-const KEYS: &[&str] = &["hostname", "data", "tls", "listen", "limits", "routes", "delivery", "accounts", "scanner"];
+const KEYS: &[&str] = &["hostname", "data", "tls", "listen", "limits", "routes", "delivery", "tls-policy", "accounts", "scanner"];
 
 impl Config {
     /// Reads a configuration; paths in it are relative to `folder`. The error holds every mistake.
@@ -215,8 +170,13 @@ impl Config {
              [limits]\nmessage_bytes = 52428800\n\n\
              # Mail for these domains goes to these servers; \"*\" is for all others. Without a route the MX records of the domain tell.\n\
              [routes]\n{routes}\n\
+             # A server that wants a login: \"*\" = {{ server = \"mail.b.example:587\", user = \"jane\", password_file = \"relay.password\" }}\n\n\
+             # TLS to other servers: \"opportunistic\" (what DANE or MTA-STS of the domain ask for, else where it is offered), \"required\", \"none\".\n\
+             [tls-policy]\n# \"b.example\" = \"required\"\n\n\
              # How servers are found: the name server (the system's where it is left out), and the port of those found.\n\
-             [delivery]\n# resolver = \"127.0.0.1:53\"\n# port = 25\n\n\
+             [delivery]\n# resolver = \"127.0.0.1:53\"\n# port = 25\n\
+             # dane = \"auto\"            # TLSA records, where the name server lets DNSSEC through; or \"on\", \"off\"\n\
+             # mta_sts = \"on\"\n# per_destination = 5\n# connections = 100\n# warn_hours = 4\n# give_up_hours = 120\n\n\
              # Domains whose passwords are kept elsewhere: in a file as htpasswd writes it, or in an LDAP directory. With one of them, SCRAM\n\
              # is offered to nobody, for clients choose it where it is offered, and these users could not log in by it.\n\
              [accounts]\n# \"b.example\" = {{ file = \"passwords\" }}\n\
@@ -330,51 +290,6 @@ impl Reader<'_> {
             match kind::read(given, self.folder) {
                 Ok(kind) => found.push((domain.to_lowercase(), kind)),
                 Err(why) => self.wrong(accounts, domain, format!("accounts.\"{domain}\": {why}")),
-            }
-        }
-        found
-    }
-
-    fn delivery(&mut self, root: &Table) -> Delivery {
-        let mut found = Delivery::default();
-        if root.contains_key("routes")
-            && let Some(routes) = self.table(root, "routes")
-        {
-            for (domain, _) in routes {
-                let Some(text) = self.string(routes, "routes.", domain) else { continue };
-                match Hop::parse(&text) {
-                    _ if domain != "*" && !is_host(domain) => {
-                        self.wrong(routes, domain, format!("routes: {domain} is not a domain"));
-                    }
-                    None => self.wrong(
-                        routes,
-                        domain,
-                        format!("routes.{domain} = \"{text}\" is not a server, as \"mail.b.example:25\""),
-                    ),
-                    Some(hop) => found.routes.push((domain.to_lowercase(), hop)),
-                }
-            }
-        }
-        if root.contains_key("delivery")
-            && let Some(delivery) = self.table(root, "delivery")
-        {
-            self.known(delivery, "delivery.", &["resolver", "port"]);
-            if delivery.contains_key("resolver")
-                && let Some(text) = self.string(delivery, "delivery.", "resolver")
-            {
-                match text.parse() {
-                    Ok(address) => found.resolver = Some(address),
-                    Err(_) => self.wrong(
-                        delivery,
-                        "resolver",
-                        format!("delivery.resolver = \"{text}\" is not an address with a port, as \"127.0.0.1:53\""),
-                    ),
-                }
-            }
-            match delivery.get("port").map(|item| item.as_integer().and_then(|port| u16::try_from(port).ok())) {
-                Some(Some(port)) if port != 0 => found.port = port,
-                Some(_) => self.wrong(delivery, "port", "delivery.port is a number from 1 to 65535".to_owned()),
-                None => {}
             }
         }
         found
@@ -525,21 +440,6 @@ mod tests {
     }
 
     #[test]
-    fn routes_name_a_server_each() {
-        let good = |text: &str| Hop::parse(text).map(|hop| (hop.host, hop.port));
-        assert_eq!(good("mail.b.example"), Some(("mail.b.example".to_owned(), 25)));
-        assert_eq!(good("[::1]:2525"), Some(("::1".to_owned(), 2525)));
-        for bad in ["", "b:", "b:0", "b:x", "b example:25", ":25"] {
-            assert_eq!(good(bad), None, "{bad}");
-        }
-        let text = "[routes]\n\"b.example\" = \"b:x\"\n[delivery]\nport = 0\nresolver = \"dns\"\n";
-        let told: Vec<String> = Config::parse(text, Path::new("/")).expect_err("many").iter().map(ToString::to_string).collect();
-        for wanted in ["line 2: routes.b.example", "line 4: delivery.port", "line 5: delivery.resolver"] {
-            assert!(told.iter().any(|line| line.starts_with(wanted)), "{wanted} in {told:#?}");
-        }
-    }
-
-    #[test]
     fn the_template_is_a_good_configuration() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("tls")).expect("made");
@@ -549,7 +449,10 @@ mod tests {
         let routes = [("B.example".to_owned(), "127.0.0.1:4525".to_owned())];
         let config = Config::parse(&Config::template("mail.a.example", 1000, &routes), folder.path()).expect("no mistake");
         let hop = Hop { host: "127.0.0.1".to_owned(), port: 4525 };
-        assert_eq!((config.delivery.route("b.EXAMPLE"), config.delivery.route("c.example")), (Some(&hop), None));
+        assert_eq!(
+            (config.delivery.route("b.EXAMPLE").map(|route| &route.hop), config.delivery.route("c.example")),
+            (Some(&hop), None)
+        );
         assert_eq!(config.listeners.len(), 5);
         assert_eq!(config.listeners.first().map(|(_, address)| address.port()), Some(3525));
     }

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits::Limits;
 use crate::mime;
-use crate::server::accounts::{Accounts, Destination};
+use crate::server::accounts::Accounts;
+use crate::server::addressing::Destination;
 use crate::server::store::Error;
 use crate::sieve::{Action, Envelope, Memory, Reply, Script};
 use crate::time::Timestamp;

@@ -3,7 +3,7 @@
 mod consequences;
 mod scanned;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,12 +13,15 @@ use crate::limits::Limits;
 use crate::mime::{address, compose};
 use crate::proto::sasl;
 use crate::proto::smtp::{self, Addressee, Envelope, Hello};
-use crate::server::accounts::{Accounts, Destination};
+use crate::server::accounts::Accounts;
+use crate::server::addressing::Destination;
 use crate::server::filter::{self, Filtered, Filters};
 use crate::server::head::Head;
 use crate::server::locks::Locks;
+use crate::server::mail::consequences::Places;
 use crate::server::mail::scanned::Scan;
 use crate::server::mailbox::MailboxAccess;
+use crate::server::queue;
 use crate::server::scan::{Scanned, Scanner};
 use crate::server::spool::{Incoming, Spool};
 use crate::server::store::Error;
@@ -158,6 +161,9 @@ impl Mail {
             return Ok(refused);
         }
         match self.accounts.destination(&self.full(&recipient.address)?)? {
+            Destination::Ours { mailboxes, elsewhere } if elsewhere.is_empty() && !self.has_room(mailboxes.iter(), 1)? => {
+                Ok(reject(452, "4.2.2", &format!("the mailbox is full – {}", recipient.address)))
+            }
             Destination::Ours { .. } => Ok(smtp::Answer::Accept),
             Destination::Unknown => Ok(reject(550, "5.1.1", &format!("no such user – {}", recipient.address))),
             Destination::Elsewhere if envelope.user.is_some() => Ok(smtp::Answer::Accept),
@@ -207,7 +213,7 @@ impl Mail {
             Scan::Answer(answer) => return Ok(answer),
         };
         let Scanned { recipients, sender, .. } = &scanned;
-        let (mut users, mut elsewhere) = (BTreeMap::new(), BTreeSet::new());
+        let (mut users, mut elsewhere) = (BTreeMap::new(), BTreeMap::new());
         for recipient in recipients {
             let address = self.full(recipient)?;
             match self.accounts.destination(&address)? {
@@ -215,10 +221,11 @@ impl Mail {
                     for user in ours {
                         users.entry(user).or_insert_with(|| address.clone());
                     }
+                    let others = others.into_iter().map(|other| (other.clone(), addressee(envelope, recipient, &other)));
                     elsewhere.extend(others);
                 }
                 Destination::Elsewhere if envelope.user.is_some() || scanned.added.contains(recipient) => {
-                    elsewhere.insert(address);
+                    elsewhere.insert(address.clone(), addressee(envelope, recipient, &address));
                 }
                 // gone since RCPT: somebody removed the user, and the others still get it
                 Destination::Elsewhere | Destination::Unknown => {}
@@ -231,6 +238,9 @@ impl Mail {
         let has_had = |mailbox: &String| head.values("delivered-to").any(|was| crate::server::accounts::normal(was) == *mailbox);
         if envelope.user.is_none() && users.keys().any(has_had) {
             return Ok(circles());
+        }
+        if elsewhere.is_empty() && !self.has_room(users.keys(), message.size())? {
+            return Ok(reject(552, "5.2.2", "the message does not fit into the mailbox"));
         }
         let mut fields = self.received(envelope, peer, now);
         fields.push_str(&self.lacking(envelope, &head, now));
@@ -254,15 +264,23 @@ impl Mail {
                 if let ([(_, reason)], true) = (filtered.refused.as_slice(), is_for_one) {
                     return Ok(reject(550, "5.7.1", &filter::one_line(reason)));
                 }
-                self.consequences(&filtered, &kept, sender, now)?;
+                self.consequences(&filtered, &kept, (sender, &envelope.terms), now)?;
                 filtered
             }
             _ => Filtered { mailboxes: users.into_keys().collect(), ..Filtered::default() },
         };
-        let to = (filtered.mailboxes.into_iter().collect(), elsewhere.into_iter().collect());
+        let (mailboxes, elsewhere) = (filtered.mailboxes.into_iter().collect(), elsewhere.into_values().collect());
+        let header = start.get(..memchr::memmem::find(&start, b"\r\n\r\n").unwrap_or(start.len())).unwrap_or_default();
+        let to = Places { mailboxes, elsewhere, terms: envelope.terms.clone(), priority: queue::priority(header) };
         let kept = message.behind(fields.into_bytes()).map_err(disk)?;
         self.deliver(kept, final_fields.into_bytes(), to, sender, now)?;
         Ok(smtp::Answer::Accept)
+    }
+
+    /// Whether one of these mailboxes can hold so many bytes more. There is one answer for all recipients of a message: where it fits one, it
+    /// goes to all, and the next one is refused at RCPT.
+    fn has_room<'a>(&self, mut mailboxes: impl Iterator<Item = &'a String>, bytes: u64) -> Result<bool, Error> {
+        mailboxes.try_fold(false, |fits, mailbox| Ok(fits || self.accounts.store().room(mailbox)?.fits(bytes)))
     }
 
     /// RFC 5321 4.4, with the cipher as RFC 8314 4.3 has it.
@@ -333,6 +351,12 @@ impl Mail {
     pub(in crate::server) fn mailbox(&self) -> MailboxAccess {
         MailboxAccess::new(self.accounts.clone(), self.locks.clone())
     }
+}
+
+/// An address to which a recipient leads, with what the sender wants to hear of that one (RFC 3461 5.2.7.1).
+fn addressee(envelope: &Envelope, recipient: &str, address: &str) -> Addressee {
+    let asked = envelope.recipients.iter().find(|known| known.address == recipient).cloned().unwrap_or_default();
+    Addressee { address: address.to_owned(), ..asked }
 }
 
 /// How the message came (RFC 3848, RFC 6531 4.3).

@@ -5,6 +5,7 @@
 //! taken from users alone.
 
 pub mod accounts;
+pub mod addressing;
 pub mod admin;
 pub mod config;
 mod drive;
@@ -68,9 +69,10 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let authority = config.clients.as_ref().map(|clients| ClientAuthority::open(&clients.authority, clients.lists.as_deref()));
     let tls = ServerTls::open(&config.certificate, &config.key, authority.transpose()?)?;
     let (tracer, wake) = (Tracer::default(), Arc::new(Notify::new()));
-    let outbound = Outbound::new(&config.hostname, &config.delivery, tracer.clone())?;
-    let queue = Queue::new(&config.hostname, accounts.clone(), outbound, tracer.clone(), Arc::clone(&wake));
-    let admin = Admin::bind(&config.data, accounts.clone(), tracer.clone(), Arc::clone(&wake))?;
+    let outbound = Outbound::new(&config.hostname, &config.delivery, Arc::clone(accounts.store()), tracer.clone())?;
+    let told = (tracer.clone(), Arc::clone(&wake));
+    let queue = Queue::new(&config.hostname, accounts.clone(), outbound, &config.delivery, told);
+    let admin = Admin::bind(&config.data, accounts.clone(), tracer.clone(), queue.clone())?;
     // the socket is ours: no other server has messages coming in
     spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;
     let locks = Locks::new(Duration::from_secs(config.login_delay));

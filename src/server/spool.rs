@@ -72,6 +72,11 @@ impl Incoming {
         Self { file: None, content: Content { spooled: 0, rest: message } }
     }
 
+    /// Its bytes.
+    pub(in crate::server) fn size(&self) -> u64 {
+        self.content.spooled.saturating_add(u64::try_from(self.content.rest.len()).unwrap_or(u64::MAX))
+    }
+
     /// All of it.
     pub(in crate::server) fn bytes(&mut self) -> io::Result<Vec<u8>> {
         let size = usize::try_from(self.content.spooled).unwrap_or(0).saturating_add(self.content.rest.len());

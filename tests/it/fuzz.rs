@@ -244,11 +244,7 @@ fn sessions_answer_without_a_panic() {
                 Step::Wait | Step::Close | Step::StartTls => break,
             }
         }
-        let outgoing = smtp::client::Outgoing {
-            sender: "a@b".to_owned(),
-            recipients: vec!["c@d".to_owned()],
-            message: b"x\r\n".as_slice().into(),
-        };
+        let outgoing = smtp::client::Outgoing::new("a@b".to_owned(), vec!["c@d".to_owned()], b"x\r\n".as_slice().into());
         let mut client = smtp::client::Client::new("a", smtp::client::TlsWish::Without, None, outgoing);
         client.receive(bytes);
         while !matches!(client.step(), smtp::client::ClientStep::Wait | smtp::client::ClientStep::Done(_)) {}

@@ -22,7 +22,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("http", &["limits"]),
         ("sieve", &["mime", "limits", "time"]),
         ("proto", &["crypto", "limits", "time", "secret"]),
-        ("server", &["proto", "sieve", "smime", "ca", "keys", "pki", "mime", "crypto", "limits", "time", "secret"]),
+        ("server", &["http", "proto", "sieve", "smime", "ca", "keys", "pki", "mime", "crypto", "limits", "time", "secret"]),
     ])
 }
 

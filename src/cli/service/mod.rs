@@ -5,6 +5,7 @@ pub(crate) mod client;
 mod fetch;
 mod filter;
 mod monitor;
+mod queue;
 mod send;
 mod up;
 
@@ -53,7 +54,7 @@ pub(crate) enum ServiceVerb {
     /// The mail that waits for other servers
     Queue {
         #[command(subcommand)]
-        verb: monitor::QueueVerb,
+        verb: queue::QueueVerb,
     },
     /// The state of the running server
     Status,
@@ -119,6 +120,13 @@ pub(crate) enum DomainVerb {
         /// The domain
         domain: String,
     },
+    /// Bound the bytes of all mailboxes of a domain together
+    Quota {
+        /// The domain
+        domain: String,
+        /// Bytes; 0 lifts the bound
+        bytes: u64,
+    },
 }
 
 /// What is done to a user.
@@ -143,14 +151,21 @@ pub(crate) enum UserVerb {
         /// The address
         address: String,
     },
+    /// Bound the bytes of a mailbox
+    Quota {
+        /// The address
+        address: String,
+        /// Bytes; 0 lifts the bound
+        bytes: u64,
+    },
 }
 
 /// What is done to an alias.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AliasVerb {
-    /// Lead an address to another
+    /// Lead an address to another; several times, and it is a list
     Add {
-        /// The alias
+        /// The alias; `@domain` takes what nobody else of the domain takes
         alias: String,
         /// Where it leads
         target: String,
@@ -172,7 +187,7 @@ pub(crate) fn run(context: &Context, verb: ServiceVerb) -> Result<Exit, Failure>
         ServiceVerb::Domain { verb } => domain(context, verb),
         ServiceVerb::User { verb } => user(context, verb),
         ServiceVerb::Alias { verb } => alias(context, verb),
-        ServiceVerb::Queue { verb } => monitor::queue(context, &verb),
+        ServiceVerb::Queue { verb } => queue::run(context, &verb),
         ServiceVerb::Status => monitor::status(context),
         ServiceVerb::Trace(args) => monitor::trace(context, &args),
         ServiceVerb::Backup(args) => backup::backup(context, &args),
@@ -308,6 +323,10 @@ fn domain(context: &Context, verb: DomainVerb) -> Result<Exit, Failure> {
             accounts.store().remove_domain(&domain.to_lowercase()).map_err(from_store)?;
             done(context, "domain.remove")
         }
+        DomainVerb::Quota { domain, bytes } => {
+            accounts.store().set_quota(&domain.to_lowercase(), bytes).map_err(from_store)?;
+            done(context, "domain.quota")
+        }
         DomainVerb::List => list(context, "domain", &accounts.store().domains().map_err(from_store)?),
     }
 }
@@ -327,6 +346,14 @@ fn address(text: &str) -> Result<String, Failure> {
         is_local && Hop::parse(domain).is_some_and(|hop| hop.host == domain)
     });
     if is_good { Ok(text.to_lowercase()) } else { Err(Failure::usage(format!("{text} is not an address, as jane@a.example"))) }
+}
+
+/// An address, or `@domain`: the catch-all of a domain.
+fn alias_name(text: &str) -> Result<String, Failure> {
+    match text.strip_prefix('@') {
+        Some(domain) if Hop::parse(domain).is_some_and(|hop| hop.host == domain) => Ok(text.to_lowercase()),
+        _ => address(text),
+    }
 }
 
 fn user(context: &Context, verb: UserVerb) -> Result<Exit, Failure> {
@@ -351,6 +378,10 @@ fn user(context: &Context, verb: UserVerb) -> Result<Exit, Failure> {
             return done(context, "user.remove");
         }
         UserVerb::Filter(args) => return filter::run(context, &args),
+        UserVerb::Quota { address, bytes } => {
+            accounts.store().set_quota(&self::address(&address)?, bytes).map_err(from_store)?;
+            return done(context, "user.quota");
+        }
         UserVerb::List => return list(context, "user", &accounts.store().users().map_err(from_store)?),
     }
     Ok(Exit::Good)
@@ -360,7 +391,7 @@ fn alias(context: &Context, verb: AliasVerb) -> Result<Exit, Failure> {
     let accounts = accounts(context)?;
     match verb {
         AliasVerb::Add { alias, target } => {
-            accounts.store().add_alias(&address(&alias)?, &address(&target)?).map_err(from_store)?;
+            accounts.store().add_alias(&alias_name(&alias)?, &address(&target)?).map_err(from_store)?;
             done(context, "alias.add")
         }
         AliasVerb::Remove { alias } => {

@@ -1,36 +1,13 @@
-//! `sealpost queue`, `status`, `trace`: what the home's server does.
+//! `sealpost status`, `trace`: what the home's server does.
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::json;
 
 use sealpost::server::admin::{self, Question};
-use sealpost::server::store::Waiting;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::{output, report, service};
-
-/// What is done to the queue.
-#[derive(Debug, Subcommand)]
-pub(crate) enum QueueVerb {
-    /// List what waits for other servers
-    List,
-    /// Show a message of the queue
-    Show {
-        /// Its number
-        id: i64,
-    },
-    /// Try a message again now; without a number, everything
-    Retry {
-        /// Its number
-        id: Option<i64>,
-    },
-    /// Take a message out of the queue; nobody is told
-    Drop {
-        /// Its number
-        id: i64,
-    },
-}
 
 /// Show what is said on every connection of the running server, with secrets masked
 #[derive(Debug, Args)]
@@ -46,69 +23,6 @@ pub(crate) struct TraceArgs {
     /// Only conversations with this address
     #[arg(long, value_name = "IP")]
     peer: Option<std::net::IpAddr>,
-}
-
-/// Runs `queue`.
-pub(crate) fn queue(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> {
-    let accounts = service::accounts(context)?;
-    let store = accounts.store();
-    match verb {
-        QueueVerb::List => {
-            let waiting = store.waiting().map_err(service::from_store)?;
-            if context.json {
-                let list: Vec<_> = waiting.iter().map(waiting_json).collect();
-                context.print_json(&json!({ "schema": "sealpost.queue.list/1", "queue": list }))?;
-            } else {
-                waiting.iter().try_for_each(|one| output::stdout(waiting_line(one).as_bytes()))?;
-            }
-        }
-        QueueVerb::Show { id } => {
-            let message = store.queued(*id).map_err(service::from_store)?;
-            let waiting = store.waiting().map_err(service::from_store)?;
-            let of_it: Vec<_> = waiting.iter().filter(|one| one.id == *id).collect();
-            if context.json {
-                let list: Vec<_> = of_it.iter().map(|one| waiting_json(one)).collect();
-                let size = message.len();
-                context.print_json(&json!({ "schema": "sealpost.queue.show/1", "queue": list, "size": size }))?;
-            } else {
-                of_it.iter().for_each(|one| eprint!("{}", waiting_line(one)));
-                output::stdout(&message)?;
-            }
-        }
-        QueueVerb::Retry { id } => {
-            store.retry(*id, context.now).map_err(service::from_store)?;
-            match admin::ask(&service::data(context)?, Question::Wake) {
-                Ok(_) => {}
-                Err(_) => eprintln!("note: the server does not run; it tries when it does"),
-            }
-            return service::done(context, "queue.retry");
-        }
-        QueueVerb::Drop { id } => {
-            store.drop_queued(*id).map_err(service::from_store)?;
-            return service::done(context, "queue.drop");
-        }
-    }
-    Ok(Exit::Good)
-}
-
-fn waiting_json(one: &Waiting) -> serde_json::Value {
-    json!({
-        "id": one.id, "sender": one.sender, "recipient": one.recipient, "attempts": one.attempts,
-        "next": one.next.to_string(), "error": if one.error.is_empty() { None } else { Some(&one.error) },
-    })
-}
-
-fn waiting_line(one: &Waiting) -> String {
-    let why = if one.error.is_empty() { "not tried yet" } else { &one.error };
-    format!(
-        "{}  <{}> to <{}>  tried {} times, next {}  {}\n",
-        one.id,
-        report::safe(&one.sender),
-        report::safe(&one.recipient),
-        one.attempts,
-        one.next,
-        report::safe(why)
-    )
 }
 
 /// Runs `status`.

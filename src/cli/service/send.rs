@@ -72,7 +72,7 @@ pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage("the message names no recipient").hint("add a To field, or name them with --to ADDR"));
     }
     let credentials = service::credentials(context, args.client.user.as_deref())?;
-    let outgoing = Outgoing { sender, recipients, message: submission.message.into() };
+    let outgoing = Outgoing::new(sender, recipients, submission.message.into());
     let outcomes = send(&Server::new(context, hop, &args.client)?, credentials, outgoing)?;
     let mut exit = Exit::Good;
     for (address, outcome) in &outcomes {

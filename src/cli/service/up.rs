@@ -195,7 +195,7 @@ fn exchange(
     let (Some(submission), Some(pop3)) = (reach(Service::Submission), reach(Service::Pop3)) else { return Ok(()) };
     let unique = format!("self-test-{}@{}", context.now.unix(), user.user.rsplit_once('@').map_or("localhost", |(_, d)| d));
     let message = Composer::new(&user.user, context.now, &unique).to(&user.user).subject("Self-test").text("It works.\n").build();
-    let outgoing = Outgoing { sender: user.user.clone(), recipients: vec![user.user.clone()], message: message.into() };
+    let outgoing = Outgoing::new(user.user.clone(), vec![user.user.clone()], message.into());
     let outcomes = send::send(&submission, Some(user.clone()), outgoing)?;
     for (address, outcome) in outcomes {
         if let Outcome::Temporary(reply) | Outcome::Permanent(reply) = outcome {

@@ -1,4 +1,4 @@
-//! Who may log in, and where an address leads.
+//! Who may log in.
 //!
 //! Uses: store, proto (SASL), keys (LDAP), pki (client certificates). Never: sessions; sockets in `ldap` only.
 //! Holds always: a name that does not exist takes as long as a wrong password and is answered alike; what is remembered of a login is a keyed
@@ -50,25 +50,6 @@ pub struct Accounts {
 const HASHING: usize = 4;
 /// Questions to directories at once: they cost waiting, and one that is slow must not hold up the users of others.
 const ASKING: usize = 32;
-
-/// Where an address leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// Our domain: these mailboxes here, and these addresses elsewhere that aliases lead to.
-    Ours {
-        /// Users of ours.
-        mailboxes: Vec<String>,
-        /// Addresses at other domains.
-        elsewhere: Vec<String>,
-    },
-    /// Our domain, and nobody there.
-    Unknown,
-    /// Another domain.
-    Elsewhere,
-}
-
-/// Aliases that lead to aliases: so many times at most.
-const DEPTH: usize = 10;
 
 impl Accounts {
     /// Accounts of this store.
@@ -218,7 +199,7 @@ impl Accounts {
     }
 
     /// The mailbox of an address, where it is one of a user; who is new in a directory gets one.
-    fn mailbox(&self, address: &str) -> Result<Option<String>, Error> {
+    pub(in crate::server) fn mailbox(&self, address: &str) -> Result<Option<String>, Error> {
         let user = self.directory(address).mailbox(address)?;
         user.iter().try_for_each(|user| self.keep_mailbox(user))?;
         Ok(user)
@@ -235,52 +216,8 @@ impl Accounts {
         }
     }
 
-    /// Where an address leads: through aliases, and without what follows a `+`.
-    pub fn destination(&self, address: &str) -> Result<Destination, Error> {
-        let address = normal(address);
-        if !self.is_ours(&address)? {
-            return Ok(Destination::Elsewhere);
-        }
-        let (mut mailboxes, mut elsewhere) = (Vec::new(), Vec::new());
-        self.expand(&address, DEPTH, &mut mailboxes, &mut elsewhere)?;
-        let is_unknown = mailboxes.is_empty() && elsewhere.is_empty();
-        Ok(if is_unknown { Destination::Unknown } else { Destination::Ours { mailboxes, elsewhere } })
-    }
-
-    fn expand(&self, address: &str, depth: usize, found: &mut Vec<String>, elsewhere: &mut Vec<String>) -> Result<(), Error> {
-        let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
-        if !self.is_ours(address)? {
-            if !elsewhere.iter().any(|known| known == address) {
-                elsewhere.push(address.to_owned());
-            }
-            return Ok(());
-        }
-        let plain =
-            address.split_once('@').and_then(|(local, domain)| local.split_once('+').map(|(base, _)| format!("{base}@{domain}")));
-        for candidate in [Some(address.to_owned()), plain].into_iter().flatten() {
-            if let Some(mailbox) = self.mailbox(&candidate)? {
-                if !found.contains(&mailbox) {
-                    found.push(mailbox);
-                }
-                return Ok(());
-            }
-            let targets = self.store.targets(&candidate)?;
-            if !targets.is_empty() {
-                return targets.iter().try_for_each(|target| self.expand(target, depth, found, elsewhere));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a user may send as this address: his own, or an alias that leads to him.
-    pub fn may_send_as(&self, user: &str, address: &str) -> Result<bool, Error> {
-        match self.destination(address)? {
-            Destination::Ours { mailboxes, .. } => Ok(mailboxes.iter().any(|mailbox| mailbox == user)),
-            _ => Ok(false),
-        }
-    }
-
-    fn is_ours(&self, address: &str) -> Result<bool, Error> {
+    /// Whether the domain of an address is one of ours.
+    pub(in crate::server) fn is_ours(&self, address: &str) -> Result<bool, Error> {
         let Some((_, domain)) = address.rsplit_once('@') else { return Ok(false) };
         Ok(self.store.domains()?.iter().any(|known| known == domain))
     }
@@ -416,31 +353,5 @@ mod tests {
         assert_eq!(login("Jane@a.example"), Answer::User("jane@a.example".to_owned()));
         assert_eq!(login("nobody@a.example"), Answer::No);
         assert_eq!(login("jane@b.example"), Answer::No);
-    }
-
-    #[test]
-    fn aliases_and_plus_addresses_lead_to_mailboxes_and_circles_end() {
-        let (_folder, accounts) = accounts();
-        for (alias, target) in [
-            ("info@a.example", "all@a.example"),
-            ("all@a.example", "jane@a.example"),
-            ("away@a.example", "jane@b.example"),
-            ("away@a.example", "jane@a.example"),
-            ("x@a.example", "y@a.example"),
-            ("y@a.example", "x@a.example"),
-        ] {
-            accounts.store().add_alias(alias, target).expect("new");
-        }
-        let jane = Destination::Ours { mailboxes: vec!["jane@a.example".to_owned()], elsewhere: Vec::new() };
-        for address in ["jane@a.example", "JANE+lists@a.example", "info@a.example"] {
-            assert_eq!(accounts.destination(address).expect("read"), jane, "{address}");
-        }
-        assert_eq!(accounts.destination("x@a.example").expect("read"), Destination::Unknown);
-        assert_eq!(accounts.destination("jane@b.example").expect("read"), Destination::Elsewhere);
-        let both =
-            Destination::Ours { mailboxes: vec!["jane@a.example".to_owned()], elsewhere: vec!["jane@b.example".to_owned()] };
-        assert_eq!(accounts.destination("away@a.example").expect("read"), both);
-        assert!(accounts.may_send_as("jane@a.example", "info@a.example").expect("read"));
-        assert!(!accounts.may_send_as("jane@a.example", "joe@a.example").expect("read"));
     }
 }

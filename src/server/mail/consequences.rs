@@ -2,10 +2,27 @@
 
 use std::collections::BTreeSet;
 
+use crate::proto::smtp::{Addressee, Terms};
 use crate::server::filter::{self, Filtered};
 use crate::server::mail::Mail;
-use crate::server::store::{Body, Delivery, Error};
+use crate::server::store::{Body, Delivery, Error, Priority};
 use crate::time::Timestamp;
+
+/// Where a message goes, and what its sender asked of the way.
+pub(in crate::server::mail) struct Places {
+    pub(in crate::server::mail) mailboxes: Vec<String>,
+    pub(in crate::server::mail) elsewhere: Vec<Addressee>,
+    pub(in crate::server::mail) terms: Terms,
+    pub(in crate::server::mail) priority: Priority,
+}
+
+impl Places {
+    /// Those of a message that a script or a server writes: it comes after what people write.
+    fn of((mailboxes, elsewhere): (Vec<String>, Vec<String>), terms: Terms) -> Self {
+        let elsewhere = elsewhere.into_iter().map(Addressee::from).collect();
+        Self { mailboxes, elsewhere, terms, priority: Priority::Low }
+    }
+}
 
 impl Mail {
     /// Puts a message into mailboxes and into the queue; nothing is done where it goes nowhere.
@@ -13,16 +30,17 @@ impl Mail {
         &self,
         message: Body,
         final_fields: Vec<u8>,
-        (mailboxes, elsewhere): (Vec<String>, Vec<String>),
+        to: Places,
         sender: &str,
         at: Timestamp,
     ) -> Result<(), Error> {
+        let Places { mailboxes, elsewhere, terms, priority } = to;
         if mailboxes.is_empty() && elsewhere.is_empty() {
             return Ok(());
         }
         let is_for_others = !elsewhere.is_empty();
         let sender = sender.to_owned();
-        self.accounts.store().deliver(Delivery { message, final_fields, mailboxes, sender, elsewhere, at })?;
+        self.accounts.store().deliver(Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at })?;
         if is_for_others {
             self.queue.notify_one();
         }
@@ -35,9 +53,11 @@ impl Mail {
         &self,
         filtered: &Filtered,
         message: &[u8],
-        sender: &str,
+        (sender, terms): (&str, &Terms),
         now: Timestamp,
     ) -> Result<(), Error> {
+        // what he wants to hear is about the one he wrote to
+        let onwards = Terms { ret: String::new(), envid: String::new(), ..terms.clone() };
         let final_fields = format!("Return-Path: <{sender}>\r\n").into_bytes();
         for (user, addresses) in &filtered.redirects {
             let marked = [format!("{}: {user}\r\n", filter::REDIRECTED).as_bytes(), message].concat();
@@ -51,13 +71,20 @@ impl Mail {
                 // nobody is there: it stays with the one who sends it on
                 mailboxes.insert(user.clone());
             }
-            let to = (mailboxes.into_iter().collect(), elsewhere.into_iter().collect());
+            let to = Places::of((mailboxes.into_iter().collect(), elsewhere.into_iter().collect()), onwards.clone());
+            let to = Places { priority: Priority::Normal, ..to };
             self.deliver(marked.into(), final_fields.clone(), to, sender, now)?;
         }
         let null = b"Return-Path: <>\r\n";
         for (user, reason) in filtered.refused.iter().filter(|_| !sender.is_empty()) {
             let told = filter::refusal(&self.hostname, user, sender, reason, now);
-            self.deliver(told.into(), null.to_vec(), filter::places(&self.accounts, sender)?, "", now)?;
+            self.deliver(
+                told.into(),
+                null.to_vec(),
+                Places::of(filter::places(&self.accounts, sender)?, Terms::default()),
+                "",
+                now,
+            )?;
         }
         for (user, reply) in &filtered.replies {
             let id = format!("{}@{}", filter::unique(now), self.hostname);
@@ -65,7 +92,13 @@ impl Mail {
             if let Some(filters) = &self.filters {
                 filters.answered(user, &reply.handle, &reply.to, reply.silent_until, now)?;
             }
-            self.deliver(written.into(), null.to_vec(), filter::places(&self.accounts, &reply.to)?, "", now)?;
+            self.deliver(
+                written.into(),
+                null.to_vec(),
+                Places::of(filter::places(&self.accounts, &reply.to)?, Terms::default()),
+                "",
+                now,
+            )?;
         }
         Ok(())
     }

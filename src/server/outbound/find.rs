@@ -6,19 +6,27 @@ use std::time::Duration;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::RData;
+use hickory_resolver::proto::rr::{RData, RecordType};
 
 use crate::server::config::{Delivery, Hop};
 
 /// What a search found.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::server::outbound) enum Found {
-    /// Names and addresses, the first to be asked first.
-    Addresses(Vec<(String, SocketAddr)>),
+    /// The servers, the first to be asked first.
+    Servers(Vec<Server>),
     /// It cannot be known now.
     Later(String),
     /// The domain takes no mail.
     Never(String),
+}
+
+/// A server and where it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::server::outbound) struct Server {
+    pub(in crate::server::outbound) name: String,
+    /// Of both families in turn: one of them may lead nowhere.
+    pub(in crate::server::outbound) addresses: Vec<SocketAddr>,
 }
 
 /// Finds servers.
@@ -39,12 +47,10 @@ impl std::fmt::Debug for Servers {
 const HOSTS: usize = 10;
 
 impl Servers {
-    pub(in crate::server::outbound) fn new(hostname: &str, delivery: &Delivery) -> Result<Self, String> {
+    pub(in crate::server::outbound) fn new(hostname: &str, delivery: &Delivery) -> Self {
         let builder = match delivery.resolver {
             Some(address) => {
-                let mut server = NameServerConfig::udp_and_tcp(address.ip());
-                server.connections.iter_mut().for_each(|connection| connection.port = address.port());
-                let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+                let config = ResolverConfig::from_parts(None, Vec::new(), vec![name_server(address)]);
                 Ok(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
             }
             None => TokioResolver::builder_tokio(),
@@ -54,83 +60,147 @@ impl Servers {
             builder.options_mut().timeout = Duration::from_secs(5);
             builder.build().ok()
         });
-        Ok(Self { hostname: hostname.to_lowercase(), delivery: delivery.clone(), resolver })
+        Self { hostname: hostname.to_lowercase(), delivery: delivery.clone(), resolver }
     }
 
-    /// The servers of a domain.
+    /// The servers of a domain, by its MX records.
     pub(in crate::server::outbound) async fn of(&self, domain: &str) -> Found {
-        if let Some(hop) = self.delivery.route(domain) {
-            return routed(hop).await;
-        }
         let literal = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         if let Some(inner) = literal {
             let is_tagged = inner.get(..5).is_some_and(|tag| tag.eq_ignore_ascii_case("IPv6:"));
             let address = if is_tagged { inner.get(5..).unwrap_or_default() } else { inner }.parse::<IpAddr>();
             return match address {
-                Ok(ip) => Found::Addresses(vec![(domain.to_owned(), SocketAddr::new(ip, self.delivery.port))]),
-                Err(_) => Found::Never(format!("{domain} is no address")),
+                Ok(ip) => Found::Servers(vec![Server {
+                    name: domain.to_owned(),
+                    addresses: vec![SocketAddr::new(ip, self.delivery.port)],
+                }]),
+                Err(_) => Found::Never(format!("{domain} is no address that can be asked")),
             };
         }
-        let Some(resolver) = &self.resolver else {
-            return Found::Later("this machine has no resolver for DNS – add the domain to [routes]".to_owned());
-        };
-        let hosts = match resolver.mx_lookup(format!("{domain}.")).await {
+        // the DNS knows A-labels (RFC 5890)
+        let Ok(domain) = idna::domain_to_ascii(domain) else { return Found::Never(format!("{domain} is not a domain")) };
+        let Some(resolver) = &self.resolver else { return Found::Later("this machine has no resolver".to_owned()) };
+        let mut records = Vec::new();
+        match resolver.mx_lookup(format!("{domain}.")).await {
             Ok(answer) => {
-                let records = answer.answers().iter().filter_map(|record| match &record.data {
-                    RData::MX(mx) => Some((mx.preference, mx.exchange.to_utf8())),
-                    _ => None,
-                });
-                match hosts(records.collect(), domain, &self.hostname) {
-                    Ok(hosts) => hosts,
-                    Err(never) => return Found::Never(never),
+                for record in answer.answers() {
+                    if let RData::MX(mx) = &record.data {
+                        records.push((mx.preference, mx.exchange.to_string()));
+                    }
                 }
             }
-            Err(error) if error.is_nx_domain() => return Found::Never(format!("the domain {domain} does not exist")),
-            // no MX: the domain itself is the server
-            Err(error) if error.is_no_records_found() => vec![domain.to_owned()],
-            Err(error) => return Found::Later(format!("the servers of {domain} cannot be looked up – {error}")),
-        };
-        let mut found = Vec::new();
-        let mut failed = None;
-        for host in hosts.into_iter().take(HOSTS) {
-            match resolver.lookup_ip(format!("{host}.")).await {
-                Ok(answer) => found.extend(answer.iter().map(|ip| (host.clone(), SocketAddr::new(ip, self.delivery.port)))),
-                Err(error) if error.is_nx_domain() || error.is_no_records_found() => {}
-                Err(error) => failed = Some(format!("the address of {host} cannot be looked up – {error}")),
+            // RFC 5321 5.1: a domain without MX records is its own server
+            Err(error) if error.is_no_records_found() && !error.is_nx_domain() => {}
+            Err(error) if error.is_nx_domain() => return Found::Never(format!("5.1.2 the domain {domain} does not exist")),
+            Err(error) => return Found::Later(format!("4.4.3 {domain} cannot be looked up – {error}")),
+        }
+        match hosts(records, &domain, &self.hostname, shuffle) {
+            Ok(hosts) => self.servers(&domain, hosts).await,
+            Err(why) => Found::Never(why),
+        }
+    }
+
+    async fn servers(&self, domain: &str, hosts: Vec<String>) -> Found {
+        let (mut found, mut failed) = (Vec::new(), None);
+        for name in hosts.into_iter().take(HOSTS) {
+            match self.addresses(&name, self.delivery.port).await {
+                Ok(addresses) if addresses.is_empty() => {}
+                Ok(addresses) => found.push(Server { name, addresses }),
+                Err(why) => failed = Some(why),
             }
         }
         match (found.is_empty(), failed) {
-            (false, _) => Found::Addresses(found),
+            (false, _) => Found::Servers(found),
             (true, Some(why)) => Found::Later(why),
-            (true, None) => Found::Never(format!("no server of {domain} has an address")),
+            (true, None) => Found::Never(format!("5.4.4 no server of {domain} has an address")),
+        }
+    }
+
+    /// The addresses of a host; none where it has none.
+    pub(in crate::server::outbound) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+        let Some(resolver) = &self.resolver else { return Err("this machine has no resolver".to_owned()) };
+        match resolver.lookup_ip(format!("{host}.")).await {
+            Ok(answer) => Ok(in_turn(answer.iter()).into_iter().map(|ip| SocketAddr::new(ip, port)).collect()),
+            Err(error) if error.is_nx_domain() || error.is_no_records_found() => Ok(Vec::new()),
+            Err(error) => Err(format!("4.4.3 the address of {host} cannot be looked up – {error}")),
+        }
+    }
+
+    /// The texts of a name; none where it has none.
+    pub(in crate::server::outbound) async fn texts(&self, name: &str) -> Result<Vec<String>, String> {
+        let Some(resolver) = &self.resolver else { return Err("this machine has no resolver".to_owned()) };
+        match resolver.lookup(format!("{name}."), RecordType::TXT).await {
+            Ok(answer) => Ok(answer
+                .answers()
+                .iter()
+                .filter_map(|record| match &record.data {
+                    RData::TXT(text) => Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned()),
+                    _ => None,
+                })
+                .collect()),
+            Err(error) if error.is_nx_domain() || error.is_no_records_found() => Ok(Vec::new()),
+            Err(error) => Err(error.to_string()),
         }
     }
 }
 
-async fn routed(hop: &Hop) -> Found {
+/// A name server at this address.
+pub(in crate::server::outbound) fn name_server(address: SocketAddr) -> NameServerConfig {
+    let mut server = NameServerConfig::udp_and_tcp(address.ip());
+    server.connections.iter_mut().for_each(|connection| connection.port = address.port());
+    server
+}
+
+/// The server of a route; its name may be one that only this machine knows.
+pub(in crate::server::outbound) async fn routed(hop: &Hop) -> Found {
     match tokio::net::lookup_host((hop.host.as_str(), hop.port)).await {
-        Ok(addresses) => Found::Addresses(addresses.map(|address| (hop.host.clone(), address)).collect()),
-        Err(error) => Found::Later(format!("{} of the routes cannot be looked up – {error}", hop.host)),
+        Ok(addresses) => {
+            let addresses = in_turn(addresses.map(|address| address.ip())).into_iter().map(|ip| SocketAddr::new(ip, hop.port));
+            Found::Servers(vec![Server { name: hop.host.clone(), addresses: addresses.collect() }])
+        }
+        Err(error) => Found::Later(format!("4.4.3 {} of the routes cannot be looked up – {error}", hop.host)),
     }
+}
+
+/// IPv6 and IPv4 in turn.
+fn in_turn(all: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
+    let (six, four): (Vec<_>, Vec<_>) = all.partition(IpAddr::is_ipv6);
+    let (mut six, mut four, mut out) = (six.into_iter(), four.into_iter(), Vec::new());
+    loop {
+        let pair = (six.next(), four.next());
+        if pair == (None, None) {
+            return out;
+        }
+        out.extend(pair.0);
+        out.extend(pair.1);
+    }
+}
+
+fn shuffle() -> u32 {
+    let mut bytes = [0; 4];
+    crate::keys::files::random_name(&mut bytes);
+    u32::from_le_bytes(bytes)
 }
 
 /// The hosts of MX records in the order in which they are asked; an error where the domain takes no mail, or where this host is
 /// the best of them and does not know the domain.
-fn hosts(mut records: Vec<(u16, String)>, domain: &str, us: &str) -> Result<Vec<String>, String> {
+fn hosts(records: Vec<(u16, String)>, domain: &str, us: &str, lot: impl Fn() -> u32) -> Result<Vec<String>, String> {
     // RFC 7505: a single MX to the root means that the domain takes no mail
     if let [(_, only)] = records.as_slice()
         && only == "."
     {
-        return Err(format!("{domain} takes no mail (null MX)"));
+        return Err(format!("5.1.10 {domain} takes no mail (null MX)"));
     }
+    // RFC 5321 5.1: those of one preference share the work
+    let mut records: Vec<(u16, u32, String)> = records.into_iter().map(|(preference, name)| (preference, lot(), name)).collect();
     records.sort();
     let named = |name: &str| name.trim_end_matches('.').to_lowercase();
     // RFC 5321 5.1: hosts that are no better than ourselves would send it back
-    let ours = records.iter().find(|(_, name)| named(name) == us).map(|(preference, _)| *preference);
-    let better = records.into_iter().filter(|(preference, _)| ours.is_none_or(|ours| *preference < ours));
-    let hosts: Vec<String> = better.map(|(_, name)| named(&name)).filter(|name| !name.is_empty()).collect();
+    let ours = records.iter().find(|(_, _, name)| named(name) == us).map(|(preference, _, _)| *preference);
+    let better = records.into_iter().filter(|(preference, _, _)| ours.is_none_or(|ours| *preference < ours));
+    let hosts: Vec<String> = better.map(|(_, _, name)| named(&name)).filter(|name| !name.is_empty()).collect();
     match (hosts.is_empty(), ours) {
-        (true, Some(_)) => Err(format!("mail for {domain} leads back to {us}, which has no such domain")),
+        (true, Some(_)) => Err(format!("5.4.6 mail for {domain} leads back to {us}, which has no such domain")),
         (true, None) => Ok(vec![domain.to_owned()]),
         (false, _) => Ok(hosts),
     }
@@ -146,15 +216,27 @@ mod tests {
 
     #[test]
     fn servers_are_asked_in_the_order_of_their_preference() {
-        let found = hosts(records(&[(20, "b.example."), (10, "A.example.")]), "example", "us.example");
+        let found = hosts(records(&[(20, "b.example."), (10, "A.example.")]), "example", "us.example", || 0);
         assert_eq!(found, Ok(vec!["a.example".to_owned(), "b.example".to_owned()]));
+        let lots = std::cell::Cell::new(3);
+        let lot = || lots.replace(lots.get() - 1);
+        let found = hosts(records(&[(10, "a."), (10, "b."), (10, "c.")]), "example", "us.example", lot).expect("three");
+        assert_eq!(found, ["c", "b", "a"], "those of one preference by lot");
     }
 
     #[test]
     fn a_null_mx_takes_no_mail_and_no_mail_comes_back_to_us() {
-        assert!(hosts(records(&[(0, ".")]), "x.example", "us.example").is_err_and(|why| why.contains("null MX")));
-        let both = records(&[(10, "a.example."), (20, "us.example."), (30, "c.example.")]);
-        assert_eq!(hosts(both, "x.example", "us.example"), Ok(vec!["a.example".to_owned()]));
-        assert!(hosts(records(&[(10, "us.example.")]), "x.example", "us.example").is_err());
+        let hosts = |of: &[(u16, &str)]| hosts(records(of), "x.example", "us.example", || 0);
+        assert!(hosts(&[(0, ".")]).is_err_and(|why| why.contains("null MX")));
+        assert_eq!(hosts(&[(10, "a.example."), (20, "us.example."), (30, "c.example.")]), Ok(vec!["a.example".to_owned()]));
+        assert!(hosts(&[(10, "us.example.")]).is_err_and(|why| why.starts_with("5.4.6")));
+        assert_eq!(hosts(&[]), Ok(vec!["x.example".to_owned()]));
+    }
+
+    #[test]
+    fn both_families_are_tried_in_turn() {
+        let all = ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(|ip| ip.parse::<IpAddr>().expect("an address"));
+        let turns: Vec<String> = in_turn(all.into_iter()).iter().map(ToString::to_string).collect();
+        assert_eq!(turns, ["2001:db8::1", "192.0.2.1", "192.0.2.2"]);
     }
 }

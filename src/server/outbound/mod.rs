@@ -1,210 +1,400 @@
-//! Takes mail to other servers: finds them, talks to them, under TLS wherever they offer it.
+//! Takes mail to other servers: finds them, talks to them, under TLS wherever they offer it, and under verified TLS where that is asked for.
 //!
-//! Uses: proto (client sessions), the trace; sockets towards other servers.
-//! Holds always: every recipient gets an outcome; a server that cannot be asked now is asked again later; what a certificate
-//! of an unknown server says changes nothing (RFC 7435: opportunistic), so nothing secret but the mail itself is sent.
+//! Uses: proto (client sessions), http (policies), keys and pki (TLSA records, certificates), the store (policies, what was counted), the
+//! trace; sockets towards other servers.
+//! Holds always: every recipient gets an outcome; what cannot be known now – by the DNS, by a server – is asked again later and refuses nobody;
+//! where nobody asks for more, TLS is opportunistic (RFC 7435): what a certificate of an unknown server says changes nothing, and nothing
+//! secret but the mail itself is sent; where DANE (RFC 7672), MTA-STS (RFC 8461), the configuration or the message (RFC 8689) ask for more,
+//! nothing goes without.
 
+mod dnssec;
 mod find;
+mod guard;
+mod link;
+mod sts;
 mod tls;
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-
-use crate::proto::smtp::client::{Client, ClientStep, Outcome, Outgoing, TlsWish};
-use crate::server::config::Delivery;
+use crate::crypto::random::{OsRandom, Random};
+use crate::proto::smtp::Credentials;
+use crate::proto::smtp::client::{Afterwards, Client, NO_TLS, Outcome, Outgoing, RequireTls, TlsWish};
+use crate::secret::Secret;
+use crate::server::config::{Delivery, Login, Route};
 use crate::server::drive::now;
 use crate::server::outbound::find::{Found, Servers};
-use crate::server::trace::{Conversation, Tracer};
+use crate::server::outbound::guard::{Asked, Guard, Guards, Refused};
+use crate::server::outbound::link::Handshake;
+use crate::server::outbound::tls::Tls;
+use crate::server::store::{Store, TlsResult};
+use crate::server::trace::Tracer;
+
+pub(in crate::server) use link::Link;
 
 /// Delivers to other servers.
 #[derive(Debug)]
 pub(in crate::server) struct Outbound {
     hostname: String,
+    delivery: Delivery,
     servers: Servers,
-    connector: Connector,
+    guards: Guards,
+    tls: Arc<Tls>,
+    store: Counts,
     tracer: Tracer,
 }
 
-struct Connector(TlsConnector);
+/// Where it is counted how TLS went.
+struct Counts(Arc<dyn Store>);
 
-impl std::fmt::Debug for Connector {
+impl std::fmt::Debug for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Connector")
+        f.write_str("Counts")
     }
 }
 
-/// RFC 5321 4.5.3.2: five minutes for most replies, ten after the message.
-const REPLY: Duration = Duration::from_secs(600);
-/// A whole session, besides the time that its message takes at so many bytes a second.
-const SESSION: Duration = Duration::from_secs(1800);
-const SLOWEST: u64 = 4096;
-/// To connect, and for a TLS handshake.
-const CONNECT: Duration = Duration::from_secs(30);
+/// What an attempt brought.
+#[derive(Debug)]
+pub(in crate::server) struct Attempt {
+    /// Each recipient with what became of him.
+    pub(in crate::server) reports: Vec<Report>,
+    /// Whether a server was there.
+    pub(in crate::server) reached: Reached,
+}
+
+/// Whether a server was there that said something about the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::server) enum Reached {
+    /// One was, or the message alone is the reason that none was asked.
+    Yes,
+    /// None was, and it would be so for every message: why.
+    No(String),
+}
+
+/// What became of a recipient.
+#[derive(Debug, Clone)]
+pub(in crate::server) struct Report {
+    /// Who.
+    pub(in crate::server) address: String,
+    /// What.
+    pub(in crate::server) outcome: Outcome,
+    /// The server that said so; empty where it is our own word.
+    pub(in crate::server) server: String,
+    /// Whether that server sends reports itself from now on (RFC 3461).
+    pub(in crate::server) passes_reports: bool,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        let outcome = Outcome::Temporary(String::new());
+        Self { address: String::new(), outcome, server: String::new(), passes_reports: false }
+    }
+}
+
 /// Addresses of one domain that are tried in one attempt.
 const ADDRESSES: usize = 10;
+/// Stands in the names of destinations that are routes, and in no domain.
+const ROUTE: char = '/';
 
 impl Outbound {
     /// Delivers as this host.
-    pub(in crate::server) fn new(hostname: &str, delivery: &Delivery, tracer: Tracer) -> Result<Self, String> {
-        let servers = Servers::new(hostname, delivery)?;
-        Ok(Self { hostname: hostname.to_owned(), servers, connector: Connector(tls::connector()?), tracer })
+    pub(in crate::server) fn new(
+        hostname: &str,
+        delivery: &Delivery,
+        store: Arc<dyn Store>,
+        tracer: Tracer,
+    ) -> Result<Self, String> {
+        let servers = Servers::new(hostname, delivery);
+        let tls = Arc::new(Tls::new(delivery.trust.as_deref())?);
+        let guards = Guards::new(delivery, servers.clone(), Arc::clone(&store), Arc::clone(&tls))?;
+        let (hostname, delivery, store) = (hostname.to_owned(), delivery.clone(), Counts(store));
+        Ok(Self { hostname, delivery, servers, guards, tls, store, tracer })
     }
 
-    /// Tries the servers of a domain in their order until each recipient has a final outcome, or all servers were asked.
-    pub(in crate::server) async fn deliver(&self, domain: &str, outgoing: Outgoing) -> Vec<(String, Outcome)> {
-        let addresses = match self.servers.of(domain).await {
-            Found::Addresses(addresses) => addresses,
-            Found::Later(why) => return all(&outgoing, &Outcome::Temporary(why)),
-            Found::Never(why) => return all(&outgoing, &Outcome::Permanent(why)),
+    /// What mail for a domain goes to: the domain, or a server of the configuration, which several domains may have in common.
+    pub(in crate::server) fn destination(&self, domain: &str) -> String {
+        let domain = domain.to_lowercase();
+        match self.delivery.route(&domain) {
+            Some(route) => format!("{}:{}{ROUTE}{:?}", route.hop.host, route.hop.port, self.delivery.tls_policy(&domain)),
+            None => domain,
+        }
+    }
+
+    /// Whether a destination is a domain.
+    pub(in crate::server) fn is_domain(&self, destination: &str) -> bool {
+        !destination.contains(ROUTE)
+    }
+
+    /// Tries the servers of a destination in their order until each recipient has a final outcome, or all servers were asked; over a
+    /// connection that is open, where one is. The connection may stay open.
+    pub(in crate::server) async fn deliver(&self, link: &mut Option<Link>, domain: &str, outgoing: Outgoing) -> Attempt {
+        if let Some(open) = link.take()
+            && let Some(attempt) = self.again(open, link, &outgoing).await
+        {
+            return attempt;
+        }
+        let route = self.delivery.route(domain).cloned();
+        let found = match &route {
+            Some(route) => find::routed(&route.hop).await,
+            None => self.servers.of(domain).await,
         };
-        let mut settled = Vec::new();
-        let mut left = all(&outgoing, &Outcome::Temporary(format!("{domain} has no server that can be asked")));
-        for (name, address) in addresses.into_iter().take(ADDRESSES) {
-            let recipients = left.iter().map(|(recipient, _)| recipient.clone()).collect();
-            let attempt = Outgoing { recipients, ..outgoing.clone() };
-            let (again, done): (Vec<_>, Vec<_>) =
-                self.ask(&name, address, attempt).await.into_iter().partition(|(_, o)| matches!(o, Outcome::Temporary(_)));
-            settled.extend(done);
-            left = again;
-            if left.is_empty() {
-                break;
+        let servers = match found {
+            Found::Servers(servers) => servers,
+            Found::Later(why) => {
+                return Attempt { reports: all(&outgoing, &Outcome::Temporary(why.clone())), reached: Reached::No(why) };
+            }
+            Found::Never(why) => return Attempt { reports: all(&outgoing, &Outcome::Permanent(why)), reached: Reached::Yes },
+        };
+        let wishes = self.guards.wishes(domain, route.is_some(), outgoing.terms.tls).await;
+        if wishes.policy_failed.is_some() {
+            self.count(domain, "no-policy-found", "", "sts-policy-fetch-error");
+        }
+        let mut state = Trying { settled: Vec::new(), left: Vec::new(), reached: None };
+        state.left = all(&outgoing, &Outcome::Temporary(format!("4.4.4 {domain} has no server that can be asked")));
+        let mut tried = 0_usize;
+        for server in servers {
+            let port = server.addresses.first().map_or(self.delivery.port, SocketAddr::port);
+            let asked = match self.guards.of(&wishes, &server.name, port).await {
+                Ok(asked) => asked,
+                Err(Refused::Never(why)) => {
+                    state.left = all(&outgoing, &Outcome::Permanent(why));
+                    state.reached = Some(Reached::Yes);
+                    break;
+                }
+                Err(Refused::Later(why, result, policy)) => {
+                    self.count(domain, policy, &server.name, result);
+                    self.tracer.note(now(), &format!("{}: not asked – {why}", server.name));
+                    state.not_now(&format!("4.7.5 {why}"));
+                    continue;
+                }
+            };
+            for address in server.addresses {
+                if tried >= ADDRESSES || state.left.is_empty() {
+                    break;
+                }
+                tried = tried.saturating_add(1);
+                let attempt = state.rest(&outgoing);
+                let to = To { domain, name: &server.name, address, route: route.as_ref() };
+                let tried = self.ask(&to, &asked, &attempt).await;
+                state.take(tried, link);
             }
         }
-        settled.extend(left);
-        settled
+        // what only this message asks for says nothing about the destination
+        let is_own = outgoing.terms.tls == RequireTls::Yes;
+        let reached = match state.reached {
+            Some(reached) if !is_own => reached,
+            _ => Reached::Yes,
+        };
+        state.settled.extend(state.left);
+        Attempt { reports: state.settled, reached }
     }
 
-    /// One server; where its TLS fails, the same again without (RFC 7435).
-    async fn ask(&self, name: &str, address: SocketAddr, outgoing: Outgoing) -> Vec<(String, Outcome)> {
-        let (outcomes, tls) = self.session(name, address, TlsWish::Opportunistic, outgoing.clone()).await;
-        match tls {
-            Handshake::Failed(why) => {
-                self.tracer.note(now(), &format!("{name} [{address}]: TLS failed, and goes without – {why}"));
-                self.session(name, address, TlsWish::Without, outgoing).await.0
-            }
-            Handshake::NotFailed => outcomes,
+    /// Another message over a connection; `None` where it turns out to be gone.
+    async fn again(&self, mut open: Link, link: &mut Option<Link>, outgoing: &Outgoing) -> Option<Attempt> {
+        if outgoing.terms.tls == RequireTls::Yes && !open.is_verified {
+            open.close().await;
+            return None;
         }
+        open.client.again(outgoing.clone());
+        let (outcomes, _) = open.run(outgoing, &self.tls.opportunistic()).await;
+        if !open.client.has_answered() && !open.client.is_idle() {
+            return None;
+        }
+        let reports = reports(&open, outcomes);
+        if open.client.is_idle() {
+            *link = Some(open);
+        }
+        Some(Attempt { reports, reached: Reached::Yes })
+    }
+
+    /// One server; where its TLS fails and nobody asks for it, the same again without (RFC 7435).
+    async fn ask(&self, to: &To<'_>, asked: &Asked, outgoing: &Outgoing) -> Tried {
+        let wish = match asked.guard {
+            Guard::Without => TlsWish::Without,
+            Guard::Opportunistic => TlsWish::Opportunistic,
+            Guard::Encrypted | Guard::Verified | Guard::Dane(_) => TlsWish::Required,
+        };
+        let connector = match &asked.guard {
+            Guard::Verified => self.tls.verified(&to.names()),
+            Guard::Dane(records) => self.tls.dane(records.clone(), &to.names()),
+            _ => Ok(self.tls.opportunistic()),
+        };
+        let connector = match connector {
+            Ok(connector) => connector,
+            Err(why) => return Tried::failed(outgoing, &why),
+        };
+        let (tried, handshake) = self.session(to, wish, asked, outgoing, &connector).await;
+        let Handshake::Failed(why, result) = handshake else {
+            match &tried.link {
+                Some(link) if link.is_secure => self.count_of(to, asked, "success"),
+                _ if tried.is_without_tls => self.count_of(to, asked, "starttls-not-supported"),
+                _ => {}
+            }
+            return tried;
+        };
+        self.count_of(to, asked, result);
+        if wish == TlsWish::Required {
+            return Tried::failed(
+                outgoing,
+                &format!("4.7.5 {} [{}]: TLS fails, and it is required – {why}", to.name, to.address),
+            );
+        }
+        self.tracer.note(now(), &format!("{} [{}]: TLS failed, and goes without – {why}", to.name, to.address));
+        self.session(to, TlsWish::Without, asked, outgoing, &connector).await.0
     }
 
     async fn session(
         &self,
-        name: &str,
-        address: SocketAddr,
-        tls: TlsWish,
-        outgoing: Outgoing,
-    ) -> (Vec<(String, Outcome)>, Handshake) {
-        let stream = match timeout(CONNECT, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                let why = Outcome::Temporary(format!("{name} [{address}] does not answer – {error}"));
-                return (all(&outgoing, &why), Handshake::NotFailed);
-            }
-            Err(_) => {
-                let why = Outcome::Temporary(format!("{name} [{address}] does not answer in time"));
-                return (all(&outgoing, &why), Handshake::NotFailed);
-            }
+        to: &To<'_>,
+        wish: TlsWish,
+        asked: &Asked,
+        outgoing: &Outgoing,
+        connector: &tokio_rustls::TlsConnector,
+    ) -> (Tried, Handshake) {
+        let credentials = match to.route.and_then(|route| route.login.as_ref()).map(credentials).transpose() {
+            Ok(credentials) => credentials,
+            Err(why) => return (Tried::failed(outgoing, &why), Handshake::NotFailed),
         };
-        let _ = stream.set_nodelay(true);
-        let mut conversation = self.tracer.begin("delivery", address);
-        let bytes = u64::try_from(outgoing.message.len()).unwrap_or(u64::MAX);
-        let whole = SESSION.saturating_add(Duration::from_secs(bytes / SLOWEST));
-        let mut client = Client::new(&self.hostname, tls, None, outgoing);
-        // a server that says a byte now and then must not hold a place for ever
-        let handshake = timeout(whole, self.drive(stream, &mut client, name, &mut conversation)).await;
-        let handshake = handshake.unwrap_or_else(|_| {
-            client.disconnected(&format!("{name} takes too long"));
-            Handshake::NotFailed
+        let client = Client::new(&self.hostname, wish, credentials, outgoing.clone()).nonce(&nonce());
+        let client = client.afterwards(Afterwards::Keep).refusing_itself();
+        let tracer = self.tracer.clone();
+        let opened = Link::open((to.name, to.address), client, || tracer.begin("delivery", to.address)).await;
+        let mut link = match opened {
+            Ok(link) => link,
+            Err(why) => return (Tried::failed(outgoing, &format!("4.4.1 {why}")), Handshake::NotFailed),
+        };
+        let (outcomes, handshake) = link.run(outgoing, connector).await;
+        link.is_verified = link.is_secure && asked.guard.is_verified();
+        let has_answered = link.client.has_answered();
+        let is_final = outcomes.iter().any(|(_, outcome)| !matches!(outcome, Outcome::Temporary(_)));
+        let is_without_tls = wish != TlsWish::Without
+            && matches!(handshake, Handshake::NotFailed)
+            && !link.is_secure
+            && (has_answered || outcomes.iter().any(|(_, o)| matches!(o, Outcome::Temporary(why) if why == NO_TLS)));
+        let tried =
+            Tried { reports: reports(&link, outcomes), has_answered: has_answered || is_final, is_without_tls, link: None };
+        let is_secure = link.is_secure;
+        let link = Some(link).filter(|link| link.client.is_idle() || is_secure);
+        (Tried { link, ..tried }, handshake)
+    }
+
+    fn count_of(&self, to: &To<'_>, asked: &Asked, result: &'static str) {
+        if to.route.is_none() {
+            self.count(to.domain, asked.policy, to.name, result);
+        }
+    }
+
+    /// Counts how TLS went (RFC 8460); nobody waits for that.
+    fn count(&self, domain: &str, policy: &str, mx: &str, result: &str) {
+        let result =
+            TlsResult { domain: domain.to_owned(), policy: policy.to_owned(), mx: mx.to_owned(), result: result.to_owned() };
+        let (store, tracer) = (Arc::clone(&self.store.0), self.tracer.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = store.count_tls(now().unix() / 86_400, result) {
+                tracer.note(now(), &format!("how TLS went could not be counted – {error}"));
+            }
         });
-        let outcomes = loop {
-            match client.step() {
-                ClientStep::Done(outcomes) => break outcomes,
-                _ => client.disconnected("the session ended"),
-            }
-        };
-        conversation.say(now(), None, client.spoken());
-        (outcomes, handshake)
+    }
+}
+
+/// A server that is asked.
+struct To<'a> {
+    domain: &'a str,
+    name: &'a str,
+    address: SocketAddr,
+    route: Option<&'a Route>,
+}
+
+impl To<'_> {
+    /// The names that its certificate may have: its own, and below an authority of the domain also the domain (RFC 7672 3.2.2).
+    fn names(&self) -> Vec<String> {
+        let mut names = vec![self.name.to_owned()];
+        if self.route.is_none() {
+            names.extend(idna::domain_to_ascii(self.domain));
+        }
+        names
+    }
+}
+
+/// What asking one server brought.
+struct Tried {
+    reports: Vec<Report>,
+    has_answered: bool,
+    is_without_tls: bool,
+    link: Option<Link>,
+}
+
+impl Tried {
+    fn failed(outgoing: &Outgoing, why: &str) -> Self {
+        let reports = all(outgoing, &Outcome::Temporary(why.to_owned()));
+        Self { reports, has_answered: false, is_without_tls: false, link: None }
+    }
+}
+
+/// Where an attempt stands.
+struct Trying {
+    settled: Vec<Report>,
+    /// Who is asked for at the next server.
+    left: Vec<Report>,
+    reached: Option<Reached>,
+}
+
+impl Trying {
+    /// The message for those who are left.
+    fn rest(&self, outgoing: &Outgoing) -> Outgoing {
+        let is_left = |address: &str| self.left.iter().any(|report| report.address == address);
+        let recipients = outgoing.recipients.iter().filter(|to| is_left(&to.address)).cloned().collect();
+        Outgoing { recipients, ..outgoing.clone() }
     }
 
-    /// Moves bytes until the session is over; the client's outcomes are complete then.
-    async fn drive(&self, stream: TcpStream, client: &mut Client, name: &str, trace: &mut Conversation) -> Handshake {
-        let mut plain = Some(stream);
-        let mut secure: Option<Box<dyn Stream>> = None;
-        let mut buffer = vec![0; 16 << 10];
-        loop {
-            trace.say(now(), None, client.spoken());
-            let step = client.step();
-            let ended = match (step, &mut secure, &mut plain) {
-                (ClientStep::Send(bytes), Some(stream), _) => write(stream, &bytes).await,
-                (ClientStep::Send(bytes), None, Some(stream)) => write(stream, &bytes).await,
-                (ClientStep::StartTls, None, Some(_)) => {
-                    let Some(stream) = plain.take() else { return Handshake::NotFailed };
-                    match timeout(CONNECT, self.connector.0.connect(tls::server_name(name), stream)).await {
-                        Ok(Ok(stream)) => {
-                            secure = Some(Box::new(stream));
-                            client.tls_started();
-                            Ok(())
-                        }
-                        Ok(Err(error)) => return Handshake::Failed(error.to_string()),
-                        Err(_) => return Handshake::Failed("the handshake takes too long".to_owned()),
-                    }
-                }
-                (ClientStep::Wait, Some(stream), _) => read(stream, &mut buffer, client).await,
-                (ClientStep::Wait, None, Some(stream)) => read(stream, &mut buffer, client).await,
-                (ClientStep::Done(_), ..) => {
-                    // the end of TLS is said, so that the other side need not guess
-                    if let Some(stream) = &mut secure {
-                        let _ = timeout(CONNECT, stream.shutdown()).await;
-                    }
-                    return Handshake::NotFailed;
-                }
-                _ => Err("the session is confused".to_owned()),
-            };
-            if let Err(why) = ended {
-                client.disconnected(&format!("{name}: {why}"));
-            }
+    fn take(&mut self, tried: Tried, link: &mut Option<Link>) {
+        let (again, done): (Vec<_>, Vec<_>) =
+            tried.reports.into_iter().partition(|report| matches!(report.outcome, Outcome::Temporary(_)));
+        if tried.has_answered {
+            self.reached = Some(Reached::Yes);
+        } else if self.reached.is_none() || matches!(self.reached, Some(Reached::No(_))) {
+            let why = again.first().map(|report| match &report.outcome {
+                Outcome::Delivered(why) | Outcome::Temporary(why) | Outcome::Permanent(why) => why.clone(),
+            });
+            self.reached = Some(Reached::No(why.unwrap_or_default()));
+        }
+        self.settled.extend(done);
+        self.left = again;
+        if let Some(new) = tried.link.filter(|link| link.client.is_idle()) {
+            *link = Some(new);
+        }
+    }
+
+    fn not_now(&mut self, why: &str) {
+        self.left.iter_mut().for_each(|report| report.outcome = Outcome::Temporary(why.to_owned()));
+        if self.reached.is_none() {
+            self.reached = Some(Reached::No(why.to_owned()));
         }
     }
 }
 
-enum Handshake {
-    Failed(String),
-    NotFailed,
+fn credentials(login: &Login) -> Result<Credentials, String> {
+    let told =
+        |error: std::io::Error| format!("4.7.8 the password in {} cannot be read – {error}", login.password_file.display());
+    let text = Secret::new(std::fs::read(&login.password_file).map_err(told)?);
+    let line = text.expose().split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+    Ok(Credentials { user: login.user.clone(), password: Secret::new(line.to_vec()) })
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
-
-/// Bytes that must be taken within the time for a reply: a slow line is no dead one.
-const PIECE: usize = 64 << 10;
-
-async fn write<S: Stream + ?Sized>(stream: &mut S, bytes: &[u8]) -> Result<(), String> {
-    for piece in bytes.chunks(PIECE) {
-        let written = async {
-            stream.write_all(piece).await?;
-            stream.flush().await
-        };
-        let written = timeout(REPLY, written).await.map_err(|_| "nothing was taken in time".to_owned())?;
-        written.map_err(|error| error.to_string())?;
-    }
-    Ok(())
+fn reports(link: &Link, outcomes: Vec<(String, Outcome)>) -> Vec<Report> {
+    let passes_reports = link.client.offers("DSN");
+    let report = |(address, outcome)| Report { address, outcome, server: link.name.clone(), passes_reports };
+    outcomes.into_iter().map(report).collect()
 }
 
-async fn read<S: Stream + ?Sized>(stream: &mut S, buffer: &mut [u8], client: &mut Client) -> Result<(), String> {
-    let read = timeout(REPLY, stream.read(buffer)).await.map_err(|_| "no reply came in time".to_owned())?;
-    match read.map_err(|error| error.to_string())? {
-        0 => Err("the server closed the connection".to_owned()),
-        count => {
-            client.receive(buffer.get(..count).unwrap_or_default());
-            Ok(())
-        }
-    }
+fn all(outgoing: &Outgoing, outcome: &Outcome) -> Vec<Report> {
+    let report = |address: &String| Report { address: address.clone(), outcome: outcome.clone(), ..Report::default() };
+    outgoing.recipients.iter().map(|to| report(&to.address)).collect()
 }
 
-fn all(outgoing: &Outgoing, outcome: &Outcome) -> Vec<(String, Outcome)> {
-    outgoing.recipients.iter().map(|recipient| (recipient.clone(), outcome.clone())).collect()
+/// Our half of what makes every login by SCRAM another one.
+fn nonce() -> String {
+    let mut bytes = [0; 18];
+    OsRandom.fill(&mut bytes);
+    crate::pki::hex(&bytes)
 }

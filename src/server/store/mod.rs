@@ -1,6 +1,6 @@
 //! Where mail, accounts and the queue live.
 //!
-//! Uses: limits, time. Never: sockets, sessions.
+//! Uses: limits, time, of proto what goes out (`smtp::client::Outgoing`). Never: sockets, sessions.
 //! Holds always: what a write said yes to is on disk; a write that failed left nothing; no word of the database leaves this room.
 
 mod blobs;
@@ -11,6 +11,7 @@ mod tests;
 
 use std::fmt;
 
+use crate::proto::smtp::client::{Addressee, Terms};
 use crate::time::Timestamp;
 
 pub use body::{Body, Reading};
@@ -102,10 +103,29 @@ pub struct Delivery {
     /// The sender, for what goes on to other servers; empty for bounces.
     pub sender: String,
     /// The addresses elsewhere that get it.
-    pub elsewhere: Vec<String>,
+    pub elsewhere: Vec<Addressee>,
+    /// What the sender asked of every server on its way there.
+    pub terms: Terms,
+    /// What goes before what.
+    pub priority: Priority,
     /// When it came.
     pub at: Timestamp,
 }
+
+/// What goes before what, where both are due.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// Before all others.
+    High,
+    /// As it comes.
+    #[default]
+    Normal,
+    /// After all others: lists, answers of machines.
+    Low,
+}
+
+/// The time that never comes: what is held is tried then.
+pub const HELD: Timestamp = Timestamp::from_unix(i64::MAX);
 
 /// A message in the queue, with the recipients whose time has come.
 #[derive(Debug, Clone)]
@@ -116,8 +136,21 @@ pub struct Queued {
     pub sender: String,
     /// When it came.
     pub created: Timestamp,
-    /// The recipients that are due, and how often each was tried.
-    pub recipients: Vec<(String, u32)>,
+    /// What the sender asked for.
+    pub terms: Terms,
+    /// The recipients that are due.
+    pub recipients: Vec<Due>,
+}
+
+/// A recipient whose time has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Who, and what the sender wants to hear of him.
+    pub to: Addressee,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Whether the sender was told that it takes long.
+    pub was_told: bool,
 }
 
 /// One recipient of the queue, for people.
@@ -131,10 +164,56 @@ pub struct Waiting {
     pub recipient: String,
     /// How often it was tried.
     pub attempts: u32,
-    /// When it is tried next.
+    /// When it is tried next; [`HELD`] where it is held.
     pub next: Timestamp,
+    /// When it came.
+    pub created: Timestamp,
     /// Why it was not taken last time.
     pub error: String,
+    /// What goes before it.
+    pub priority: Priority,
+}
+
+/// Which messages of the queue are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// One.
+    Message(i64),
+    /// The recipients of a domain, in lower case.
+    Domain(String),
+    /// Those of a sender, in lower case.
+    User(String),
+}
+
+/// What a mailbox and its domain hold, and may hold; 0 where there is no bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of the mailbox, and its quota.
+    pub user: (u64, u64),
+    /// Bytes of all mailboxes of the domain, and its quota; not counted where it has none.
+    pub domain: (u64, u64),
+}
+
+impl Room {
+    /// Whether so many bytes more fit.
+    pub fn fits(&self, bytes: u64) -> bool {
+        [self.user, self.domain].into_iter().all(|(used, quota)| quota == 0 || used.saturating_add(bytes) <= quota)
+    }
+}
+
+/// How TLS went with a server (RFC 8460 4.3): what is counted for a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsResult {
+    /// The domain whose policy it was.
+    pub domain: String,
+    /// `tlsa`, `sts` or `no-policy-found`.
+    pub policy: String,
+    /// The server.
+    pub mx: String,
+    /// `success`, or what went wrong, as RFC 8460 4.3 names it.
+    pub result: String,
 }
 
 /// What is done with a recipient of the queue.
@@ -144,10 +223,12 @@ pub enum Settled {
     Gone,
     /// It is tried again then; this is why it was not taken.
     Later(Timestamp, String),
+    /// The same, and the sender was told that it takes long.
+    LaterAndTold(Timestamp, String),
 }
 
 /// Accounts, mailboxes and the queue. Addresses are lower case.
-pub trait Store: AccountStore + MailboxStore + QueueStore + Send + Sync + 'static {
+pub trait Store: AccountStore + MailboxStore + QueueStore + PolicyStore + Send + Sync + 'static {
     /// Keeps a message in mailboxes and in the queue, all in one; on disk when this returns.
     fn deliver(&self, delivery: Delivery) -> Result<(), Error>;
     /// Looks at everything: what is wrong with the database, with files, and who has the messages concerned.
@@ -184,6 +265,10 @@ pub trait AccountStore {
     fn aliases(&self) -> Result<Vec<(String, String)>, Error>;
     /// The targets of an alias.
     fn targets(&self, alias: &str) -> Result<Vec<String>, Error>;
+    /// Bounds the bytes of a user (an address) or of all users of a domain; 0 lifts the bound.
+    fn set_quota(&self, name: &str, bytes: u64) -> Result<(), Error>;
+    /// What a mailbox may still hold.
+    fn room(&self, mailbox: &str) -> Result<Room, Error>;
 }
 
 /// The messages of the mailboxes.
@@ -202,8 +287,12 @@ pub trait MailboxStore {
 
 /// What waits for other servers.
 pub trait QueueStore {
-    /// The messages with recipients whose time has come, oldest first, so many at most.
-    fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Queued>, Error>;
+    /// The domains that have recipients whose time has come.
+    fn due_domains(&self, now: Timestamp) -> Result<Vec<String>, Error>;
+    /// The messages to a domain whose time has come, the first to go first, so many at most.
+    fn due_messages(&self, domain: &str, now: Timestamp, limit: usize) -> Result<Vec<i64>, Error>;
+    /// A message of the queue with all recipients whose time has come, of any domain.
+    fn due(&self, id: i64, now: Timestamp) -> Result<Option<Queued>, Error>;
     /// Settles recipients of one message; the message goes with its last recipient.
     fn settle(&self, id: i64, settled: Vec<(String, Settled)>) -> Result<(), Error>;
     /// Everything that waits.
@@ -214,8 +303,22 @@ pub trait QueueStore {
     }
     /// A message of the queue, read piece by piece.
     fn read_queued(&self, id: i64) -> Result<Reading, Error>;
-    /// Makes one message of the queue due now, or all of them.
-    fn retry(&self, id: Option<i64>, now: Timestamp) -> Result<(), Error>;
-    /// Takes a message out of the queue; nobody is told.
-    fn drop_queued(&self, id: i64) -> Result<(), Error>;
+    /// Makes messages of the queue due now; those that were held, too.
+    fn retry(&self, which: &Which, now: Timestamp) -> Result<(), Error>;
+    /// Holds messages of the queue until somebody says [`QueueStore::retry`].
+    fn hold(&self, which: &Which) -> Result<(), Error>;
+    /// Takes messages out of the queue; nobody is told.
+    fn drop_queued(&self, which: &Which) -> Result<(), Error>;
+}
+
+/// What is known of TLS elsewhere.
+pub trait PolicyStore {
+    /// The TLS policy of a domain as it was fetched: its version, its text, and when.
+    fn policy(&self, domain: &str) -> Result<Option<(String, String, Timestamp)>, Error>;
+    /// Keeps the TLS policy of a domain.
+    fn keep_policy(&self, domain: &str, version: &str, text: &str, at: Timestamp) -> Result<(), Error>;
+    /// Counts how TLS went, on a day (since 1970).
+    fn count_tls(&self, day: i64, result: TlsResult) -> Result<(), Error>;
+    /// What was counted on a day.
+    fn tls_results(&self, day: i64) -> Result<Vec<(TlsResult, u64)>, Error>;
 }

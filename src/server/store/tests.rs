@@ -1,6 +1,10 @@
 use std::sync::Arc;
 
-use crate::server::store::{AccountStore, Body, Delivery, Error, Fault, MailboxStore, QueueStore, Settled, SqliteStore, Store};
+use crate::proto::smtp::{Addressee, Body as Kind, RequireTls, Terms};
+use crate::server::store::{
+    AccountStore, Body, Delivery, Error, Fault, HELD, MailboxStore, PolicyStore, Priority, QueueStore, Settled, SqliteStore,
+    Store, TlsResult, Which,
+};
 use crate::time::Timestamp;
 
 fn store() -> (tempfile::TempDir, SqliteStore) {
@@ -20,6 +24,8 @@ fn delivery(message: &[u8], mailboxes: &[&str]) -> Delivery {
         mailboxes,
         sender: "x@b.example".to_owned(),
         elsewhere: Vec::new(),
+        terms: Terms::default(),
+        priority: Priority::Normal,
         at: Timestamp::from_unix(1),
     }
 }
@@ -94,7 +100,7 @@ fn accounts_are_added_once_and_missed_when_removed() {
 #[test]
 fn the_fields_of_final_delivery_stand_in_mailboxes_only() {
     let (_folder, store) = store();
-    let elsewhere = vec!["p@c.example".to_owned()];
+    let elsewhere = vec!["p@c.example".to_owned().into()];
     let final_fields = b"Return-Path: <x@b.example>\r\n".to_vec();
     store.deliver(Delivery { elsewhere, final_fields, ..delivery(b"body", &["jane@a.example"]) }).expect("kept");
     assert_eq!(store.message("jane@a.example", 1).expect("read"), b"Return-Path: <x@b.example>\r\nbody");
@@ -104,25 +110,101 @@ fn the_fields_of_final_delivery_stand_in_mailboxes_only() {
 #[test]
 fn the_queue_gives_what_is_due_and_forgets_a_message_with_its_last_recipient() {
     let (folder, store) = store();
-    let elsewhere = vec!["p@c.example".to_owned(), "q@d.example".to_owned()];
+    let elsewhere = vec!["p@c.example".to_owned().into(), "q@d.example".to_owned().into()];
     store.deliver(Delivery { elsewhere, ..delivery(&vec![b'x'; 100_000], &["jane@a.example"]) }).expect("kept");
     let at = Timestamp::from_unix(10);
-    let due = store.due(at, 10).expect("read");
-    let [one] = due.as_slice() else { panic!("one message is due") };
+    assert_eq!(store.due_domains(at).expect("read"), ["c.example", "d.example"]);
+    assert_eq!(store.due_messages("c.example", at, 10).expect("read"), [1]);
+    let one = store.due(1, at).expect("read").expect("one message is due");
     assert_eq!((one.recipients.len(), one.sender.as_str()), (2, "x@b.example"));
     assert_eq!(store.queued(one.id).expect("read").len(), 100_000);
     let later = Settled::Later(Timestamp::from_unix(100), "450 busy".to_owned());
     store.settle(one.id, vec![("p@c.example".to_owned(), Settled::Gone), ("q@d.example".to_owned(), later)]).expect("settled");
-    assert!(store.due(Timestamp::from_unix(99), 10).expect("read").is_empty());
+    assert!(store.due_domains(Timestamp::from_unix(99)).expect("read").is_empty());
+    assert_eq!(store.due_domains(Timestamp::from_unix(100)).expect("read"), ["d.example"]);
     let waiting = store.waiting().expect("read");
     assert_eq!(waiting.first().map(|w| (w.attempts, w.error.as_str())), Some((1, "450 busy")));
     store.delete("jane@a.example", &[1]).expect("deleted");
     assert_eq!(walk(&folder.path().join("messages")), 1);
-    store.retry(Some(one.id), at).expect("it is there");
-    assert_eq!(store.due(at, 10).expect("read").len(), 1);
-    assert!(matches!(store.drop_queued(one.id + 1), Err(Error::NotFound(_))));
+    store.retry(&Which::Message(one.id), at).expect("it is there");
+    assert_eq!(store.due(1, at).expect("read").map(|queued| queued.recipients.len()), Some(1));
+    assert!(matches!(store.drop_queued(&Which::Message(one.id + 1)), Err(Error::NotFound(_))));
     store.settle(one.id, vec![("q@d.example".to_owned(), Settled::Gone)]).expect("settled");
     assert_eq!((store.waiting().expect("read").len(), walk(&folder.path().join("messages"))), (0, 0));
+}
+
+#[test]
+fn what_the_sender_asked_for_stays_with_the_message_and_urgent_ones_come_first() {
+    let (_folder, store) = store();
+    let to = Addressee { address: "p@C.example".to_owned(), notify: "DELAY".to_owned(), original: "rfc822;x".to_owned() };
+    let terms = Terms { ret: "FULL".to_owned(), envid: "e".to_owned(), body: Kind::Binary, tls: RequireTls::Yes };
+    for priority in [Priority::Low, Priority::Normal, Priority::High] {
+        let (elsewhere, terms) = (vec![to.clone()], terms.clone());
+        store.deliver(Delivery { elsewhere, terms, priority, ..delivery(b"x", &[]) }).expect("kept");
+    }
+    let at = Timestamp::from_unix(10);
+    assert_eq!(store.due_messages("c.example", at, 10).expect("read"), [3, 2, 1]);
+    assert_eq!(store.due_messages("c.example", at, 2).expect("read"), [3, 2]);
+    let due = store.due(1, at).expect("read").expect("it is due");
+    assert_eq!((due.terms, due.recipients.first().map(|due| &due.to)), (terms, Some(&to)));
+}
+
+#[test]
+fn what_is_held_waits_until_somebody_says_its_name() {
+    let (_folder, store) = store();
+    for to in ["p@c.example", "q@d.example"] {
+        store.deliver(Delivery { elsewhere: vec![to.to_owned().into()], ..delivery(b"x", &[]) }).expect("kept");
+    }
+    let (now, end) = (Timestamp::from_unix(10), Timestamp::from_unix(i64::MAX - 1));
+    store.hold(&Which::Domain("c.example".to_owned())).expect("there is one");
+    assert_eq!(store.due_domains(end).expect("read"), ["d.example"]);
+    assert_eq!(store.waiting().expect("read").first().map(|one| one.next), Some(HELD));
+    // an attempt that was under way meanwhile does not free it
+    store.settle(1, vec![("p@c.example".to_owned(), Settled::Later(now, "450 busy".to_owned()))]).expect("settled");
+    store.retry(&Which::All, now).expect("all but what is held");
+    assert_eq!(store.due_domains(end).expect("read"), ["d.example"]);
+    store.retry(&Which::User("x@b.example".to_owned()), now).expect("both are his");
+    assert_eq!(store.due_domains(now).expect("read"), ["c.example", "d.example"]);
+    store.drop_queued(&Which::Domain("d.example".to_owned())).expect("there is one");
+    assert!(matches!(store.hold(&Which::Domain("d.example".to_owned())), Err(Error::NotFound(_))));
+    assert_eq!(store.waiting().expect("read").len(), 1);
+}
+
+#[test]
+fn quotas_count_what_comes_and_what_goes() {
+    let (_folder, store) = store();
+    store.deliver(delivery(&[b'x'; 1000], &["jane@a.example", "joe@a.example"])).expect("kept");
+    assert!(store.room("jane@a.example").expect("read").fits(u64::MAX), "there is no bound");
+    store.set_quota("jane@a.example", 1500).expect("she is there");
+    let room = store.room("jane@a.example").expect("read");
+    assert_eq!((room.user, room.fits(500), room.fits(501)), ((1000, 1500), true, false));
+    store.set_quota("a.example", 2500).expect("it is there");
+    let room = store.room("joe@a.example").expect("read");
+    assert_eq!((room.domain, room.fits(500), room.fits(501)), ((2000, 2500), true, false));
+    store.delete("jane@a.example", &[1]).expect("deleted");
+    store.delete("jane@a.example", &[1]).expect("it is gone already");
+    let room = store.room("jane@a.example").expect("read");
+    assert_eq!((room.user.0, room.domain.0), (0, 1000));
+    assert!(matches!(store.set_quota("nobody@a.example", 1), Err(Error::NotFound(_))));
+}
+
+#[test]
+fn how_tls_went_is_counted_by_day_and_policies_are_kept() {
+    let (_folder, store) = store();
+    let result = |result: &str| {
+        let text = str::to_owned;
+        TlsResult { domain: text("c.example"), policy: text("sts"), mx: text("mx.c.example"), result: text(result) }
+    };
+    for one in ["success", "success", "certificate-expired"] {
+        store.count_tls(100, result(one)).expect("counted");
+    }
+    store.count_tls(101, result("success")).expect("counted");
+    let counted = store.tls_results(100).expect("read");
+    assert_eq!(counted, [(result("certificate-expired"), 1), (result("success"), 2)]);
+    let at = Timestamp::from_unix(7);
+    store.keep_policy("c.example", "1", "text", at).expect("kept");
+    store.keep_policy("c.example", "2", "other", at).expect("kept");
+    assert_eq!(store.policy("c.example").expect("read"), Some(("2".to_owned(), "other".to_owned(), at)));
 }
 
 #[test]
@@ -133,7 +215,7 @@ fn a_spooled_message_becomes_the_file_of_all_its_recipients_without_a_copy() {
     #[cfg(unix)]
     let number = std::os::unix::fs::MetadataExt::ino(&file.as_file().metadata().expect("is there"));
     let body = Body::spooled(b"Received: x\r\n".to_vec(), file);
-    let elsewhere = vec!["p@c.example".to_owned()];
+    let elsewhere = vec!["p@c.example".to_owned().into()];
     let final_fields = b"Return-Path: <>\r\n".to_vec();
     let all = delivery(b"", &["jane@a.example", "joe@a.example"]);
     store.deliver(Delivery { message: body, elsewhere, final_fields, ..all }).expect("kept");
@@ -177,7 +259,7 @@ fn a_backup_has_every_message_under_its_number_and_is_refused_where_mail_is() {
     std::fs::create_dir(data.join("sieve")).expect("made");
     std::fs::write(home.join("key.pem"), "a key").expect("written");
     std::fs::write(data.join("sieve/jane@a.example.sieve"), "keep;").expect("written");
-    let elsewhere = vec!["p@c.example".to_owned()];
+    let elsewhere = vec!["p@c.example".to_owned().into()];
     for size in [10, 100_000, 20] {
         let both = delivery(&vec![b'x'; size], &["jane@a.example", "joe@a.example"]);
         store.deliver(Delivery { elsewhere: elsewhere.clone(), ..both }).expect("kept");

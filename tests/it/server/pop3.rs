@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use sealpost::server::store::{Body, Delivery, SqliteStore, Store};
+use sealpost::proto::smtp::Terms;
+use sealpost::server::store::{Body, Delivery, Priority, SqliteStore, Store};
 use sealpost::time::Timestamp;
 
 use super::Served;
@@ -18,6 +19,8 @@ fn fill(served: &Served, user: &str, count: usize) {
         mailboxes: vec![user.to_owned(); count],
         sender: String::new(),
         elsewhere: Vec::new(),
+        terms: Terms::default(),
+        priority: Priority::Normal,
         at: Timestamp::from_unix(1_780_000_000),
     };
     store.deliver(delivery).expect("kept");

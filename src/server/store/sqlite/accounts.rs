@@ -1,17 +1,19 @@
 //! Domains, users and aliases.
 
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, params};
 
 use crate::server::store::sqlite::bodies::{deleted, drop_bodies};
 use crate::server::store::sqlite::{SqliteStore, changed, from_sqlite};
-use crate::server::store::{AccountStore, Error};
+use crate::server::store::{AccountStore, Error, Room};
 
 impl AccountStore for SqliteStore {
     fn add_domain(&self, domain: &str) -> Result<(), Error> {
         let domain = domain.to_owned();
-        self.write(move |c| match c.execute("INSERT OR IGNORE INTO domains VALUES (?1)", [&domain]).map_err(from_sqlite)? {
-            0 => Err(Error::Exists(format!("the domain {domain}"))),
-            _ => Ok(()),
+        self.write(move |c| {
+            match c.execute("INSERT OR IGNORE INTO domains (name) VALUES (?1)", [&domain]).map_err(from_sqlite)? {
+                0 => Err(Error::Exists(format!("the domain {domain}"))),
+                _ => Ok(()),
+            }
         })
     }
 
@@ -112,5 +114,31 @@ impl AccountStore for SqliteStore {
     fn targets(&self, alias: &str) -> Result<Vec<String>, Error> {
         let query = "SELECT target FROM aliases WHERE alias = ?1 ORDER BY target";
         self.read(|c| c.prepare_cached(query)?.query_map([alias], |row| row.get(0))?.collect())
+    }
+
+    fn set_quota(&self, name: &str, bytes: u64) -> Result<(), Error> {
+        let (name, bytes) = (name.to_owned(), i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.write(move |c| {
+            let query = match name.contains('@') {
+                true => "UPDATE users SET quota = ?2 WHERE address = ?1",
+                false => "UPDATE domains SET quota = ?2 WHERE name = ?1",
+            };
+            changed(c.execute(query, params![name, bytes]).map_err(from_sqlite)?, &name)
+        })
+    }
+
+    fn room(&self, mailbox: &str) -> Result<Room, Error> {
+        let user = "SELECT used, quota FROM users WHERE address = ?1";
+        let domain = "SELECT coalesce((SELECT sum(used) FROM users WHERE address LIKE '%@' || ?1), 0), quota FROM domains WHERE name = ?1 AND quota > 0";
+        let pair = |row: &rusqlite::Row<'_>| {
+            let (used, quota): (i64, i64) = (row.get(0)?, row.get(1)?);
+            Ok((u64::try_from(used).unwrap_or(0), u64::try_from(quota).unwrap_or(0)))
+        };
+        let name = mailbox.rsplit_once('@').map_or("", |(_, domain)| domain);
+        self.read(|c| {
+            let user = c.prepare_cached(user)?.query_row([mailbox], pair).optional()?.unwrap_or_default();
+            let domain = c.prepare_cached(domain)?.query_row([name], pair).optional()?.unwrap_or_default();
+            Ok(Room { user, domain })
+        })
     }
 }

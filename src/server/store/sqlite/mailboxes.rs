@@ -29,9 +29,14 @@ impl MailboxStore for SqliteStore {
         }
         let (mailbox, uids) = (mailbox.to_owned(), uids.to_vec());
         let files = self.write(move |c| {
+            let free = "UPDATE users SET used = max(0, used - coalesce((SELECT b.size + coalesce(length(m.fields), 0)
+                            FROM messages m JOIN bodies b ON b.id = m.body WHERE m.mailbox = ?1 AND m.uid = ?2), 0)) WHERE address = ?3";
             let query = "DELETE FROM messages WHERE mailbox = ?1 AND uid = ?2 RETURNING body";
             let mut bodies = Vec::new();
             for uid in &uids {
+                c.prepare_cached(free)
+                    .and_then(|mut s| s.execute(params![mailbox, uid, owner(&mailbox)]))
+                    .map_err(from_sqlite)?;
                 bodies.extend(deleted(c, query, params![mailbox, uid])?);
             }
             drop_bodies(c, &bodies)
@@ -48,10 +53,12 @@ pub(in crate::server::store::sqlite) fn insert_message(
     (body, fields): (i64, &[u8]),
     at: Timestamp,
 ) -> Result<(), Error> {
-    let next = "UPDATE users SET next_uid = next_uid + 1 WHERE address = ?1 RETURNING next_uid - 1";
+    let next = "UPDATE users SET next_uid = next_uid + 1, used = used + ?3 + coalesce((SELECT size FROM bodies WHERE id = ?2), 0)
+                WHERE address = ?1 RETURNING next_uid - 1";
+    let own = i64::try_from(fields.len()).unwrap_or(i64::MAX);
     let uid: Option<i64> = connection
         .prepare_cached(next)
-        .and_then(|mut s| s.query_row([owner(mailbox)], |row| row.get(0)).optional())
+        .and_then(|mut s| s.query_row(params![owner(mailbox), body, own], |row| row.get(0)).optional())
         .map_err(from_sqlite)?;
     let uid = uid.ok_or_else(|| Error::NotFound(format!("the user {mailbox}")))?;
     let mut insert = connection

@@ -5,6 +5,7 @@ mod backup;
 mod bodies;
 mod check;
 mod mailboxes;
+mod policies;
 mod queue;
 mod schema;
 mod writer;
@@ -108,7 +109,7 @@ pub(in crate::server::store::sqlite) fn changed(rows: usize, what: &str) -> Resu
 
 impl Store for SqliteStore {
     fn deliver(&self, delivery: Delivery) -> Result<(), Error> {
-        let Delivery { message, final_fields, mailboxes, sender, elsewhere, at } = delivery;
+        let Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at } = delivery;
         let body = self.place(message)?;
         let file = body.file();
         let done = self.write(move |c| {
@@ -117,7 +118,7 @@ impl Store for SqliteStore {
             if elsewhere.is_empty() {
                 return Ok(());
             }
-            queue::insert_queued(c, &sender, body, &elsewhere, at)
+            queue::insert(c, &sender, body, &terms, priority, &elsewhere, at)
         });
         if done.is_err() {
             file.iter().for_each(|file| self.blobs.remove(file));

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::server::store::Error;
-use crate::server::store::sqlite::from_sqlite;
+use crate::server::store::sqlite::{from_sqlite, queue};
 
 /// Each entry brings the database from the version of its place to the next. Released ones never change.
 const MIGRATIONS: &[&str] = &["
@@ -31,6 +31,13 @@ const MIGRATIONS: &[&str] = &["
     ALTER TABLE messages ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
     ALTER TABLE messages ADD COLUMN fields BLOB;
     ALTER TABLE queue ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+", queue::MIGRATION, "
+    ALTER TABLE domains ADD COLUMN quota INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE users ADD COLUMN quota INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE users ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+    UPDATE users SET used = (
+        SELECT coalesce(sum(b.size + coalesce(length(m.fields), 0)), 0) FROM messages m JOIN bodies b ON b.id = m.body
+        WHERE m.mailbox = users.address);
 "];
 
 pub(in crate::server::store::sqlite) fn migrate(connection: &Connection) -> Result<(), Error> {

@@ -1,0 +1,166 @@
+//! Where an address of ours leads: to a mailbox, through aliases and lists, or to the domain's catch-all.
+
+use std::collections::HashSet;
+
+use crate::server::accounts::{Accounts, normal};
+use crate::server::store::Error;
+
+/// Where an address leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Our domain: these mailboxes here, and these addresses elsewhere that aliases lead to.
+    Ours {
+        /// Users of ours.
+        mailboxes: Vec<String>,
+        /// Addresses at other domains.
+        elsewhere: Vec<String>,
+    },
+    /// Our domain, and nobody there.
+    Unknown,
+    /// Another domain.
+    Elsewhere,
+}
+
+/// Aliases that lead to aliases: so many times at most.
+const DEPTH: usize = 10;
+/// Addresses that one address may lead to: lists of lists grow fast, and one letter must not become a million.
+const WIDTH: usize = 10_000;
+
+/// What was found so far.
+#[derive(Default)]
+struct Search {
+    mailboxes: Vec<String>,
+    elsewhere: Vec<String>,
+    /// Addresses that were looked at: circles end here, and nobody gets a letter twice.
+    seen: HashSet<String>,
+}
+
+impl Accounts {
+    /// Where an address leads: through aliases, without what follows a `+`, and last to the catch-all `@domain`.
+    pub fn destination(&self, address: &str) -> Result<Destination, Error> {
+        let address = normal(address);
+        if !self.is_ours(&address)? {
+            return Ok(Destination::Elsewhere);
+        }
+        let mut search = Search::default();
+        self.expand(&address, DEPTH, &mut search)?;
+        let Search { mailboxes, elsewhere, .. } = search;
+        let is_unknown = mailboxes.is_empty() && elsewhere.is_empty();
+        Ok(if is_unknown { Destination::Unknown } else { Destination::Ours { mailboxes, elsewhere } })
+    }
+
+    /// Whether a user may send as this address: his own, or an alias that leads to him.
+    pub fn may_send_as(&self, user: &str, address: &str) -> Result<bool, Error> {
+        match self.destination(address)? {
+            Destination::Ours { mailboxes, .. } => Ok(mailboxes.iter().any(|mailbox| mailbox == user)),
+            _ => Ok(false),
+        }
+    }
+
+    fn expand(&self, address: &str, depth: usize, search: &mut Search) -> Result<(), Error> {
+        let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
+        if search.seen.len() >= WIDTH || !search.seen.insert(address.to_owned()) {
+            return Ok(());
+        }
+        if !self.is_ours(address)? {
+            search.elsewhere.push(address.to_owned());
+            return Ok(());
+        }
+        for candidate in candidates(address) {
+            let mailbox = if candidate.starts_with('@') { None } else { self.mailbox(&candidate)? };
+            if let Some(mailbox) = mailbox {
+                if !search.mailboxes.contains(&mailbox) {
+                    search.mailboxes.push(mailbox);
+                }
+                return Ok(());
+            }
+            let targets = self.store().targets(&candidate)?;
+            if !targets.is_empty() {
+                return targets.iter().try_for_each(|target| self.expand(target, depth, search));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names under which an address may be known, the most exact first.
+fn candidates(address: &str) -> impl Iterator<Item = String> {
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    let plain = local.split_once('+').filter(|(base, _)| !base.is_empty()).map(|(base, _)| format!("{base}@{domain}"));
+    [Some(address.to_owned()), plain, Some(format!("@{domain}"))].into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::secret::Secret;
+    use crate::server::store::SqliteStore;
+
+    fn accounts() -> (tempfile::TempDir, Accounts) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let accounts = Accounts::new(Arc::new(SqliteStore::open(folder.path()).expect("opens"))).expect("hashes");
+        accounts.store().add_domain("a.example").expect("new");
+        accounts.add_user("Jane@A.example", &Secret::new(b"secret".to_vec())).expect("new");
+        (folder, accounts)
+    }
+
+    fn jane() -> Destination {
+        Destination::Ours { mailboxes: vec!["jane@a.example".to_owned()], elsewhere: Vec::new() }
+    }
+
+    #[test]
+    fn aliases_and_plus_addresses_lead_to_mailboxes_and_circles_end() {
+        let (_folder, accounts) = accounts();
+        for (alias, target) in [
+            ("info@a.example", "all@a.example"),
+            ("all@a.example", "jane@a.example"),
+            ("away@a.example", "jane@b.example"),
+            ("away@a.example", "jane@a.example"),
+            ("x@a.example", "y@a.example"),
+            ("y@a.example", "x@a.example"),
+        ] {
+            accounts.store().add_alias(alias, target).expect("new");
+        }
+        for address in ["jane@a.example", "JANE+lists@a.example", "info@a.example", "info+x@a.example"] {
+            assert_eq!(accounts.destination(address).expect("read"), jane(), "{address}");
+        }
+        assert_eq!(accounts.destination("x@a.example").expect("read"), Destination::Unknown);
+        assert_eq!(accounts.destination("jane@b.example").expect("read"), Destination::Elsewhere);
+        let both =
+            Destination::Ours { mailboxes: vec!["jane@a.example".to_owned()], elsewhere: vec!["jane@b.example".to_owned()] };
+        assert_eq!(accounts.destination("away@a.example").expect("read"), both);
+        assert!(accounts.may_send_as("jane@a.example", "info@a.example").expect("read"));
+        assert!(!accounts.may_send_as("jane@a.example", "joe@a.example").expect("read"));
+    }
+
+    #[test]
+    fn a_catch_all_takes_what_nobody_else_takes() {
+        let (_folder, accounts) = accounts();
+        accounts.store().add_domain("c.example").expect("new");
+        accounts.add_user("joe@a.example", &Secret::new(b"secret".to_vec())).expect("new");
+        accounts.store().add_alias("@a.example", "joe@a.example").expect("new");
+        let joe = Destination::Ours { mailboxes: vec!["joe@a.example".to_owned()], elsewhere: Vec::new() };
+        assert_eq!(accounts.destination("anybody@a.example").expect("read"), joe);
+        assert_eq!(accounts.destination("+tag@a.example").expect("read"), joe);
+        assert_eq!(accounts.destination("jane+tag@a.example").expect("read"), jane());
+        assert_eq!(accounts.destination("anybody@c.example").expect("read"), Destination::Unknown);
+    }
+
+    #[test]
+    fn a_member_of_two_lists_gets_one_copy_and_lists_of_lists_end() {
+        let (_folder, accounts) = accounts();
+        for level in 0..9 {
+            for to in 0..2 {
+                for from in 0..2 {
+                    let alias = format!("l{level}-{from}@a.example");
+                    let target = if level == 8 { format!("m{to}@b.example") } else { format!("l{}-{to}@a.example", level + 1) };
+                    accounts.store().add_alias(&alias, &target).expect("new");
+                }
+            }
+        }
+        let Destination::Ours { elsewhere, .. } = accounts.destination("l0-0@a.example").expect("read") else { panic!("ours") };
+        assert_eq!(elsewhere, ["m0@b.example", "m1@b.example"]);
+    }
+}
