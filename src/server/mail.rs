@@ -213,11 +213,14 @@ impl Mail {
             Scan::Answer(answer) => return Ok(answer),
         };
         let Scanned { recipients, sender, .. } = &scanned;
-        let (mut users, mut elsewhere) = (BTreeMap::new(), BTreeMap::new());
+        let (mut users, mut elsewhere, mut arrived) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for recipient in recipients {
             let address = self.full(recipient)?;
             match self.accounts.destination(&address)? {
                 Destination::Ours { mailboxes: ours, elsewhere: others } => {
+                    if !ours.is_empty() {
+                        arrived.push(addressee(envelope, recipient, &address));
+                    }
                     for user in ours {
                         users.entry(user).or_insert_with(|| address.clone());
                     }
@@ -274,6 +277,10 @@ impl Mail {
         let to = Places { mailboxes, elsewhere, terms: envelope.terms.clone(), priority: queue::priority(header) };
         let kept = message.behind(fields.into_bytes()).map_err(disk)?;
         self.deliver(kept, final_fields.into_bytes(), to, sender, now)?;
+        // the message is kept, whatever becomes of the report: he is not asked to send it again
+        if let Err(error) = self.tell_delivered(envelope, (sender, &arrived), header, now) {
+            self.tracer.note(now, &format!("<{sender}> is not told that his message was delivered: {error}"));
+        }
         Ok(smtp::Answer::Accept)
     }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::proto::smtp::{Addressee, Terms};
+use crate::proto::smtp::{Addressee, Envelope, Terms};
 use crate::server::filter::{self, Filtered};
 use crate::server::mail::Mail;
-use crate::server::store::{Body, Delivery, Error, Priority};
+use crate::server::queue::{self, Kind, Told};
+use crate::server::store::{Body, Delivery, Error, Priority, Queued};
 use crate::time::Timestamp;
 
 /// Where a message goes, and what its sender asked of the way.
@@ -45,6 +46,28 @@ impl Mail {
             self.queue.notify_one();
         }
         Ok(())
+    }
+
+    /// Tells the sender that recipients have the message, where he asked to be told (RFC 3461 5.2.6).
+    pub(in crate::server::mail) fn tell_delivered(
+        &self,
+        envelope: &Envelope,
+        (sender, arrived): (&str, &[Addressee]),
+        header: &[u8],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let wanted = arrived.iter().filter(|to| queue::is_wanted(Kind::Delivered, &to.notify));
+        let why = || "2.1.5 it is in the mailbox".to_owned();
+        let told: Vec<Told> = wanted.map(|to| Told { to: to.clone(), why: why(), server: String::new() }).collect();
+        // RFC 5321 6.1: a message without a sender is a report itself
+        if told.is_empty() || sender.is_empty() {
+            return Ok(());
+        }
+        let (terms, recipients) = (envelope.terms.clone(), Vec::new());
+        let queued = Queued { id: 0, sender: sender.to_owned(), created: now, terms, recipients };
+        let report = queue::report(&self.hostname, &queued, header, (Kind::Delivered, &told), now);
+        let to = Places::of(filter::places(&self.accounts, sender)?, Terms::default());
+        self.deliver(report.into(), b"Return-Path: <>\r\n".to_vec(), to, "", now)
     }
 
     /// What scripts send themselves. It comes before the message is put into its places: a failure here makes the peer try again, and what

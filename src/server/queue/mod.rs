@@ -34,12 +34,12 @@ use crate::server::drive::now;
 use crate::server::outbound::Outbound;
 use crate::server::queue::destinations::Destinations;
 use crate::server::queue::judge::Times;
-use crate::server::queue::report::{Kind, Told, report};
 use crate::server::store::{Delivery, Error, Priority, Queued};
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
 pub(in crate::server) use judge::priority;
+pub(in crate::server) use report::{Kind, Told, is_wanted, report};
 
 /// Empties the queue.
 #[derive(Debug, Clone)]

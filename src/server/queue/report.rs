@@ -8,13 +8,15 @@ use crate::time::Timestamp;
 
 /// What a report is about. One report has recipients of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server::queue) enum Kind {
+pub(in crate::server) enum Kind {
     /// They do not get it.
     Failed,
     /// It takes long; it is tried until then.
     Delayed(Timestamp),
     /// It went on to a server that sends no reports.
     Relayed,
+    /// It is in a mailbox here.
+    Delivered,
 }
 
 impl Kind {
@@ -23,6 +25,7 @@ impl Kind {
             Self::Failed => "failed",
             Self::Delayed(_) => "delayed",
             Self::Relayed => "relayed",
+            Self::Delivered => "delivered",
         }
     }
 
@@ -30,7 +33,7 @@ impl Kind {
         match self {
             Self::Failed => '5',
             Self::Delayed(_) => '4',
-            Self::Relayed => '2',
+            Self::Relayed | Self::Delivered => '2',
         }
     }
 
@@ -39,6 +42,7 @@ impl Kind {
             Self::Failed => "Your message could not be delivered",
             Self::Delayed(_) => "Your message is delayed",
             Self::Relayed => "Your message went on",
+            Self::Delivered => "Your message was delivered",
         }
     }
 
@@ -53,34 +57,35 @@ impl Kind {
                 "Your message was handed on for:",
                 "The next server does not tell whether it arrives; you hear of it no more.".to_owned(),
             ),
+            Self::Delivered => ("Your message was put into the mailbox of:", "Whether it is read is not told.".to_owned()),
         }
     }
 }
 
 /// What became of one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::server::queue) struct Told {
+pub(in crate::server) struct Told {
     /// Who.
-    pub(in crate::server::queue) to: Addressee,
+    pub(in crate::server) to: Addressee,
     /// The reply of the last server, or our own words.
-    pub(in crate::server::queue) why: String,
+    pub(in crate::server) why: String,
     /// The last server, where there was one.
-    pub(in crate::server::queue) server: String,
+    pub(in crate::server) server: String,
 }
 
 /// Whether the sender wants to hear this (RFC 3461 4.1): where he said nothing, of failures and delays.
-pub(in crate::server::queue) fn is_wanted(kind: Kind, notify: &str) -> bool {
+pub(in crate::server) fn is_wanted(kind: Kind, notify: &str) -> bool {
     let has = |word: &str| notify.split(',').any(|known| known.eq_ignore_ascii_case(word));
     match kind {
         Kind::Failed => notify.is_empty() || has("FAILURE"),
         Kind::Delayed(_) => notify.is_empty() || has("DELAY"),
-        Kind::Relayed => has("SUCCESS"),
+        Kind::Relayed | Kind::Delivered => has("SUCCESS"),
     }
 }
 
 /// Writes the report: a text for people, the status for programs, and of the message its header, or all of it where it failed and
 /// the sender wants that.
-pub(in crate::server::queue) fn report(
+pub(in crate::server) fn report(
     hostname: &str,
     queued: &Queued,
     message: &[u8],

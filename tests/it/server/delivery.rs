@@ -1,10 +1,10 @@
 //! Mail for others: to the next server, later, or back to the sender.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 
-use super::Served;
+use super::{Served, say};
 use crate::support;
 
 /// jane@a.example, whose mail for these domains goes to these ports.
@@ -211,7 +211,7 @@ fn trace_shows_what_is_said_without_passwords_and_status_what_runs() {
     let knocker = std::thread::spawn(move || {
         while knocking.try_recv().is_err() {
             let mut greeting = [0; 3];
-            let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("connects");
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connects");
             stream.read_exact(&mut greeting).expect("greets");
         }
     });
@@ -314,4 +314,65 @@ fn what_is_no_address_is_no_user_and_no_alias() {
     }
     let (code, out, _) = run(&["domain", "add", "c.example", "--json"]);
     assert_eq!((code, String::from_utf8_lossy(&out).as_ref()), (0, "{\"schema\":\"sealpost.domain.add/1\",\"exit\":0}\n"));
+}
+
+/// A session that said the line with the sender.
+fn from(served: &Served, line: &str) -> BufReader<TcpStream> {
+    let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", served.port("smtp"))).expect("it listens"));
+    for line in ["", "EHLO b.example\r\n", line] {
+        assert!(say(&mut stream, line).expect("a reply").starts_with('2'), "{line}");
+    }
+    stream
+}
+
+#[test]
+fn who_asked_hears_that_his_message_is_in_the_mailbox() {
+    let served = Served::new();
+    let mut stream = from(&served, "MAIL FROM:<jane@a.example> RET=HDRS ENVID=e1\r\n");
+    for line in [
+        "RCPT TO:<joe+x@a.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;joe@old.example\r\n",
+        "RCPT TO:<jane@a.example> NOTIFY=FAILURE\r\n",
+        "DATA\r\n",
+        "Subject: x\r\n\r\nA letter.\r\n.\r\n",
+    ] {
+        assert!(say(&mut stream, line).expect("a reply").starts_with(['2', '3']), "{line}");
+    }
+    let inbox = served.fetch("jane@a.example");
+    let told: Vec<_> = inbox.iter().filter(|one| one.contains("report-type=delivery-status")).collect();
+    let [told] = told.as_slice() else { panic!("{inbox:?}") };
+    for part in [
+        "Return-Path: <>\r\n",
+        "Original-Envelope-Id: e1\r\n",
+        "Original-Recipient: rfc822; joe@old.example\r\nFinal-Recipient: rfc822; joe+x@a.example\r\nAction: delivered\r\nStatus: 2.1.5\r\n",
+        "Subject: x\r\n",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    assert!(!told.contains("jane@a.example\r\nAction") && !told.contains("A letter."), "{told}");
+}
+
+#[test]
+fn a_full_mailbox_takes_nothing_until_there_is_room() {
+    let served = Served::new();
+    served.run(&["user", "quota", "joe@a.example", "1000"]);
+    let mut stream = from(&served, "MAIL FROM:<x@b.example>\r\n");
+    let large = format!("Subject: x\r\n\r\n{}.\r\n", "A long letter.\r\n".repeat(100));
+    for (line, reply) in [
+        ("RCPT TO:<joe@a.example>\r\n", "250"),
+        ("DATA\r\n", "354"),
+        (large.as_str(), "552 5.2.2"),
+        ("MAIL FROM:<x@b.example>\r\n", "250"),
+        ("RCPT TO:<joe@a.example>\r\n", "250"),
+        ("RCPT TO:<jane@a.example>\r\n", "250"),
+        ("DATA\r\n", "354"),
+        (large.as_str(), "250"),
+        ("MAIL FROM:<x@b.example>\r\n", "250"),
+        ("RCPT TO:<joe@a.example>\r\n", "452 4.2.2"),
+    ] {
+        let said = say(&mut stream, line).expect("a reply");
+        assert!(said.starts_with(reply), "{line}: {said}");
+    }
+    assert!(!served.fetch("joe@a.example").is_empty());
+    let said = say(&mut stream, "RCPT TO:<joe@a.example>\r\n").expect("a reply");
+    assert!(said.starts_with("250"), "{said}");
 }
