@@ -3,6 +3,7 @@
 //! Uses: proto (lines, dialogue, SASL). Holds always: a password goes out under TLS only; every recipient has an outcome of his own; a refusal
 //! is final only where the server gave it to the message, its sender or its recipient (RFC 5321, 2920, 3461, 3030, 8689, 9422).
 
+mod login;
 mod outgoing;
 #[cfg(test)]
 mod tests;
@@ -368,35 +369,6 @@ impl Client {
             TlsWish::Required => self.leave(&Outcome::Temporary(NO_TLS.to_owned())),
             _ => self.authenticate(),
         }
-    }
-
-    /// A password goes out under TLS only.
-    fn authenticate(&mut self) {
-        let Some(credentials) = self.credentials.clone() else { return self.mail() };
-        if self.tls != TlsWish::Active {
-            return self.leave(&Outcome::Temporary("the server offers no TLS, and a password is sent under TLS only".to_owned()));
-        }
-        let names = self.offer("AUTH").unwrap_or_default().split(' ');
-        let mechanism = sasl::choose(names, &self.channel, self.nonce.as_deref()).unwrap_or(sasl::Mechanism::Plain);
-        let nonce = self.nonce.clone().unwrap_or_default();
-        let mut exchange = ClientExchange::new(mechanism, credentials, &self.channel, &nonce);
-        let line = exchange.command(mechanism);
-        self.exchange = Some(exchange);
-        self.say(&line, State::Auth);
-    }
-
-    fn challenged(&mut self, reply: &str) {
-        let challenge = sasl::decode(reply.get(4..).unwrap_or_default().as_bytes()).ok_or("its message cannot be read");
-        let exchange = self.exchange.as_mut().ok_or("nothing was begun");
-        match exchange.and_then(|exchange| exchange.respond(challenge?.expose())) {
-            Ok(response) => self.say_secret(&sasl::encode(response.expose()), State::Auth),
-            Err(why) => self.untrusted(why),
-        }
-    }
-
-    /// Its mail waits: nobody's message is to blame.
-    fn untrusted(&mut self, why: &str) {
-        self.fail(&Outcome::Temporary(format!("the server is not trusted with the login – {why}")));
     }
 
     /// Begins a transaction with the recipients that are left.
