@@ -4,7 +4,7 @@
 //! Holds always: a name that does not exist takes as long as a wrong password and is answered alike; what is remembered of a login is a keyed
 //! hash, and good only while what it was checked against is the same; no password is kept that can be read.
 //!
-//! Each domain has one [`Directory`]: the store (our own users), a password file, or an LDAP directory.
+//! Each domain has one `Directory`: the store (our own users), a password file, or an LDAP directory.
 
 pub(in crate::server) mod certificate;
 mod crypt;
