@@ -92,19 +92,9 @@ fn candidates(address: &str) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::secret::Secret;
-    use crate::server::store::SqliteStore;
-
-    fn accounts() -> (tempfile::TempDir, Accounts) {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let accounts = Accounts::new(Arc::new(SqliteStore::open(folder.path()).expect("opens"))).expect("hashes");
-        accounts.store().add_domain("a.example").expect("new");
-        accounts.add_user("Jane@A.example", &Secret::new(b"secret".to_vec())).expect("new");
-        (folder, accounts)
-    }
+    use crate::server::accounts::tests::accounts;
 
     fn jane() -> Destination {
         Destination::Ours { mailboxes: vec!["jane@a.example".to_owned()], elsewhere: Vec::new() }

@@ -241,11 +241,12 @@ fn random() -> Secret<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::server) mod tests {
     use super::*;
     use crate::server::store::SqliteStore;
 
-    fn accounts() -> (tempfile::TempDir, Accounts) {
+    /// The accounts of a.example, where Jane is, in a folder that goes with the test.
+    pub(in crate::server) fn accounts() -> (tempfile::TempDir, Accounts) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let accounts = Accounts::new(Arc::new(SqliteStore::open(folder.path()).expect("opens"))).expect("hashes");
         accounts.store().add_domain("a.example").expect("new");
