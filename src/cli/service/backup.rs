@@ -14,7 +14,7 @@ use crate::cli::service;
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
-  sealpost backup -o monday.backup        keys, configuration, accounts, mail and queue of one moment")]
+  sealpost backup -o monday.backup        accounts, mail and queue of one moment, and the keys beside them")]
 pub(crate) struct BackupArgs {
     /// The file; it holds the keys and the mail, so keep it as safe as the home
     #[arg(short, long, value_name = "FILE")]
