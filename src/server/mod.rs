@@ -17,6 +17,7 @@ mod mail;
 mod mailbox;
 mod outbound;
 mod peers;
+pub mod policy;
 mod queue;
 pub mod scan;
 mod spool;
@@ -44,6 +45,7 @@ use crate::server::locks::Locks;
 use crate::server::mail::Mail;
 use crate::server::outbound::Outbound;
 use crate::server::peers::Peers;
+use crate::server::policy::Gate;
 use crate::server::queue::Queue;
 use crate::server::store::SqliteStore;
 use crate::server::trace::Tracer;
@@ -75,6 +77,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let admin = Admin::bind(&config.data, accounts.clone(), tracer.clone(), queue.clone())?;
     // the socket is ours: no other server has messages coming in
     spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;
+    let doors = doors(&config)?;
     let locks = Locks::new(Duration::from_secs(config.login_delay));
     let filters = Arc::new(FileFilters::new(&config.data));
     let mail = Mail::new(&config.hostname, accounts, locks, wake);
@@ -82,36 +85,74 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let (stop, stopping) = watch::channel(false);
     let mut bound = Vec::new();
     let mut wrong = Vec::new();
-    for (service, address) in &config.listeners {
-        match listen::bind(*address).await {
-            Ok(listener) => bound.push((*service, listener)),
-            Err(error) => wrong.push(error),
+    for door in &doors {
+        for (service, address) in &door.listeners {
+            match listen::bind(*address).await {
+                Ok(listener) => bound.push((*service, listener, door)),
+                Err(error) => wrong.push(error),
+            }
         }
     }
     if !wrong.is_empty() {
         return Err(wrong.join("\n"));
     }
     let mut running = Running { addresses: Vec::new(), tracer: tracer.clone(), stop, tasks: JoinSet::new() };
-    let (max_message, login_delay) = (config.max_message, config.login_delay);
-    let shared = Shared {
-        hostname: config.hostname,
-        max_message,
-        mail,
-        tls,
-        login_delay,
-        kept,
-        tracer,
-        peers: Peers::default(),
-        memory: Memory::default(),
-    };
-    for (service, listener) in bound {
+    let (login_delay, peers, memory) = (config.login_delay, Peers::default(), Memory::default());
+    for (service, listener, door) in bound {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         running.addresses.push((service, address));
-        running.tasks.spawn(listen::accept(listener, service, shared.clone(), stopping.clone()));
+        let shared = Shared {
+            hostname: door.hostname.clone(),
+            max_message: door.max_message,
+            mail: mail.clone().behind(door.gate.clone()),
+            tls: Arc::clone(&tls),
+            login_delay,
+            kept,
+            tracer: tracer.clone(),
+            peers: peers.clone(),
+            memory: memory.clone(),
+        };
+        running.tasks.spawn(listen::accept(listener, service, shared, stopping.clone()));
     }
     running.tasks.spawn(queue.run(stopping.clone()));
+    for door in doors {
+        running.tasks.spawn(policy::keep(door.gate, tracer.clone(), stopping.clone()));
+    }
     running.tasks.spawn(admin.run(running.addresses.clone(), stopping));
     Ok(running)
+}
+
+/// A server, the main one or another, as its peers see it.
+struct Door {
+    hostname: String,
+    max_message: u64,
+    gate: Gate,
+    listeners: Vec<(Service, SocketAddr)>,
+}
+
+/// The main server and the others, each with its addresses.
+fn doors(config: &Config) -> Result<Vec<Door>, String> {
+    let gate = |settings: &policy::Settings, file: &str| {
+        let mut salt = [0; 8];
+        crate::keys::files::random_name(&mut salt);
+        let salt = u64::from_le_bytes(salt);
+        Gate::new(&config.hostname, settings.clone(), config.delivery.resolver, &config.data.join(file), salt)
+    };
+    let mut doors = vec![Door {
+        hostname: config.hostname.clone(),
+        max_message: config.max_message,
+        gate: gate(&config.policy, "greylist")?,
+        listeners: config.listeners.clone(),
+    }];
+    for server in &config.servers {
+        doors.push(Door {
+            hostname: server.hostname.clone().unwrap_or_else(|| config.hostname.clone()),
+            max_message: server.max_message.unwrap_or(config.max_message),
+            gate: gate(&server.policy, &format!("greylist-{}", server.name))?,
+            listeners: server.listeners.clone(),
+        });
+    }
+    Ok(doors)
 }
 
 impl Running {
