@@ -231,6 +231,9 @@ pub enum Settled {
 pub trait Store: AccountStore + MailboxStore + QueueStore + PolicyStore + Send + Sync + 'static {
     /// Keeps a message in mailboxes and in the queue, all in one; on disk when this returns.
     fn deliver(&self, delivery: Delivery) -> Result<(), Error>;
+
+    /// The same, without waiting for the disk: `done` is told how it went, on a thread that must not be held up.
+    fn deliver_then(&self, delivery: Delivery, done: Box<dyn FnOnce(Result<(), Error>) + Send>);
     /// Looks at everything: what is wrong with the database, with files, and who has the messages concerned.
     fn check(&self) -> Result<Vec<Fault>, Error>;
     /// Mends what can be mended; gives what was wrong. What has changed stays as it is.

@@ -11,7 +11,7 @@ mod schema;
 mod writer;
 
 use std::path::Path;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -109,21 +109,33 @@ pub(in crate::server::store::sqlite) fn changed(rows: usize, what: &str) -> Resu
 
 impl Store for SqliteStore {
     fn deliver(&self, delivery: Delivery) -> Result<(), Error> {
+        let (told, waiting) = sync_channel(1);
+        // nobody waits where this thread ended
+        self.deliver_then(delivery, Box::new(move |kept| drop(told.send(kept))));
+        waiting.recv().unwrap_or_else(|_| Err(Error::Broken("it is closed".to_owned())))
+    }
+
+    fn deliver_then(&self, delivery: Delivery, done: Box<dyn FnOnce(Result<(), Error>) + Send>) {
         let Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at } = delivery;
-        let body = self.place(message)?;
-        let file = body.file();
-        let done = self.write(move |c| {
+        let body = match self.place(message) {
+            Ok(body) => body,
+            Err(error) => return done(Err(error)),
+        };
+        let (file, blobs) = (body.file(), self.blobs.clone());
+        let insert = move |c: &Connection| {
             let body = bodies::insert_body(c, &body)?;
             mailboxes.iter().try_for_each(|mailbox| mailboxes::insert_message(c, mailbox, (body, &final_fields), at))?;
             if elsewhere.is_empty() {
                 return Ok(());
             }
             queue::insert(c, &sender, body, &terms, priority, &elsewhere, at)
+        };
+        self.write_then(insert, move |kept| {
+            if kept.is_err() {
+                file.iter().for_each(|file| blobs.remove(file));
+            }
+            done(kept);
         });
-        if done.is_err() {
-            file.iter().for_each(|file| self.blobs.remove(file));
-        }
-        done
     }
 
     fn check(&self) -> Result<Vec<Fault>, Error> {
