@@ -324,18 +324,10 @@ pub(in crate::server) mod tests {
     #[test]
     fn nobody_takes_as_long_as_a_wrong_password() {
         let (_folder, accounts) = accounts();
-        let fastest = |name: &str| {
-            let once = || {
-                let begin = Instant::now();
-                assert_eq!(accounts.authenticate(name, &Secret::new(b"wrong".to_vec())).expect("checked"), None);
-                begin.elapsed()
-            };
-            (0..7).map(|_| once()).min().expect("some")
-        };
-        let (jane, nobody, stranger) =
-            (fastest("jane@a.example"), fastest("nobody@a.example"), fastest("jane@elsewhere.example"));
-        for other in [nobody, stranger] {
-            assert!(jane < other * 2 && other < jane * 2, "{jane:?}, {other:?}");
+        // the same hash is computed for all of them: a clock would tell no more, and depends on the machine
+        for name in ["jane@a.example", "nobody@a.example", "jane@elsewhere.example"] {
+            assert_eq!(accounts.authenticate(name, &Secret::new(b"wrong".to_vec())).expect("checked"), None);
+            assert_eq!(own::tests::COMPUTED.take(), ["19456"], "{name}");
         }
     }
 

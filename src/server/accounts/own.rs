@@ -33,6 +33,8 @@ impl Directory for Own {
         let known = kept.expose().lines().next();
         let parsed = PasswordHash::new(known.unwrap_or(&self.nobody));
         let parsed = parsed.map_err(|error| Error::Broken(format!("the password hash of {address} – {error}")))?;
+        #[cfg(test)]
+        tests::COMPUTED.with_borrow_mut(|computed| computed.extend(parsed.params.get_str("m").map(str::to_owned)));
         let fits = argon2()?.verify_password(password.expose(), &parsed).is_ok();
         Ok((fits && known.is_some()).then(|| address.to_owned()))
     }
@@ -66,4 +68,14 @@ fn hash(password: &Secret<Vec<u8>>) -> Result<String, Error> {
     let salt = SaltString::encode_b64(&salt).map_err(|error| Error::Broken(error.to_string()))?;
     let hashed = argon2()?.hash_password(password.expose(), &salt).map_err(|error| Error::Broken(error.to_string()))?;
     Ok(hashed.to_string())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::cell::RefCell;
+
+    thread_local! {
+        /// The memory of each hash that this thread computed for a login.
+        pub(in crate::server::accounts) static COMPUTED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
 }
