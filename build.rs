@@ -1,4 +1,4 @@
-//! Where the functions of the program lie: those that messages need lie together (`layout/README.md`).
+//! How the program is linked: the functions that messages need lie together (`layout/README.md`), and what unwinds is part of it.
 
 use std::env;
 use std::fmt::Write as _;
@@ -22,10 +22,25 @@ fn main() {
     for argument in ["-T", &script.display().to_string()] {
         println!("cargo::rustc-link-arg-bin=sealpost={argument}");
     }
+    if env::var("HOST") != env::var("TARGET") || !is("CARGO_CFG_TARGET_ENV", "gnu") {
+        return;
+    }
     // a tenth of the size of the relocations; the C library must know them
-    if env::var("HOST") == env::var("TARGET") && c_library().is_some_and(|version| version >= (2, 36)) {
+    if c_library().is_some_and(|version| version >= (2, 36)) {
         println!("cargo::rustc-link-arg-bin=sealpost=-Wl,-z,pack-relative-relocs");
     }
+    // libgcc_s.so is a tenth of the time that a process takes to start: it is found, mapped and bound, and asks the processor what it can
+    // do; of its archive no more comes along than what unwinds
+    if has_archive("libgcc_eh.a") {
+        println!("cargo::rustc-link-lib=static:-bundle=gcc_eh");
+    }
+}
+
+/// Whether the C compiler that links has this archive.
+fn has_archive(name: &str) -> bool {
+    let output = Command::new("cc").arg(format!("-print-file-name={name}")).output();
+    // a name that it does not know comes back as it is
+    output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_absolute())
 }
 
 /// Whether somebody chose a linker, which may not read scripts.
@@ -37,11 +52,17 @@ fn has_own_linker() -> bool {
 /// Puts the functions, and the tables of their branches, before all others; what is not there is no error.
 fn linker_script(functions: &str) -> String {
     let mut script = String::new();
-    for (section, prefixes) in [("text", &["text", "text.unlikely"][..]), ("rodata", &["rodata"])] {
+    for (section, prefixes) in [("text", &["text", "text.unlikely", "text.startup", "text.exit"][..]), ("rodata", &["rodata"])] {
         let _ = writeln!(script, "SECTIONS {{ .{section}.messages : {{");
+        // what starts the program
+        let _ = writeln!(script, "  *crt1.o(.{section})");
         for function in functions.lines() {
-            let inputs: Vec<String> = prefixes.iter().map(|prefix| format!(".{prefix}.{function}")).collect();
-            let _ = writeln!(script, "  *({})", inputs.join(" "));
+            let _ = if function.ends_with(".o") {
+                writeln!(script, "  {function}(.{section})")
+            } else {
+                let inputs: Vec<String> = prefixes.iter().map(|prefix| format!(".{prefix}.{function}")).collect();
+                writeln!(script, "  *({})", inputs.join(" "))
+            };
         }
         let _ = writeln!(script, "}} }} INSERT BEFORE .{section};");
     }

@@ -4,7 +4,8 @@ use crate::asn1::Oid;
 
 /// The name of an object identifier, where this table has it.
 pub fn name(oid: &Oid) -> Option<&'static str> {
-    TABLE.iter().find(|(known, _)| known == oid).map(|(_, name)| *name)
+    let place = KNOWN.iter().position(|known| known == oid)?;
+    NAMES.lines().nth(place)
 }
 
 macro_rules! table {
@@ -13,7 +14,9 @@ macro_rules! table {
             #[doc = concat!("`", $dotted, "`: ", $name, ".")]
             pub const $constant: Oid = Oid::new($dotted);
         )*
-        const TABLE: &[(Oid, &str)] = &[$(($constant, $name)),*];
+        const KNOWN: &[Oid] = &[$($constant),*];
+        /// Their names, a line each: without references, which every process would have to adjust when it starts.
+        const NAMES: &str = concat!($($name, "\n"),*);
     };
 }
 
@@ -305,4 +308,18 @@ table! {
     ORGANIZATION_IDENTIFIER = "2.5.4.97", "organizationIdentifier";
     DOMAIN_COMPONENT = "0.9.2342.19200300.100.1.25", "DC";
     USER_ID = "0.9.2342.19200300.100.1.1", "UID";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_identifier_has_its_own_name() {
+        assert_eq!(NAMES.lines().count(), KNOWN.len());
+        assert_eq!(name(&ID_DATA), Some("data"), "the first");
+        assert_eq!(name(&SHA256), Some("sha256"));
+        assert_eq!(name(&USER_ID), Some("UID"), "the last");
+        assert_eq!(name(&Oid::new("1.2.3")), None);
+    }
 }

@@ -73,8 +73,11 @@ impl Write for Beside {
     }
 }
 
+/// How a file is called before it has its name.
+const PREFIX: &str = ".sealpost-";
+
 fn named(folder: &Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(".sealpost-").tempfile_in(folder)
+    tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder)
 }
 
 fn keep_named(file: NamedTempFile, path: &Path, taken: Taken) -> io::Result<()> {
@@ -104,12 +107,11 @@ fn keep_unnamed(file: File, path: &Path, taken: Taken) -> io::Result<()> {
     };
     let linked = match taken {
         Taken::Refuse => link(path),
-        Taken::Replace => {
-            // a free name for the moment: the one that a temporary file had
-            let free = named(folder)?.into_temp_path();
-            std::fs::remove_file(&free)?;
-            link(&free).and_then(|()| std::fs::rename(&free, path))
-        }
+        // a free name for the moment; the file is removed by it where renaming fails
+        Taken::Replace => tempfile::Builder::new()
+            .prefix(PREFIX)
+            .make_in(folder, link)
+            .and_then(|free| free.into_temp_path().persist(path).map_err(|error| error.error)),
     };
     match linked {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),

@@ -13,6 +13,8 @@ use crate::secret::scratch::{self, Window};
 pub(crate) struct Feed<'s> {
     source: Source<'s>,
     buffer: Window,
+    /// How large the window is once a first one was filled.
+    capacity: usize,
     start: usize,
     end: usize,
     is_ended: bool,
@@ -51,7 +53,8 @@ impl<'s> Feed<'s> {
     }
 
     fn of(source: Source<'s>, capacity: usize) -> Self {
-        Self { source, buffer: Window::new(capacity.max(8 << 10)), start: 0, end: 0, is_ended: false }
+        let capacity = capacity.max(FIRST);
+        Self { source, buffer: Window::new(FIRST), capacity, start: 0, end: 0, is_ended: false }
     }
 
     /// What was read and not taken yet.
@@ -72,14 +75,18 @@ impl<'s> Feed<'s> {
         if self.is_ended {
             return Ok(());
         }
+        let was_filled = self.end == self.buffer.len();
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end = self.end.saturating_sub(self.start);
             self.start = 0;
         }
-        if self.end == self.buffer.len() {
-            let mut larger = Window::new(self.end.saturating_mul(2));
+        let wanted = if self.end == self.buffer.len() { self.end.saturating_mul(2) } else { 0 };
+        let wanted = if was_filled { wanted.max(self.capacity) } else { wanted };
+        if wanted > self.buffer.len() {
+            let mut larger = Window::new(wanted);
             larger.iter_mut().zip(self.window()).for_each(|(to, from)| *to = *from);
+            larger.filled(self.end);
             self.buffer = larger;
         }
         let space = self.buffer.get_mut(self.end..).unwrap_or_default();
@@ -134,7 +141,7 @@ impl Read for Source<'_> {
 impl Read for Feed<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         // large reads go past the window
-        if self.start == self.end && out.len() >= self.buffer.len() && !self.is_ended {
+        if self.start == self.end && out.len() >= self.capacity && !self.is_ended {
             let read = read_some(&mut self.source, out)?;
             self.is_ended = read == 0 && !out.is_empty();
             return Ok(read);
@@ -366,6 +373,9 @@ fn read_some(source: &mut dyn Read, space: &mut [u8]) -> io::Result<usize> {
 /// Bytes of one read: a system call costs little, the processor's second cache holds it.
 pub(crate) const PIECE: usize = scratch::SIZE;
 
+/// Bytes of the first window: every line fits, and a small message needs no other.
+const FIRST: usize = 8 << 10;
+
 /// Bytes of one copy.
 const COPY: usize = 1 << 10;
 
@@ -411,6 +421,26 @@ mod tests {
                 feed.read_to_end(&mut out[at].2).expect("readable");
             }
         }
+    }
+
+    #[test]
+    fn a_window_is_small_until_it_was_filled() {
+        let small = vec![b'x'; FIRST - 1];
+        let mut source = small.as_slice();
+        let mut feed = Feed::new(&mut source);
+        feed.want(PIECE).expect("readable");
+        assert_eq!((feed.buffer.len(), feed.window().len()), (FIRST, FIRST - 1));
+        let large: Vec<u8> = (0..PIECE * 3).map(|at| u8::try_from(at % 251).expect("small")).collect();
+        let mut source = large.as_slice();
+        let mut feed = Feed::new(&mut source);
+        let mut read = Vec::new();
+        while let Ok(bytes @ [_, ..]) = feed.fill_buf() {
+            let len = bytes.len();
+            read.extend_from_slice(bytes);
+            feed.consume(len);
+        }
+        assert_eq!(feed.buffer.len(), PIECE);
+        assert!(read == large);
     }
 
     #[test]

@@ -270,7 +270,11 @@ fn composed_text_is_in_the_charset_that_was_asked_where_it_can_hold_the_text() {
             assert_eq!(shown.as_str().map(|shown| shown.trim_end()), Some(text.trim_end()), "{asked}");
         }
         assert_eq!(mime::view::view(&message).text.trim_end(), text.trim_end());
+        assert_eq!(mime::view::view_plain(&message).text.trim_end(), text.trim_end());
     }
+    let html = b"Content-Type: text/html\r\n\r\n<p>Gr&uuml;&szlig;e</p>\r\n";
+    assert_eq!(mime::view::view(html).text.trim_end(), "Grüße");
+    assert_eq!(mime::view::view_plain(html).text, "", "no text is made from HTML");
     let latin = composer().text("Grüße\n").charset("iso-8859-15").build();
     let seen = python("message", &json!(hex(&latin)));
     assert_eq!(seen["leaves"][0][2].as_str(), Some("iso-8859-15"), "{seen}");

@@ -103,7 +103,7 @@ impl Stage {
 
     /// Shows a message as its reader sees it.
     pub(crate) fn show(&self, name: &str) -> Result<(), Failure> {
-        let seen = view::view(&self.read(name)?);
+        let seen = view::view_plain(&self.read(name)?);
         self.say(&format!("    from     {}\n    to       {}\n    subject  {}", seen.from, seen.to, seen.subject))?;
         seen.text.lines().try_for_each(|line| self.say(&format!("    | {line}")))?;
         for (name, kind, size) in seen.attachments {
