@@ -8,6 +8,7 @@ mod mailboxes;
 mod policies;
 mod queue;
 mod schema;
+mod taken;
 mod writer;
 
 use std::path::Path;
@@ -109,12 +110,19 @@ pub(in crate::server::store::sqlite) fn changed(rows: usize, what: &str) -> Resu
 
 impl Store for SqliteStore {
     fn deliver(&self, delivery: Delivery) -> Result<(), Error> {
-        let Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at } = delivery;
+        let Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at, extra } = delivery;
         let body = self.place(message)?;
         let file = body.file();
         let done = self.write(move |c| {
             let body = bodies::insert_body(c, &body)?;
-            mailboxes.iter().try_for_each(|mailbox| mailboxes::insert_message(c, mailbox, (body, &final_fields), at))?;
+            for mailbox in &mailboxes {
+                let marks = extra.marks.get(mailbox).map(Vec::as_slice).unwrap_or_default();
+                let fields = Delivery::fields_in(&final_fields, mailbox, marks);
+                mailboxes::insert_message(c, mailbox, (body, &fields, marks), at)?;
+            }
+            if let Some(name) = &extra.taken {
+                taken::insert(c, name, at)?;
+            }
             if elsewhere.is_empty() {
                 return Ok(());
             }
@@ -132,6 +140,15 @@ impl Store for SqliteStore {
 
     fn repair(&self) -> Result<Vec<Fault>, Error> {
         self.mend()
+    }
+
+    fn taken(&self) -> Result<Vec<String>, Error> {
+        self.column("SELECT name FROM taken")
+    }
+
+    fn forget_taken(&self, names: &[String]) -> Result<(), Error> {
+        let names = names.to_vec();
+        self.write(move |c| taken::forget(c, &names))
     }
 
     fn spool(&self) -> std::path::PathBuf {
