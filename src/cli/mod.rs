@@ -26,6 +26,7 @@ mod id;
 mod input;
 mod inspect;
 mod keyring;
+mod man;
 mod online;
 mod open;
 mod output;
@@ -54,6 +55,10 @@ use crate::cli::failure::{Exit, Failure};
 /// Runs the command of the process's arguments.
 pub(crate) fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    #[cfg(feature = "server")]
+    if let Some(code) = service::sendmail::main(&arguments) {
+        return code;
+    }
     let parsed = match message_verb(&arguments) {
         Some(parsed) => Ok(parsed),
         None => Arguments::try_parse_from(&arguments).map(|arguments| (arguments.global, arguments.verb)),
@@ -129,6 +134,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         #[cfg(feature = "server")]
         Verb::Service(verb) => service::run(context, verb),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Man(args) => man::run(Arguments::command(), &args),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "sealpost", &mut script);
@@ -188,6 +194,9 @@ enum Verb {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man(man::ManArgs),
 }
 
 impl Verb {
@@ -212,6 +221,7 @@ impl Verb {
             Self::Service(verb) => verb.name(),
             Self::Demo(_) => "demo",
             Self::Completions { .. } => "completions",
+            Self::Man(_) => "man",
         }
     }
 }

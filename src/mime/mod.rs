@@ -12,6 +12,7 @@ pub mod compose;
 mod content_type;
 pub(crate) mod entity;
 pub mod header;
+pub mod qualified;
 pub(crate) mod stream;
 pub mod submission;
 mod text;

@@ -2,6 +2,7 @@
 
 mod access;
 mod delivery;
+mod folders;
 mod servers;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::server::policy;
 use crate::server::scan::{Address, OnFailure, Scanner};
 
 pub use delivery::{Dane, Delivery, Hop, Login, MtaSts, Route, TlsPolicy};
+pub use folders::Drop;
 pub use servers::VirtualServer;
 
 /// What a server is told before it starts.
@@ -48,6 +50,10 @@ pub struct Config {
     pub policy: policy::Settings,
     /// Servers beside this one, with addresses and rules of their own.
     pub servers: Vec<VirtualServer>,
+    /// The folder whose files are sent.
+    pub pickup: Option<PathBuf>,
+    /// The domains whose mail goes into files.
+    pub drop: Option<Drop>,
 }
 
 /// Client certificates.
@@ -91,7 +97,7 @@ impl Config {
         };
         let mut reader = Reader { text, folder, mistakes: Vec::new() };
         let root = document.as_table();
-        reader.known(root, "", &[KEYS, &access::SECTIONS, &["server"]].concat());
+        reader.known(root, "", &[KEYS, &access::SECTIONS, &folders::SECTIONS, &["server"]].concat());
         let hostname = reader.string(root, "", "hostname").unwrap_or_default();
         if root.get("hostname").is_some_and(|item| item.is_str()) && !is_host(&hostname) {
             reader.wrong(root, "hostname", format!("hostname = \"{hostname}\" is not the name of a host"));
@@ -115,6 +121,7 @@ impl Config {
         let scanners = reader.scanners(root);
         let policy = reader.policy(root);
         let servers = reader.servers(root, &listeners);
+        let (pickup, drop) = (reader.pickup(root), reader.dropped(root));
         match (reader.mistakes.is_empty(), data, certificate, key) {
             (true, Some(data), Some(certificate), Some(key)) => Ok(Self {
                 hostname,
@@ -130,6 +137,8 @@ impl Config {
                 scanners,
                 policy,
                 servers,
+                pickup,
+                drop,
             }),
             _ => {
                 reader.mistakes.sort_by_key(|mistake| mistake.line);
@@ -176,7 +185,8 @@ impl Config {
              # \"d.example\" = {{ ldap = \"ldap://dc.d.example/dc=d\", bind = \"{{address}}\" }}\n\n\
              # Programs that look at each message before it is accepted, over the milter protocol: rspamd, clamav-milter, spamass-milter.\n\
              # on-failure says what becomes of messages while one cannot be asked: accept or tempfail.\n\
-             # [[scanner]]\n# address = \"inet:127.0.0.1:11332\"\n# on-failure = \"tempfail\"\n\n{}\n{}",
+             # [[scanner]]\n# address = \"inet:127.0.0.1:11332\"\n# on-failure = \"tempfail\"\n\n{}\n{}\n{}",
+            folders::TEMPLATE,
             access::TEMPLATE,
             servers::TEMPLATE
         )

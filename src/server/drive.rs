@@ -88,7 +88,7 @@ pub(in crate::server) struct Smtp {
 impl Smtp {
     pub(in crate::server) fn new(session: smtp::Session, mail: Mail, address: IpAddr) -> Self {
         let spool = mail.spool();
-        Self { session, mail, peer: Peer { address, tls: None }, spool, asked: None }
+        Self { session, mail, peer: Peer { address, tls: None, local: None }, spool, asked: None }
     }
 }
 

@@ -37,6 +37,8 @@ pub trait Filters: Send + Sync {
 pub(in crate::server) struct Filtered {
     /// The mailboxes that get the message: users, and folders of users as `USER/FOLDER`.
     pub(in crate::server) mailboxes: BTreeSet<String>,
+    /// Those of them in which it has marks (RFC 5232).
+    pub(in crate::server) marks: BTreeMap<String, Vec<String>>,
     /// Users whose scripts send it on, and to whom.
     pub(in crate::server) redirects: Vec<(String, BTreeSet<String>)>,
     /// Users who refuse it, and why.
@@ -45,6 +47,15 @@ pub(in crate::server) struct Filtered {
     pub(in crate::server) replies: Vec<(String, Reply)>,
     /// What is told to whoever watches.
     pub(in crate::server) notes: Vec<String>,
+}
+
+impl Filtered {
+    fn put(&mut self, mailbox: String, marks: Vec<String>) {
+        if !marks.is_empty() {
+            self.marks.insert(mailbox.clone(), marks);
+        }
+        self.mailboxes.insert(mailbox);
+    }
 }
 
 /// The field that says whose script sent a message on: it goes on from there no second time.
@@ -106,15 +117,16 @@ pub(in crate::server) fn run(
         }
         for action in outcome.actions {
             match action {
-                Action::FileInto { folder, .. } => drop(filtered.mailboxes.insert(format!("{user}/{folder}"))),
+                Action::FileInto { folder, flags } => filtered.put(format!("{user}/{folder}"), flags),
                 Action::Redirect { address } if !was_redirected(message, user, &limits) => match filtered.redirects.last_mut() {
                     Some((last, to)) if last == user => drop(to.insert(address)),
                     _ => filtered.redirects.push((user.clone(), BTreeSet::from([address]))),
                 },
                 Action::Reject { reason, .. } => filtered.refused.push((user.clone(), reason)),
                 Action::Vacation(reply) => filtered.replies.push((user.clone(), reply)),
+                Action::Keep { flags } => filtered.put(user.clone(), flags),
                 // what came round again stays here
-                Action::Keep { .. } | Action::Redirect { .. } => drop(filtered.mailboxes.insert(user.clone())),
+                Action::Redirect { .. } => drop(filtered.mailboxes.insert(user.clone())),
             }
         }
     }

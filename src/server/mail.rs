@@ -1,6 +1,7 @@
 //! What the sessions ask, answered: who may log in, who may write to whom, and messages put where they belong.
 
 mod consequences;
+mod local;
 mod scanned;
 mod verdict;
 
@@ -26,9 +27,11 @@ use crate::server::policy::{Gate, Judged, Place};
 use crate::server::queue;
 use crate::server::scan::{Scanned, Scanner};
 use crate::server::spool::{Incoming, Spool};
-use crate::server::store::Error;
+use crate::server::store::{Error, Extra};
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
+
+pub(in crate::server) use local::{Handed, Letter, Local};
 
 /// The mail service behind every session.
 #[derive(Clone)]
@@ -53,6 +56,8 @@ pub(in crate::server) struct Peer {
     pub(in crate::server) address: IpAddr,
     /// The cipher and the version of TLS, once it has begun.
     pub(in crate::server) tls: Option<String>,
+    /// Where a message came from that no connection brought.
+    pub(in crate::server) local: Option<Local>,
 }
 
 impl std::fmt::Debug for Mail {
@@ -65,6 +70,18 @@ impl std::fmt::Debug for Mail {
 pub(in crate::server) enum Answered {
     Now(smtp::Answer),
     Later(oneshot::Receiver<smtp::Answer>),
+}
+
+impl Answered {
+    /// The answer, waited for on a thread that may block.
+    fn wait(self) -> smtp::Answer {
+        match self {
+            Self::Now(answer) => answer,
+            Self::Later(later) => {
+                later.blocking_recv().unwrap_or_else(|_| temporary(&Error::Broken("the store is closed".to_owned())))
+            }
+        }
+    }
 }
 
 /// Bytes of a message that is written into the database, and not into a file of its own.
@@ -265,7 +282,7 @@ impl Mail {
         }
         // what a mailbox here has had comes back to it: somebody forwards it in a circle. A user may send again what he got
         let has_had = |mailbox: &String| head.values("delivered-to").any(|was| crate::server::accounts::normal(was) == *mailbox);
-        if envelope.user.is_none() && users.keys().any(has_had) {
+        if envelope.user.is_none() && peer.local.is_none() && users.keys().any(has_had) {
             return Ok(Answered::Now(circles()));
         }
         if elsewhere.is_empty() && !self.has_room(users.keys(), message.size())? {
@@ -274,11 +291,7 @@ impl Mail {
         let front = fields + &self.lacking(envelope, &head, now);
         let signatures = self.signatures(envelope, peer, &head, (&front, &mut message), now)?;
         let fields = self.received(envelope, peer, now) + &signatures + &front;
-        let mut final_fields = format!("Return-Path: <{sender}>\r\n");
-        // one message serves all mailboxes: who else got it is told to nobody
-        if let (1, Some((mailbox, _))) = (users.len(), users.first_key_value()) {
-            final_fields.push_str(&format!("Delivered-To: {mailbox}\r\n"));
-        }
+        let final_fields = format!("Return-Path: <{sender}>\r\n");
         let is_for_one = users.len() == 1 && elsewhere.is_empty();
         let filtered = match &self.filters {
             _ if scanned.is_aside => Filtered {
@@ -299,9 +312,10 @@ impl Mail {
             }
             _ => Filtered { mailboxes: users.into_keys().collect(), ..Filtered::default() },
         };
+        let extra = Extra { marks: filtered.marks, taken: peer.local.as_ref().map(|local| local.taken.clone()) };
         let (mailboxes, elsewhere) = (filtered.mailboxes.into_iter().collect(), elsewhere.into_values().collect());
         let header = start.get(..memchr::memmem::find(&start, b"\r\n\r\n").unwrap_or(start.len())).unwrap_or_default();
-        let to = Places { mailboxes, elsewhere, terms: envelope.terms.clone(), priority: queue::priority(header) };
+        let to = Places { mailboxes, elsewhere, terms: envelope.terms.clone(), priority: queue::priority(header), extra };
         let kept = message.behind(fields.into_bytes()).map_err(disk)?;
         if sender.is_empty() || !arrived.iter().any(consequences::wants_to_know) {
             // nobody is told anything: the thread need not wait for the disk
@@ -333,6 +347,10 @@ impl Mail {
             [one] => format!("\r\n for <{}>", one.address),
             _ => String::new(),
         };
+        if let Some(local) = &peer.local {
+            let (host, by, date) = (&self.hostname, &local.by, compose::date(now));
+            return format!("Received: by {host} ({by}){recipient};\r\n {date}\r\n");
+        }
         let literal = if peer.address.is_ipv6() { "IPv6:" } else { "" };
         format!(
             "Received: from {} ([{literal}{}])\r\n by {} with {}{recipient}{tls};\r\n {}\r\n",

@@ -1,9 +1,12 @@
 //! What POP3 sessions ask, answered: one session's hold on a mailbox.
 
+use std::io::Read;
+use std::sync::Arc;
+
 use crate::proto::{pop3, sasl};
 use crate::server::accounts::Accounts;
 use crate::server::locks::{Locked, Locks, Taken};
-use crate::server::store::Error;
+use crate::server::store::{Error, Reading};
 
 /// One POP3 session's hold on a mailbox; free again when dropped.
 #[derive(Debug)]
@@ -11,12 +14,17 @@ pub(in crate::server) struct MailboxAccess {
     accounts: Accounts,
     locks: Locks,
     open: Option<Locked>,
+    /// What is left of the message that goes out.
+    reading: Option<Reading>,
 }
+
+/// Bytes of a message that are read at once: what one session holds of it. Several pieces of an answer, for each question costs a change of threads.
+const PIECE: u64 = 256 << 10;
 
 impl MailboxAccess {
     /// None is open yet.
     pub(in crate::server) fn new(accounts: Accounts, locks: Locks) -> Self {
-        Self { accounts, locks, open: None }
+        Self { accounts, locks, open: None, reading: None }
     }
 
     /// Answers a question of a POP3 session; who may log in is for others to say.
@@ -25,14 +33,23 @@ impl MailboxAccess {
         question: pop3::Question,
         login: impl FnOnce(&sasl::Question) -> sasl::Answer,
     ) -> pop3::Answer {
-        let store = self.accounts.store();
+        let store = Arc::clone(self.accounts.store());
         let answered = match question {
             pop3::Question::Authenticate(question) => Ok(pop3::Answer::Login(login(&question))),
             pop3::Question::Open(user) => self.open(&user),
             pop3::Question::Retrieve(uid) => match &self.open {
-                Some(locked) => store.message(locked.mailbox(), uid.0).map(pop3::Answer::Message),
+                Some(locked) => {
+                    let mailbox = locked.mailbox().to_owned();
+                    self.reading = None;
+                    store.read_message(&mailbox, uid.0).and_then(|reading| {
+                        let size = reading.size();
+                        self.reading = Some(reading);
+                        self.piece().map(|piece| pop3::Answer::Message(size, piece))
+                    })
+                }
                 None => Err(Error::NotFound(format!("message {uid}"))),
             },
+            pop3::Question::More => self.piece().map(pop3::Answer::More),
             pop3::Question::Delete(uids) => {
                 let numbers: Vec<i64> = uids.iter().map(|uid| uid.0).collect();
                 let gone = match self.open.take() {
@@ -57,6 +74,18 @@ impl MailboxAccess {
     /// The user whose mailbox is open.
     pub(in crate::server) fn user(&self) -> Option<&str> {
         self.open.as_ref().map(Locked::mailbox)
+    }
+
+    /// The next bytes of the message that goes out; a message that is at its end is let go.
+    fn piece(&mut self) -> Result<Vec<u8>, Error> {
+        let Some(reading) = &mut self.reading else { return Ok(Vec::new()) };
+        let mut piece = Vec::with_capacity(usize::try_from(reading.size().min(PIECE)).unwrap_or(0));
+        let read = reading.take(PIECE).read_to_end(&mut piece);
+        let read = read.map_err(|error| Error::Broken(format!("a message cannot be read – {error}")))?;
+        if u64::try_from(read).unwrap_or(0) < PIECE {
+            self.reading = None;
+        }
+        Ok(piece)
     }
 
     fn open(&mut self, user: &str) -> Result<pop3::Answer, Error> {

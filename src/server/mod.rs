@@ -17,6 +17,7 @@ mod mail;
 mod mailbox;
 mod outbound;
 mod peers;
+pub mod pickup;
 pub mod policy;
 mod queue;
 pub mod scan;
@@ -45,6 +46,7 @@ use crate::server::locks::Locks;
 use crate::server::mail::Mail;
 use crate::server::outbound::Outbound;
 use crate::server::peers::Peers;
+use crate::server::pickup::{Drop, Pickup};
 use crate::server::policy::Gate;
 use crate::server::queue::Queue;
 use crate::server::store::SqliteStore;
@@ -71,7 +73,10 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let authority = config.clients.as_ref().map(|clients| ClientAuthority::open(&clients.authority, clients.lists.as_deref()));
     let tls = ServerTls::open(&config.certificate, &config.key, authority.transpose()?)?;
     let (tracer, wake) = (Tracer::default(), Arc::new(Notify::new()));
-    let outbound = Outbound::new(&config.hostname, &config.delivery, Arc::clone(accounts.store()), tracer.clone())?;
+    let drop = config.drop.as_ref().map(Drop::open).transpose()?;
+    let accounts = accounts.without(config.drop.as_ref().map(|drop| drop.domains.as_slice()).unwrap_or_default());
+    let outbound =
+        Outbound::new(&config.hostname, &config.delivery, Arc::clone(accounts.store()), tracer.clone())?.dropping(drop);
     let told = (tracer.clone(), Arc::clone(&wake));
     let queue = Queue::new(&config.hostname, accounts.clone(), outbound, &config.delivery, told);
     let admin = Admin::bind(&config.data, accounts.clone(), tracer.clone(), queue.clone())?;
@@ -81,7 +86,8 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let locks = Locks::new(Duration::from_secs(config.login_delay));
     let filters = Arc::new(FileFilters::new(&config.data));
     let mail = Mail::new(&config.hostname, accounts, locks, wake);
-    let mail = mail.filters(filters).scanners(config.scanners).tracer(tracer.clone());
+    let mail = mail.filters(filters).scanners(config.scanners.clone()).tracer(tracer.clone());
+    let pickup = pickup(&config, &mail, &tracer)?;
     let (stop, stopping) = watch::channel(false);
     let mut bound = Vec::new();
     let mut wrong = Vec::new();
@@ -115,11 +121,24 @@ pub async fn start(config: Config) -> Result<Running, String> {
         running.tasks.spawn(listen::accept(listener, service, shared, stopping.clone()));
     }
     running.tasks.spawn(queue.run(stopping.clone()));
+    if let Some(pickup) = pickup {
+        running.tasks.spawn(pickup.run(stopping.clone()));
+    }
     for door in doors {
         running.tasks.spawn(policy::keep(door.gate, tracer.clone(), stopping.clone()));
     }
     running.tasks.spawn(admin.run(running.addresses.clone(), stopping));
     Ok(running)
+}
+
+/// The pickup folder, whose mail may go everywhere: the gate trusts it, as it trusts the hosts of a listed network.
+fn pickup(config: &Config, mail: &Mail, tracer: &Tracer) -> Result<Option<Pickup>, String> {
+    let Some(folder) = &config.pickup else { return Ok(None) };
+    let networks = vec![policy::Network::parse("127.0.0.1/32")?];
+    let relay = policy::Relay { networks, domains: Vec::new() };
+    let settings = policy::Settings { relay, dkim: config.policy.dkim.clone(), ..policy::Settings::default() };
+    let gate = Gate::new(&config.hostname, settings, config.delivery.resolver, &config.data.join("greylist"), 0)?;
+    Pickup::open(folder, mail.clone().behind(gate), config.max_message, tracer.clone()).map(Some)
 }
 
 /// A server, the main one or another, as its peers see it.
@@ -132,11 +151,16 @@ struct Door {
 
 /// The main server and the others, each with its addresses.
 fn doors(config: &Config) -> Result<Vec<Door>, String> {
+    // mail for these domains is taken from everybody, as for those with mailboxes
+    let dropped = config.drop.iter().flat_map(|drop| &drop.domains).map(|domain| policy::Name::parse(domain));
+    let dropped = dropped.collect::<Result<Vec<_>, _>>()?;
     let gate = |settings: &policy::Settings, file: &str| {
         let mut salt = [0; 8];
         crate::keys::files::random_name(&mut salt);
         let salt = u64::from_le_bytes(salt);
-        Gate::new(&config.hostname, settings.clone(), config.delivery.resolver, &config.data.join(file), salt)
+        let mut settings = settings.clone();
+        settings.relay.domains.extend(dropped.iter().cloned());
+        Gate::new(&config.hostname, settings, config.delivery.resolver, &config.data.join(file), salt)
     };
     let mut doors = vec![Door {
         hostname: config.hostname.clone(),

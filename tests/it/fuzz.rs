@@ -238,7 +238,8 @@ fn sessions_answer_without_a_panic() {
                 Step::Ask(pop3::Question::Open(_)) => {
                     session.answer(pop3::Answer::Opened(vec![pop3::Listing { uid: pop3::Uid(1), size: 3 }]));
                 }
-                Step::Ask(pop3::Question::Retrieve(_)) => session.answer(pop3::Answer::Message(b"a\r\n".to_vec())),
+                Step::Ask(pop3::Question::Retrieve(_)) => session.answer(pop3::Answer::Message(5, b"a\r\n".to_vec())),
+                Step::Ask(pop3::Question::More) => session.answer(pop3::Answer::More(b".b".to_vec())),
                 Step::Ask(pop3::Question::Delete(_)) => session.answer(pop3::Answer::Deleted),
                 Step::Send(_) => {}
                 Step::Wait | Step::Close | Step::StartTls => break,

@@ -22,6 +22,7 @@ mod lint;
 mod milter;
 mod mime;
 mod online;
+mod packaging;
 mod pki;
 mod proto;
 mod relay;

@@ -221,6 +221,7 @@ fn pop3_session(config: &[String]) -> impl FnMut(&[u8], &mut Turn) -> String + u
                         }
                         pop3::Question::Open(user) => format!("open {user}"),
                         pop3::Question::Retrieve(uid) => format!("retrieve {uid}"),
+                        pop3::Question::More => "more".to_owned(),
                         pop3::Question::Delete(uids) => {
                             format!("delete {}", uids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
                         }
@@ -230,7 +231,7 @@ fn pop3_session(config: &[String]) -> impl FnMut(&[u8], &mut Turn) -> String + u
                     let (kind, rest) = answer.split_once(' ').unwrap_or((&answer, ""));
                     session.answer(match kind {
                         "opened" => pop3::Answer::Opened(rest.split_whitespace().map(listing).collect()),
-                        "message" => pop3::Answer::Message(unescape(rest)),
+                        "message" => pop3::Answer::Message(unescape(rest).len() as u64, unescape(rest)),
                         "deleted" => pop3::Answer::Deleted,
                         "rejected" => {
                             let (code, text) = rest.split_once(' ').expect("a code and a text");

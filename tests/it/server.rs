@@ -6,8 +6,10 @@ mod clients;
 mod delivery;
 mod disasters;
 mod filters;
+mod pickup;
 mod policy;
 mod pop3;
+mod sendmail;
 mod signed;
 
 use std::fs;

@@ -1,12 +1,16 @@
 //! `sealpost serve`, `domain`, `user`, `alias`: the mail server of a home.
 
+mod autoconfig;
 mod backup;
 pub(crate) mod client;
 mod fetch;
 mod filter;
+mod handover;
 mod monitor;
+mod notify;
 mod queue;
 mod send;
+pub(crate) mod sendmail;
 mod up;
 
 use std::path::{Path, PathBuf};
@@ -68,6 +72,8 @@ pub(crate) enum ServiceVerb {
     Send(send::SendArgs),
     /// Fetch the messages of a mailbox by POP3
     Fetch(fetch::FetchArgs),
+    /// Print the settings of mail programs for a domain
+    Autoconfig(autoconfig::AutoconfigArgs),
 }
 
 impl ServiceVerb {
@@ -86,6 +92,7 @@ impl ServiceVerb {
             Self::Restore(_) => "restore",
             Self::Send(_) => "send",
             Self::Fetch(_) => "fetch",
+            Self::Autoconfig(_) => "autoconfig",
         }
     }
 }
@@ -194,6 +201,7 @@ pub(crate) fn run(context: &Context, verb: ServiceVerb) -> Result<Exit, Failure>
         ServiceVerb::Restore(args) => backup::restore(context, &args),
         ServiceVerb::Send(args) => send::run(context, &args),
         ServiceVerb::Fetch(args) => fetch::run(context, &args),
+        ServiceVerb::Autoconfig(args) => autoconfig::run(context, &args),
     }
 }
 
@@ -213,6 +221,7 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
             output::stdout(format!("{} on {address}\n", service.name()).as_bytes())?;
         }
         output::stdout(b"ready\n")?;
+        notify::tell(notify::READY);
         let mut events = running.tracer().listen();
         let log = tokio::spawn(async move {
             use tokio::sync::broadcast::error::RecvError;
@@ -226,6 +235,7 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
         });
         signals.wait().await;
         eprintln!("stopping");
+        notify::tell(notify::STOPPING);
         running.stop().await;
         log.abort();
         Ok(Exit::Good)
@@ -262,6 +272,11 @@ fn read_config(context: &Context, file: Option<&Path>) -> Result<Config, Failure
         let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
         Failure::usage(format!("{} has {} mistakes\n{}", path.display(), mistakes.len(), lines.join("\n")))
     })
+}
+
+/// The configuration of the home's server.
+pub(crate) fn config(context: &Context) -> Result<Config, Failure> {
+    read_config(context, None)
 }
 
 /// Where the home's server is reached for a service.

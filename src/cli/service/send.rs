@@ -5,33 +5,38 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use sealpost::crypto::random::Random;
 use sealpost::mime::submission::{Audience, Submission};
 use sealpost::proto::smtp::Credentials;
 use sealpost::proto::smtp::client::{Client, ClientStep, Outcome, Outgoing, TlsWish};
-use sealpost::server::Service;
 
 use crate::cli::context::Context;
-use crate::cli::details;
-use crate::cli::failure::{Exit, Failure};
+use crate::cli::failure::{Exit, Failure, on_file};
 use crate::cli::input::Source;
 use crate::cli::service::client::{self, ClientArgs, Server, TlsStart};
+use crate::cli::service::handover::{self, Way};
 use crate::cli::{report, service};
 
 /// Hand a message to a mail server
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
+  sealpost send sealed.eml                                             into the pickup folder of the home's own server
   sealpost send sealed.eml --user jane@a.example                       to the home's own server, by submission
   sealpost send sealed.eml --via mail.a.example:587 --user jane@a.example --passphrase-file pw
-  sealpost send letter.eml --via mail.b.example:25 --dialogue          without a login, and show what is said")]
+  sealpost send letter.eml --via mail.b.example:25 --dialogue          without a login, and show what is said
+  sealpost send -t -i < letter.eml                                     as sendmail: -t -f -F -i -N -R -V -v, addresses, exit codes
+
+Run under the name `sendmail` (by a link), it is sendmail for cron, mail programs and scripts.")]
 pub(crate) struct SendArgs {
     /// The message (default: standard input)
     #[arg(value_name = "MSG")]
     message: Option<PathBuf>,
-    /// The server (default: the submission service of this home)
+    /// The server (default: the pickup folder of this home's server; with --user its submission service)
     #[arg(long, value_name = "HOST:PORT")]
-    via: Option<String>,
+    pub(crate) via: Option<String>,
+    /// Put it into this pickup folder of a server
+    #[arg(long, value_name = "DIR", env = "SEALPOST_PICKUP", conflicts_with = "via")]
+    pub(crate) pickup: Option<PathBuf>,
     /// Send to this address (default: those of To, Cc and Bcc)
     #[arg(long = "to", value_name = "ADDR")]
     to: Vec<String>,
@@ -39,20 +44,14 @@ pub(crate) struct SendArgs {
     #[arg(long, value_name = "ADDR")]
     from: Option<String>,
     #[command(flatten)]
-    client: ClientArgs,
+    pub(crate) client: ClientArgs,
 }
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
     let message = Source(args.message.clone()).read(&context.limits)?;
-    let hop = match &args.via {
-        Some(via) => client::hop("--via", via, 587)?,
-        None => service::own(context, Service::Submission)
-            .map_err(|failure| failure.hint("say where to send it with --via HOST:PORT"))?,
-    };
-    let mut unique = [0; 16];
-    context.random().fill(&mut unique);
-    let unique = details::hex(&unique);
+    let way = handover::way(context, args)?;
+    let unique = handover::unique(context);
     let submission = Submission::of(&message, context.now, &format!("{unique}@sealpost"), &context.limits);
     let submission = submission.map_err(|e| Failure::refused(format!("the message cannot be sent – {e}")))?;
     let sender =
@@ -71,9 +70,18 @@ pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
     if recipients.is_empty() {
         return Err(Failure::usage("the message names no recipient").hint("add a To field, or name them with --to ADDR"));
     }
-    let credentials = service::credentials(context, args.client.user.as_deref())?;
     let outgoing = Outgoing::new(sender, recipients, submission.message.into());
-    let outcomes = send(&Server::new(context, hop, &args.client)?, credentials, outgoing)?;
+    let outcomes = match way {
+        Way::Server(hop) => {
+            let credentials = service::credentials(context, args.client.user.as_deref())?;
+            send(&handover::server(context, args, &hop)?, credentials, outgoing)?
+        }
+        Way::Pickup(folder) => {
+            let put = handover::put(&folder, &outgoing).map_err(on_file("put a message into", &folder))?;
+            let told = Outcome::Delivered(format!("put into the pickup folder as {}", put.display()));
+            outgoing.recipients.iter().map(|to| (to.address.clone(), told.clone())).collect()
+        }
+    };
     let mut exit = Exit::Good;
     for (address, outcome) in &outcomes {
         let (what, reply) = words(outcome);

@@ -23,6 +23,24 @@ pub fn to_crlf(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
+/// The same text with every line end as CRLF, a carriage return alone too; borrowed where it is so already. For mail that programs write: none
+/// may stand alone on the way (RFC 5321 2.3.8).
+pub fn to_lines(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let whole = to_crlf(bytes);
+    let mut lone = memchr::memchr_iter(b'\r', &whole).filter(|at| whole.get(at.saturating_add(1)) != Some(&b'\n')).peekable();
+    if lone.peek().is_none() {
+        return whole;
+    }
+    let (mut out, mut from) = (Vec::with_capacity(whole.len().saturating_add(64)), 0);
+    for at in lone {
+        out.extend_from_slice(whole.get(from..at).unwrap_or_default());
+        out.extend_from_slice(b"\r\n");
+        from = at.saturating_add(1);
+    }
+    out.extend_from_slice(whole.get(from..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
 /// Whether every LF follows a CR.
 pub fn is_crlf(bytes: &[u8]) -> bool {
     is_crlf_after(bytes, Before::Other)

@@ -443,8 +443,10 @@ mod tests {
                         server.answer(Answer::Opened(vec![listed(1), listed(2)]));
                     }
                     Step::Ask(Question::Retrieve(uid)) => {
-                        server.answer(Answer::Message(format!("Subject: {uid}\r\n\r\n.dot\na\rb\r\n..\r\n").into_bytes()));
+                        let message = format!("Subject: {uid}\r\n\r\n.dot\na\rb\r\n..\r\n").into_bytes();
+                        server.answer(Answer::Message(message.len() as u64, message));
                     }
+                    Step::Ask(Question::More) => server.answer(Answer::More(Vec::new())),
                     Step::Ask(Question::Delete(uids)) => {
                         gone = uids;
                         server.answer(Answer::Deleted);

@@ -10,10 +10,65 @@ pub(in crate::proto::pop3) const PIECE: usize = 64 << 10;
 /// An answer that is being sent.
 #[derive(Debug)]
 pub(in crate::proto::pop3) enum Sending {
-    /// A message, from this byte on, and so many lines of its body at most.
-    Message { message: Vec<u8>, at: usize, lines: Lines },
+    /// A message.
+    Message(Message),
     /// A line for each message from this number on.
     List(What, usize),
+}
+
+/// A message that comes piece by piece, and goes out with its dots doubled.
+#[derive(Debug)]
+pub(in crate::proto::pop3) struct Message {
+    /// The piece that is here, and how much of it is sent.
+    piece: Vec<u8>,
+    at: usize,
+    /// Bytes of the message behind it.
+    left: u64,
+    lines: Lines,
+    /// What was sent last: whether a line begins, and whether the header section is over, shows in it.
+    last: Last,
+}
+
+/// The last bytes that were sent, three at most.
+#[derive(Debug, Default)]
+struct Last {
+    bytes: [u8; 3],
+    count: usize,
+}
+
+impl Last {
+    fn push(&mut self, piece: &[u8]) {
+        let skip = piece.len().saturating_sub(3);
+        for byte in piece.iter().skip(skip) {
+            let [_, second, third] = self.bytes;
+            self.bytes = [second, third, *byte];
+        }
+        self.count = self.count.saturating_add(piece.len());
+    }
+
+    fn is_line_begin(&self) -> bool {
+        self.count == 0 || self.bytes.ends_with(b"\n")
+    }
+
+    fn is_line_end(&self) -> bool {
+        self.bytes.ends_with(b"\r\n")
+    }
+
+    /// After the last byte of a line: an empty one ends the header section.
+    fn is_header_over(&self) -> bool {
+        self.bytes == *b"\n\r\n" || (self.count == 2 && self.bytes == *b"\0\r\n")
+    }
+}
+
+/// What comes after a piece of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proto::pop3) enum After {
+    /// Another one.
+    Piece,
+    /// The next piece of the message is wanted.
+    Wanted,
+    /// Nothing: the answer is whole.
+    Nothing,
 }
 
 /// How much of a body is sent.
@@ -43,29 +98,39 @@ impl What {
 }
 
 impl Sending {
-    /// A message; of its body only so many lines where that is asked (TOP).
-    pub(in crate::proto::pop3) fn message(message: Vec<u8>, lines: Option<usize>) -> Self {
-        Self::Message { message, at: 0, lines: lines.map_or(Lines::All, Lines::Header) }
+    /// A message of so many bytes that begins with this piece; of its body only so many lines where that is asked (TOP).
+    pub(in crate::proto::pop3) fn message(size: u64, piece: Vec<u8>, lines: Option<usize>) -> Self {
+        let left = size.saturating_sub(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        Self::Message(Message { piece, at: 0, left, lines: lines.map_or(Lines::All, Lines::Header), last: Last::default() })
+    }
+
+    /// Takes the next piece of the message; whether it was wanted, and there is anything in it.
+    pub(in crate::proto::pop3) fn more(&mut self, piece: Vec<u8>) -> bool {
+        let Self::Message(message) = self else { return false };
+        let is_good = !piece.is_empty() && message.left > 0;
+        message.left = message.left.saturating_sub(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        (message.piece, message.at) = (piece, 0);
+        is_good
     }
 
     /// Bytes of it that are held.
     pub(in crate::proto::pop3) fn held(&self) -> usize {
         match self {
-            Self::Message { message, .. } => message.len(),
+            Self::Message(message) => message.piece.len(),
             Self::List(..) => 0,
         }
     }
 
-    /// Adds the next piece; whether it was the last one.
-    pub(in crate::proto::pop3) fn next(&mut self, mailbox: &Mailbox, out: &mut Vec<u8>) -> bool {
+    /// Adds the next piece; says what comes after it.
+    pub(in crate::proto::pop3) fn next(&mut self, mailbox: &Mailbox, out: &mut Vec<u8>) -> After {
         let bound = out.len().saturating_add(PIECE);
-        let is_over = match self {
-            Self::Message { message, at, lines } => {
-                let is_over = stuff(message, at, lines, bound, out);
-                if is_over && !message.is_empty() && !out.ends_with(b"\r\n") {
+        let after = match self {
+            Self::Message(message) => {
+                let after = message.stuff(bound, out);
+                if after == After::Nothing && message.last.count > 0 && !message.last.is_line_end() {
                     out.extend_from_slice(b"\r\n");
                 }
-                is_over
+                after
             }
             Self::List(what, next) => {
                 let mut text = String::new();
@@ -77,45 +142,53 @@ impl Sending {
                     *next = number.saturating_add(1);
                 }
                 out.extend_from_slice(text.as_bytes());
-                mailbox.from(*next).is_none()
+                if mailbox.from(*next).is_none() { After::Nothing } else { After::Piece }
             }
         };
-        if is_over {
+        if after == After::Nothing {
             out.extend_from_slice(b".\r\n");
         }
-        is_over
+        after
     }
 }
 
-/// Copies a message with its dots doubled (RFC 1939 3) until it ends or `out` has so many bytes; whether it ended.
-fn stuff(message: &[u8], at: &mut usize, lines: &mut Lines, bound: usize, out: &mut Vec<u8>) -> bool {
-    while out.len() < bound {
-        let rest = message.get(*at..).unwrap_or_default();
-        if rest.is_empty() || *lines == Lines::Left(0) {
-            return true;
+impl Message {
+    /// Copies what is here with its dots doubled (RFC 1939 3) until it ends or `out` has so many bytes.
+    fn stuff(&mut self, bound: usize, out: &mut Vec<u8>) -> After {
+        loop {
+            let rest = self.piece.get(self.at..).unwrap_or_default();
+            if self.lines == Lines::Left(0) || (rest.is_empty() && self.left == 0) {
+                return After::Nothing;
+            }
+            if rest.is_empty() {
+                return After::Wanted;
+            }
+            if out.len() >= bound {
+                return After::Piece;
+            }
+            let room = rest.get(..bound.saturating_sub(out.len())).unwrap_or(rest);
+            // where every line goes, only those that begin with a dot are looked for
+            let end = match self.lines {
+                Lines::All => {
+                    memchr::memmem::find(room, b"\n.").or((room.len() == rest.len()).then(|| rest.len().saturating_sub(1)))
+                }
+                _ => memchr::memchr(b'\n', room),
+            };
+            let piece = room.get(..end.map_or(room.len(), |end| end.saturating_add(1))).unwrap_or(room);
+            if self.last.is_line_begin() && piece.first() == Some(&b'.') {
+                out.push(b'.');
+            }
+            out.extend_from_slice(piece);
+            self.last.push(piece);
+            self.at = self.at.saturating_add(piece.len());
+            let is_line_over = piece.ends_with(b"\n");
+            self.lines = match self.lines {
+                Lines::Header(wanted) if is_line_over && self.last.is_header_over() => Lines::Left(wanted),
+                Lines::Left(left) if is_line_over => Lines::Left(left.saturating_sub(1)),
+                same => same,
+            };
         }
-        let is_begin = *at == 0 || message.get(..*at).is_some_and(|before| before.ends_with(b"\n"));
-        let room = rest.get(..bound.saturating_sub(out.len())).unwrap_or(rest);
-        // where every line goes, only those that begin with a dot are looked for
-        let end = match lines {
-            Lines::All => memchr::memmem::find(room, b"\n.").or((room.len() == rest.len()).then(|| rest.len().saturating_sub(1))),
-            _ => memchr::memchr(b'\n', room),
-        };
-        let piece = room.get(..end.map_or(room.len(), |end| end.saturating_add(1))).unwrap_or(room);
-        if is_begin && piece.first() == Some(&b'.') {
-            out.push(b'.');
-        }
-        out.extend_from_slice(piece);
-        *at = at.saturating_add(piece.len());
-        let before = message.get(..*at).unwrap_or_default();
-        let is_header_over = piece.ends_with(b"\n") && (before == b"\r\n" || before.ends_with(b"\n\r\n"));
-        *lines = match *lines {
-            Lines::Header(wanted) if is_header_over => Lines::Left(wanted),
-            Lines::Left(left) if piece.ends_with(b"\n") => Lines::Left(left.saturating_sub(1)),
-            same => same,
-        };
     }
-    message.len() <= *at
 }
 
 #[cfg(test)]
@@ -124,11 +197,49 @@ mod tests {
     use crate::proto::pop3::{Listing, Uid};
 
     fn whole(message: &[u8], lines: Option<usize>) -> (Vec<u8>, usize) {
-        let (mut sending, mut out, mut pieces) = (Sending::message(message.to_vec(), lines), Vec::new(), 1);
-        while !sending.next(&Mailbox::default(), &mut out) {
-            pieces += 1;
+        in_pieces(message, lines, message.len())
+    }
+
+    /// What is sent of a message that comes in pieces of this size, and in how many pieces it goes out.
+    fn in_pieces(message: &[u8], lines: Option<usize>, size: usize) -> (Vec<u8>, usize) {
+        let mut coming = message.chunks(size.max(1));
+        let first = coming.next().unwrap_or_default().to_vec();
+        let (mut sending, mut out, mut pieces) = (Sending::message(message.len() as u64, first, lines), Vec::new(), 1);
+        loop {
+            match sending.next(&Mailbox::default(), &mut out) {
+                After::Nothing => return (out, pieces),
+                After::Piece => pieces += 1,
+                After::Wanted => assert!(sending.more(coming.next().expect("there is more").to_vec())),
+            }
         }
-        (out, pieces)
+    }
+
+    #[test]
+    fn however_a_message_comes_the_same_goes_out() {
+        for message in [
+            &b"A: 1\r\n\r\none\r\n.two\r\n..\r\n\r\nthree"[..],
+            b"\r\n.\r\nx\r\n",
+            b".",
+            b"a\n.b\r.c\r\n",
+            b"A: 1\r\n.B: 2\r\n\r\n",
+        ] {
+            for lines in [None, Some(0), Some(1), Some(3), Some(99)] {
+                for size in 1..6 {
+                    assert_eq!(in_pieces(message, lines, size).0, whole(message, lines).0, "{size} {lines:?} {message:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn top_wants_no_more_than_it_sends() {
+        let message = Sending::message(1 << 30, b"A: 1\r\n\r\none\r\ntwo\r\n".to_vec(), Some(2));
+        let (mut top, mut out) = (message, Vec::new());
+        assert_eq!(top.next(&Mailbox::default(), &mut out), After::Nothing);
+        assert_eq!(out, b"A: 1\r\n\r\none\r\ntwo\r\n.\r\n");
+        let mut whole = Sending::message(10, b"A: 1\r\n".to_vec(), None);
+        assert_eq!(whole.next(&Mailbox::default(), &mut out), After::Wanted);
+        assert!(!whole.more(Vec::new()), "it ended too early");
     }
 
     #[test]
@@ -181,9 +292,9 @@ mod tests {
         let (mut sending, mut out, mut largest) = (Sending::List(What::Uids, 1), Vec::new(), 0);
         loop {
             let before = out.len();
-            let is_over = sending.next(&mailbox, &mut out);
+            let after = sending.next(&mailbox, &mut out);
             largest = largest.max(out.len() - before);
-            if is_over {
+            if after == After::Nothing {
                 break;
             }
         }

@@ -10,7 +10,7 @@ use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{self, Line, Lines};
 use crate::proto::pop3::command::Command;
 use crate::proto::pop3::mailbox::{Listing, Mailbox, Uid};
-use crate::proto::pop3::sending::{PIECE, Sending, What};
+use crate::proto::pop3::sending::{After, PIECE, Sending, What};
 use crate::proto::sasl::{self, Channel, Ended, Exchange, Kept, Mechanism, Turn, Watch};
 use crate::proto::{Step, Tls};
 
@@ -43,8 +43,10 @@ pub enum Question {
     Authenticate(sasl::Question),
     /// Is this user's mailbox free? It stays locked until the session ends.
     Open(String),
-    /// Give this message.
+    /// Give this message: its first bytes, all of it where it is small.
     Retrieve(Uid),
+    /// Give what follows in the message that was asked for last.
+    More,
     /// Delete these messages; the mailbox is free again.
     Delete(Vec<Uid>),
 }
@@ -56,8 +58,10 @@ pub enum Answer {
     Login(sasl::Answer),
     /// The mailbox is open.
     Opened(Vec<Listing>),
-    /// The message.
-    Message(Vec<u8>),
+    /// How large the message is, and its first bytes; the header section, or as much of it as one piece may be, is in them.
+    Message(u64, Vec<u8>),
+    /// What follows in it. Nothing where it ended before its size: then the connection ends, for the peer must not take it for whole.
+    More(Vec<u8>),
     /// The messages are gone.
     Deleted,
     /// No: a response code of RFC 2449 or 3206 (as `IN-USE`, `SYS/TEMP`; may be empty), and a text.
@@ -86,6 +90,8 @@ enum Pending {
     Open,
     /// The message, and how many lines of its body are wanted.
     Retrieve(Mailbox, Option<usize>),
+    /// The next piece of the message that goes out.
+    More(Mailbox, Sending),
     Delete,
 }
 
@@ -142,7 +148,7 @@ impl Session {
         self.lines.receive(bytes);
     }
 
-    /// Bytes of a message that goes out, held until all of it went.
+    /// Bytes of a message that goes out, held until they went.
     pub fn held(&self) -> usize {
         match &self.state {
             State::Sending(_, sending) => sending.held(),
@@ -179,9 +185,14 @@ impl Session {
                 State::Closed => Step::Close,
                 State::Asked(_) | State::StartingTls => Step::Wait,
                 State::Sending(mailbox, sending) => {
-                    if sending.next(mailbox, &mut self.out) {
-                        let mailbox = std::mem::take(mailbox);
-                        self.state = State::Transaction(mailbox);
+                    let after = sending.next(mailbox, &mut self.out);
+                    let state = std::mem::replace(&mut self.state, State::Closed);
+                    match (state, after) {
+                        (State::Sending(mailbox, _), After::Nothing) => self.state = State::Transaction(mailbox),
+                        (State::Sending(mailbox, sending), After::Wanted) => {
+                            self.ask(Pending::More(mailbox, sending), Question::More);
+                        }
+                        (state, _) => self.state = state,
                     }
                     continue;
                 }
@@ -227,16 +238,26 @@ impl Session {
                 self.refuse(code, &text);
                 self.count_mistake();
             }
-            (Pending::Retrieve(mailbox, _), Answer::Message(message))
+            (Pending::Retrieve(mailbox, _), Answer::Message(_, message))
                 if self.headers == Headers::Ascii && is_international(&message) =>
             {
                 self.state = State::Transaction(mailbox);
                 self.refuse("UTF8", "the header section is in UTF-8 – UTF8 comes first");
             }
-            (Pending::Retrieve(mailbox, lines), Answer::Message(message)) => {
+            (Pending::Retrieve(mailbox, lines), Answer::Message(size, message)) => {
                 self.ok("the message follows");
-                self.dialogue.message(Party::Server, message.len());
-                self.state = State::Sending(mailbox, Sending::message(message, lines));
+                self.dialogue.message(Party::Server, usize::try_from(size).unwrap_or(usize::MAX));
+                self.state = State::Sending(mailbox, Sending::message(size, message, lines));
+            }
+            (Pending::More(mailbox, mut sending), answer) => {
+                if let Answer::More(piece) = answer
+                    && sending.more(piece)
+                {
+                    self.state = State::Sending(mailbox, sending);
+                    return;
+                }
+                // half a message with an end would be taken for a whole one
+                self.dialogue.line(Party::Server, "(the message cannot be read, and the connection ends)");
             }
             (Pending::Retrieve(mailbox, _), Answer::Rejected(code, text)) => {
                 self.state = State::Transaction(mailbox);

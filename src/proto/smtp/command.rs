@@ -1,6 +1,6 @@
 //! Commands, read to a type before they are judged (RFC 5321 4.1.1).
 
-use crate::proto::smtp::envelope::Addressee;
+use crate::proto::smtp::envelope::{Addressee, Terms};
 use crate::proto::smtp::parameters::{self, MailParameters};
 use crate::proto::smtp::path::{Path, bracketed, is_domain, is_literal, is_mailbox};
 
@@ -71,6 +71,36 @@ impl Command {
             _ => Err(Wrong::Unknown),
         }
     }
+}
+
+/// Reads a sender with the parameters of MAIL behind it, as `jane@a.example RET=HDRS` or `<>`: what a file says in place of a command.
+pub fn sender(text: &str) -> Option<(Path, Terms)> {
+    match mail(&format!("FROM:{} SMTPUTF8", in_brackets(text)?)) {
+        Ok(Command::Mail { sender, parameters }) => Some((sender, parameters.terms)),
+        _ => None,
+    }
+}
+
+/// Reads a recipient with the parameters of RCPT behind it, as `<joe@b.example> NOTIFY=NEVER`.
+pub fn recipient(text: &str) -> Option<Addressee> {
+    match rcpt(&format!("TO:{}", in_brackets(text)?)) {
+        Ok(Command::Rcpt(to)) => Some(to),
+        _ => None,
+    }
+}
+
+/// The same with brackets around the address, where there are none.
+fn in_brackets(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.contains(|c: char| c.is_control()) {
+        return None;
+    }
+    if text.starts_with('<') {
+        return Some(text.to_owned());
+    }
+    let (address, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let is_bare = !address.is_empty() && !address.contains(['<', '>', '"']);
+    is_bare.then(|| format!("<{address}> {rest}").trim_end().to_owned())
 }
 
 fn greeting(rest: &str) -> Result<String, Wrong> {

@@ -9,6 +9,7 @@ mod path;
 mod session;
 
 pub use crate::proto::sasl::Credentials;
+pub use command::{recipient, sender};
 pub use data::{Content, Piece};
 pub use envelope::{Addressee, Body, Envelope, Hello, RequireTls, Terms};
 pub use path::Path;

@@ -44,6 +44,8 @@ pub struct Accounts {
     secret: Arc<Secret<Vec<u8>>>,
     hashing: Arc<Semaphore>,
     asking: Arc<Semaphore>,
+    /// Domains that have no mailboxes, whatever the store says.
+    without: Arc<[String]>,
 }
 
 /// Hashes that are computed at once: each takes 19 MiB and some of the processor, and whoever connects may ask for one.
@@ -57,7 +59,8 @@ impl Accounts {
         let own = Arc::new(Own::new(Arc::clone(&store))?);
         let (remembered, secret) = (Arc::new(Remembered::new()), Arc::new(random()));
         let (hashing, asking) = (Arc::new(Semaphore::new(HASHING)), Arc::new(Semaphore::new(ASKING)));
-        Ok(Self { store, own, others: Arc::default(), remembered, secret, hashing, asking })
+        let without = Arc::new([]);
+        Ok(Self { store, own, others: Arc::default(), remembered, secret, hashing, asking, without })
     }
 
     /// Domains whose passwords are kept elsewhere; the error says what is wrong with them, a line each.
@@ -78,6 +81,11 @@ impl Accounts {
         }
         self.others = Arc::new(others);
         Ok(self)
+    }
+
+    /// Without mailboxes in these domains: their mail goes elsewhere.
+    pub(in crate::server) fn without(self, domains: &[String]) -> Self {
+        Self { without: domains.into(), ..self }
     }
 
     /// The secret of this data folder, so that salts of users that do not exist stay the same from one start to the next.
@@ -224,7 +232,7 @@ impl Accounts {
     /// Whether the domain of an address is one of ours.
     pub(in crate::server) fn is_ours(&self, address: &str) -> Result<bool, Error> {
         let Some((_, domain)) = address.rsplit_once('@') else { return Ok(false) };
-        Ok(self.store.domains()?.iter().any(|known| known == domain))
+        Ok(!self.without.iter().any(|known| known == domain) && self.store.domains()?.iter().any(|known| known == domain))
     }
 }
 

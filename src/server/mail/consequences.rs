@@ -7,7 +7,7 @@ use crate::proto::smtp::{Addressee, Envelope, Terms};
 use crate::server::filter::{self, Filtered};
 use crate::server::mail::Mail;
 use crate::server::queue::{self, Kind, Told};
-use crate::server::store::{Body, Delivery, Error, Priority, Queued};
+use crate::server::store::{Body, Delivery, Error, Extra, Priority, Queued};
 use crate::time::Timestamp;
 
 /// Where a message goes, and what its sender asked of the way.
@@ -16,13 +16,14 @@ pub(in crate::server::mail) struct Places {
     pub(in crate::server::mail) elsewhere: Vec<Addressee>,
     pub(in crate::server::mail) terms: Terms,
     pub(in crate::server::mail) priority: Priority,
+    pub(in crate::server::mail) extra: Extra,
 }
 
 impl Places {
     /// Those of a message that a script or a server writes: it comes after what people write.
-    fn of((mailboxes, elsewhere): (Vec<String>, Vec<String>), terms: Terms) -> Self {
+    pub(in crate::server::mail) fn of((mailboxes, elsewhere): (Vec<String>, Vec<String>), terms: Terms) -> Self {
         let elsewhere = elsewhere.into_iter().map(Addressee::from).collect();
-        Self { mailboxes, elsewhere, terms, priority: Priority::Low }
+        Self { mailboxes, elsewhere, terms, priority: Priority::Low, extra: Extra::default() }
     }
 }
 
@@ -57,13 +58,13 @@ impl Mail {
         at: Timestamp,
         done: impl FnOnce(Result<(), Error>) + Send + 'static,
     ) {
-        let Places { mailboxes, elsewhere, terms, priority } = to;
+        let Places { mailboxes, elsewhere, terms, priority, extra } = to;
         if mailboxes.is_empty() && elsewhere.is_empty() {
             return done(Ok(()));
         }
         let wake = (!elsewhere.is_empty()).then(|| Arc::clone(&self.queue));
         let sender = sender.to_owned();
-        let delivery = Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at };
+        let delivery = Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at, extra };
         self.accounts.store().deliver_then(
             delivery,
             Box::new(move |kept| {

@@ -27,6 +27,7 @@ use crate::server::outbound::find::{Found, Servers};
 use crate::server::outbound::guard::{Asked, Guard, Guards, Refused};
 use crate::server::outbound::link::Handshake;
 use crate::server::outbound::tls::Tls;
+use crate::server::pickup::Drop;
 use crate::server::store::{Store, TlsResult};
 use crate::server::trace::Tracer;
 
@@ -42,6 +43,8 @@ pub(in crate::server) struct Outbound {
     tls: Arc<Tls>,
     store: Counts,
     tracer: Tracer,
+    /// The domains whose mail goes into files.
+    drop: Option<Drop>,
 }
 
 /// Where it is counted how TLS went.
@@ -108,12 +111,20 @@ impl Outbound {
         let tls = Arc::new(Tls::new(delivery.trust.as_deref())?);
         let guards = Guards::new(delivery, servers.clone(), Arc::clone(&store), Arc::clone(&tls))?;
         let (hostname, delivery, store) = (hostname.to_owned(), delivery.clone(), Counts(store));
-        Ok(Self { hostname, delivery, servers, guards, tls, store, tracer })
+        Ok(Self { hostname, delivery, servers, guards, tls, store, tracer, drop: None })
+    }
+
+    /// With domains whose mail goes into files.
+    pub(in crate::server) fn dropping(self, drop: Option<Drop>) -> Self {
+        Self { drop, ..self }
     }
 
     /// What mail for a domain goes to: the domain, or a server of the configuration, which several domains may have in common.
     pub(in crate::server) fn destination(&self, domain: &str) -> String {
         let domain = domain.to_lowercase();
+        if self.drop.as_ref().is_some_and(|drop| drop.has(&domain)) {
+            return format!("drop{ROUTE}");
+        }
         match self.delivery.route(&domain) {
             Some(route) => format!("{}:{}{ROUTE}{:?}", route.hop.host, route.hop.port, self.delivery.tls_policy(&domain)),
             None => domain,
@@ -128,6 +139,9 @@ impl Outbound {
     /// Tries the servers of a destination in their order until each recipient has a final outcome, or all servers were asked; over a
     /// connection that is open, where one is. The connection may stay open.
     pub(in crate::server) async fn deliver(&self, link: &mut Option<Link>, domain: &str, outgoing: Outgoing) -> Attempt {
+        if let Some(drop) = self.drop.clone().filter(|drop| drop.has(&domain.to_lowercase())) {
+            return dropped(drop, outgoing).await;
+        }
         if let Some(open) = link.take()
             && let Some(attempt) = self.again(open, link, &outgoing).await
         {
@@ -295,6 +309,18 @@ impl Outbound {
             }
         });
     }
+}
+
+/// Writes a message into the drop folder.
+async fn dropped(drop: Drop, outgoing: Outgoing) -> Attempt {
+    let written = outgoing.clone();
+    let outcome = tokio::task::spawn_blocking(move || drop.write(&written, now())).await;
+    let outcome = outcome.unwrap_or_else(|error| Outcome::Temporary(format!("4.3.0 {error}")));
+    let reached = match &outcome {
+        Outcome::Temporary(why) => Reached::No(why.clone()),
+        _ => Reached::Yes,
+    };
+    Attempt { reports: all(&outgoing, &outcome), reached }
 }
 
 /// A server that is asked.

@@ -185,6 +185,7 @@ impl Queue {
             terms,
             priority,
             at: now,
+            extra: Default::default(),
         })?;
         self.wake.notify_one();
         Ok(())

@@ -9,6 +9,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::proto::smtp::client::{Addressee, Terms};
@@ -89,6 +90,8 @@ pub struct Stored {
     pub uid: i64,
     /// Its size in bytes.
     pub size: u64,
+    /// Its marks (RFC 5232).
+    pub marks: Vec<String>,
 }
 
 /// A message that was accepted, and where it goes: all of it at once, or not at all.
@@ -96,7 +99,7 @@ pub struct Stored {
 pub struct Delivery {
     /// The message as it goes on.
     pub message: Body,
-    /// Fields that stand before it in mailboxes (Return-Path, RFC 5321 4.4).
+    /// Fields that stand before it in mailboxes (Return-Path, RFC 5321 4.4). Where there are any, each mailbox's copy says whose it is, too.
     pub final_fields: Vec<u8>,
     /// The mailboxes that get it.
     pub mailboxes: Vec<String>,
@@ -110,6 +113,36 @@ pub struct Delivery {
     pub priority: Priority,
     /// When it came.
     pub at: Timestamp,
+    /// What only some messages have.
+    pub extra: Extra,
+}
+
+/// What only some messages have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// Mailboxes in which the message has marks (RFC 5232), and these.
+    pub marks: BTreeMap<String, Vec<String>>,
+    /// The name under which it was taken out of a folder: [`Store::taken`] has it from the moment the message is kept.
+    pub taken: Option<String>,
+}
+
+impl Delivery {
+    /// The fields that stand before the message in a mailbox: those of all mailboxes, whose it is, and its marks there.
+    pub(in crate::server::store) fn fields_in(final_fields: &[u8], mailbox: &str, marks: &[String]) -> Vec<u8> {
+        if final_fields.is_empty() {
+            return Vec::new();
+        }
+        let keywords = if marks.is_empty() { String::new() } else { format!("X-Keywords: {}\r\n", marks.join(" ")) };
+        let own = format!("Delivered-To: {}\r\n{keywords}", owner(mailbox));
+        [final_fields, own.as_bytes()].concat()
+    }
+}
+
+/// The user whose mailbox it is: a folder of one is `USER/FOLDER`.
+pub(in crate::server::store) fn owner(mailbox: &str) -> &str {
+    let domain = mailbox.find('@').unwrap_or(0);
+    let end = mailbox.get(domain..).and_then(|rest| rest.find('/')).and_then(|at| at.checked_add(domain));
+    end.and_then(|end| mailbox.get(..end)).unwrap_or(mailbox)
 }
 
 /// What goes before what, where both are due.
@@ -238,6 +271,10 @@ pub trait Store: AccountStore + MailboxStore + QueueStore + PolicyStore + Send +
     fn check(&self) -> Result<Vec<Fault>, Error>;
     /// Mends what can be mended; gives what was wrong. What has changed stays as it is.
     fn repair(&self) -> Result<Vec<Fault>, Error>;
+    /// The names under which messages were taken out of a folder, of those that are kept by now.
+    fn taken(&self) -> Result<Vec<String>, Error>;
+    /// Forgets such names: the folder has them no more.
+    fn forget_taken(&self, names: &[String]) -> Result<(), Error>;
     /// The folder where messages are spooled that come: a file there becomes a message's without being copied.
     fn spool(&self) -> std::path::PathBuf;
 }

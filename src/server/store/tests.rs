@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use crate::proto::smtp::{Addressee, Body as Kind, RequireTls, Terms};
 use crate::server::store::{
-    AccountStore, Body, Delivery, Error, Fault, HELD, MailboxStore, PolicyStore, Priority, QueueStore, Settled, SqliteStore,
-    Store, TlsResult, Which,
+    AccountStore, Body, Delivery, Error, Extra, Fault, HELD, MailboxStore, PolicyStore, Priority, QueueStore, Settled,
+    SqliteStore, Store, TlsResult, Which,
 };
 use crate::time::Timestamp;
 
@@ -27,6 +27,7 @@ fn delivery(message: &[u8], mailboxes: &[&str]) -> Delivery {
         terms: Terms::default(),
         priority: Priority::Normal,
         at: Timestamp::from_unix(1),
+        extra: Extra::default(),
     }
 }
 
@@ -103,8 +104,42 @@ fn the_fields_of_final_delivery_stand_in_mailboxes_only() {
     let elsewhere = vec!["p@c.example".to_owned().into()];
     let final_fields = b"Return-Path: <x@b.example>\r\n".to_vec();
     store.deliver(Delivery { elsewhere, final_fields, ..delivery(b"body", &["jane@a.example"]) }).expect("kept");
-    assert_eq!(store.message("jane@a.example", 1).expect("read"), b"Return-Path: <x@b.example>\r\nbody");
+    assert_eq!(
+        store.message("jane@a.example", 1).expect("read"),
+        b"Return-Path: <x@b.example>\r\nDelivered-To: jane@a.example\r\nbody"
+    );
     assert_eq!(store.queued(1).expect("read"), b"body");
+}
+
+#[test]
+fn each_mailbox_has_its_own_name_and_marks_before_one_body() {
+    let (_folder, store) = store();
+    let marks = [("joe@a.example/Lists".to_owned(), vec!["\\Seen".to_owned(), "work".to_owned()])].into();
+    let extra = Extra { marks, taken: Some("a".to_owned()) };
+    let all = delivery(b"body", &["jane@a.example", "joe@a.example/Lists"]);
+    store.deliver(Delivery { extra, final_fields: b"Return-Path: <>\r\n".to_vec(), ..all }).expect("kept");
+    assert_eq!(store.message("jane@a.example", 1).expect("read"), b"Return-Path: <>\r\nDelivered-To: jane@a.example\r\nbody");
+    let joes = b"Return-Path: <>\r\nDelivered-To: joe@a.example\r\nX-Keywords: \\Seen work\r\nbody";
+    assert_eq!(store.message("joe@a.example/Lists", 1).expect("read"), joes);
+    let listed = store.messages("joe@a.example/Lists").expect("read");
+    assert_eq!(
+        listed.iter().map(|m| (m.size, m.marks.join(","))).collect::<Vec<_>>(),
+        [(joes.len() as u64, "\\Seen,work".to_owned())]
+    );
+}
+
+#[test]
+fn a_name_is_taken_with_its_message_or_not_at_all() {
+    let (_folder, store) = store();
+    let named = |name: &str| Extra { taken: Some(name.to_owned()), ..Extra::default() };
+    store.deliver(Delivery { extra: named("one"), ..delivery(b"1", &["jane@a.example"]) }).expect("kept");
+    assert!(store.deliver(Delivery { extra: named("two"), ..delivery(b"2", &["nobody@a.example"]) }).is_err());
+    // a file that was taken makes no second message
+    assert!(store.deliver(Delivery { extra: named("one"), ..delivery(b"1", &["jane@a.example"]) }).is_err());
+    assert_eq!(store.taken().expect("read"), ["one"]);
+    assert_eq!(store.messages("jane@a.example").expect("read").len(), 1);
+    store.forget_taken(&["one".to_owned(), "none".to_owned()]).expect("forgotten");
+    assert!(store.taken().expect("read").is_empty());
 }
 
 #[test]
@@ -220,7 +255,7 @@ fn a_spooled_message_becomes_the_file_of_all_its_recipients_without_a_copy() {
     let all = delivery(b"", &["jane@a.example", "joe@a.example"]);
     store.deliver(Delivery { message: body, elsewhere, final_fields, ..all }).expect("kept");
     let message = store.message("joe@a.example", 1).expect("read");
-    assert!(message.starts_with(b"Return-Path: <>\r\nReceived: x\r\nxxx"));
+    assert!(message.starts_with(b"Return-Path: <>\r\nDelivered-To: joe@a.example\r\nReceived: x\r\nxxx"));
     assert_eq!(store.messages("joe@a.example").expect("read").first().map(|m| m.size), u64::try_from(message.len()).ok());
     assert!(store.queued(1).expect("read").starts_with(b"Received: x\r\nxxx"));
     assert_eq!(walk(&folder.path().join("messages")), 1);

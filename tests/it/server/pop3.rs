@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use sealpost::proto::smtp::Terms;
-use sealpost::server::store::{Body, Delivery, Priority, SqliteStore, Store};
+use sealpost::server::store::{Body, Delivery, Extra, Priority, SqliteStore, Store};
 use sealpost::time::Timestamp;
 
 use super::Served;
@@ -22,6 +22,7 @@ fn fill(served: &Served, user: &str, count: usize) {
         terms: Terms::default(),
         priority: Priority::Normal,
         at: Timestamp::from_unix(1_780_000_000),
+        extra: Extra::default(),
     };
     store.deliver(delivery).expect("kept");
 }
@@ -117,4 +118,53 @@ fn getmail_fetches_and_deletes() {
     let all = fs::read_to_string(format!("{folder}/all")).expect("written");
     assert_eq!(all.matches("\n.dot\n").count(), 2, "{all}");
     assert_eq!(served.mailbox("joe@a.example"), 0);
+}
+
+#[test]
+fn a_large_message_goes_out_in_pieces_and_top_reads_its_begin_alone() {
+    if !support::peer("python3") {
+        return;
+    }
+    let served = Served::new();
+    let large = [
+        b"From: jane@a.example\r\nSubject: large\r\n\r\n".to_vec(),
+        b".a line of the message that has dots\r\n".repeat(1_400_000),
+    ]
+    .concat();
+    let size = large.len();
+    let store = SqliteStore::open(&served.folder.path().join("home/mail")).expect("opens");
+    let delivery = Delivery {
+        message: Body::memory(Vec::new(), large),
+        final_fields: b"Return-Path: <>\r\n".to_vec(),
+        mailboxes: vec!["joe@a.example".to_owned(), "jane@a.example".to_owned()],
+        sender: String::new(),
+        elsewhere: Vec::new(),
+        terms: Terms::default(),
+        priority: Priority::Normal,
+        at: Timestamp::from_unix(1_780_000_000),
+        extra: Extra::default(),
+    };
+    store.deliver(delivery).expect("kept");
+    drop(store);
+    let most = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", served.child.id())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("known").to_owned();
+        line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<u64>().ok()).expect("a number")
+    };
+    // the first login of each is what costs memory otherwise
+    python(&served, "box().quit(); box('jane@a.example').quit()\n");
+    let before = most();
+    let script = format!(
+        "import threading\n\
+         def get(user):\n    p = box(user); n, lines = 0, 0\n    p._putcmd('RETR 1'); p._getresp()\n    f = p.file\n    while True:\n        \
+         line = f.readline()\n        if line == b'.\\r\\n': break\n        if line.startswith(b'..'): line = line[1:]\n        n += len(line)\n    \
+         head = len('Return-Path: <>\\r\\nDelivered-To: ' + user + '\\r\\n')\n    assert n == {size} + head, (n, {size})\n    \
+         assert p.list(1).split()[-1] == b'%d' % n\n    assert len(p.top(1, 2)[1]) == 7\n    p.quit(); done.append(user)\n\
+         done = []\nall = [threading.Thread(target=get, args=(u,)) for u in ('joe@a.example', 'jane@a.example')]\n\
+         [t.start() for t in all]; [t.join() for t in all]\nassert len(done) == 2, done\n"
+    );
+    let (took, _) = python(&served, &script);
+    let more = most().saturating_sub(before);
+    eprintln!("two sessions with {size} bytes each: {more} KiB more, {took:?}");
+    assert!(more < 12 << 10, "{more} KiB");
 }

@@ -4,15 +4,16 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::server::store::sqlite::bodies::{deleted, drop_bodies};
 use crate::server::store::sqlite::{SqliteStore, from_sqlite};
-use crate::server::store::{Error, MailboxStore, Reading, Stored};
+use crate::server::store::{Error, MailboxStore, Reading, Stored, owner};
 use crate::time::Timestamp;
 
 impl MailboxStore for SqliteStore {
     fn messages(&self, mailbox: &str) -> Result<Vec<Stored>, Error> {
-        let query = "SELECT m.uid, b.size + coalesce(length(m.fields), 0) FROM messages m JOIN bodies b ON b.id = m.body WHERE m.mailbox = ?1 ORDER BY m.uid";
+        let query = "SELECT m.uid, b.size + coalesce(length(m.fields), 0), m.marks FROM messages m JOIN bodies b ON b.id = m.body WHERE m.mailbox = ?1 ORDER BY m.uid";
         let row = |row: &rusqlite::Row<'_>| {
-            let size: i64 = row.get(1)?;
-            Ok(Stored { uid: row.get(0)?, size: u64::try_from(size).unwrap_or(0) })
+            let (size, marks): (i64, String) = (row.get(1)?, row.get(2)?);
+            let marks = marks.split_ascii_whitespace().map(str::to_owned).collect();
+            Ok(Stored { uid: row.get(0)?, size: u64::try_from(size).unwrap_or(0), marks })
         };
         self.read(|c| c.prepare_cached(query)?.query_map([mailbox], row)?.collect())
     }
@@ -50,7 +51,7 @@ impl MailboxStore for SqliteStore {
 pub(in crate::server::store::sqlite) fn insert_message(
     connection: &Connection,
     mailbox: &str,
-    (body, fields): (i64, &[u8]),
+    (body, fields, marks): (i64, &[u8], &[String]),
     at: Timestamp,
 ) -> Result<(), Error> {
     let next = "UPDATE users SET next_uid = next_uid + 1, used = used + ?3 + coalesce((SELECT size FROM bodies WHERE id = ?2), 0)
@@ -62,14 +63,9 @@ pub(in crate::server::store::sqlite) fn insert_message(
         .map_err(from_sqlite)?;
     let uid = uid.ok_or_else(|| Error::NotFound(format!("the user {mailbox}")))?;
     let mut insert = connection
-        .prepare_cached("INSERT INTO messages (mailbox, uid, body, received_at, fields, version) VALUES (?1, ?2, ?3, ?4, ?5, 2)")
+        .prepare_cached(
+            "INSERT INTO messages (mailbox, uid, body, received_at, fields, marks, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 2)",
+        )
         .map_err(from_sqlite)?;
-    insert.execute(params![mailbox, uid, body, at.unix(), fields]).map(|_| ()).map_err(from_sqlite)
-}
-
-/// The user whose mailbox it is: a folder of one is `USER/FOLDER`, and its messages have numbers of the same row.
-fn owner(mailbox: &str) -> &str {
-    let domain = mailbox.find('@').unwrap_or(0);
-    let end = mailbox.get(domain..).and_then(|rest| rest.find('/')).and_then(|at| at.checked_add(domain));
-    end.and_then(|end| mailbox.get(..end)).unwrap_or(mailbox)
+    insert.execute(params![mailbox, uid, body, at.unix(), fields, marks.join(" ")]).map(|_| ()).map_err(from_sqlite)
 }

@@ -8,6 +8,7 @@ mod mailboxes;
 mod policies;
 mod queue;
 mod schema;
+mod taken;
 mod writer;
 
 use std::path::Path;
@@ -116,7 +117,7 @@ impl Store for SqliteStore {
     }
 
     fn deliver_then(&self, delivery: Delivery, done: Box<dyn FnOnce(Result<(), Error>) + Send>) {
-        let Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at } = delivery;
+        let Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at, extra } = delivery;
         let body = match self.place(message) {
             Ok(body) => body,
             Err(error) => return done(Err(error)),
@@ -124,7 +125,14 @@ impl Store for SqliteStore {
         let (file, blobs) = (body.file(), self.blobs.clone());
         let insert = move |c: &Connection| {
             let body = bodies::insert_body(c, &body)?;
-            mailboxes.iter().try_for_each(|mailbox| mailboxes::insert_message(c, mailbox, (body, &final_fields), at))?;
+            for mailbox in &mailboxes {
+                let marks = extra.marks.get(mailbox).map(Vec::as_slice).unwrap_or_default();
+                let fields = Delivery::fields_in(&final_fields, mailbox, marks);
+                mailboxes::insert_message(c, mailbox, (body, &fields, marks), at)?;
+            }
+            if let Some(name) = &extra.taken {
+                taken::insert(c, name, at)?;
+            }
             if elsewhere.is_empty() {
                 return Ok(());
             }
@@ -144,6 +152,15 @@ impl Store for SqliteStore {
 
     fn repair(&self) -> Result<Vec<Fault>, Error> {
         self.mend()
+    }
+
+    fn taken(&self) -> Result<Vec<String>, Error> {
+        self.column("SELECT name FROM taken")
+    }
+
+    fn forget_taken(&self, names: &[String]) -> Result<(), Error> {
+        let names = names.to_vec();
+        self.write(move |c| taken::forget(c, &names))
     }
 
     fn spool(&self) -> std::path::PathBuf {

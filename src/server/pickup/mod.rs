@@ -1,0 +1,315 @@
+//! The pickup folder: each file in it is a message to be sent. And the drop folder: mail of some domains becomes files in it.
+//!
+//! | a file is | named | and leaves that state by |
+//! |---|---|---|
+//! | being written | `.…` or `….tmp`, or written to a moment ago | its writer: he renames it, or is done |
+//! | whole | `….ready`, or any name once nobody has written to it for two seconds | being taken |
+//! | taken | `.taking-…` | the message is on disk in mailboxes or the queue, with this name beside it: then it is removed, and the name forgotten |
+//! | bad | `Badmail/…`, with its reason in `….why` | people |
+//!
+//! A server that dies finds each file in one of these. What was taken and kept is known by its name, so that no message comes twice.
+//!
+//! Uses: the mail service. Holds always: whoever may write into the folder may send, as anybody, to everybody; no link leads out of it.
+
+mod drop;
+mod letter;
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::keys::files;
+use crate::proto::smtp::client::Outgoing;
+use crate::server::drive::now;
+use crate::server::mail::{Handed, Local, Mail};
+use crate::server::store::Error;
+use crate::server::trace::Tracer;
+
+pub(in crate::server) use drop::Drop;
+
+/// Puts a message into a pickup folder, under a name that says that it is whole; on disk when this returns. Where the folder is of another
+/// user, whose server is to read it, others may read the file, too; the folder hides its name from them.
+pub fn put(folder: &Path, letter: &Outgoing) -> std::io::Result<PathBuf> {
+    let mut random = [0; 16];
+    files::random_name(&mut random);
+    let path = folder.join(format!("{}-{}.ready", now().unix(), crate::pki::hex(&random)));
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+    file.write_all(letter::fields(&letter.sender, &letter.terms, &letter.recipients).as_bytes())?;
+    file.write_all(&letter.message)?;
+    if file.as_file().metadata()?.uid() != fs::metadata(folder)?.uid() {
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    file.as_file().sync_all()?;
+    let file = file.persist(&path).map_err(|error| error.error)?;
+    // a folder that may be written to and not be read cannot be opened; its file system writes the name with the file
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(error) if error.kind() != std::io::ErrorKind::PermissionDenied => return Err(error),
+        Err(_) => file.sync_all()?,
+        Ok(()) => {}
+    }
+    Ok(path)
+}
+
+/// The pickup folder of a server.
+#[derive(Debug, Clone)]
+pub(in crate::server) struct Pickup {
+    folder: PathBuf,
+    mail: Mail,
+    max_message: u64,
+    tracer: Tracer,
+}
+
+/// Between two looks at the folder.
+const POLL: Duration = Duration::from_secs(1);
+/// So long nobody has written to a file that is whole.
+const QUIET: Duration = Duration::from_secs(2);
+/// Before a message is tried again that could not be taken.
+const RETRY: Duration = Duration::from_secs(60);
+/// After that it is bad.
+const PATIENCE: Duration = Duration::from_secs(5 * 86_400);
+/// Files that are taken at once: what they wait for is the disk, which writes them together.
+const TOGETHER: usize = 16;
+/// Files of one look.
+const MOST: usize = 1000;
+/// How a file begins that is taken.
+const TAKING: &str = ".taking-";
+/// Fields of the envelope beside a message: ten thousand recipients.
+const ENVELOPE: u64 = 1 << 20;
+
+/// What became of a file.
+enum Outcome {
+    /// It is gone; the store may forget its name, once that is on disk.
+    Gone(Option<String>),
+    /// It stays.
+    Stays(OsString),
+}
+
+impl Pickup {
+    /// The folder, made for its owner alone where there is none; what an earlier server has kept already is removed from it.
+    pub(in crate::server) fn open(folder: &Path, mail: Mail, max_message: u64, tracer: Tracer) -> Result<Self, String> {
+        let told = |error: &dyn std::fmt::Display| format!("the pickup folder {} cannot be used – {error}", folder.display());
+        for made in [folder.to_owned(), folder.join("Badmail")] {
+            files::make_folder(&made).map_err(|error| told(&error))?;
+        }
+        let names = mail.accounts().store().taken().map_err(|error| told(&error))?;
+        for name in &names {
+            match fs::remove_file(folder.join(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(told(&error)),
+                _ => {}
+            }
+        }
+        let pickup = Self { folder: folder.to_owned(), mail, max_message, tracer };
+        pickup.forget(&names).map_err(|why| told(&why))?;
+        Ok(pickup)
+    }
+
+    /// Takes what comes until the server stops.
+    pub(in crate::server) async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut later: HashMap<OsString, Instant> = HashMap::new();
+        loop {
+            let begin = Instant::now();
+            later.retain(|_, at| *at > begin);
+            let (pickup, known) = (self.clone(), later.clone());
+            match tokio::task::spawn_blocking(move || pickup.whole_files(&known)).await {
+                Ok(Ok(names)) => self.take_all(names, &mut later).await,
+                Ok(Err(why)) => self.note(&why),
+                Err(_) => break,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(POLL) => {}
+                _ = stop.wait_for(|stops| *stops) => break,
+            }
+        }
+    }
+
+    async fn take_all(&self, names: Vec<OsString>, later: &mut HashMap<OsString, Instant>) {
+        let (mut working, mut gone) = (JoinSet::new(), Vec::new());
+        let mut names = names.into_iter();
+        loop {
+            while working.len() < TOGETHER
+                && let Some(name) = names.next()
+            {
+                let pickup = self.clone();
+                working.spawn_blocking(move || pickup.take(&name));
+            }
+            match working.join_next().await {
+                Some(Ok(Outcome::Gone(name))) => gone.extend(name),
+                Some(Ok(Outcome::Stays(name))) => drop(later.insert(name, Instant::now() + RETRY)),
+                // a panic was told by its thread; the file is still there
+                Some(Err(_)) => {}
+                None => break,
+            }
+        }
+        let pickup = self.clone();
+        let forgotten = tokio::task::spawn_blocking(move || pickup.forget(&gone)).await;
+        if let Ok(Err(why)) = forgotten {
+            self.note(&why);
+        }
+    }
+
+    /// The names of files that are whole, the oldest names first, without those that wait.
+    fn whole_files(&self, later: &HashMap<OsString, Instant>) -> Result<Vec<OsString>, String> {
+        let entries = fs::read_dir(&self.folder)
+            .map_err(|error| format!("the pickup folder {} cannot be read – {error}", self.folder.display()))?;
+        let mut found: Vec<OsString> = Vec::new();
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            if !later.contains_key(&name) && is_whole(&name, &entry) {
+                found.push(name);
+            }
+        }
+        found.sort();
+        found.truncate(MOST);
+        Ok(found)
+    }
+
+    /// Takes one file.
+    fn take(&self, name: &OsStr) -> Outcome {
+        let taken = match self.begin(name) {
+            Ok(taken) => taken,
+            Err(error) => {
+                self.note(&format!("the file {} cannot be taken – {error}", self.folder.join(name).display()));
+                return Outcome::Stays(name.to_owned());
+            }
+        };
+        let path = self.folder.join(&taken);
+        let (by, bytes, age) = match self.contents(&path) {
+            Ok(read) => read,
+            Err(Unread::Bad(why)) => return self.put_aside(&taken, &why),
+            Err(Unread::Later(why)) => {
+                self.note(&format!("{} cannot be read – {why}", path.display()));
+                return Outcome::Stays(taken.into());
+            }
+        };
+        match self.hand_in(&taken, by, &bytes) {
+            Ok(Handed::Taken) => self.remove(&taken),
+            Ok(Handed::Refused(why)) => self.put_aside(&taken, &why),
+            Ok(Handed::Later(why)) if age > PATIENCE => self.put_aside(&taken, &format!("not taken for five days – {why}")),
+            Ok(Handed::Later(why)) => {
+                self.note(&format!("{} is taken later – {why}", path.display()));
+                Outcome::Stays(taken.into())
+            }
+            // it was kept before, and its file stayed
+            Err(Error::Exists(_)) => self.remove(&taken),
+            Err(error) => {
+                self.note(&format!("{} is taken later – {error}", path.display()));
+                Outcome::Stays(taken.into())
+            }
+        }
+    }
+
+    /// Gives a file the name under which it is taken; one that has it from before keeps it.
+    fn begin(&self, name: &OsStr) -> std::io::Result<String> {
+        if let Some(name) = name.to_str().filter(|name| name.starts_with(TAKING)) {
+            return Ok(name.to_owned());
+        }
+        let mut random = [0; 8];
+        files::random_name(&mut random);
+        let shown: String = name.to_string_lossy().chars().filter(|c| !c.is_control()).take(60).collect();
+        let taken = format!("{TAKING}{}-{shown}", crate::pki::hex(&random));
+        fs::rename(self.folder.join(name), self.folder.join(&taken))?;
+        Ok(taken)
+    }
+
+    /// Who put a file there, what is in it, and how old it is.
+    fn contents(&self, path: &Path) -> Result<(String, Vec<u8>, Duration), Unread> {
+        let later = |error: std::io::Error| Unread::Later(error.to_string());
+        // neither a link to a file of others, nor a pipe that holds up
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let flags = i32::try_from(flags.bits()).map_err(|error| Unread::Later(error.to_string()))?;
+        let opened = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
+        let file: File = opened.map_err(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::NotFound => Unread::Later(error.to_string()),
+            _ => Unread::Bad(format!("it is no file that can be opened – {error}")),
+        })?;
+        let known = file.metadata().map_err(later)?;
+        if !known.is_file() || known.nlink() != 1 {
+            return Err(Unread::Bad("it is not a file of its own, but a link or something else".to_owned()));
+        }
+        let most = self.max_message.saturating_add(ENVELOPE);
+        if known.len() > most {
+            return Err(Unread::Bad(format!("it is over {} bytes (limits.message_bytes)", self.max_message)));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(known.len()).unwrap_or(0));
+        file.take(most).read_to_end(&mut bytes).map_err(later)?;
+        let age = known.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
+        Ok((format!("pickup, from userid {}", known.uid()), bytes, age))
+    }
+
+    fn hand_in(&self, taken: &str, by: String, bytes: &[u8]) -> Result<Handed, Error> {
+        let (now, domain) = (now(), self.mail.own_domain()?);
+        let unique = taken.trim_start_matches(TAKING).get(..16).unwrap_or("0").to_owned();
+        match letter::read(bytes, &domain, &format!("{}.{unique}@{domain}", now.unix()), now) {
+            Ok(letter) => self.mail.hand_in(letter, Local { by, taken: taken.to_owned() }, now),
+            Err(why) => Ok(Handed::Refused(why)),
+        }
+    }
+
+    fn remove(&self, taken: &str) -> Outcome {
+        match fs::remove_file(self.folder.join(taken)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                self.note(&format!("{} stays, and is not sent again – {error}", self.folder.join(taken).display()));
+                Outcome::Stays(taken.into())
+            }
+            _ => Outcome::Gone(Some(taken.to_owned())),
+        }
+    }
+
+    /// Puts a file where people look for bad ones, and the reason beside it.
+    fn put_aside(&self, taken: &str, why: &str) -> Outcome {
+        let name = taken.trim_start_matches(TAKING);
+        let bad = self.folder.join("Badmail");
+        self.note(&format!("{} is bad – {why}", bad.join(name).display()));
+        let written = files::write(&bad.join(format!("{name}.why")), format!("{why}\n").as_bytes());
+        let moved = written
+            .map_err(|error| error.to_string())
+            .and_then(|()| fs::rename(self.folder.join(taken), bad.join(name)).map_err(|error| error.to_string()));
+        match moved {
+            Ok(()) => Outcome::Gone(None),
+            Err(error) => {
+                self.note(&format!("{} cannot be put aside – {error}", self.folder.join(taken).display()));
+                Outcome::Stays(taken.into())
+            }
+        }
+    }
+
+    /// Forgets names once it is on disk that their files are gone.
+    fn forget(&self, names: &[String]) -> Result<(), String> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| format!("the pickup folder cannot be synced – {error}"))?;
+        self.mail.accounts().store().forget_taken(names).map_err(|error| error.to_string())
+    }
+
+    fn note(&self, text: &str) {
+        self.tracer.note(now(), text);
+    }
+}
+
+/// Why a file was not read.
+enum Unread {
+    Bad(String),
+    Later(String),
+}
+
+fn is_whole(name: &OsStr, entry: &fs::DirEntry) -> bool {
+    let name = name.to_string_lossy();
+    if name.starts_with(TAKING) || name.ends_with(".ready") && !name.starts_with('.') {
+        return true;
+    }
+    if name.starts_with('.') || name.ends_with(".tmp") || name.ends_with('~') {
+        return false;
+    }
+    let Ok(known) = entry.metadata() else { return false };
+    // a clock that was set back makes no file young for ever
+    !known.is_dir() && known.modified().is_ok_and(|at| at.elapsed().map_or(true, |age| age >= QUIET))
+}

@@ -1,0 +1,155 @@
+//! Folders in which messages are files: what is put into one is sent once, and what is for a domain of the other becomes files.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sealpost::server::store::{MailboxStore, SqliteStore};
+
+use super::Served;
+use super::sendmail::mails;
+use crate::support;
+
+/// Waits until it is so.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < Duration::from_secs(30), "not within 30 seconds: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn names(folder: &str) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn whole_files_are_sent_and_what_is_being_written_is_left_alone() {
+    let served = Served::new();
+    let pickup = |name: &str| served.path(&format!("home/pickup/{name}"));
+    let letter = |subject: &str| format!("From: joe@a.example\nTo: jane@a.example\nSubject: {subject}\n\nHi.\n");
+    fs::write(pickup("half.tmp"), letter("not yet")).expect("written");
+    fs::write(pickup(".hidden"), letter("not yet")).expect("written");
+    fs::write(pickup("1.ready"), "X-Sender: joe@a.example\r\nX-Receiver: jane@a.example\r\nX-Receiver: joe\r\nSubject: by envelope\r\nTo: all@c.example\r\n\r\nHi.\r\n")
+        .expect("written");
+    fs::write(pickup("by-fields.eml"), letter("by fields")).expect("written");
+    let both = mails(&served, "jane@a.example", 2);
+    assert!(
+        both[0].contains("\r\nFrom: joe@a.example\r\n") && both[0].contains("Subject: by envelope\r\nTo: all@c.example\r\n"),
+        "{both:?}"
+    );
+    assert!(!both[0].contains("X-Receiver") && both[1].contains("Subject: by fields"), "{both:?}");
+    assert_eq!(mails(&served, "joe@a.example", 1).len(), 1);
+    assert_eq!(names(&served.path("home/pickup")), [".hidden", "Badmail", "half.tmp"]);
+    fs::rename(pickup("half.tmp"), pickup("whole.ready")).expect("renamed");
+    assert!(mails(&served, "jane@a.example", 1)[0].contains("Subject: not yet"));
+}
+
+#[test]
+fn bad_files_are_put_aside_with_their_reasons_and_senders_hear_of_unknown_recipients() {
+    let served = Served::new();
+    let pickup = |name: &str| served.path(&format!("home/pickup/{name}"));
+    fs::write(served.path("secret"), "To: jane@a.example\nFrom: jane@a.example\n\nsecret\n").expect("written");
+    std::os::unix::fs::symlink(served.path("secret"), pickup("link.ready")).expect("linked");
+    fs::hard_link(served.path("secret"), pickup("hard.ready")).expect("linked");
+    fs::write(pickup("none.ready"), "Subject: to nobody\nFrom: joe@a.example\n\nHi.\n").expect("written");
+    fs::write(pickup("null.ready"), "X-Sender: <>\nX-Receiver: nobody@a.example\nSubject: x\n\nHi.\n").expect("written");
+    let bounced = "X-Sender: joe@a.example ENVID=q1\nX-Receiver: nobody@a.example\nX-Receiver: jane@a.example\nX-Receiver: no@a.example NOTIFY=NEVER\nSubject: x\n\nHi.\n";
+    fs::write(pickup("unknown.ready"), bounced).expect("written");
+    let bad = served.path("home/pickup/Badmail");
+    until("four bad files", || names(&bad).len() == 8);
+    let why = |part: &str| {
+        let name = names(&bad).into_iter().find(|name| name.contains(part) && name.ends_with(".why")).expect("a reason");
+        fs::read_to_string(Path::new(&bad).join(name)).expect("text")
+    };
+    assert!(why("link.ready").contains("no file that can be opened"), "{}", why("link.ready"));
+    assert!(why("hard.ready").contains("not a file of its own"), "{}", why("hard.ready"));
+    assert!(why("none.ready").contains("it names no recipient"), "{}", why("none.ready"));
+    assert!(why("null.ready").contains("nobody@a.example: 550 5.1.1 no such user"), "{}", why("null.ready"));
+    let [bounce] = mails(&served, "joe@a.example", 1).try_into().expect("one");
+    assert!(
+        bounce.contains("Original-Envelope-Id: q1\r\n") && bounce.contains("Final-Recipient: rfc822; nobody@a.example\r\n"),
+        "{bounce}"
+    );
+    assert!(!bounce.contains("no@a.example"), "he does not want to hear of that one: {bounce}");
+    assert_eq!(mails(&served, "jane@a.example", 1).len(), 1);
+    assert_eq!(names(&served.path("home/pickup")), ["Badmail"]);
+}
+
+#[test]
+fn a_server_that_is_killed_over_and_over_sends_each_file_once() {
+    let mut served = Served::new();
+    let _ = served.child.kill().and_then(|()| served.child.wait());
+    let (pickup, count) = (served.path("home/pickup"), 400);
+    for n in 0..count {
+        let text = format!("From: joe@a.example\nTo: jane@a.example\nSubject: number {n}.\n\nHi.\n");
+        fs::write(format!("{pickup}/{n}.ready"), text).expect("written");
+    }
+    let mut kills = 0;
+    while names(&pickup).iter().any(|name| name != "Badmail") {
+        assert!(kills < 100, "{:?}", names(&pickup));
+        served.restart();
+        // a first look takes some tenths of a second; the kills fall into it
+        std::thread::sleep(Duration::from_millis(20 + 17 * (kills % 10)));
+        let _ = served.child.kill().and_then(|()| served.child.wait());
+        kills += 1;
+    }
+    assert_eq!(names(&format!("{pickup}/Badmail")), Vec::<String>::new());
+    let store = SqliteStore::open(&served.folder.path().join("home/mail")).expect("opens");
+    let messages = store.messages("jane@a.example").expect("read");
+    let mut found: Vec<u32> = messages
+        .iter()
+        .map(|message| {
+            let text = String::from_utf8(store.message("jane@a.example", message.uid).expect("read")).expect("ASCII");
+            text.split("number ").nth(1).and_then(|rest| rest.split('.').next()).expect("a number").parse().expect("a number")
+        })
+        .collect();
+    found.sort_unstable();
+    eprintln!("{count} files, {kills} kills");
+    assert_eq!(found, (0..count).collect::<Vec<_>>(), "each once");
+}
+
+#[test]
+fn mail_for_a_drop_domain_becomes_files_with_their_envelope() {
+    if !support::peer("python3") {
+        return;
+    }
+    let part = "[drop]\ndomains = [\"faxes.a.example\"]\nfolder = \"faxes\"\n";
+    let served = Served::of("a.example", &["jane"], |text| format!("{text}\n{part}"));
+    // from outside, without a login; others are not relayed to
+    let script = format!(
+        "import smtplib\ns = smtplib.SMTP('127.0.0.1', {})\ns.sendmail('x@b.example', ['1@faxes.a.example', '2@FAXES.a.example'], 'Subject: a fax\\n\\n.dot\\n')\n\
+         try:\n s.sendmail('x@b.example', ['1@c.example'], 'x')\nexcept smtplib.SMTPRecipientsRefused: print('refused')\n",
+        served.port("smtp")
+    );
+    let (code, out, talk) = support::run("python3", &["-c", &script], b"");
+    assert_eq!((code, String::from_utf8_lossy(&out).trim()), (0, "refused"), "{talk}");
+    let faxes = served.path("home/faxes");
+    until("a file", || names(&faxes).iter().any(|name| name.ends_with(".eml")));
+    let [name] = names(&faxes).try_into().expect("one for both");
+    let text = fs::read_to_string(Path::new(&faxes).join(name)).expect("text");
+    assert!(
+        text.starts_with(
+            "X-Sender: <x@b.example>\r\nX-Receiver: <1@faxes.a.example>\r\nX-Receiver: <2@faxes.a.example>\r\nReceived: from "
+        ),
+        "{text}"
+    );
+    assert!(text.ends_with("\r\nSubject: a fax\r\n\r\n.dot\r\n"), "{text}");
+    // through an alias, and through the pickup folder of a server: a file goes in as it came out
+    served.run(&["alias", "add", "fax@a.example", "3@faxes.a.example"]);
+    fs::write(
+        served.path("home/pickup/1.ready"),
+        text.replace("1@faxes", "fax").replace("X-Receiver: <2@faxes.a.example>\r\n", ""),
+    )
+    .expect("written");
+    until("a second file", || names(&faxes).iter().filter(|name| name.ends_with(".eml")).count() == 2);
+    let all: String = names(&faxes).iter().map(|name| fs::read_to_string(Path::new(&faxes).join(name)).expect("text")).collect();
+    assert!(all.contains("X-Receiver: <3@faxes.a.example>\r\n"), "{all}");
+}
