@@ -1,6 +1,7 @@
 //! The configuration: TOML, every mistake told at once with its line.
 
 mod delivery;
+mod observe;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,6 +13,8 @@ use crate::server::accounts::kind;
 pub use crate::server::accounts::kind::{Bind, Kind, Ldap};
 use crate::server::listen::Service;
 use crate::server::scan::{Address, OnFailure, Scanner};
+
+pub use observe::{ApiConfig, Form, LogConfig, LogTo, Transport};
 
 pub use delivery::{Dane, Delivery, Hop, Login, MtaSts, Route, TlsPolicy};
 
@@ -40,6 +43,10 @@ pub struct Config {
     pub login_delay: u64,
     /// Who looks at messages before they are accepted.
     pub scanners: Vec<Scanner>,
+    /// Where the admin API is served.
+    pub api: Option<ApiConfig>,
+    /// What is logged, and where.
+    pub log: LogConfig,
 }
 
 /// Client certificates.
@@ -69,7 +76,8 @@ impl fmt::Display for Mistake {
     }
 }
 
-const KEYS: &[&str] = &["hostname", "data", "tls", "listen", "limits", "routes", "delivery", "tls-policy", "accounts", "scanner"];
+const KEYS: &[&str] =
+    &["hostname", "data", "tls", "listen", "limits", "routes", "delivery", "tls-policy", "accounts", "scanner", "api", "log"];
 
 impl Config {
     /// Reads a configuration; paths in it are relative to `folder`. The error holds every mistake.
@@ -125,6 +133,7 @@ impl Config {
         let delivery = reader.delivery(root);
         let accounts = reader.accounts(root);
         let scanners = reader.scanners(root);
+        let (api, log) = (reader.api(root), reader.log(root));
         match (reader.mistakes.is_empty(), data, certificate, key) {
             (true, Some(data), Some(certificate), Some(key)) => Ok(Self {
                 hostname,
@@ -138,6 +147,8 @@ impl Config {
                 clients,
                 login_delay,
                 scanners,
+                api,
+                log,
             }),
             _ => {
                 reader.mistakes.sort_by_key(|mistake| mistake.line);
@@ -184,7 +195,8 @@ impl Config {
              # \"d.example\" = {{ ldap = \"ldap://dc.d.example/dc=d\", bind = \"{{address}}\" }}\n\n\
              # Programs that look at each message before it is accepted, over the milter protocol: rspamd, clamav-milter, spamass-milter.\n\
              # on-failure says what becomes of messages while one cannot be asked: accept or tempfail.\n\
-             # [[scanner]]\n# address = \"inet:127.0.0.1:11332\"\n# on-failure = \"tempfail\"\n"
+             # [[scanner]]\n# address = \"inet:127.0.0.1:11332\"\n# on-failure = \"tempfail\"\n\n{}",
+            observe::TEMPLATE
         )
     }
 }

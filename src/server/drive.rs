@@ -232,6 +232,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
         let (stream, channel, how) = accept(&tls, plain.take()).await?;
         secure = Some(stream);
         conversation.channel(channel);
+        trace.secured(&how);
         conversation.secured(how);
     }
     let mut clock = Clock { since: Instant::now(), is_coming: false };
@@ -246,6 +247,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
         match next {
             Next::Send(bytes) => {
                 clock.since = Instant::now();
+                trace.moved(0, bytes.len());
                 // each piece has its time: a slow line is no dead one
                 for piece in bytes.chunks(PIECE) {
                     match (&mut secure, &mut plain) {
@@ -273,6 +275,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
                 secure = Some(stream);
                 conversation.tls_started();
                 conversation.channel(channel);
+                trace.secured(&how);
                 conversation.secured(how);
                 clock.since = Instant::now();
             }
@@ -294,7 +297,9 @@ pub(in crate::server) async fn drive<C: Conversation>(
                         Err(_) => conversation.shut_down("nothing was said for too long"),
                         Ok(Ok(0)) => return Ok(()),
                         Ok(read) => {
-                            conversation.receive(buffer.get(..read?).unwrap_or_default());
+                            let read = read?;
+                            trace.moved(read, 0);
+                            conversation.receive(buffer.get(..read).unwrap_or_default());
                             if !held.set(conversation.held()) {
                                 conversation.shut_down("too much mail comes at once - try again later");
                             }

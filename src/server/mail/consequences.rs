@@ -40,8 +40,13 @@ impl Mail {
             return Ok(());
         }
         let is_for_others = !elsewhere.is_empty();
-        let sender = sender.to_owned();
-        self.accounts.store().deliver(Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at })?;
+        let (copies, others, from) = (mailboxes.len(), elsewhere.len(), sender.to_owned());
+        let delivery = Delivery { message, final_fields, mailboxes, sender: from, elsewhere, terms, priority, at };
+        let queued = self.accounts.store().deliver(delivery)?;
+        self.tracer.metrics().delivered(copies);
+        if let Some(id) = queued {
+            self.tracer.note(at, &format!("queue {id}: a message from <{sender}> for {others} elsewhere"));
+        }
         if is_for_others {
             self.queue.notify_one();
         }
