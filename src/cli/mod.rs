@@ -16,6 +16,7 @@ mod demo;
 mod details;
 #[cfg(feature = "server")]
 mod directory;
+mod dkim;
 mod encrypt;
 mod explain;
 mod export;
@@ -124,6 +125,7 @@ fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Trust(args) => trust::run(context, args),
         Verb::Cert(args) => cert::run(context, &args),
         Verb::Ca(args) => ca::run(context, args),
+        Verb::Dkim(args) => dkim::run(context, &args),
         #[cfg(feature = "server")]
         Verb::Service(verb) => service::run(context, verb),
         Verb::Demo(args) => demo::run(&args),
@@ -173,6 +175,8 @@ enum Verb {
     Cert(cert::CertArgs),
     /// A small certificate authority
     Ca(ca::CaArgs),
+    /// The keys with which domains sign the mail of their users (DKIM)
+    Dkim(dkim::DkimArgs),
     #[cfg(feature = "server")]
     #[command(flatten)]
     Service(service::ServiceVerb),
@@ -203,6 +207,7 @@ impl Verb {
             Self::Trust(_) => "trust",
             Self::Cert(args) => args.name(),
             Self::Ca(_) => "ca",
+            Self::Dkim(args) => args.name(),
             #[cfg(feature = "server")]
             Self::Service(verb) => verb.name(),
             Self::Demo(_) => "demo",

@@ -5,6 +5,7 @@
 
 pub mod cache;
 pub mod directory;
+pub mod domain;
 mod error;
 pub mod files;
 mod home;

@@ -1,7 +1,9 @@
 //! The configuration: TOML, every mistake told at once with its line.
 
+mod access;
 mod delivery;
 mod observe;
+mod servers;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,11 +14,13 @@ use toml_edit::{Document, Item, Table};
 use crate::server::accounts::kind;
 pub use crate::server::accounts::kind::{Bind, Kind, Ldap};
 use crate::server::listen::Service;
+use crate::server::policy;
 use crate::server::scan::{Address, OnFailure, Scanner};
 
 pub use observe::{ApiConfig, Form, LogConfig, LogTo, Transport};
 
 pub use delivery::{Dane, Delivery, Hop, Login, MtaSts, Route, TlsPolicy};
+pub use servers::VirtualServer;
 
 /// What a server is told before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,10 @@ pub struct Config {
     pub login_delay: u64,
     /// Who looks at messages before they are accepted.
     pub scanners: Vec<Scanner>,
+    /// Whom mail is taken from, for whom, and how much.
+    pub policy: policy::Settings,
+    /// Servers beside this one, with addresses and rules of their own.
+    pub servers: Vec<VirtualServer>,
     /// Where the admin API is served.
     pub api: Option<ApiConfig>,
     /// What is logged, and where.
@@ -91,7 +99,7 @@ impl Config {
         };
         let mut reader = Reader { text, folder, mistakes: Vec::new() };
         let root = document.as_table();
-        reader.known(root, "", KEYS);
+        reader.known(root, "", &[KEYS, &access::SECTIONS, &["server"]].concat());
         let hostname = reader.string(root, "", "hostname").unwrap_or_default();
         if root.get("hostname").is_some_and(|item| item.is_str()) && !is_host(&hostname) {
             reader.wrong(root, "hostname", format!("hostname = \"{hostname}\" is not the name of a host"));
@@ -109,30 +117,12 @@ impl Config {
             Some(listen) => reader.listeners(listen),
             None => Vec::new(),
         };
-        let (mut max_message, mut login_delay) = (50 << 20, 0);
-        if root.contains_key("limits")
-            && let Some(limits) = reader.table(root, "limits")
-        {
-            reader.known(limits, "limits.", &["message_bytes", "login_delay_seconds"]);
-            match limits.get("login_delay_seconds").map(|item| item.as_integer().and_then(|n| u64::try_from(n).ok())) {
-                Some(Some(seconds)) if seconds <= 3600 => login_delay = seconds,
-                Some(_) => {
-                    let text = "limits.login_delay_seconds is a number of seconds, 3600 at most".to_owned();
-                    reader.wrong(limits, "login_delay_seconds", text);
-                }
-                None => {}
-            }
-            match limits.get("message_bytes").map(|item| (item, item.as_integer().and_then(|n| u64::try_from(n).ok()))) {
-                Some((_, Some(bytes))) if bytes >= 64 << 10 => max_message = bytes,
-                Some(_) => {
-                    reader.wrong(limits, "message_bytes", "limits.message_bytes is a number of bytes, 65536 at least".to_owned());
-                }
-                None => {}
-            }
-        }
+        let (max_message, login_delay) = reader.limits(root);
         let delivery = reader.delivery(root);
         let accounts = reader.accounts(root);
         let scanners = reader.scanners(root);
+        let policy = reader.policy(root);
+        let servers = reader.servers(root, &listeners);
         let (api, log) = (reader.api(root), reader.log(root));
         match (reader.mistakes.is_empty(), data, certificate, key) {
             (true, Some(data), Some(certificate), Some(key)) => Ok(Self {
@@ -141,12 +131,14 @@ impl Config {
                 certificate,
                 key,
                 listeners,
-                max_message,
+                max_message: max_message.unwrap_or(50 << 20),
                 delivery,
                 accounts,
                 clients,
-                login_delay,
+                login_delay: login_delay.unwrap_or(0),
                 scanners,
+                policy,
+                servers,
                 api,
                 log,
             }),
@@ -195,7 +187,9 @@ impl Config {
              # \"d.example\" = {{ ldap = \"ldap://dc.d.example/dc=d\", bind = \"{{address}}\" }}\n\n\
              # Programs that look at each message before it is accepted, over the milter protocol: rspamd, clamav-milter, spamass-milter.\n\
              # on-failure says what becomes of messages while one cannot be asked: accept or tempfail.\n\
-             # [[scanner]]\n# address = \"inet:127.0.0.1:11332\"\n# on-failure = \"tempfail\"\n\n{}",
+             # [[scanner]]\n# address = \"inet:127.0.0.1:11332\"\n# on-failure = \"tempfail\"\n\n{}\n{}\n{}",
+            access::TEMPLATE,
+            servers::TEMPLATE,
             observe::TEMPLATE
         )
     }
@@ -271,6 +265,24 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// Bytes of a message, and seconds between two logins by POP3.
+    fn limits(&mut self, root: &Table) -> (Option<u64>, Option<u64>) {
+        if !root.contains_key("limits") {
+            return (None, None);
+        }
+        let Some(limits) = self.table(root, "limits") else { return (None, None) };
+        self.known(limits, "limits.", &["message_bytes", "login_delay_seconds"]);
+        let mut number = |key: &str, text: &str, fits: fn(u64) -> bool| {
+            let found = limits.get(key)?.as_integer().and_then(|n| u64::try_from(n).ok()).filter(|n| fits(*n));
+            if found.is_none() {
+                self.wrong(limits, key, format!("limits.{key} is a number of {text}"));
+            }
+            found
+        };
+        let delay = number("login_delay_seconds", "seconds, 3600 at most", |seconds| seconds <= 3600);
+        (number("message_bytes", "bytes, 65536 at least", |bytes| bytes >= 64 << 10), delay)
     }
 
     fn clients(&mut self, tls: &Table) -> Option<Clients> {

@@ -84,9 +84,18 @@ impl Smtp {
 
 /// A POP3 session and its service.
 pub(in crate::server) struct Pop3 {
-    pub(in crate::server) session: pop3::Session,
-    pub(in crate::server) access: MailboxAccess,
-    pub(in crate::server) asked: Option<pop3::Question>,
+    session: pop3::Session,
+    mail: Mail,
+    address: IpAddr,
+    access: MailboxAccess,
+    asked: Option<pop3::Question>,
+}
+
+impl Pop3 {
+    pub(in crate::server) fn new(session: pop3::Session, mail: Mail, address: IpAddr) -> Self {
+        let access = mail.mailbox();
+        Self { session, mail, address, access, asked: None }
+    }
 }
 
 fn next<Q>(step: Step<Q>, asked: &mut Option<Q>) -> Next {
@@ -108,6 +117,9 @@ impl Conversation for Smtp {
     }
     fn next(&mut self) -> Next {
         let next = next(self.session.step(), &mut self.asked);
+        if let Some(ended) = self.session.login_ended() {
+            self.mail.login_ended(&ended, self.peer.address, now());
+        }
         // a message that was not taken leaves nothing
         if self.asked.is_none() && self.session.length().is_none() {
             self.spool.clear();
@@ -151,11 +163,16 @@ impl Conversation for Pop3 {
         self.session.receive(bytes);
     }
     fn next(&mut self) -> Next {
-        next(self.session.step(), &mut self.asked)
+        let next = next(self.session.step(), &mut self.asked);
+        if let Some(ended) = self.session.login_ended() {
+            self.mail.login_ended(&ended, self.address, now());
+        }
+        next
     }
     fn answer(&mut self) {
         if let Some(question) = self.asked.take() {
-            self.session.answer(self.access.answer(question));
+            let login = |question: &sasl::Question| self.mail.login(question, self.address, now());
+            self.session.answer(self.access.answer(question, login));
         }
     }
     fn tls_started(&mut self) {

@@ -15,9 +15,10 @@ use tokio_rustls::TlsAcceptor;
 use crate::pki::Certificate;
 use crate::proto::{Tls, pop3, sasl, smtp};
 use crate::server::accounts::certificate::{AnyCertificate, ClientAuthority};
-use crate::server::drive::{Memory, Pop3, Smtp, drive};
+use crate::server::drive::{Memory, Pop3, Smtp, drive, now};
 use crate::server::mail::Mail;
 use crate::server::peers::Peers;
+use crate::server::policy::Refusal;
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
@@ -163,7 +164,13 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
         let (shared, stop) = (shared.clone(), stop.clone());
         open.spawn(async move {
             let Shared { hostname, max_message, mail, tls, login_delay, kept, tracer, peers, memory } = shared;
-            let Some(counted) = peers.count(peer.ip()) else { return refuse(stream, service).await };
+            if let Some(refused) = mail.gate().connection(peer.ip(), now()) {
+                return refuse(stream, service, &refused, &tracer).await;
+            }
+            let Some(counted) = peers.count(peer.ip()) else {
+                return refuse(stream, service, &Refusal::new(421, "4.7.0", "too many connections from your address"), &tracer)
+                    .await;
+            };
             let (trace, tls, starts) = (tracer.begin(service.name(), peer), Some(tls), service.starts_with_tls());
             let state = if starts { Tls::Active } else { Tls::Offered };
             // how a connection ends is the peer's affair
@@ -171,7 +178,7 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
                 Service::Pop3 | Service::Pop3s => {
                     let config = pop3::Config { kept, login_delay, ..pop3::Config::new(&hostname, state) };
                     let session = pop3::Session::new(config);
-                    drive(stream, tls, starts, Pop3 { session, access: mail.mailbox(), asked: None }, trace, memory, stop).await
+                    drive(stream, tls, starts, Pop3::new(session, mail, peer.ip()), trace, memory, stop).await
                 }
                 Service::Smtp | Service::Submission | Service::Submissions => {
                     let role = if service == Service::Smtp { smtp::Role::Relay } else { smtp::Role::Submission };
@@ -186,15 +193,17 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
     while open.join_next().await.is_some() {}
 }
 
-/// Tells a peer that has too many connections; who expects TLS at once hears nothing.
-async fn refuse(mut stream: TcpStream, service: Service) {
-    let text: &[u8] = match service {
-        Service::Smtp | Service::Submission => b"421 4.7.0 too many connections from your address\r\n",
-        Service::Pop3 => b"-ERR [SYS/TEMP] too many connections from your address\r\n",
-        Service::Submissions | Service::Pop3s => b"",
+/// Tells a peer why he is not let in; who expects TLS at once hears nothing.
+async fn refuse(mut stream: TcpStream, service: Service, refusal: &Refusal, tracer: &Tracer) {
+    tracer.metrics().refused(service.name(), &refusal.code.to_string(), refusal.enhanced);
+    let Refusal { code, enhanced, text } = refusal;
+    let text = match service {
+        Service::Smtp | Service::Submission => format!("{code} {enhanced} {text}\r\n"),
+        Service::Pop3 => format!("-ERR [SYS/TEMP] {text}\r\n"),
+        Service::Submissions | Service::Pop3s => String::new(),
     };
     let told = async {
-        stream.write_all(text).await?;
+        stream.write_all(text.as_bytes()).await?;
         stream.shutdown().await
     };
     // he may be gone, or not listen

@@ -2,6 +2,7 @@
 
 mod consequences;
 mod scanned;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,7 +12,6 @@ use tokio::sync::Notify;
 
 use crate::limits::Limits;
 use crate::mime::{address, compose};
-use crate::proto::sasl;
 use crate::proto::smtp::{self, Addressee, Envelope, Hello};
 use crate::server::accounts::Accounts;
 use crate::server::addressing::Destination;
@@ -20,7 +20,9 @@ use crate::server::head::Head;
 use crate::server::locks::Locks;
 use crate::server::mail::consequences::Places;
 use crate::server::mail::scanned::Scan;
+use crate::server::mail::verdict::Stage;
 use crate::server::mailbox::MailboxAccess;
+use crate::server::policy::{Gate, Judged, Place};
 use crate::server::queue;
 use crate::server::scan::{Scanned, Scanner};
 use crate::server::spool::{Incoming, Spool};
@@ -39,6 +41,8 @@ pub(in crate::server) struct Mail {
     /// The scripts of users, where there are any.
     filters: Option<Arc<dyn Filters>>,
     scanners: Arc<[Scanner]>,
+    /// Whom mail is taken from, for whom, and how much.
+    gate: Gate,
     tracer: Tracer,
 }
 
@@ -49,16 +53,6 @@ pub(in crate::server) struct Peer {
     pub(in crate::server) address: IpAddr,
     /// The cipher and the version of TLS, once it has begun.
     pub(in crate::server) tls: Option<String>,
-}
-
-/// At which point a verdict is asked for. Connections and greetings are judged with the sender: clients take a refusal there, and it names a
-/// message.
-#[derive(Debug)]
-#[allow(dead_code, reason = "read by what judges, which comes with access lists and rates")]
-enum Stage<'a> {
-    Sender(&'a Envelope),
-    Recipient(&'a Envelope, &'a Addressee),
-    Content(&'a Envelope, &'a Head),
 }
 
 impl std::fmt::Debug for Mail {
@@ -80,6 +74,7 @@ impl Mail {
             queue,
             filters: None,
             scanners: Arc::new([]),
+            gate: Gate::default(),
             tracer: Tracer::default(),
         }
     }
@@ -112,6 +107,16 @@ impl Mail {
         &self.accounts
     }
 
+    /// The same service behind another gate.
+    pub(in crate::server) fn behind(self, gate: Gate) -> Self {
+        Self { gate, ..self }
+    }
+
+    /// Whom mail is taken from.
+    pub(in crate::server) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// Answers a question of an SMTP session.
     pub(in crate::server) fn smtp(
         &self,
@@ -121,28 +126,18 @@ impl Mail {
         now: Timestamp,
     ) -> smtp::Answer {
         let answered = match question {
-            smtp::Question::Authenticate(question) => {
-                Ok(smtp::Answer::Login(self.accounts.login(&question).unwrap_or(sasl::Answer::Later)))
-            }
-            smtp::Question::Sender(envelope) => self.sender(&envelope, peer),
-            smtp::Question::Recipient(envelope, recipient) => self.recipient(&envelope, &recipient, peer),
+            smtp::Question::Authenticate(question) => Ok(smtp::Answer::Login(self.login(&question, peer.address, now))),
+            smtp::Question::Sender(envelope) => self.sender(&envelope, peer, now),
+            smtp::Question::Recipient(envelope, recipient) => self.recipient(&envelope, &recipient, peer, now),
             smtp::Question::Piece(piece) => spool.keep(&piece).map(|()| smtp::Answer::Accept).map_err(disk),
             smtp::Question::Message(envelope, content) => self.message(&envelope, spool.whole(content), peer, now),
         };
         answered.unwrap_or_else(|error| temporary(&error))
     }
 
-    /// The place for what judges peers, senders, recipients and messages (access, rates, SPF, DKIM, lists): a refusal, or nothing.
-    #[allow(clippy::unused_self, reason = "what judges will be kept here")]
-    fn verdict(&self, stage: &Stage<'_>, _peer: &Peer) -> Option<smtp::Answer> {
-        match stage {
-            Stage::Sender(_) | Stage::Recipient(..) | Stage::Content(..) => None,
-        }
-    }
-
     /// A user sends as himself, or as an alias that leads to him.
-    fn sender(&self, envelope: &Envelope, peer: &Peer) -> Result<smtp::Answer, Error> {
-        if let Some(refused) = self.verdict(&Stage::Sender(envelope), peer) {
+    fn sender(&self, envelope: &Envelope, peer: &Peer, now: Timestamp) -> Result<smtp::Answer, Error> {
+        if let Some(refused) = self.verdict(&Stage::Sender(envelope), peer, now) {
             return Ok(refused);
         }
         match (&envelope.user, &envelope.sender) {
@@ -155,19 +150,22 @@ impl Mail {
         }
     }
 
-    /// Never an open relay: mail for others is taken from our users alone.
-    fn recipient(&self, envelope: &Envelope, recipient: &Addressee, peer: &Peer) -> Result<smtp::Answer, Error> {
-        if let Some(refused) = self.verdict(&Stage::Recipient(envelope, recipient), peer) {
+    /// Never an open relay: mail for others is taken from whom the gate lets alone.
+    fn recipient(&self, envelope: &Envelope, recipient: &Addressee, peer: &Peer, now: Timestamp) -> Result<smtp::Answer, Error> {
+        let destination = self.accounts.destination(&self.full(&recipient.address)?)?;
+        let place = match destination {
+            Destination::Unknown => return Ok(reject(550, "5.1.1", &format!("no such user – {}", recipient.address))),
+            Destination::Elsewhere => Place::Elsewhere,
+            Destination::Ours { .. } => Place::Here,
+        };
+        if let Some(refused) = self.verdict(&Stage::Recipient(envelope, recipient, place), peer, now) {
             return Ok(refused);
         }
-        match self.accounts.destination(&self.full(&recipient.address)?)? {
+        match destination {
             Destination::Ours { mailboxes, elsewhere } if elsewhere.is_empty() && !self.has_room(mailboxes.iter(), 1)? => {
                 Ok(reject(452, "4.2.2", &format!("the mailbox is full – {}", recipient.address)))
             }
-            Destination::Ours { .. } => Ok(smtp::Answer::Accept),
-            Destination::Unknown => Ok(reject(550, "5.1.1", &format!("no such user – {}", recipient.address))),
-            Destination::Elsewhere if envelope.user.is_some() => Ok(smtp::Answer::Accept),
-            Destination::Elsewhere => Ok(reject(550, "5.7.1", "no mail is relayed here")),
+            _ => Ok(smtp::Answer::Accept),
         }
     }
 
@@ -201,9 +199,11 @@ impl Mail {
         if let Some(refused) = self.author(envelope, &head)? {
             return Ok(refused);
         }
-        if let Some(refused) = self.verdict(&Stage::Content(envelope, &head), peer) {
-            return Ok(refused);
+        let Judged { fields, refusal } = self.checked(envelope, &mut message, peer)?;
+        if let Some(refusal) = refusal {
+            return Ok(verdict::answer(refusal));
         }
+        let start = self.unforged(start, &mut message)?;
         let sender = match &envelope.sender {
             smtp::Path::Null => String::new(),
             smtp::Path::Address(address) => address.clone(),
@@ -227,7 +227,7 @@ impl Mail {
                     let others = others.into_iter().map(|other| (other.clone(), addressee(envelope, recipient, &other)));
                     elsewhere.extend(others);
                 }
-                Destination::Elsewhere if envelope.user.is_some() || scanned.added.contains(recipient) => {
+                Destination::Elsewhere if scanned.added.contains(recipient) || self.relays(envelope, peer, &address) => {
                     elsewhere.insert(address.clone(), addressee(envelope, recipient, &address));
                 }
                 // gone since RCPT: somebody removed the user, and the others still get it
@@ -245,8 +245,9 @@ impl Mail {
         if elsewhere.is_empty() && !self.has_room(users.keys(), message.size())? {
             return Ok(reject(552, "5.2.2", "the message does not fit into the mailbox"));
         }
-        let mut fields = self.received(envelope, peer, now);
-        fields.push_str(&self.lacking(envelope, &head, now));
+        let front = fields + &self.lacking(envelope, &head, now);
+        let signatures = self.signatures(envelope, peer, &head, (&front, &mut message), now)?;
+        let fields = self.received(envelope, peer, now) + &signatures + &front;
         let mut final_fields = format!("Return-Path: <{sender}>\r\n");
         // one message serves all mailboxes: who else got it is told to nobody
         if let (1, Some((mailbox, _))) = (users.len(), users.first_key_value()) {

@@ -19,13 +19,15 @@ impl MailboxAccess {
         Self { accounts, locks, open: None }
     }
 
-    /// Answers a question of a POP3 session.
-    pub(in crate::server) fn answer(&mut self, question: pop3::Question) -> pop3::Answer {
+    /// Answers a question of a POP3 session; who may log in is for others to say.
+    pub(in crate::server) fn answer(
+        &mut self,
+        question: pop3::Question,
+        login: impl FnOnce(&sasl::Question) -> sasl::Answer,
+    ) -> pop3::Answer {
         let store = self.accounts.store();
         let answered = match question {
-            pop3::Question::Authenticate(question) => {
-                Ok(pop3::Answer::Login(self.accounts.login(&question).unwrap_or(sasl::Answer::Later)))
-            }
+            pop3::Question::Authenticate(question) => Ok(pop3::Answer::Login(login(&question))),
             pop3::Question::Open(user) => self.open(&user),
             pop3::Question::Retrieve(uid) => match &self.open {
                 Some(locked) => store.message(locked.mailbox(), uid.0).map(pop3::Answer::Message),

@@ -21,6 +21,7 @@ pub mod manage;
 pub mod metrics;
 mod outbound;
 mod peers;
+pub mod policy;
 mod queue;
 pub mod scan;
 mod spool;
@@ -41,7 +42,7 @@ pub use listen::Service;
 use crate::server::accounts::Accounts;
 use crate::server::accounts::certificate::ClientAuthority;
 use crate::server::admin::Admin;
-use crate::server::api::{Api, Door};
+use crate::server::api::Api;
 use crate::server::config::Transport;
 use crate::server::drive::Memory;
 use crate::server::filter::FileFilters;
@@ -51,6 +52,7 @@ use crate::server::mail::Mail;
 use crate::server::manage::{Manage, Overview};
 use crate::server::outbound::Outbound;
 use crate::server::peers::Peers;
+use crate::server::policy::Gate;
 use crate::server::queue::Queue;
 use crate::server::store::SqliteStore;
 use crate::server::trace::Tracer;
@@ -84,6 +86,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let admin = Admin::bind(&config.data, Arc::clone(&overview), tracer.clone(), queue.clone())?;
     // the socket is ours: no other server has messages coming in
     spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;
+    let doors = doors(&config)?;
     let locks = Locks::new(Duration::from_secs(config.login_delay));
     let filters = Arc::new(FileFilters::new(&config.data));
     let manage = Manage::new(accounts.clone(), &config.data);
@@ -92,13 +95,15 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let (stop, stopping) = watch::channel(false);
     let mut bound = Vec::new();
     let mut wrong = Vec::new();
-    for (service, address) in &config.listeners {
-        match listen::bind(*address).await {
-            Ok(listener) => bound.push((*service, listener)),
-            Err(error) => wrong.push(error),
+    for door in &doors {
+        for (service, address) in &door.listeners {
+            match listen::bind(*address).await {
+                Ok(listener) => bound.push((*service, listener, door)),
+                Err(error) => wrong.push(error),
+            }
         }
     }
-    let door = match &config.api {
+    let api_listener = match &config.api {
         Some(api) => listen::bind(api.listen).await.map(Some).unwrap_or_else(|error| {
             wrong.push(error);
             None
@@ -109,36 +114,72 @@ pub async fn start(config: Config) -> Result<Running, String> {
         return Err(wrong.join("\n"));
     }
     let mut running = Running { addresses: Vec::new(), api: None, tracer: tracer.clone(), stop, tasks: JoinSet::new() };
-    if let (Some(listener), Some(settings)) = (door, &config.api) {
+    if let (Some(listener), Some(settings)) = (api_listener, &config.api) {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         running.api = Some(address);
         overview.serves("api", address);
         let tls = (settings.transport == Transport::Tls).then(|| Arc::clone(&tls));
         let told = (tracer.clone(), queue.clone());
         let api = Api::new(manage, Arc::clone(&overview), told, Arc::new(drive::now), stopping.clone());
-        running.tasks.spawn(overview.vital(api::accept(Door { listener, tls }, api, stopping.clone())));
+        running.tasks.spawn(overview.vital(api::accept(api::Door { listener, tls }, api, stopping.clone())));
     }
-    let (max_message, login_delay) = (config.max_message, config.login_delay);
-    let shared = Shared {
-        hostname: config.hostname,
-        max_message,
-        mail,
-        tls,
-        login_delay,
-        kept,
-        tracer,
-        peers: Peers::default(),
-        memory: Memory::default(),
-    };
-    for (service, listener) in bound {
+    let (login_delay, peers, memory) = (config.login_delay, Peers::default(), Memory::default());
+    for (service, listener, door) in bound {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         running.addresses.push((service, address));
+        let shared = Shared {
+            hostname: door.hostname.clone(),
+            max_message: door.max_message,
+            mail: mail.clone().behind(door.gate.clone()),
+            tls: Arc::clone(&tls),
+            login_delay,
+            kept,
+            tracer: tracer.clone(),
+            peers: peers.clone(),
+            memory: memory.clone(),
+        };
         overview.serves(service.name(), address);
-        running.tasks.spawn(overview.vital(listen::accept(listener, service, shared.clone(), stopping.clone())));
+        running.tasks.spawn(overview.vital(listen::accept(listener, service, shared, stopping.clone())));
     }
     running.tasks.spawn(overview.vital(queue.run(stopping.clone())));
+    for door in doors {
+        running.tasks.spawn(policy::keep(door.gate, tracer.clone(), stopping.clone()));
+    }
     running.tasks.spawn(admin.run(stopping));
     Ok(running)
+}
+
+/// A server, the main one or another, as its peers see it.
+struct Door {
+    hostname: String,
+    max_message: u64,
+    gate: Gate,
+    listeners: Vec<(Service, SocketAddr)>,
+}
+
+/// The main server and the others, each with its addresses.
+fn doors(config: &Config) -> Result<Vec<Door>, String> {
+    let gate = |settings: &policy::Settings, file: &str| {
+        let mut salt = [0; 8];
+        crate::keys::files::random_name(&mut salt);
+        let salt = u64::from_le_bytes(salt);
+        Gate::new(&config.hostname, settings.clone(), config.delivery.resolver, &config.data.join(file), salt)
+    };
+    let mut doors = vec![Door {
+        hostname: config.hostname.clone(),
+        max_message: config.max_message,
+        gate: gate(&config.policy, "greylist")?,
+        listeners: config.listeners.clone(),
+    }];
+    for server in &config.servers {
+        doors.push(Door {
+            hostname: server.hostname.clone().unwrap_or_else(|| config.hostname.clone()),
+            max_message: server.max_message.unwrap_or(config.max_message),
+            gate: gate(&server.policy, &format!("greylist-{}", server.name))?,
+            listeners: server.listeners.clone(),
+        });
+    }
+    Ok(doors)
 }
 
 impl Running {

@@ -7,6 +7,7 @@ mod clients;
 mod delivery;
 mod disasters;
 mod filters;
+mod policy;
 mod pop3;
 mod signed;
 

@@ -11,7 +11,7 @@ use crate::proto::line::{self, Line, Lines};
 use crate::proto::pop3::command::Command;
 use crate::proto::pop3::mailbox::{Listing, Mailbox, Uid};
 use crate::proto::pop3::sending::{PIECE, Sending, What};
-use crate::proto::sasl::{self, Channel, Exchange, Kept, Mechanism, Turn};
+use crate::proto::sasl::{self, Channel, Ended, Exchange, Kept, Mechanism, Turn, Watch};
 use crate::proto::{Step, Tls};
 
 /// What a session knows from the start.
@@ -108,6 +108,7 @@ pub struct Session {
     steps: VecDeque<Step<Question>>,
     state: State,
     errors: usize,
+    logins: Watch,
     dialogue: Dialogue,
 }
 
@@ -129,6 +130,7 @@ impl Session {
             steps: VecDeque::new(),
             state: State::Authorization { user: None },
             errors: 0,
+            logins: Watch::default(),
             dialogue: Dialogue::default(),
         };
         session.send(&greeting);
@@ -146,6 +148,11 @@ impl Session {
             State::Sending(_, sending) => sending.held(),
             _ => 0,
         }
+    }
+
+    /// The login that ended since the last time.
+    pub fn login_ended(&mut self) -> Option<Ended> {
+        self.logins.take()
     }
 
     /// What was said since the last time, with secrets masked.
@@ -357,6 +364,7 @@ impl Session {
     }
 
     fn turn(&mut self, exchange: Exchange, turn: Turn) {
+        self.logins.see(&turn);
         self.state = State::Authorization { user: None };
         match turn {
             Turn::Challenge(challenge) => {
@@ -371,7 +379,7 @@ impl Session {
                 self.refuse("AUTH", WRONG);
                 self.count_mistake();
             }
-            Turn::Later => self.refuse("SYS/TEMP", "the server failed – try again later"),
+            Turn::Later(why) => self.refuse("SYS/TEMP", &why),
             Turn::Malformed => self.mistake("the answer cannot be read"),
         }
     }

@@ -17,8 +17,8 @@ use crate::proto::dialogue::MASK;
 use crate::secret::Secret;
 
 pub(in crate::proto) use client::{Exchange as ClientExchange, choose};
-pub use server::{Answer, Question};
-pub(in crate::proto) use server::{Exchange, Turn};
+pub use server::{Answer, Ended, Question};
+pub(in crate::proto) use server::{Exchange, Turn, Watch};
 
 /// A name and a password that a peer gave.
 #[derive(Clone)]

@@ -42,6 +42,45 @@ pub enum Answer {
     No,
     /// It cannot be said now.
     Later,
+    /// It is not looked at now; the reason is for the client.
+    Wait(String),
+}
+
+/// How a login ended, for those who count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The name that the client gave; empty where it gave none.
+    pub name: String,
+    /// Whether it is the user.
+    pub is_good: bool,
+}
+
+/// Sees how the logins of a session end.
+#[derive(Debug, Default)]
+pub(in crate::proto) struct Watch {
+    name: String,
+    ended: Option<Ended>,
+}
+
+impl Watch {
+    /// What comes next in an exchange.
+    pub(in crate::proto) fn see(&mut self, turn: &Turn) {
+        let is_good = match turn {
+            Turn::Ask(question) => {
+                question.name().clone_into(&mut self.name);
+                return;
+            }
+            Turn::Accepted(_) => true,
+            Turn::Refused => false,
+            Turn::Challenge(_) | Turn::Later(_) | Turn::Malformed => return,
+        };
+        self.ended = Some(Ended { name: std::mem::take(&mut self.name), is_good });
+    }
+
+    /// The login that ended since the last time.
+    pub(in crate::proto) fn take(&mut self) -> Option<Ended> {
+        self.ended.take()
+    }
 }
 
 /// What comes next.
@@ -55,8 +94,8 @@ pub(in crate::proto) enum Turn {
     Accepted(String),
     /// The name, the password or the proof is wrong.
     Refused,
-    /// It cannot be said now.
-    Later,
+    /// It cannot be said now, for this reason.
+    Later(String),
     /// What came cannot be read.
     Malformed,
 }
@@ -141,7 +180,8 @@ impl Exchange {
     pub(in crate::proto) fn answer(&mut self, answer: Answer) -> Turn {
         let State::Asked(first) = std::mem::replace(&mut self.state, State::Over) else { return Turn::Refused };
         match (first, answer) {
-            (_, Answer::Later) => Turn::Later,
+            (_, Answer::Later) => Turn::Later("the server failed – try again later".to_owned()),
+            (_, Answer::Wait(why)) => Turn::Later(why),
             (None, Answer::User(user)) => Turn::Accepted(user),
             (Some(First { binding, bare, nonce }), Answer::Keys(user, keys, ours)) => {
                 let nonce = nonce + &ours;

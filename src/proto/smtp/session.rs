@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::limits::Limits;
 use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{self, Line, Lines};
-use crate::proto::sasl::{self, Channel, Exchange, Kept, Mechanism, Turn};
+use crate::proto::sasl::{self, Channel, Ended, Exchange, Kept, Mechanism, Turn, Watch};
 use crate::proto::smtp::command::{Command, Last, Wrong};
 use crate::proto::smtp::data::{Coming, Content, Dots, Fault, Piece};
 use crate::proto::smtp::envelope::{Addressee, Envelope, Hello};
@@ -162,6 +162,7 @@ pub struct Session {
     idle: usize,
     /// Recipients of this message over the bound.
     excess: usize,
+    logins: Watch,
     dialogue: Dialogue,
 }
 
@@ -172,10 +173,10 @@ impl Session {
     /// Begins; the greeting is the first step.
     pub fn new(config: Config) -> Self {
         let greeting = format!("220 {} ESMTP ready\r\n", config.hostname);
-        let (lines, state, dialogue) = (Lines::default(), State::Greeted, Dialogue::default());
+        let (lines, state, logins, dialogue) = (Lines::default(), State::Greeted, Watch::default(), Dialogue::default());
         let (channel, helo, hello) = (Channel::default(), String::new(), Hello::Plain);
         let (out, user, errors, idle, excess) = (VecDeque::new(), None, 0, 0, 0);
-        let mut session = Self { config, channel, lines, out, state, helo, hello, user, errors, idle, excess, dialogue };
+        let mut session = Self { config, channel, lines, out, state, helo, hello, user, errors, idle, excess, logins, dialogue };
         session.send(greeting);
         session
     }
@@ -193,6 +194,11 @@ impl Session {
     /// Bytes so far of a message that is coming.
     pub fn length(&self) -> Option<u64> {
         self.coming().map(Coming::length)
+    }
+
+    /// The login that ended since the last time.
+    pub fn login_ended(&mut self) -> Option<Ended> {
+        self.logins.take()
     }
 
     /// What was said since the last time, with secrets masked.
@@ -434,6 +440,7 @@ impl Session {
     }
 
     fn turn(&mut self, exchange: Exchange, turn: Turn) {
+        self.logins.see(&turn);
         match turn {
             Turn::Challenge(challenge) => {
                 self.state = State::Auth(exchange);
@@ -447,7 +454,7 @@ impl Session {
                 self.reply(235, "2.7.0", "authenticated");
             }
             Turn::Refused => self.mistake(535, "5.7.8", "name or password is wrong"),
-            Turn::Later => self.reply(454, "4.7.0", "the server failed – try again later"),
+            Turn::Later(why) => self.reply(454, "4.7.0", &why),
             Turn::Malformed => self.mistake(501, "5.5.2", "the answer cannot be read"),
         }
     }

@@ -114,9 +114,15 @@ impl Overview {
             ("uptime_seconds".to_owned(), json!(now.unix().saturating_sub(self.started.unix()))),
         ];
         let mut put = |name: &str, value: Value| facts.push((name.to_owned(), value));
+        // a virtual server may serve the same at another address
+        let mut addresses: Vec<(&str, String)> = Vec::new();
         for (service, address) in self.addresses.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            put(service, json!(address.to_string()));
+            match addresses.iter_mut().find(|(known, _)| known == service) {
+                Some((_, all)) => all.push_str(&format!(", {address}")),
+                None => addresses.push((service, address.to_string())),
+            }
         }
+        addresses.into_iter().for_each(|(service, all)| put(service, json!(all)));
         put("conversations", json!(self.tracer.conversations()));
         metrics.open().filter(|(_, open)| *open > 0).for_each(|(service, open)| put(&format!("open_{service}"), json!(open)));
         let ((accepted, delivered), (good, bad)) = (metrics.messages(), metrics.logins());
@@ -241,11 +247,12 @@ mod tests {
         let (folder, accounts) = accounts();
         let overview = Overview::new(accounts, Tracer::default(), folder.path(), Timestamp::from_unix(1000));
         overview.serves("smtp", "127.0.0.1:25".parse().expect("an address"));
+        overview.serves("smtp", "127.0.0.1:2525".parse().expect("an address"));
         let status = overview.status(Timestamp::from_unix(1030));
         let (lines, value) = (status.to_lines(), status.to_json());
-        for line in ["smtp\t127.0.0.1:25", "uptime_seconds\t30", "queued\t0", "users\t1", "suspended\t0"] {
+        for line in ["smtp\t127.0.0.1:25, 127.0.0.1:2525", "uptime_seconds\t30", "queued\t0", "users\t1", "suspended\t0"] {
             assert!(lines.lines().any(|known| known == line), "{line}: {lines}");
         }
-        assert_eq!((&value["users"], &value["smtp"]), (&json!(1), &json!("127.0.0.1:25")));
+        assert_eq!((&value["users"], &value["smtp"]), (&json!(1), &json!("127.0.0.1:25, 127.0.0.1:2525")));
     }
 }

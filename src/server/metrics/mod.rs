@@ -58,6 +58,17 @@ pub enum Relayed {
     Failed,
 }
 
+/// How a login ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// Somebody is in.
+    Good,
+    /// The name, the password or the proof was wrong.
+    Bad,
+    /// It was not looked at: without TLS, by an unknown mechanism, too often, or not now.
+    Other,
+}
+
 /// What is known only when somebody asks.
 #[derive(Debug, Clone)]
 pub struct Gauges {
@@ -126,8 +137,12 @@ impl Metrics {
     }
 
     /// Somebody logged in, or could not.
-    pub(in crate::server) fn login(&self, service: &str, mechanism: &str, is_good: bool) {
-        let result = if is_good { "good" } else { "bad" };
+    pub(in crate::server) fn login(&self, service: &str, mechanism: &str, login: Login) {
+        let result = match login {
+            Login::Good => "good",
+            Login::Bad => "bad",
+            Login::Other => "refused",
+        };
         self.logins.count(&[("service", service), ("mechanism", mechanism), ("result", result)], 1);
     }
 

@@ -2,7 +2,7 @@
 
 use crate::proto::sasl::Mechanism;
 use crate::proto::{Party, Spoken};
-use crate::server::metrics::Metrics;
+use crate::server::metrics::{Login, Metrics};
 use crate::server::trace::Level;
 
 /// What one conversation waits to hear.
@@ -72,12 +72,14 @@ impl Heard {
             // the exchange goes on
             (Awaited::Login(_), Some(b'3')) => return None,
             (Awaited::Login(mechanism), Some(first)) => {
-                let is_good = *first == b'2';
-                metrics.login(service, mechanism, is_good);
-                let told = match is_good {
-                    true => (Level::Info, format!("login by {mechanism}")),
-                    false => (Level::Warning, format!("login by {mechanism} refused: {line}")),
+                // RFC 4954 4.2, 6
+                let login = match (first, reply.code) {
+                    (b'2', _) => Login::Good,
+                    (_, "535") => Login::Bad,
+                    _ => Login::Other,
                 };
+                metrics.login(service, mechanism, login);
+                let told = told(login, mechanism, line);
                 self.awaited = Awaited::Nothing;
                 return Some(told);
             }
@@ -114,14 +116,22 @@ impl Heard {
         self.awaited = Awaited::Nothing;
         // RFC 2449 8.1.1: the mailbox is in use, it is too soon, the server failed: who logs in may be the right one
         let is_other = ["[IN-USE]", "[LOGIN-DELAY]", "[SYS/"].iter().any(|code| line.contains(code));
-        if is_other {
-            return Some((Level::Info, format!("login by {mechanism} not now: {line}")));
-        }
-        metrics.login(service, mechanism, is_good);
-        Some(match is_good {
-            true => (Level::Info, format!("login by {mechanism}")),
-            false => (Level::Warning, format!("login by {mechanism} refused: {line}")),
-        })
+        let login = match (is_good, is_other) {
+            (true, _) => Login::Good,
+            (false, true) => Login::Other,
+            (false, false) => Login::Bad,
+        };
+        metrics.login(service, mechanism, login);
+        Some(told(login, mechanism, line))
+    }
+}
+
+/// What the log is told of a login.
+fn told(login: Login, mechanism: &str, line: &str) -> (Level, String) {
+    match login {
+        Login::Good => (Level::Info, format!("login by {mechanism}")),
+        Login::Bad => (Level::Warning, format!("login by {mechanism} refused: {line}")),
+        Login::Other => (Level::Info, format!("login by {mechanism} not looked at: {line}")),
     }
 }
 
@@ -206,7 +216,7 @@ mod tests {
             text.contains(r#"sealpost_logins_total{service="submission",mechanism="SCRAM-SHA-256",result="good"} 1"#),
             "{text}"
         );
-        assert!(text.contains(r#"sealpost_logins_total{service="submission",mechanism="unknown",result="bad"} 1"#), "{text}");
+        assert!(text.contains(r#"sealpost_logins_total{service="submission",mechanism="unknown",result="refused"} 1"#), "{text}");
         let (told, text) = told(
             "pop3",
             &[

@@ -1,0 +1,42 @@
+//! Whom the server takes mail from, for whom, and how much: access and relay lists, rates and bans, greylists, DNS lists; and whether a message is
+//! from whom it says (SPF, DKIM, DMARC, ARC).
+//!
+//! Uses: mail-auth (authentication, dkim), keys (whose keys sign), the resolver (resolver.rs alone). Never: sockets, the store, the clock; the time
+//! is an argument.
+//! Holds always: decisions are pure, and what DNS told is given to them as a value; what DNS cannot tell now refuses nobody for good; memory is
+//! bounded whatever peers send; nothing is relayed but for users, listed networks and listed domains.
+//! RFC 5782, 6376, 6647, 7208, 7489, 8463, 8601, 8617.
+
+mod access;
+mod authentication;
+mod bans;
+mod blocklist;
+mod bucket;
+mod dkim;
+mod dns;
+mod gate;
+mod greylist;
+mod keep;
+mod network;
+mod rates;
+mod refusal;
+mod relay;
+mod resolver;
+mod results;
+mod settings;
+
+pub use access::{Access, Client, Mailbox, Name};
+pub use authentication::Check;
+pub use bans::Logins;
+pub use blocklist::{Kind, Zone};
+pub use bucket::Rate;
+pub use greylist::Greylisting;
+pub use network::Network;
+pub use rates::Rates;
+pub use relay::Relay;
+pub use settings::Settings;
+
+pub(in crate::server) use gate::{Gate, Judged, Login, Sends};
+pub(in crate::server) use keep::keep;
+pub(in crate::server) use refusal::Refusal;
+pub(in crate::server) use relay::Place;

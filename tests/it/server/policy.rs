@@ -1,0 +1,320 @@
+//! Whom the server takes mail from: relays, lists, and what SPF, DKIM and DMARC say; DKIM as others sign and check it.
+
+use std::collections::BTreeMap;
+use std::io::BufReader;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::{Arc, Mutex};
+
+use super::{Served, say};
+use crate::support;
+
+/// Answers TXT from a table that grows while it runs; every other name does not exist.
+#[derive(Clone)]
+struct Dns {
+    texts: Arc<Mutex<BTreeMap<String, String>>>,
+    address: SocketAddr,
+}
+
+impl Dns {
+    fn new(texts: &[(&str, &str)]) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let address = socket.local_addr().expect("bound");
+        let texts = texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        let dns = Self { texts: Arc::new(Mutex::new(texts)), address };
+        let answering = dns.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 1500];
+            while let Ok((size, peer)) = socket.recv_from(&mut buffer) {
+                let _ = socket.send_to(&answering.answer(&buffer[..size]), peer);
+            }
+        });
+        dns
+    }
+
+    fn add(&self, name: &str, text: &str) {
+        self.texts.lock().expect("no panic").insert(name.to_owned(), text.to_owned());
+    }
+
+    fn answer(&self, query: &[u8]) -> Vec<u8> {
+        let (mut at, mut labels) = (12, Vec::new());
+        while query[at] != 0 {
+            let end = at + 1 + usize::from(query[at]);
+            labels.push(String::from_utf8_lossy(&query[at + 1..end]).to_lowercase());
+            at = end;
+        }
+        let text = self.texts.lock().expect("no panic").get(&labels.join(".")).cloned().filter(|_| query[at + 2] == 16);
+        let mut out = query[..2].to_vec();
+        out.extend([0x81, if text.is_some() { 0x80 } else { 0x83 }, 0, 1, 0, u8::from(text.is_some()), 0, 0, 0, 0]);
+        out.extend_from_slice(&query[12..at + 5]);
+        if let Some(text) = text {
+            let strings: Vec<u8> = text
+                .as_bytes()
+                .chunks(255)
+                .flat_map(|part| [&[u8::try_from(part.len()).expect("short")], part].concat())
+                .collect();
+            out.extend([0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60]);
+            out.extend(u16::try_from(strings.len()).expect("short").to_be_bytes());
+            out.extend(strings);
+        }
+        out
+    }
+}
+
+/// A server that checks by this DNS, and refuses what DMARC asks to refuse.
+fn checking(dns: &Dns) -> Served {
+    let found = format!("[delivery]\nresolver = \"{}\"\n[authentication]\ncheck = \"reject\"\n", dns.address);
+    Served::of("b.example", &["bob"], |text| text.split("[delivery]").next().unwrap_or_default().to_owned() + &found)
+}
+
+fn connect(served: &Served) -> BufReader<TcpStream> {
+    BufReader::new(TcpStream::connect(("127.0.0.1", served.port("smtp"))).expect("connects"))
+}
+
+/// Hands over a message without TLS or login; gives the last reply.
+fn hand(served: &Served, sender: &str, message: &str) -> String {
+    let mut stream = connect(served);
+    let mut last = say(&mut stream, "").expect("a greeting");
+    for line in ["EHLO mail.a.example", &format!("MAIL FROM:<{sender}>"), "RCPT TO:<bob@b.example>", "DATA"] {
+        last = say(&mut stream, &format!("{line}\r\n")).expect("a reply");
+        if last.starts_with(['4', '5']) {
+            return last;
+        }
+    }
+    assert!(last.starts_with("354"), "{last}");
+    say(&mut stream, &format!("{message}.\r\n")).expect("a reply")
+}
+
+/// What the program says is to be published.
+fn records(served: &Served) -> Vec<(String, String)> {
+    let json: serde_json::Value = serde_json::from_str(&served.run(&["dkim", "dns", "--json"]).0).expect("JSON");
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    json["records"].as_array().expect("a list").iter().map(|record| (text(&record["name"]), text(&record["text"]))).collect()
+}
+
+const LETTER: &str = "From: Jane <jane@a.example>\r\nTo: bob@b.example\r\nSubject:  hello\r\n  there\r\nMessage-ID: <1@a.example>\r\n\
+                      Date: Thu, 26 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n\r\nA  letter. \r\n\r\n..dot\r\n\r\n\r\n";
+
+#[test]
+fn what_users_send_is_signed_and_good_for_others() {
+    let dns = Dns::new(&[("_dmarc.a.example", "v=DMARC1; p=reject")]);
+    let b = checking(&dns);
+    let route = format!("[dkim]\nfolder = \"dkim\"\n[routes]\n\"b.example\" = \"127.0.0.1:{}\"\n", b.port("smtp"));
+    let mut a = Served::of("a.example", &["jane"], |text| text.replace("[routes]\n", &route));
+    assert!(a.run(&["dkim", "new", "a.example"]).0.contains("._domainkey.a.example. IN TXT ( \"v=DKIM1; k=rsa; p="));
+    let list = a.run(&["dkim", "list"]).0;
+    assert_eq!(list.matches("signs").count(), 2, "{list}");
+    let records = records(&a);
+    records.iter().for_each(|(name, text)| dns.add(name, text));
+    a.child.kill().expect("killed");
+    a.child.wait().expect("gone");
+    a.restart();
+    a.send("jane@a.example", "From: Jane <jane@a.example>\nTo: bob@b.example\nSubject: hi\n\nA letter.\n");
+    let arrived = b.fetch("bob@b.example").concat();
+    assert_eq!(arrived.matches("dkim=pass").count(), 2, "{arrived}");
+    assert!(
+        arrived.contains("\r\nAuthentication-Results: mail.b.example;\r\n spf=none") && arrived.contains("dmarc=pass"),
+        "{arrived}"
+    );
+    assert_eq!(arrived.matches("DKIM-Signature:").count(), 2);
+    if support::peer("python3") && has_dkimpy() {
+        let table: String = records.iter().map(|(name, text)| format!("b'{name}.': b'{text}',")).collect();
+        let script = format!(
+            "import dkim, sys\ntable = {{{table}}}\nm = sys.stdin.buffer.read()\nd = dkim.DKIM(m)\n\
+             print([d.verify(idx=i, dnsfunc=lambda name, timeout=5: table.get(name)) for i in (0, 1)])"
+        );
+        let (code, out, talk) = support::run("/usr/bin/python3", &["-c", &script], arrived.as_bytes());
+        assert_eq!((code, String::from_utf8_lossy(&out).trim()), (0, "[True, True]"), "{talk}\n{arrived}");
+    }
+    if let Some(opendkim) = opendkim() {
+        let keys: String = records.iter().map(|(name, text)| format!("{name} {text}\n")).collect();
+        std::fs::write(a.path("keys.txt"), keys).expect("written");
+        let config = format!("TestPublicKeys {}\nMode v\nDomain b.example\nSyslog no\n", a.path("keys.txt"));
+        std::fs::write(a.path("opendkim.conf"), config).expect("written");
+        std::fs::write(a.path("arrived.eml"), &arrived).expect("written");
+        let (code, out, talk) =
+            support::run(opendkim, &["-t", &a.path("arrived.eml"), "-x", &a.path("opendkim.conf"), "-v"], b"");
+        let said = String::from_utf8_lossy(&out) + talk.as_str();
+        assert!(
+            code == 0 && said.contains("d=a.example, 2048-bit key) succeeded") && !said.contains("failed"),
+            "{said}\n{arrived}"
+        );
+    }
+}
+
+#[test]
+fn what_others_sign_is_good_here() {
+    if !support::peer("python3") || !has_dkimpy() {
+        return;
+    }
+    let dns = Dns::new(&[("_dmarc.a.example", "v=DMARC1; p=reject")]);
+    let b = checking(&dns);
+    let script = "import dkim, sys, base64\n\
+                  m, key, alg = sys.stdin.buffer.read(), open(sys.argv[1], 'rb').read(), sys.argv[2].encode()\n\
+                  c = tuple(x.encode() for x in sys.argv[3].split('/'))\n\
+                  sys.stdout.buffer.write(dkim.sign(m, b'sel', b'a.example', key, canonicalize=c, signature_algorithm=alg))\n";
+    // one RSA key of OpenSSL, and the Ed25519 key of RFC 8463 as dkimpy takes it
+    let (rsa, small) = (b.path("rsa.pem"), b.path("ed25519.b64"));
+    std::fs::write(&small, "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=").expect("written");
+    let (code, _, talk) = support::run("openssl", &["genrsa", "-traditional", "-out", &rsa, "2048"], b"");
+    assert_eq!(code, 0, "{talk}");
+    let (_, public, _) = support::run("sh", &["-c", &format!("openssl rsa -in {rsa} -pubout -outform DER | base64 -w0")], b"");
+    let public = String::from_utf8(public).expect("text");
+    for (key, algorithm, record) in [
+        (&rsa, "rsa-sha256", format!("v=DKIM1; p={public}")),
+        (&small, "ed25519-sha256", "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".to_owned()),
+    ] {
+        // the resolver keeps what it heard
+        let selector = format!("sel{algorithm}");
+        let script = script.replace("b'sel'", &format!("b'{selector}'"));
+        dns.add(&format!("{selector}._domainkey.a.example"), &record);
+        for how in ["relaxed/relaxed", "simple/simple", "relaxed/simple"] {
+            let plain = LETTER.replace("\r\n..", "\r\n.");
+            let (code, field, talk) = support::run("/usr/bin/python3", &["-c", &script, key, algorithm, how], plain.as_bytes());
+            assert_eq!(code, 0, "{talk}");
+            let field = String::from_utf8(field).expect("text");
+            assert!(hand(&b, "jane@a.example", &format!("{field}{LETTER}")).starts_with("250"), "{algorithm} {how}");
+            let arrived = b.fetch("bob@b.example").concat();
+            assert!(arrived.contains("dkim=pass") && arrived.contains("dmarc=pass"), "{algorithm} {how}: {arrived}");
+            let changed = hand(&b, "jane@a.example", &format!("{field}{}", LETTER.replace("A  letter", "A lettre")));
+            assert!(changed.starts_with("550 5.7.26 a.example asks to refuse"), "{algorithm} {how}: {changed}");
+        }
+    }
+}
+
+#[test]
+fn what_opendkim_signs_is_good_here() {
+    let Some(opendkim) = opendkim() else { return };
+    let dns = Dns::new(&[("_dmarc.a.example", "v=DMARC1; p=reject")]);
+    let b = checking(&dns);
+    let key = b.path("rsa.pem");
+    let (code, _, talk) = support::run("openssl", &["genrsa", "-out", &key, "2048"], b"");
+    assert_eq!(code, 0, "{talk}");
+    let (_, public, _) = support::run("sh", &["-c", &format!("openssl rsa -in {key} -pubout -outform DER | base64 -w0")], b"");
+    dns.add("sel._domainkey.a.example", &format!("v=DKIM1; k=rsa; p={}", String::from_utf8(public).expect("text")));
+    let config = format!(
+        "Mode s\nDomain a.example\nKeyFile {key}\nSelector sel\nCanonicalization relaxed/simple\nInternalHosts 0.0.0.0/0\n\
+         RequireSafeKeys no\nSyslog no\n"
+    );
+    std::fs::write(b.path("opendkim.conf"), config).expect("written");
+    std::fs::write(b.path("letter.eml"), LETTER.replace("\r\n..", "\r\n.")).expect("written");
+    let (_, out, talk) = support::run(opendkim, &["-t", &b.path("letter.eml"), "-x", &b.path("opendkim.conf"), "-vv"], b"");
+    let said = String::from_utf8_lossy(&out) + talk.as_str();
+    let field = said.split("hname='DKIM-Signature' hvalue='").nth(1).and_then(|rest| rest.split('\'').next());
+    let field = field.unwrap_or_else(|| panic!("{said}")).replace("\r\n", "\n").replace('\n', "\r\n");
+    assert!(hand(&b, "jane@a.example", &format!("DKIM-Signature: {field}\r\n{LETTER}")).starts_with("250"));
+    let arrived = b.fetch("bob@b.example").concat();
+    assert!(arrived.contains("dkim=pass") && arrived.contains("dmarc=pass"), "{said}\n{arrived}");
+}
+
+#[test]
+fn forged_mail_is_refused_and_forged_results_do_not_arrive() {
+    let dns = Dns::new(&[
+        ("_dmarc.bank.example", "v=DMARC1; p=reject"),
+        ("_dmarc.shop.example", "v=DMARC1; p=quarantine"),
+        ("good.example", "v=spf1 ip4:127.0.0.0/8 -all"),
+        ("_dmarc.good.example", "v=DMARC1; p=reject"),
+    ]);
+    let b = checking(&dns);
+    let from = |author: &str| {
+        format!("Authentication-Results: mail.b.example; dmarc=pass (forged)\r\nX-Quarantine: no\r\nFrom: {author}\r\n\r\nhi\r\n")
+    };
+    let reply = hand(&b, "x@elsewhere.example", &from("ceo@bank.example"));
+    assert!(reply.starts_with("550 5.7.26 bank.example asks to refuse"), "{reply}");
+    assert!(hand(&b, "x@elsewhere.example", &from("x@shop.example")).starts_with("250"));
+    let arrived = b.fetch("bob@b.example").concat();
+    assert!(arrived.contains("dmarc=fail") && arrived.contains("\r\nX-Quarantine: dmarc\r\n"), "{arrived}");
+    assert!(!arrived.contains("forged") && !arrived.contains("X-Quarantine: no"), "{arrived}");
+    assert!(hand(&b, "x@good.example", &from("x@good.example")).starts_with("250"));
+    let arrived = b.fetch("bob@b.example").concat();
+    assert!(arrived.contains("spf=pass") && arrived.contains("dmarc=pass") && !arrived.contains("X-Quarantine"), "{arrived}");
+}
+
+#[test]
+fn who_is_barred_hears_so_and_listed_networks_relay() {
+    let with = |sections: &'static str| Served::of("b.example", &[], move |text| format!("{text}\n{sections}"));
+    let barred = with("[access]\ndeny = [\"127.0.0.0/8\"]\n");
+    assert_eq!(say(&mut connect(&barred), "").as_deref(), Some("554 5.7.1 no mail is taken from 127.0.0.1\r\n"));
+    let rcpt = |served: &Served, to: &str| {
+        let mut stream = connect(served);
+        say(&mut stream, "").expect("a greeting");
+        say(&mut stream, "EHLO x.example\r\n").expect("a reply");
+        say(&mut stream, "MAIL FROM:<x@x.example>\r\n").expect("a reply");
+        say(&mut stream, &format!("RCPT TO:<{to}>\r\n")).expect("a reply")
+    };
+    assert!(rcpt(&with(""), "x@far.example").starts_with("550 5.7.1"));
+    assert!(rcpt(&with("[relay]\nnetworks = [\"127.0.0.0/8\"]\n"), "x@far.example").starts_with("250"));
+    let second = with("[relay]\ndomains = [\"second.example\"]\n");
+    assert!(rcpt(&second, "x@second.example").starts_with("250") && rcpt(&second, "x@far.example").starts_with("550"));
+    let greylisting = with("[greylist]\n");
+    let reply = rcpt(&greylisting, "postmaster@b.example");
+    assert!(reply.starts_with("550 5.1.1") || reply.starts_with("450 4.7.1"), "{reply}");
+}
+
+#[test]
+fn a_virtual_server_has_rules_and_a_name_of_its_own() {
+    let office = "[[server]]\nname = \"office\"\nhostname = \"relay.b.example\"\n[server.listen]\nsmtp = \"127.0.0.1:0\"\n\
+                  [server.relay]\nnetworks = [\"127.0.0.0/8\"]\n";
+    let b = Served::of("b.example", &[], |text| format!("{text}\n{office}"));
+    let ports: Vec<u16> = b.ports.iter().filter(|(service, _)| service == "smtp").map(|(_, port)| *port).collect();
+    let hear = |port: u16| {
+        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", port)).expect("connects"));
+        let greeting = say(&mut stream, "").expect("a greeting");
+        say(&mut stream, "EHLO x.example\r\n").expect("a reply");
+        say(&mut stream, "MAIL FROM:<x@x.example>\r\n").expect("a reply");
+        (greeting, say(&mut stream, "RCPT TO:<x@far.example>\r\n").expect("a reply"))
+    };
+    let [main, other] = ports.as_slice() else { panic!("{ports:?}") };
+    let (greeting, reply) = hear(*main);
+    assert!(greeting.starts_with("220 mail.b.example") && reply.starts_with("550"), "{greeting} {reply}");
+    let (greeting, reply) = hear(*other);
+    assert!(greeting.starts_with("220 relay.b.example") && reply.starts_with("250"), "{greeting} {reply}");
+}
+
+fn has_dkimpy() -> bool {
+    let has = support::run("/usr/bin/python3", &["-c", "import dkim, nacl"], b"").0 == 0;
+    if !has {
+        support::skip("python3-dkim and python3-nacl are not installed");
+    }
+    has
+}
+
+fn opendkim() -> Option<&'static str> {
+    let program = "/usr/sbin/opendkim";
+    let is_there = std::path::Path::new(program).is_file();
+    if !is_there {
+        support::skip("opendkim is not installed");
+    }
+    is_there.then_some(program)
+}
+
+#[test]
+fn who_guesses_passwords_waits_by_whatever_door_he_comes() {
+    if !["curl", "gsasl"].into_iter().all(support::peer) {
+        return;
+    }
+    let served = Served::of("a.example", &["jane", "joe"], str::to_owned);
+    let (root, smtp) = (served.path("root.pem"), served.port("submission").to_string());
+    let pop3 = format!("pop3s://localhost:{}/", served.port("pop3s"));
+    let curl = |login: &str| support::run("curl", &["-vsS", "--cacert", &root, "-u", login, &pop3], b"").2;
+    let gsasl = |password: &str| {
+        let (ca, password) = (format!("--x509-ca-file={root}"), format!("--password={password}"));
+        let mechanism = "--mechanism=SCRAM-SHA-256-PLUS";
+        let args = ["--smtp", "--starttls", &ca, mechanism, "--authentication-id=jane@a.example", &password, "localhost", &smtp];
+        let (code, out, talk) = support::run("gsasl", &args, b"");
+        (code, String::from_utf8_lossy(&out).into_owned() + &talk)
+    };
+    // thirty in an hour are borne for one name, over POP3 and SMTP together, whatever the mechanism
+    for guess in 0..15 {
+        let talk = curl(&format!("jane@a.example:guess{guess}"));
+        assert!(talk.contains("-ERR [AUTH] name or password is wrong"), "{talk}");
+        let (_, talk) = gsasl(&format!("guess{guess}"));
+        assert!(talk.contains("535 5.7.8"), "{talk}");
+    }
+    let wait = "too many failed logins for this name";
+    let talk = curl("jane@a.example:secret");
+    assert!(talk.contains("-ERR [SYS/TEMP]") && talk.contains(wait), "{talk}");
+    let (code, talk) = gsasl("secret");
+    assert!(code != 0 && talk.contains("454 4.7.0") && talk.contains(wait), "{talk}");
+    let talk = curl("joe@a.example:secret");
+    assert!(talk.contains("+OK 0 messages"), "another user comes in: {talk}");
+}
