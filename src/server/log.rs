@@ -4,6 +4,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
@@ -20,6 +22,20 @@ pub struct Log {
     level: Level,
     file: Option<File>,
     events: Receiver<Event>,
+}
+
+/// A log that is being written.
+#[derive(Debug)]
+pub struct Writing {
+    ended: std::sync::mpsc::Receiver<()>,
+}
+
+impl Writing {
+    /// Waits so long until all is written that was said before the server ended.
+    pub fn end(self, patience: Duration) {
+        // what is not written by then is not waited for
+        let _ = self.ended.recv_timeout(patience);
+    }
 }
 
 /// Lines that are written at once at most.
@@ -44,10 +60,21 @@ impl Log {
         Ok(Self { form: config.form, level: config.level, file, events })
     }
 
-    /// Writes until the server ended.
-    pub async fn run(mut self) {
+    /// Writes until the server ended, on a thread of its own: whoever reads slowly must not hold up mail.
+    pub fn begin(mut self) -> Result<Writing, String> {
+        let (done, ended) = sync_channel(1);
+        let run = move || {
+            self.run();
+            // nobody may wait for it
+            let _ = done.send(());
+        };
+        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(run);
+        thread.map(|_| Writing { ended }).map_err(|error| format!("the log cannot be written – {error}"))
+    }
+
+    fn run(&mut self) {
         loop {
-            let event = match self.events.recv().await {
+            let event = match self.events.blocking_recv() {
                 Ok(event) => event,
                 Err(RecvError::Lagged(missed)) => missing(missed),
                 Err(RecvError::Closed) => break,
@@ -165,24 +192,22 @@ mod tests {
         assert_eq!(fields, ["time", "level", "service", "session", "peer", "user", "queue", "text"]);
     }
 
-    #[tokio::test]
-    async fn a_log_has_what_matters_and_every_word_only_where_it_is_asked_for() {
+    #[test]
+    fn a_log_has_what_matters_and_every_word_only_where_it_is_asked_for() {
         let folder = tempfile::tempdir().expect("a folder");
         let tracer = Tracer::default();
         let open = |name: &str, level, form| {
             let to = LogTo::File(folder.path().join(name));
             Log::open(&LogConfig { form, level, to }, &tracer).expect("opens")
         };
-        let logs = [open("warnings", Level::Warning, Form::Text), open("all", Level::Debug, Form::Json)]
-            .map(|log| tokio::spawn(log.run()));
+        let logs = [open("warnings", Level::Warning, Form::Text), open("all", Level::Debug, Form::Json)];
+        let logs = logs.map(|log| log.begin().expect("begins"));
         tracer.note(Timestamp::from_unix(0), "queue 3: sent");
         tracer.warn(Timestamp::from_unix(1), "the disk is full");
         let mut conversation = tracer.begin("smtp", "192.0.2.1:5000".parse().expect("an address"));
         conversation.say(Timestamp::from_unix(2), None, vec![Spoken { by: Party::Client, text: "EHLO x".to_owned() }]);
         drop((conversation, tracer));
-        for log in logs {
-            log.await.expect("ended");
-        }
+        logs.into_iter().for_each(|log| log.end(Duration::from_secs(20)));
         let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("written");
         assert_eq!(read("warnings"), "1970-01-01T00:00:01Z warning the disk is full\n");
         let all: Vec<Value> = read("all").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();

@@ -235,7 +235,7 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
         let mut signals = Signals::new().map_err(|error| Failure::io(format!("the server cannot start – {error}")))?;
         let logged = config.log.clone();
         let running = server::start(config).await.map_err(Failure::io)?;
-        let log = Log::open(&logged, running.tracer()).map_err(Failure::io)?;
+        let log = Log::open(&logged, running.tracer()).and_then(Log::begin).map_err(Failure::io)?;
         for (service, address) in running.addresses() {
             output::stdout(format!("{} on {address}\n", service.name()).as_bytes())?;
         }
@@ -243,12 +243,11 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
             output::stdout(format!("api on {address}\n").as_bytes())?;
         }
         output::stdout(b"ready\n")?;
-        let log = tokio::spawn(log.run());
         signals.wait().await;
         eprintln!("stopping");
         running.stop().await;
         // what was said last is written
-        let _ = tokio::time::timeout(Duration::from_millis(200), log).await;
+        log.end(Duration::from_millis(200));
         Ok(Exit::Good)
     })
 }
