@@ -1,184 +1,261 @@
 //! `sealpost serve` beside Postfix and Dovecot: the same client, the same machine, durable defaults on both sides.
 //!
-//! `benches/mailserver/run` starts the servers and calls this; by itself it measures whatever listens:
-//! `mailserver NAME SMTP_PORT POP3_PORT USER PASSWORD RECIPIENT PID [--quick] [--delivered FOLDER]`.
+//! `benches/mailserver/run` starts the servers and calls this, once for each of them, with `name=… smtp=PORT pop3=PORT pop3s=PORT host=NAME
+//! ca=FILE domain=DOMAIN password=… pid=PID,PID maildir=FOLDER` and `rounds=N seconds=N`. `pop3=0` leaves out what needs a password
+//! without TLS; `maildir` is where messages are counted as delivered (none: what is answered `250` is in the mailbox, and POP3 counts it at the end).
 //!
-//! A rate is messages answered `250` in a second; the processor's time is that of the server's processes, from `/proc`.
+//! A rate is messages in a second, the median of the rounds; the processor's time is that of the server's processes, from `/proc`. What one
+//! client on the same two processors takes itself lowers the rates of a fast server, not those of a slow one.
 #![allow(clippy::print_stdout, reason = "its result")]
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+mod client;
+mod processes;
+
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use client::{Client, Pop3, Secured};
+use processes::Processes;
+
+/// What is measured, and where.
+struct Bench {
+    name: String,
+    client: Client,
+    domain: String,
+    password: String,
+    processes: Processes,
+    maildir: Option<String>,
+    rounds: usize,
+    time: Duration,
+}
+
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let [name, smtp, pop3, user, password, recipient, root, rest @ ..] = args.as_slice() else {
+    let args: std::collections::HashMap<String, String> = std::env::args()
+        .skip(1)
+        .filter_map(|arg| arg.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())))
+        .collect();
+    let Some(name) = args.get("name") else {
         eprintln!("called by benches/mailserver/run");
         return;
     };
-    let (smtp, pop3) = (port(smtp), port(pop3));
-    let is_quick = rest.iter().any(|arg| arg == "--quick");
-    let (rounds, time) = if is_quick { (1, Duration::from_secs(2)) } else { (5, Duration::from_secs(3)) };
+    let text = |key: &str| args.get(key).cloned().unwrap_or_default();
+    let number = |key: &str, usual: u64| args.get(key).map_or(usual, |text| text.parse().expect("a number"));
+    let port = |key: &str| u16::try_from(number(key, 0)).expect("a port");
+    let bench = Bench {
+        name: name.clone(),
+        client: Client::new(&text("host"), &text("ca"), port("smtp"), port("pop3"), port("pop3s")),
+        domain: text("domain"),
+        password: text("password"),
+        processes: Processes::of(&text("pid")),
+        maildir: args.get("maildir").filter(|folder| !folder.is_empty()).cloned(),
+        rounds: usize::try_from(number("rounds", 5)).expect("small"),
+        time: Duration::from_secs(number("seconds", 3)),
+    };
+    bench.idle(number("idle", 100));
     for (size, sessions) in [(4 << 10, 1), (4 << 10, 10), (4 << 10, 50), (75 << 10, 10), (1 << 20, 10)] {
-        let mut rates: Vec<(f64, f64)> = (0..rounds)
-            .map(|_| {
-                let before = processor(root);
-                let begin = Instant::now();
-                let count = load(smtp, recipient, size, sessions, time);
-                let seconds = begin.elapsed().as_secs_f64();
-                (count as f64 / seconds, (processor(root) - before) * 1000.0 / (count.max(1)) as f64)
-            })
-            .collect();
-        rates.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let (rate, cost) = rates[rates.len() / 2];
-        println!("{name:10} {:5} KiB accepted, {sessions:2} sessions  {rate:8.0} msg/s  {cost:7.3} CPU-ms/msg", size >> 10);
+        bench.smtp(size, sessions);
     }
-    if pop3 != 0 {
-        pop(name, pop3, user, password, root);
-    }
-    println!("{name:10} memory {:.0} MB", memory(root));
+    bench.starttls();
+    bench.logins();
+    bench.downloads();
+    bench.tell("memory at the end", &format!("{:8.1} MB", bench.processes.memory()));
 }
 
-fn port(text: &str) -> u16 {
-    text.parse().expect("a port")
+/// The middle one.
+fn median(mut rounds: Vec<(f64, f64)>) -> (f64, f64) {
+    rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
+    rounds[rounds.len() / 2]
 }
 
-/// So many sessions send for so long; gives how many messages were answered 250.
-fn load(port: u16, recipient: &str, size: usize, sessions: usize, time: Duration) -> usize {
-    let line = format!("{}\r\n", "x".repeat(70));
-    let message = format!("From: x@b.example\r\nSubject: load\r\n\r\n{}.\r\n", line.repeat(size / 72));
-    let end = Instant::now() + time;
-    std::thread::scope(|scope| {
-        let all: Vec<_> = (0..sessions).map(|_| scope.spawn(|| session(port, recipient, &message, end))).collect();
-        all.into_iter().map(|one| one.join().unwrap_or(0)).sum()
-    })
-}
-
-fn session(port: u16, recipient: &str, message: &str, end: Instant) -> usize {
-    let mut stream = connect(port);
-    reply(&mut stream);
-    say(&mut stream, "EHLO b.example\r\n");
-    let mut count = 0;
-    while Instant::now() < end {
-        // pipelined (RFC 2920), as Postfix itself sends
-        let envelope = format!("MAIL FROM:<x@b.example>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n");
-        stream.get_mut().write_all(envelope.as_bytes()).expect("sent");
-        let replies = [reply(&mut stream), reply(&mut stream), reply(&mut stream)];
-        assert!(replies[2].starts_with("354"), "{replies:?}");
-        let answer = say(&mut stream, message);
-        assert!(answer.starts_with("250"), "{answer}");
-        count += 1;
+impl Bench {
+    fn tell(&self, row: &str, result: &str) {
+        println!("{:10} {row:36} {result}", self.name);
     }
-    count
-}
 
-fn pop(name: &str, port: u16, user: &str, password: &str, root: &str) {
-    let before = processor(root);
-    let begin = Instant::now();
-    let mut logins = 0;
-    while logins < 20 {
-        let mut stream = login(port, user, password);
-        line(&mut stream, "STAT\r\n");
-        line(&mut stream, "QUIT\r\n");
-        logins += 1;
+    fn rate(&self, row: &str, rounds: Vec<(f64, f64)>) {
+        let (rate, cost) = median(rounds);
+        self.tell(row, &format!("{rate:8.0} /s  {cost:7.3} CPU-ms each"));
     }
-    let cost = (processor(root) - before) * 1000.0 / f64::from(logins);
-    println!("{name:10} POP3 login and STAT  {:8.0} /s  {cost:7.3} CPU-ms", f64::from(logins) / begin.elapsed().as_secs_f64());
-    let mut stream = login(port, user, password);
-    let before = processor(root);
-    let begin = Instant::now();
-    let mut count = 0;
-    while count < 1000 {
-        if !line(&mut stream, &format!("RETR {}\r\n", count + 1)).starts_with("+OK") {
-            break;
-        }
-        loop {
-            let mut text = String::new();
-            stream.read_line(&mut text).expect("read");
-            if text == ".\r\n" || text.is_empty() {
-                break;
+
+    /// Runs something that says how much of it there was: its rate, and what one cost.
+    fn timed(&self, run: impl FnOnce() -> usize) -> (f64, f64) {
+        let (before, begin) = (self.processes.processor(), Instant::now());
+        let count = run().max(1) as f64;
+        let seconds = begin.elapsed().as_secs_f64();
+        (count / seconds, (self.processes.processor() - before) * 1000.0 / count)
+    }
+
+    /// Messages accepted, and messages in the mailbox, which are the same where 250 says so.
+    fn smtp(&self, size: usize, sessions: usize) {
+        let recipient = format!("jane@{}", self.domain);
+        let line = format!("{}\r\n", "x".repeat(70));
+        let message = format!("From: x@b.example\r\nSubject: load\r\n\r\n{}.\r\n", line.repeat(size / 72));
+        let (mut accepted, mut delivered) = (Vec::new(), Vec::new());
+        for _ in 0..self.rounds {
+            let there = self.delivered();
+            let begin = Instant::now();
+            let before = self.processes.processor();
+            let (mut count, mut rate) = (0, 0.0);
+            accepted.push(self.timed(|| {
+                count = self.load(&recipient, &message, sessions);
+                count
+            }));
+            if let Some(there) = there {
+                while self.delivered().unwrap_or(0) < there + count {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                rate = count as f64 / begin.elapsed().as_secs_f64();
             }
+            delivered.push((rate, (self.processes.processor() - before) * 1000.0 / count as f64));
+            self.empty();
         }
-        count += 1;
-    }
-    let cost = (processor(root) - before) * 1000.0 / f64::from(count.max(1));
-    println!(
-        "{name:10} POP3 download        {:8.0} msg/s  {cost:7.3} CPU-ms/msg",
-        f64::from(count) / begin.elapsed().as_secs_f64()
-    );
-}
-
-fn login(port: u16, user: &str, password: &str) -> BufReader<TcpStream> {
-    let mut stream = connect(port);
-    line(&mut stream, "");
-    line(&mut stream, &format!("USER {user}\r\n"));
-    let answer = line(&mut stream, &format!("PASS {password}\r\n"));
-    assert!(answer.starts_with("+OK"), "{answer}");
-    stream
-}
-
-fn connect(port: u16) -> BufReader<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-    stream.set_nodelay(true).expect("a socket");
-    BufReader::with_capacity(64 << 10, stream)
-}
-
-fn say(stream: &mut BufReader<TcpStream>, text: &str) -> String {
-    stream.get_mut().write_all(text.as_bytes()).expect("sent");
-    reply(stream)
-}
-
-fn reply(stream: &mut BufReader<TcpStream>) -> String {
-    loop {
-        let line = line(stream, "");
-        if line.is_empty() || line.as_bytes().get(3) == Some(&b' ') {
-            return line;
+        self.rate(&format!("{:4} KiB accepted, {sessions:2} sessions", size >> 10), accepted);
+        if self.maildir.is_some() {
+            self.rate(&format!("{:4} KiB delivered, {sessions:2} sessions", size >> 10), delivered);
         }
     }
-}
 
-fn line(stream: &mut BufReader<TcpStream>, text: &str) -> String {
-    stream.get_mut().write_all(text.as_bytes()).expect("sent");
-    let mut line = String::new();
-    stream.read_line(&mut line).expect("read");
-    line
-}
-
-/// The processes of a server: the first one and all below it.
-fn processes(root: &str) -> Vec<String> {
-    let mut parents = Vec::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let id = entry.file_name().to_string_lossy().into_owned();
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        let Some((_, rest)) = stat.rsplit_once(") ") else { continue };
-        parents.push((id, rest.split(' ').nth(1).unwrap_or_default().to_owned()));
+    /// So many sessions send for so long; gives how many messages were answered 250.
+    fn load(&self, recipient: &str, message: &str, sessions: usize) -> usize {
+        let end = Instant::now() + self.time;
+        std::thread::scope(|scope| {
+            let session = || {
+                let mut smtp = self.client.smtp();
+                let mut count = 0;
+                while Instant::now() < end {
+                    smtp.hand_over(recipient, message);
+                    count += 1;
+                }
+                count
+            };
+            let all: Vec<_> = (0..sessions).map(|_| scope.spawn(session)).collect();
+            all.into_iter().map(|one| one.join().expect("it sends")).sum()
+        })
     }
-    let mut found: Vec<String> = root.split(',').map(str::to_owned).collect();
-    let mut at = 0;
-    while at < found.len() {
-        let children: Vec<String> = parents.iter().filter(|(_, up)| *up == found[at]).map(|(id, _)| id.clone()).collect();
-        found.extend(children);
-        at += 1;
+
+    /// Messages in the folder of mailboxes; none where there is no such folder.
+    fn delivered(&self) -> Option<usize> {
+        let folder = Path::new(self.maildir.as_ref()?).join("jane/new");
+        Some(std::fs::read_dir(folder).map_or(0, Iterator::count))
     }
-    found
-}
 
-/// Seconds of processor time, with those of processes that have ended; in ticks of 10 ms.
-fn processor(root: &str) -> f64 {
-    let of = |id: &String| {
-        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        let rest = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned()).unwrap_or_default();
-        rest.split(' ').skip(11).take(4).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
-    };
-    processes(root).iter().map(of).sum()
-}
+    /// The next round begins with an empty folder, so that counting is cheap.
+    fn empty(&self) {
+        let Some(folder) = &self.maildir else { return };
+        for file in std::fs::read_dir(Path::new(folder).join("jane/new")).into_iter().flatten().flatten() {
+            // it is gone then
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
 
-/// What the processes hold in MB, shared pages counted once for each that shares them no more than their part.
-fn memory(root: &str) -> f64 {
-    let of = |id: &String| {
-        let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with("Pss:")).unwrap_or_default().to_owned();
-        line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0) / 1000.0
-    };
-    processes(root).iter().map(of).sum()
+    /// A connection with STARTTLS for each message.
+    fn starttls(&self) {
+        let recipient = format!("jane@{}", self.domain);
+        let message = format!("From: x@b.example\r\n\r\n{}.\r\n", "x\r\n".repeat(1000));
+        let rounds = (0..self.rounds).map(|_| {
+            self.timed(|| {
+                let end = Instant::now() + self.time;
+                std::thread::scope(|scope| {
+                    let session = || {
+                        let mut count = 0;
+                        while Instant::now() < end {
+                            self.client.smtp_secured().hand_over(&recipient, &message);
+                            count += 1;
+                        }
+                        count
+                    };
+                    let all: Vec<_> = (0..4).map(|_| scope.spawn(session)).collect();
+                    all.into_iter().map(|one| one.join().expect("it sends")).sum()
+                })
+            })
+        });
+        self.rate("   4 KiB, STARTTLS for each message", rounds.collect());
+        self.empty();
+    }
+
+    /// A connection with TLS, a login and STAT, over and over.
+    fn logins(&self) {
+        let secured = (0..self.rounds).map(|_| {
+            self.timed(|| {
+                let end = Instant::now() + self.time;
+                let mut count = 0;
+                while Instant::now() < end {
+                    let mut pop3 = self.client.pop3(Secured::Yes);
+                    pop3.login(&format!("user1@{}", self.domain), &self.password);
+                    pop3.say("STAT\r\n");
+                    pop3.say("QUIT\r\n");
+                    count += 1;
+                }
+                count
+            })
+        });
+        self.rate("POP3 under TLS, login and STAT", secured.collect());
+    }
+
+    /// Four users fetch a thousand messages each.
+    fn downloads(&self) {
+        const MESSAGES: usize = 1000;
+        let users: Vec<String> = (1..=4).map(|number| format!("user{number}@{}", self.domain)).collect();
+        let message = format!("From: x@b.example\r\nSubject: load\r\n\r\n{}.\r\n", format!("{}\r\n", "x".repeat(70)).repeat(56));
+        std::thread::scope(|scope| {
+            for user in &users {
+                scope.spawn(|| {
+                    let mut smtp = self.client.smtp();
+                    (0..MESSAGES).for_each(|_| smtp.hand_over(user, &message));
+                });
+            }
+        });
+        let ready = |secured| {
+            let open = |user: &String| {
+                // a queue may still be at it
+                for _ in 0..600 {
+                    let mut pop3 = self.client.pop3(secured);
+                    pop3.login(user, &self.password);
+                    let status = pop3.say("STAT\r\n");
+                    if status.split(' ').nth(1).and_then(|count| count.parse().ok()).unwrap_or(0) >= MESSAGES {
+                        return pop3;
+                    }
+                    pop3.say("QUIT\r\n");
+                    std::thread::sleep(Duration::from_millis(500));
+                }
+                panic!("{user} has not all of it");
+            };
+            users.iter().map(open).collect::<Vec<Pop3>>()
+        };
+        for (row, secured, at_once) in [
+            ("POP3 download, plain", Secured::No, 1),
+            ("POP3 download, TLS", Secured::Yes, 1),
+            ("POP3 download, plain, pipelined", Secured::No, 50),
+            ("POP3 download, TLS, pipelined", Secured::Yes, 50),
+        ] {
+            if secured == Secured::No && !self.client.has_plain_pop3() {
+                continue;
+            }
+            let rounds = (0..self.rounds).map(|_| {
+                let sessions = ready(secured);
+                self.timed(|| {
+                    std::thread::scope(|scope| {
+                        let fetch = |mut pop3: Pop3| move || pop3.fetch(MESSAGES, at_once);
+                        let all: Vec<_> = sessions.into_iter().map(|pop3| scope.spawn(fetch(pop3))).collect();
+                        all.into_iter().map(|one| one.join().expect("it fetches")).sum()
+                    })
+                })
+            });
+            self.rate(row, rounds.collect());
+        }
+    }
+
+    /// What it takes to do nothing.
+    fn idle(&self, connections: u64) {
+        let before = self.processes.memory();
+        self.tell("memory idle", &format!("{before:8.1} MB"));
+        for (row, secured) in [("plain", Secured::No), ("TLS", Secured::Yes)] {
+            let open: Vec<Pop3> = (0..connections).map(|_| self.client.pop3_any(secured)).collect();
+            std::thread::sleep(Duration::from_millis(500));
+            let each = (self.processes.memory() - before) * 1000.0 / open.len().max(1) as f64;
+            self.tell(&format!("an idle POP3 connection, {row}"), &format!("{each:8.1} kB"));
+            drop(open);
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::proto::{Spoken, Step, pop3, sasl, smtp};
 use crate::server::listen::ServerTls;
-use crate::server::mail::{Mail, Peer};
+use crate::server::mail::{Answered, Mail, Peer};
 use crate::server::mailbox::MailboxAccess;
 use crate::server::spool::Spool;
 use crate::server::trace;
@@ -33,8 +33,14 @@ pub(in crate::server) trait Conversation: Send + 'static {
     fn receive(&mut self, bytes: &[u8]);
     /// What to do next.
     fn next(&mut self) -> Next;
-    /// Answers the question that stands. Blocks: on disk, on password hashes.
-    fn answer(&mut self);
+    /// Whether the question that stands is answered without waiting for anything.
+    fn is_quick(&self) -> bool {
+        false
+    }
+    /// Answers the question that stands, or says where the answer will come from. Blocks: on disk, on password hashes.
+    fn answer(&mut self) -> Option<Later>;
+    /// The answer that was to come.
+    fn answered(&mut self, _answer: smtp::Answer) {}
     /// TLS has begun.
     fn tls_started(&mut self);
     /// What TLS says of the connection.
@@ -57,10 +63,14 @@ pub(in crate::server) trait Conversation: Send + 'static {
     fn spoken(&mut self) -> (Vec<Spoken>, Option<String>);
 }
 
+/// An answer that comes when the disk has what it is about.
+pub(in crate::server) type Later = oneshot::Receiver<smtp::Answer>;
+
 /// A step whose question stays with the conversation.
 pub(in crate::server) enum Next {
     Send(Vec<u8>),
     Answer,
+    Later(Later),
     StartTls,
     Wait,
     Close,
@@ -126,10 +136,20 @@ impl Conversation for Smtp {
         }
         next
     }
-    fn answer(&mut self) {
-        if let Some(question) = self.asked.take() {
-            self.session.answer(self.mail.smtp(question, &mut self.spool, &self.peer, now()));
+    fn is_quick(&self) -> bool {
+        self.asked.as_ref().is_some_and(|question| self.mail.is_quick(question, &self.peer))
+    }
+    fn answer(&mut self) -> Option<Later> {
+        match self.mail.smtp(self.asked.take()?, &mut self.spool, &self.peer, now()) {
+            Answered::Now(answer) => {
+                self.session.answer(answer);
+                None
+            }
+            Answered::Later(later) => Some(later),
         }
+    }
+    fn answered(&mut self, answer: smtp::Answer) {
+        self.session.answer(answer);
     }
     fn secured(&mut self, how: String) {
         self.peer.tls = Some(how);
@@ -169,11 +189,12 @@ impl Conversation for Pop3 {
         }
         next
     }
-    fn answer(&mut self) {
+    fn answer(&mut self) -> Option<Later> {
         if let Some(question) = self.asked.take() {
             let login = |question: &sasl::Question| self.mail.login(question, self.address, now());
             self.session.answer(self.access.answer(question, login));
         }
+        None
     }
     fn tls_started(&mut self) {
         self.session.tls_started();
@@ -255,24 +276,29 @@ pub(in crate::server) async fn drive<C: Conversation>(
     let mut clock = Clock { since: Instant::now(), is_coming: false };
     let mut buffer = vec![0; 16 << 10];
     let mut held = Held { memory, bytes: 0 };
+    // replies to commands that came together go out together
+    let (mut out, mut known) = (Vec::new(), None);
     loop {
-        let next = conversation.next();
+        let next = known.take().unwrap_or_else(|| conversation.next());
         // a message that is whole is held no more; whether there is room is asked where more comes
         let _ = held.set(conversation.held());
         let (spoken, user) = conversation.spoken();
         trace.say(now(), user.as_deref(), spoken);
         match next {
             Next::Send(bytes) => {
-                clock.since = Instant::now();
-                trace.moved(0, bytes.len());
-                // each piece has its time: a slow line is no dead one
-                for piece in bytes.chunks(PIECE) {
-                    match (&mut secure, &mut plain) {
-                        (Some(stream), _) => timeout(IDLE, stream.write_all(piece)).await??,
-                        (None, Some(stream)) => timeout(IDLE, stream.write_all(piece)).await??,
-                        (None, None) => return Ok(()),
-                    }
+                out.extend_from_slice(&bytes);
+                if out.len() >= PIECE {
+                    clock.since = Instant::now();
+                    send(&mut secure, &mut plain, &mut out, &trace).await?;
                 }
+            }
+            Next::Answer if conversation.is_quick() => {
+                let (back, said, next) = answer(conversation, out, C::is_quick);
+                (conversation, out, known) = (back, said, Some(next));
+            }
+            Next::Later(later) => {
+                let closed = || smtp::Answer::Reject(451, "4.3.0", "the server failed – try again later".to_owned());
+                conversation.answered(later.await.unwrap_or_else(|_| closed()));
             }
             Next::Answer => {
                 let logins = conversation.logins();
@@ -280,14 +306,13 @@ pub(in crate::server) async fn drive<C: Conversation>(
                     Some(logins) => logins.acquire().await.ok(),
                     None => None,
                 };
-                conversation = tokio::task::spawn_blocking(move || {
-                    conversation.answer();
-                    conversation
-                })
-                .await
-                .map_err(std::io::Error::other)?;
+                let (back, said, next) = tokio::task::spawn_blocking(move || answer(conversation, out, |c| c.logins().is_none()))
+                    .await
+                    .map_err(std::io::Error::other)?;
+                (conversation, out, known) = (back, said, Some(next));
             }
             Next::StartTls => {
+                send(&mut secure, &mut plain, &mut out, &trace).await?;
                 let (stream, channel, how) = accept(&tls, plain.take()).await?;
                 secure = Some(stream);
                 conversation.tls_started();
@@ -296,10 +321,14 @@ pub(in crate::server) async fn drive<C: Conversation>(
                 conversation.secured(how);
                 clock.since = Instant::now();
             }
-            Next::Close => break,
+            Next::Close => {
+                send(&mut secure, &mut plain, &mut out, &trace).await?;
+                break;
+            }
             Next::Wait => {
-                if let Some(stream) = &mut secure {
-                    timeout(IDLE, stream.flush()).await??;
+                if !out.is_empty() {
+                    clock.since = Instant::now();
+                    send(&mut secure, &mut plain, &mut out, &trace).await?;
                 }
                 let deadline = clock.deadline(conversation.length());
                 let read = async {
@@ -331,6 +360,44 @@ pub(in crate::server) async fn drive<C: Conversation>(
         (Some(mut stream), _) => timeout(HANDSHAKE, stream.shutdown()).await?,
         (None, Some(mut stream)) => timeout(HANDSHAKE, stream.shutdown()).await?,
         (None, None) => Ok(()),
+    }
+}
+
+/// Answers what is asked, and what is asked next as long as that may be answered on this thread; gives what is to be sent, and what comes then.
+fn answer<C: Conversation>(mut conversation: C, mut out: Vec<u8>, may: impl Fn(&C) -> bool) -> (C, Vec<u8>, Next) {
+    let mut later = conversation.answer();
+    loop {
+        if let Some(later) = later.take() {
+            return (conversation, out, Next::Later(later));
+        }
+        match conversation.next() {
+            Next::Send(bytes) if out.len() < PIECE => out.extend_from_slice(&bytes),
+            Next::Answer if out.len() < PIECE && may(&conversation) => later = conversation.answer(),
+            next => return (conversation, out, next),
+        }
+    }
+}
+
+/// Sends all of it; each piece has its time: a slow line is no dead one.
+async fn send(
+    secure: &mut Option<Box<dyn Stream>>,
+    plain: &mut Option<TcpStream>,
+    out: &mut Vec<u8>,
+    trace: &trace::Conversation,
+) -> std::io::Result<()> {
+    // its memory is free again: most connections are idle most of the time
+    let out = std::mem::take(out);
+    trace.moved(0, out.len());
+    for piece in out.chunks(PIECE) {
+        match (&mut *secure, &mut *plain) {
+            (Some(stream), _) => timeout(IDLE, stream.write_all(piece)).await??,
+            (None, Some(stream)) => timeout(IDLE, stream.write_all(piece)).await??,
+            (None, None) => return Err(std::io::ErrorKind::NotConnected.into()),
+        }
+    }
+    match secure {
+        Some(stream) => timeout(IDLE, stream.flush()).await?,
+        None => Ok(()),
     }
 }
 

@@ -21,6 +21,8 @@ pub use files::FileFilters;
 pub trait Filters: Send + Sync {
     /// The script of a user; none where the user has none.
     fn script(&self, user: &str) -> Result<Option<Vec<u8>>, Error>;
+    /// Whether nobody has one.
+    fn is_empty(&self) -> bool;
     /// Puts a script in place of the one before.
     fn put(&self, user: &str, script: &[u8]) -> Result<(), Error>;
     /// Takes the script away.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::limits::Limits;
 use crate::mime::{address, compose};
@@ -60,6 +60,15 @@ impl std::fmt::Debug for Mail {
         write!(f, "Mail({})", self.hostname)
     }
 }
+
+/// What is answered: now, or when the disk has it.
+pub(in crate::server) enum Answered {
+    Now(smtp::Answer),
+    Later(oneshot::Receiver<smtp::Answer>),
+}
+
+/// Bytes of a message that is written into the database, and not into a file of its own.
+const QUICK: usize = 16 << 10;
 
 /// Received fields before a message goes round in circles: RFC 5321 6.3 has 100 at least.
 const MAX_HOPS: usize = 100;
@@ -117,22 +126,39 @@ impl Mail {
         &self.gate
     }
 
+    /// Whether a question is answered without waiting: for DNS, a directory, a program, or a disk, but for what the database has at hand.
+    pub(in crate::server) fn is_quick(&self, question: &smtp::Question, peer: &Peer) -> bool {
+        match question {
+            smtp::Question::Sender(envelope) | smtp::Question::Recipient(envelope, _) => {
+                self.accounts.are_at_hand() && self.is_told(envelope, peer)
+            }
+            smtp::Question::Message(envelope, content) => {
+                content.spooled == 0
+                    && content.rest.len() <= QUICK
+                    && self.accounts.are_at_hand()
+                    && self.scanners.is_empty()
+                    && self.filters.as_ref().is_none_or(|filters| filters.is_empty())
+                    && !self.looks_into(envelope, peer)
+                    && !envelope.recipients.iter().any(consequences::wants_to_know)
+            }
+            smtp::Question::Authenticate(_) | smtp::Question::Piece(_) => false,
+        }
+    }
+
     /// Answers a question of an SMTP session.
-    pub(in crate::server) fn smtp(
-        &self,
-        question: smtp::Question,
-        spool: &mut Spool,
-        peer: &Peer,
-        now: Timestamp,
-    ) -> smtp::Answer {
+    pub(in crate::server) fn smtp(&self, question: smtp::Question, spool: &mut Spool, peer: &Peer, now: Timestamp) -> Answered {
         let answered = match question {
             smtp::Question::Authenticate(question) => Ok(smtp::Answer::Login(self.login(&question, peer.address, now))),
             smtp::Question::Sender(envelope) => self.sender(&envelope, peer, now),
             smtp::Question::Recipient(envelope, recipient) => self.recipient(&envelope, &recipient, peer, now),
             smtp::Question::Piece(piece) => spool.keep(&piece).map(|()| smtp::Answer::Accept).map_err(disk),
-            smtp::Question::Message(envelope, content) => self.message(&envelope, spool.whole(content), peer, now),
+            smtp::Question::Message(envelope, content) => {
+                return self
+                    .message(&envelope, spool.whole(content), peer, now)
+                    .unwrap_or_else(|error| Answered::Now(temporary(&error)));
+            }
         };
-        answered.unwrap_or_else(|error| temporary(&error))
+        Answered::Now(answered.unwrap_or_else(|error| temporary(&error)))
     }
 
     /// A user sends as himself, or as an alias that leads to him.
@@ -186,22 +212,22 @@ impl Mail {
         Ok(candidates.into_iter().next().unwrap_or(address))
     }
 
-    fn message(&self, envelope: &Envelope, mut message: Incoming, peer: &Peer, now: Timestamp) -> Result<smtp::Answer, Error> {
+    fn message(&self, envelope: &Envelope, mut message: Incoming, peer: &Peer, now: Timestamp) -> Result<Answered, Error> {
         let most = Limits::default().header_bytes;
         let start = message.start(most).map_err(disk)?;
         let Some(head) = Head::of(&start, start.len() < most) else {
-            return Ok(reject(552, "5.3.4", &format!("the header section is over {most} bytes")));
+            return Ok(refused(552, "5.3.4", &format!("the header section is over {most} bytes")));
         };
         let circles = || reject(554, "5.4.6", "the message goes round in circles");
         if head.values("received").count() > MAX_HOPS {
-            return Ok(circles());
+            return Ok(Answered::Now(circles()));
         }
-        if let Some(refused) = self.author(envelope, &head)? {
-            return Ok(refused);
+        if let Some(refusal) = self.author(envelope, &head)? {
+            return Ok(Answered::Now(refusal));
         }
         let Judged { fields, refusal } = self.checked(envelope, &mut message, peer)?;
         if let Some(refusal) = refusal {
-            return Ok(verdict::answer(refusal));
+            return Ok(Answered::Now(verdict::answer(refusal)));
         }
         let start = self.unforged(start, &mut message)?;
         let sender = match &envelope.sender {
@@ -210,7 +236,7 @@ impl Mail {
         };
         let scanned = match self.scan(envelope, &mut message, sender, peer, now)? {
             Scan::Message(scanned) => scanned,
-            Scan::Answer(answer) => return Ok(answer),
+            Scan::Answer(answer) => return Ok(Answered::Now(answer)),
         };
         let Scanned { recipients, sender, .. } = &scanned;
         let (mut users, mut elsewhere, mut arrived) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
@@ -235,15 +261,15 @@ impl Mail {
             }
         }
         if users.is_empty() && elsewhere.is_empty() {
-            return Ok(reject(550, "5.1.1", "no recipient is left"));
+            return Ok(refused(550, "5.1.1", "no recipient is left"));
         }
         // what a mailbox here has had comes back to it: somebody forwards it in a circle. A user may send again what he got
         let has_had = |mailbox: &String| head.values("delivered-to").any(|was| crate::server::accounts::normal(was) == *mailbox);
         if envelope.user.is_none() && users.keys().any(has_had) {
-            return Ok(circles());
+            return Ok(Answered::Now(circles()));
         }
         if elsewhere.is_empty() && !self.has_room(users.keys(), message.size())? {
-            return Ok(reject(552, "5.2.2", "the message does not fit into the mailbox"));
+            return Ok(refused(552, "5.2.2", "the message does not fit into the mailbox"));
         }
         let front = fields + &self.lacking(envelope, &head, now);
         let signatures = self.signatures(envelope, peer, &head, (&front, &mut message), now)?;
@@ -267,7 +293,7 @@ impl Mail {
                 filtered.count(self.tracer.metrics());
                 // the peer hears it where it is about nobody else (RFC 5429 2.1.1)
                 if let ([(_, reason)], true) = (filtered.refused.as_slice(), is_for_one) {
-                    return Ok(reject(550, "5.7.1", &filter::one_line(reason)));
+                    return Ok(refused(550, "5.7.1", &filter::one_line(reason)));
                 }
                 self.consequences(&filtered, &kept, (sender, &envelope.terms), now)?;
                 filtered
@@ -278,12 +304,20 @@ impl Mail {
         let header = start.get(..memchr::memmem::find(&start, b"\r\n\r\n").unwrap_or(start.len())).unwrap_or_default();
         let to = Places { mailboxes, elsewhere, terms: envelope.terms.clone(), priority: queue::priority(header) };
         let kept = message.behind(fields.into_bytes()).map_err(disk)?;
+        if sender.is_empty() || !arrived.iter().any(consequences::wants_to_know) {
+            // nobody is told anything: the thread need not wait for the disk
+            let (told, later) = oneshot::channel();
+            let answer = |kept: Result<(), Error>| kept.map_or_else(|error| temporary(&error), |()| smtp::Answer::Accept);
+            // who sent it may be gone
+            self.deliver_then(kept, final_fields.into_bytes(), to, sender, now, move |kept| drop(told.send(answer(kept))));
+            return Ok(Answered::Later(later));
+        }
         self.deliver(kept, final_fields.into_bytes(), to, sender, now)?;
         // the message is kept, whatever becomes of the report: he is not asked to send it again
         if let Err(error) = self.tell_delivered(envelope, (sender, &arrived), header, now) {
             self.tracer.note(now, &format!("<{sender}> is not told that his message was delivered: {error}"));
         }
-        Ok(smtp::Answer::Accept)
+        Ok(Answered::Now(smtp::Answer::Accept))
     }
 
     /// Whether one of these mailboxes can hold so many bytes more. There is one answer for all recipients of a message: where it fits one, it
@@ -379,6 +413,10 @@ fn protocol(envelope: &Envelope) -> String {
     };
     let (secure, known) = (if envelope.is_secure { "S" } else { "" }, if envelope.user.is_some() { "A" } else { "" });
     format!("{base}{secure}{known}")
+}
+
+fn refused(code: u16, enhanced: &'static str, text: &str) -> Answered {
+    Answered::Now(reject(code, enhanced, text))
 }
 
 fn reject(code: u16, enhanced: &'static str, text: &str) -> smtp::Answer {

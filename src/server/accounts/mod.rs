@@ -214,6 +214,11 @@ impl Accounts {
         self.others.get(domain).map_or(&*self.own, |directory| &**directory)
     }
 
+    /// Whether all of them are in the store: nobody else is asked.
+    pub(in crate::server) fn are_at_hand(&self) -> bool {
+        self.others.is_empty()
+    }
+
     /// The mailbox of an address, where it is one of a user; who is new in a directory gets one.
     pub(in crate::server) fn mailbox(&self, address: &str) -> Result<Option<String>, Error> {
         let user = self.directory(address).mailbox(address)?;

@@ -58,6 +58,10 @@ impl Filters for FileFilters {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        fs::read_dir(&self.folder).map_or(true, |mut files| files.next().is_none())
+    }
+
     fn put(&self, user: &str, script: &[u8]) -> Result<(), Error> {
         self.write(&self.path(user, "sieve"), script)
     }

@@ -1,6 +1,7 @@
 //! What becomes of a message that filters looked at: what they send themselves, and where it is put.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::proto::smtp::{Addressee, Envelope, Terms};
 use crate::server::filter::{self, Filtered};
@@ -25,6 +26,11 @@ impl Places {
     }
 }
 
+/// Whether the sender wants to hear that this one has it.
+pub(in crate::server::mail) fn wants_to_know(to: &Addressee) -> bool {
+    queue::is_wanted(Kind::Delivered, &to.notify)
+}
+
 impl Mail {
     /// Puts a message into mailboxes and into the queue; nothing is done where it goes nowhere.
     pub(in crate::server::mail) fn deliver(
@@ -35,22 +41,43 @@ impl Mail {
         sender: &str,
         at: Timestamp,
     ) -> Result<(), Error> {
+        let (told, waiting) = std::sync::mpsc::sync_channel(1);
+        // nobody waits where this thread ended
+        self.deliver_then(message, final_fields, to, sender, at, move |kept| drop(told.send(kept)));
+        waiting.recv().unwrap_or_else(|_| Err(Error::Broken("the store is closed".to_owned())))
+    }
+
+    /// The same without waiting for the disk; `done` must not hold up the thread it is called on.
+    pub(in crate::server::mail) fn deliver_then(
+        &self,
+        message: Body,
+        final_fields: Vec<u8>,
+        to: Places,
+        sender: &str,
+        at: Timestamp,
+        done: impl FnOnce(Result<(), Error>) + Send + 'static,
+    ) {
         let Places { mailboxes, elsewhere, terms, priority } = to;
         if mailboxes.is_empty() && elsewhere.is_empty() {
-            return Ok(());
+            return done(Ok(()));
         }
-        let is_for_others = !elsewhere.is_empty();
-        let (copies, others, from) = (mailboxes.len(), elsewhere.len(), sender.to_owned());
-        let delivery = Delivery { message, final_fields, mailboxes, sender: from, elsewhere, terms, priority, at };
-        let queued = self.accounts.store().deliver(delivery)?;
-        self.tracer.metrics().delivered(copies);
-        if let Some(id) = queued {
-            self.tracer.note(at, &format!("queue {id}: a message from <{sender}> for {others} elsewhere"));
-        }
-        if is_for_others {
-            self.queue.notify_one();
-        }
-        Ok(())
+        let wake = (!elsewhere.is_empty()).then(|| Arc::clone(&self.queue));
+        let (copies, others, from, tracer) = (mailboxes.len(), elsewhere.len(), sender.to_owned(), self.tracer.clone());
+        let sender = from.clone();
+        let delivery = Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at };
+        self.accounts.store().deliver_then(
+            delivery,
+            Box::new(move |kept| {
+                if let Ok(queued) = &kept {
+                    tracer.metrics().delivered(copies);
+                    if let Some(id) = queued {
+                        tracer.note(at, &format!("queue {id}: a message from <{from}> for {others} elsewhere"));
+                    }
+                    wake.iter().for_each(|queue| queue.notify_one());
+                }
+                done(kept.map(|_| ()));
+            }),
+        );
     }
 
     /// Tells the sender that recipients have the message, where he asked to be told (RFC 3461 5.2.6).
@@ -61,7 +88,7 @@ impl Mail {
         header: &[u8],
         now: Timestamp,
     ) -> Result<(), Error> {
-        let wanted = arrived.iter().filter(|to| queue::is_wanted(Kind::Delivered, &to.notify));
+        let wanted = arrived.iter().filter(|to| wants_to_know(to));
         let why = || "2.1.5 it is in the mailbox".to_owned();
         let told: Vec<Told> = wanted.map(|to| Told { to: to.clone(), why: why(), server: String::new() }).collect();
         // RFC 5321 6.1: a message without a sender is a report itself

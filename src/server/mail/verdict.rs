@@ -34,6 +34,17 @@ impl Mail {
         refused.map(answer)
     }
 
+    /// Whether what DNS tells of this peer is known already, or nobody asks.
+    pub(super) fn is_told(&self, envelope: &Envelope, peer: &Peer) -> bool {
+        self.gate.is_told(&sends(envelope, peer), crate::server::drive::now())
+    }
+
+    /// Whether the gate reads what this peer sends, or signs it.
+    pub(super) fn looks_into(&self, envelope: &Envelope, peer: &Peer) -> bool {
+        let sends = sends(envelope, peer);
+        self.gate.checks(&sends) || self.gate.is_inside(&sends) && self.gate.has_keys()
+    }
+
     /// What the gate says of a message as it came: a refusal, or the fields that stand in front of it.
     pub(super) fn checked(&self, envelope: &Envelope, message: &mut Incoming, peer: &Peer) -> Result<Judged, Error> {
         let sends = sends(envelope, peer);

@@ -62,6 +62,11 @@ impl Signer {
         Ok(Self { keys: Arc::new(keys?) })
     }
 
+    /// Whether there is no key at all.
+    pub(in crate::server) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// Whether there is a key of this domain.
     pub(in crate::server) fn has(&self, domain: &str) -> bool {
         self.keys.iter().any(|ready| ready.key.domain.eq_ignore_ascii_case(domain))

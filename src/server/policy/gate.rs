@@ -223,13 +223,21 @@ impl Gate {
         lock(&self.0.bans).lift(address)
     }
 
+    fn asks_about(&self, sends: &Sends<'_>) -> bool {
+        self.0.resolver.is_some() && sends.user.is_none()
+    }
+
+    /// Whether [`Gate::told`] answers without waiting.
+    pub(in crate::server) fn is_told(&self, sends: &Sends<'_>, now: Timestamp) -> bool {
+        !self.asks_about(sends) || lock(&self.0.told).get(&about(sends)).is_some_and(|kept| kept.is_fresh(now))
+    }
+
     /// What DNS tells of a client and its sender. From a thread that may block: async callers use [`Gate::ask`].
     pub(in crate::server) fn told(&self, sends: &Sends<'_>, now: Timestamp) -> Arc<Told> {
-        if self.0.resolver.is_none() || sends.user.is_some() {
+        if !self.asks_about(sends) {
             return Arc::default();
         }
-        let domain = sends.sender.rsplit_once('@').map(|(_, domain)| domain.to_lowercase()).unwrap_or_default();
-        let key = (sends.address, domain);
+        let key = about(sends);
         let kept = lock(&self.0.told).get(&key).filter(|kept| kept.is_fresh(now)).cloned();
         if let Some(kept) = kept {
             return kept.told;
@@ -348,6 +356,11 @@ impl Gate {
         results::without_forged(message, &self.0.host)
     }
 
+    /// Whether it has a key of any domain.
+    pub(in crate::server) fn has_keys(&self) -> bool {
+        !self.0.signer.is_empty()
+    }
+
     /// Whether it has a key of this domain.
     pub(in crate::server) fn signs(&self, domain: &str) -> bool {
         self.0.signer.has(domain)
@@ -386,6 +399,12 @@ async fn ask(dns: &impl Dns, settings: &Settings, zones: &[Zone], sends: &Sends<
         _ => blocklist::judge(dns, zones, &About { address: sends.address, domains }).await,
     };
     Told { names, listed }
+}
+
+/// What is asked about: the client, and the domain of the sender.
+fn about(sends: &Sends<'_>) -> (IpAddr, String) {
+    let domain = sends.sender.rsplit_once('@').map(|(_, domain)| domain.to_lowercase()).unwrap_or_default();
+    (sends.address, domain)
 }
 
 /// Whether a rule needs DNS.

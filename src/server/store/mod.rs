@@ -302,6 +302,8 @@ pub enum Settled {
 pub trait Store: AccountStore + MailboxStore + QueueStore + PolicyStore + TokenStore + Send + Sync + 'static {
     /// Keeps a message in mailboxes and in the queue, all in one; on disk when this returns. Gives its number in the queue, where it is there.
     fn deliver(&self, delivery: Delivery) -> Result<Option<i64>, Error>;
+    /// The same, without waiting for the disk: `done` is told how it went, on a thread that must not be held up.
+    fn deliver_then(&self, delivery: Delivery, done: Box<dyn FnOnce(Result<Option<i64>, Error>) + Send>);
     /// Writes something small to the disk: whether that goes.
     fn pulse(&self, at: Timestamp) -> Result<(), Error>;
     /// How long it took until what was written was on disk.

@@ -12,7 +12,7 @@ mod tokens;
 mod writer;
 
 use std::path::Path;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -115,21 +115,33 @@ pub(in crate::server::store::sqlite) fn changed(rows: usize, what: &str) -> Resu
 
 impl Store for SqliteStore {
     fn deliver(&self, delivery: Delivery) -> Result<Option<i64>, Error> {
+        let (told, waiting) = sync_channel(1);
+        // nobody waits where this thread ended
+        self.deliver_then(delivery, Box::new(move |kept| drop(told.send(kept))));
+        waiting.recv().unwrap_or_else(|_| Err(Error::Broken("it is closed".to_owned())))
+    }
+
+    fn deliver_then(&self, delivery: Delivery, done: Box<dyn FnOnce(Result<Option<i64>, Error>) + Send>) {
         let Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at } = delivery;
-        let body = self.place(message)?;
-        let file = body.file();
-        let done = self.write(move |c| {
+        let body = match self.place(message) {
+            Ok(body) => body,
+            Err(error) => return done(Err(error)),
+        };
+        let (file, blobs) = (body.file(), self.blobs.clone());
+        let insert = move |c: &Connection| {
             let body = bodies::insert_body(c, &body)?;
             mailboxes.iter().try_for_each(|mailbox| mailboxes::insert_message(c, mailbox, (body, &final_fields), at))?;
             if elsewhere.is_empty() {
                 return Ok(None);
             }
             queue::insert(c, &sender, body, &terms, priority, &elsewhere, at).map(Some)
+        };
+        self.write_then(insert, move |kept| {
+            if kept.is_err() {
+                file.iter().for_each(|file| blobs.remove(file));
+            }
+            done(kept);
         });
-        if done.is_err() {
-            file.iter().for_each(|file| self.blobs.remove(file));
-        }
-        done
     }
 
     fn pulse(&self, at: Timestamp) -> Result<(), Error> {

@@ -25,20 +25,36 @@ impl SqliteStore {
         job: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (answer, waiting): (SyncSender<Result<T, Error>>, _) = sync_channel(1);
+        // who asked may be gone
+        self.write_then(job, move |result| drop(answer.send(result)));
+        waiting.recv().map_err(|_| closed())?
+    }
+
+    /// The same without waiting: `then` is told on the writer's thread, when it is on disk or is not.
+    pub(in crate::server::store::sqlite) fn write_then<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        then: impl FnOnce(Result<T, Error>) + Send + 'static,
+    ) {
         let job: Job = Box::new(move |connection| {
             let missing = || Error::Broken("there is no transaction".to_owned());
             let result = connection.ok_or_else(missing).and_then(|connection| in_savepoint(connection, job));
-            Box::new(move |committed| {
-                // who asked may be gone
-                let _ = answer.send(committed.and(result));
-            })
+            Box::new(move |committed| then(committed.and(result)))
         });
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let closed = || Error::Broken("it is closed".to_owned());
-        jobs.as_ref().ok_or_else(closed)?.send(job).map_err(|_| closed())?;
+        let unsent = match jobs.as_ref() {
+            Some(jobs) => jobs.send(job).err().map(|unsent| unsent.0),
+            None => Some(job),
+        };
         drop(jobs);
-        waiting.recv().map_err(|_| closed())?
+        if let Some(job) = unsent {
+            job(None)(Err(closed()));
+        }
     }
+}
+
+fn closed() -> Error {
+    Error::Broken("it is closed".to_owned())
 }
 
 /// The writer: takes what waits, runs it in one transaction, commits, and then answers.
