@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::server::accounts::{Accounts, normal};
-use crate::server::store::Error;
+use crate::server::store::{Error, Standing};
 
 /// Where an address leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +49,11 @@ impl Accounts {
         Ok(if is_unknown { Destination::Unknown } else { Destination::Ours { mailboxes, elsewhere } })
     }
 
-    /// Whether a user may send as this address: his own, or an alias that leads to him.
+    /// Whether a user may send as this address: his own, or an alias that leads to him; who was suspended meanwhile, as none.
     pub fn may_send_as(&self, user: &str, address: &str) -> Result<bool, Error> {
+        if self.store().standing(user)? == Some(Standing::Suspended) {
+            return Ok(false);
+        }
         match self.destination(address)? {
             Destination::Ours { mailboxes, .. } => Ok(mailboxes.iter().any(|mailbox| mailbox == user)),
             _ => Ok(false),

@@ -4,7 +4,6 @@
 //! owner of the data alone (mode 0600 in a folder of mode 0700).
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -16,13 +15,10 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::proto::Party;
-use crate::server::Service;
-use crate::server::accounts::Accounts;
 use crate::server::drive::now;
+use crate::server::manage::Overview;
 use crate::server::queue::Queue;
-use crate::server::trace::{Event, Tracer};
-use crate::time::Timestamp;
+use crate::server::trace::{Event, Level, Tracer};
 
 /// What a server can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,67 +56,14 @@ fn socket(data: &Path) -> PathBuf {
     data.join("admin.sock")
 }
 
-/// Writes an event as a line.
-fn line(event: &Event) -> String {
-    let by = match event.by {
-        Some(Party::Client) => "C",
-        Some(Party::Server) => "S",
-        None => "-",
-    };
-    format!(
-        "{}\t{}\t{}\t{}\t{}\t{by}\t{}\n",
-        event.conversation,
-        event.at.unix(),
-        event.service,
-        event.peer,
-        event.user,
-        event.text
-    )
-}
-
-/// Reads an event from its line.
-pub fn event(line: &str) -> Option<TracedLine> {
-    let mut fields = line.splitn(7, '\t');
-    let mut field = || fields.next().map(str::to_owned);
-    Some(TracedLine {
-        conversation: field()?.parse().ok()?,
-        at: Timestamp::from_unix(field()?.parse().ok()?),
-        service: field()?,
-        peer: field()?,
-        user: field()?,
-        by: field()?,
-        text: field()?,
-    })
-}
-
-/// An event of the trace, as it came over the socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TracedLine {
-    /// Which conversation; 0 for notes.
-    pub conversation: u64,
-    /// When.
-    pub at: Timestamp,
-    /// What is served, `delivery`, or `note`.
-    pub service: String,
-    /// The other side.
-    pub peer: String,
-    /// The user, once he is authenticated.
-    pub user: String,
-    /// `C` for the client, `S` for the server, `-` for notes.
-    pub by: String,
-    /// What was said.
-    pub text: String,
-}
-
 /// The server's end of the socket.
 #[derive(Debug)]
 pub(in crate::server) struct Admin {
     listener: UnixListener,
     path: PathBuf,
-    accounts: Accounts,
+    overview: Arc<Overview>,
     tracer: Tracer,
     queue: Queue,
-    started: Timestamp,
 }
 
 /// Bytes of a question.
@@ -128,7 +71,12 @@ const QUESTION: u64 = 64;
 
 impl Admin {
     /// Binds the socket; what a server that died has left is replaced.
-    pub(in crate::server) fn bind(data: &Path, accounts: Accounts, tracer: Tracer, queue: Queue) -> Result<Arc<Self>, String> {
+    pub(in crate::server) fn bind(
+        data: &Path,
+        overview: Arc<Overview>,
+        tracer: Tracer,
+        queue: Queue,
+    ) -> Result<Arc<Self>, String> {
         let path = socket(data);
         if UnixStream::connect(&path).is_ok() {
             return Err(format!("a server runs already with the data of {} – stop it first", data.display()));
@@ -140,11 +88,11 @@ impl Admin {
         }
         let listener = UnixListener::bind(&path).map_err(told)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(told)?;
-        Ok(Arc::new(Self { listener, path, accounts, tracer, queue, started: now() }))
+        Ok(Arc::new(Self { listener, path, overview, tracer, queue }))
     }
 
     /// Answers until the server stops.
-    pub(in crate::server) async fn run(self: Arc<Self>, addresses: Vec<(Service, SocketAddr)>, mut stop: watch::Receiver<bool>) {
+    pub(in crate::server) async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut open = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -156,30 +104,34 @@ impl Admin {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 continue;
             };
-            let (admin, addresses) = (Arc::clone(&self), addresses.clone());
+            let admin = Arc::clone(&self);
             // how a connection ends is the other side's affair
-            open.spawn(async move { drop(admin.answer(stream, &addresses).await) });
+            open.spawn(async move { drop(admin.answer(stream).await) });
         }
         // nobody can be told any more; a name that stays is replaced by the next server
         let _ = std::fs::remove_file(&self.path);
     }
 
-    async fn answer(&self, stream: tokio::net::UnixStream, addresses: &[(Service, SocketAddr)]) -> std::io::Result<()> {
+    async fn answer(&self, stream: tokio::net::UnixStream) -> std::io::Result<()> {
         use tokio::io::AsyncReadExt;
         let (reader, mut writer) = stream.into_split();
         let mut question = String::new();
         tokio::io::BufReader::new(reader).take(QUESTION).read_line(&mut question).await?;
         match Question::parse(&question) {
             Some(Question::Wake) => self.queue.retry_now(),
-            Some(Question::Status) => writer.write_all(self.status(addresses).as_bytes()).await?,
+            Some(Question::Status) => {
+                let overview = Arc::clone(&self.overview);
+                let status = tokio::task::spawn_blocking(move || overview.status(now()).to_lines());
+                writer.write_all(status.await.map_err(std::io::Error::other)?.as_bytes()).await?;
+            }
             Some(Question::Trace) => {
                 let mut events = self.tracer.listen();
                 loop {
                     match events.recv().await {
-                        Ok(event) => writer.write_all(line(&event).as_bytes()).await?,
+                        Ok(event) => writer.write_all(event.to_line().as_bytes()).await?,
                         Err(RecvError::Lagged(missed)) => {
-                            let at = now().unix();
-                            writer.write_all(format!("0\t{at}\tnote\t\t\t-\t({missed} lines were missed)\n").as_bytes()).await?;
+                            let event = Event::note(now(), Level::Warning, &format!("({missed} lines were missed)"));
+                            writer.write_all(event.to_line().as_bytes()).await?;
                         }
                         Err(RecvError::Closed) => break,
                     }
@@ -188,18 +140,5 @@ impl Admin {
             None => writer.write_all(b"error\tunknown question\n").await?,
         }
         writer.shutdown().await
-    }
-
-    fn status(&self, addresses: &[(Service, SocketAddr)]) -> String {
-        let mut text = format!("pid\t{}\nstarted\t{}\n", std::process::id(), self.started);
-        for (service, address) in addresses {
-            text.push_str(&format!("{}\t{address}\n", service.name()));
-        }
-        text.push_str(&format!("conversations\t{}\n", self.tracer.conversations()));
-        match self.accounts.store().waiting() {
-            Ok(waiting) => text.push_str(&format!("queued\t{}\n", waiting.len())),
-            Err(error) => text.push_str(&format!("queued\tunknown – {error}\n")),
-        }
-        text
     }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod delivery;
 mod folders;
+mod observe;
 mod servers;
 
 use std::fmt;
@@ -16,6 +17,8 @@ pub use crate::server::accounts::kind::{Bind, Kind, Ldap};
 use crate::server::listen::Service;
 use crate::server::policy;
 use crate::server::scan::{Address, OnFailure, Scanner};
+
+pub use observe::{ApiConfig, Form, LogConfig, LogTo, Transport};
 
 pub use delivery::{Dane, Delivery, Hop, Login, MtaSts, Route, TlsPolicy};
 pub use folders::Drop;
@@ -54,6 +57,10 @@ pub struct Config {
     pub pickup: Option<PathBuf>,
     /// The domains whose mail goes into files.
     pub drop: Option<Drop>,
+    /// Where the admin API is served.
+    pub api: Option<ApiConfig>,
+    /// What is logged, and where.
+    pub log: LogConfig,
 }
 
 /// Client certificates.
@@ -83,7 +90,8 @@ impl fmt::Display for Mistake {
     }
 }
 
-const KEYS: &[&str] = &["hostname", "data", "tls", "listen", "limits", "routes", "delivery", "tls-policy", "accounts", "scanner"];
+const KEYS: &[&str] =
+    &["hostname", "data", "tls", "listen", "limits", "routes", "delivery", "tls-policy", "accounts", "scanner", "api", "log"];
 
 impl Config {
     /// Reads a configuration; paths in it are relative to `folder`. The error holds every mistake.
@@ -122,6 +130,7 @@ impl Config {
         let policy = reader.policy(root);
         let servers = reader.servers(root, &listeners);
         let (pickup, drop) = (reader.pickup(root), reader.dropped(root));
+        let (api, log) = (reader.api(root), reader.log(root));
         match (reader.mistakes.is_empty(), data, certificate, key) {
             (true, Some(data), Some(certificate), Some(key)) => Ok(Self {
                 hostname,
@@ -139,6 +148,8 @@ impl Config {
                 servers,
                 pickup,
                 drop,
+                api,
+                log,
             }),
             _ => {
                 reader.mistakes.sort_by_key(|mistake| mistake.line);
@@ -185,10 +196,11 @@ impl Config {
              # \"d.example\" = {{ ldap = \"ldap://dc.d.example/dc=d\", bind = \"{{address}}\" }}\n\n\
              # Programs that look at each message before it is accepted, over the milter protocol: rspamd, clamav-milter, spamass-milter.\n\
              # on-failure says what becomes of messages while one cannot be asked: accept or tempfail.\n\
-             # [[scanner]]\n# address = \"inet:127.0.0.1:11332\"\n# on-failure = \"tempfail\"\n\n{}\n{}\n{}",
+             # [[scanner]]\n# address = \"inet:127.0.0.1:11332\"\n# on-failure = \"tempfail\"\n\n{}\n{}\n{}\n{}",
             folders::TEMPLATE,
             access::TEMPLATE,
-            servers::TEMPLATE
+            servers::TEMPLATE,
+            observe::TEMPLATE
         )
     }
 }

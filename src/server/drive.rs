@@ -270,6 +270,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
         let (stream, channel, how) = accept(&tls, plain.take()).await?;
         secure = Some(stream);
         conversation.channel(channel);
+        trace.secured(&how);
         conversation.secured(how);
     }
     let mut clock = Clock { since: Instant::now(), is_coming: false };
@@ -288,7 +289,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
                 out.extend_from_slice(&bytes);
                 if out.len() >= PIECE {
                     clock.since = Instant::now();
-                    send(&mut secure, &mut plain, &mut out).await?;
+                    send(&mut secure, &mut plain, &mut out, &trace).await?;
                 }
             }
             Next::Answer if conversation.is_quick() => {
@@ -311,22 +312,23 @@ pub(in crate::server) async fn drive<C: Conversation>(
                 (conversation, out, known) = (back, said, Some(next));
             }
             Next::StartTls => {
-                send(&mut secure, &mut plain, &mut out).await?;
+                send(&mut secure, &mut plain, &mut out, &trace).await?;
                 let (stream, channel, how) = accept(&tls, plain.take()).await?;
                 secure = Some(stream);
                 conversation.tls_started();
                 conversation.channel(channel);
+                trace.secured(&how);
                 conversation.secured(how);
                 clock.since = Instant::now();
             }
             Next::Close => {
-                send(&mut secure, &mut plain, &mut out).await?;
+                send(&mut secure, &mut plain, &mut out, &trace).await?;
                 break;
             }
             Next::Wait => {
                 if !out.is_empty() {
                     clock.since = Instant::now();
-                    send(&mut secure, &mut plain, &mut out).await?;
+                    send(&mut secure, &mut plain, &mut out, &trace).await?;
                 }
                 let deadline = clock.deadline(conversation.length());
                 let read = async {
@@ -341,7 +343,9 @@ pub(in crate::server) async fn drive<C: Conversation>(
                         Err(_) => conversation.shut_down("nothing was said for too long"),
                         Ok(Ok(0)) => return Ok(()),
                         Ok(read) => {
-                            conversation.receive(buffer.get(..read?).unwrap_or_default());
+                            let read = read?;
+                            trace.moved(read, 0);
+                            conversation.receive(buffer.get(..read).unwrap_or_default());
                             if !held.set(conversation.held()) {
                                 conversation.shut_down("too much mail comes at once - try again later");
                             }
@@ -375,9 +379,15 @@ fn answer<C: Conversation>(mut conversation: C, mut out: Vec<u8>, may: impl Fn(&
 }
 
 /// Sends all of it; each piece has its time: a slow line is no dead one.
-async fn send(secure: &mut Option<Box<dyn Stream>>, plain: &mut Option<TcpStream>, out: &mut Vec<u8>) -> std::io::Result<()> {
+async fn send(
+    secure: &mut Option<Box<dyn Stream>>,
+    plain: &mut Option<TcpStream>,
+    out: &mut Vec<u8>,
+    trace: &trace::Conversation,
+) -> std::io::Result<()> {
     // its memory is free again: most connections are idle most of the time
     let out = std::mem::take(out);
+    trace.moved(0, out.len());
     for piece in out.chunks(PIECE) {
         match (&mut *secure, &mut *plain) {
             (Some(stream), _) => timeout(IDLE, stream.write_all(piece)).await??,

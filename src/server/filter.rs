@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::mime;
 use crate::server::accounts::Accounts;
 use crate::server::addressing::Destination;
+use crate::server::metrics::Metrics;
 use crate::server::store::Error;
 use crate::sieve::{Action, Envelope, Memory, Reply, Script};
 use crate::time::Timestamp;
@@ -60,6 +61,16 @@ impl Filtered {
 
 /// The field that says whose script sent a message on: it goes on from there no second time.
 pub(in crate::server) const REDIRECTED: &str = "X-Sieve-Redirected-From";
+
+impl Filtered {
+    /// Counts what it came to.
+    pub(in crate::server) fn count(&self, metrics: &Metrics) {
+        metrics.filtered("file", self.mailboxes.len());
+        metrics.filtered("redirect", self.redirects.iter().map(|(_, to)| to.len()).sum());
+        metrics.filtered("reject", self.refused.len());
+        metrics.filtered("reply", self.replies.len());
+    }
+}
 
 struct Remembered<'a> {
     filters: &'a dyn Filters,

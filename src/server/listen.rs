@@ -165,10 +165,11 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
         open.spawn(async move {
             let Shared { hostname, max_message, mail, tls, login_delay, kept, tracer, peers, memory } = shared;
             if let Some(refused) = mail.gate().connection(peer.ip(), now()) {
-                return refuse(stream, service, &refused).await;
+                return refuse(stream, service, &refused, &tracer).await;
             }
             let Some(counted) = peers.count(peer.ip()) else {
-                return refuse(stream, service, &Refusal::new(421, "4.7.0", "too many connections from your address")).await;
+                return refuse(stream, service, &Refusal::new(421, "4.7.0", "too many connections from your address"), &tracer)
+                    .await;
             };
             let (trace, tls, starts) = (tracer.begin(service.name(), peer), Some(tls), service.starts_with_tls());
             let state = if starts { Tls::Active } else { Tls::Offered };
@@ -193,7 +194,8 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
 }
 
 /// Tells a peer why he is not let in; who expects TLS at once hears nothing.
-async fn refuse(mut stream: TcpStream, service: Service, refusal: &Refusal) {
+async fn refuse(mut stream: TcpStream, service: Service, refusal: &Refusal, tracer: &Tracer) {
+    tracer.metrics().refused(service.name(), &refusal.code.to_string(), refusal.enhanced);
     let Refusal { code, enhanced, text } = refusal;
     let text = match service {
         Service::Smtp | Service::Submission => format!("{code} {enhanced} {text}\r\n"),

@@ -303,6 +303,7 @@ impl Mail {
                 let kept = [fields.as_bytes(), &message.bytes().map_err(disk)?].concat();
                 let filtered = filter::run(filters, &users, sender, &kept, now);
                 filtered.notes.iter().for_each(|note| self.tracer.note(now, note));
+                filtered.count(self.tracer.metrics());
                 // the peer hears it where it is about nobody else (RFC 5429 2.1.1)
                 if let ([(_, reason)], true) = (filtered.refused.as_slice(), is_for_one) {
                     return Ok(refused(550, "5.7.1", &filter::one_line(reason)));

@@ -1,20 +1,24 @@
 //! The mail server: SMTP, submission and POP3 for the users of its domains, and delivery to other servers.
 //!
-//! Uses: proto, smime, ca, keys, pki, mime; sieve; sockets in `listen`, `drive`, `outbound`, `scan` and `admin` only.
+//! Uses: proto, smime, ca, keys, pki, mime; sieve; sockets in `listen`, `drive`, `outbound`, `scan`, `web`, `api` and `admin` only.
 //! Holds always: `250` after DATA means that the message is on disk; a password is never taken without TLS; mail for others is
 //! taken from users alone.
 
 pub mod accounts;
 pub mod addressing;
 pub mod admin;
+mod api;
 pub mod config;
 mod drive;
 pub mod filter;
 mod head;
 mod listen;
 mod locks;
+pub mod log;
 mod mail;
 mod mailbox;
+pub mod manage;
+pub mod metrics;
 mod outbound;
 mod peers;
 pub mod pickup;
@@ -39,11 +43,14 @@ pub use listen::Service;
 use crate::server::accounts::Accounts;
 use crate::server::accounts::certificate::ClientAuthority;
 use crate::server::admin::Admin;
+use crate::server::api::Api;
+use crate::server::config::Transport;
 use crate::server::drive::Memory;
 use crate::server::filter::FileFilters;
 use crate::server::listen::{ServerTls, Shared};
 use crate::server::locks::Locks;
 use crate::server::mail::Mail;
+use crate::server::manage::{Manage, Overview};
 use crate::server::outbound::Outbound;
 use crate::server::peers::Peers;
 use crate::server::pickup::{Drop, Pickup};
@@ -56,6 +63,7 @@ use crate::server::trace::Tracer;
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<(Service, SocketAddr)>,
+    api: Option<SocketAddr>,
     tracer: Tracer,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -79,12 +87,14 @@ pub async fn start(config: Config) -> Result<Running, String> {
         Outbound::new(&config.hostname, &config.delivery, Arc::clone(accounts.store()), tracer.clone())?.dropping(drop);
     let told = (tracer.clone(), Arc::clone(&wake));
     let queue = Queue::new(&config.hostname, accounts.clone(), outbound, &config.delivery, told);
-    let admin = Admin::bind(&config.data, accounts.clone(), tracer.clone(), queue.clone())?;
+    let overview = Overview::new(accounts.clone(), tracer.clone(), &config.data, drive::now());
+    let admin = Admin::bind(&config.data, Arc::clone(&overview), tracer.clone(), queue.clone())?;
     // the socket is ours: no other server has messages coming in
     spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;
     let doors = doors(&config)?;
     let locks = Locks::new(Duration::from_secs(config.login_delay));
     let filters = Arc::new(FileFilters::new(&config.data));
+    let manage = Manage::new(accounts.clone(), &config.data);
     let mail = Mail::new(&config.hostname, accounts, locks, wake);
     let mail = mail.filters(filters).scanners(config.scanners.clone()).tracer(tracer.clone());
     let pickup = pickup(&config, &mail, &tracer)?;
@@ -99,10 +109,26 @@ pub async fn start(config: Config) -> Result<Running, String> {
             }
         }
     }
+    let api_listener = match &config.api {
+        Some(api) => listen::bind(api.listen).await.map(Some).unwrap_or_else(|error| {
+            wrong.push(error);
+            None
+        }),
+        None => None,
+    };
     if !wrong.is_empty() {
         return Err(wrong.join("\n"));
     }
-    let mut running = Running { addresses: Vec::new(), tracer: tracer.clone(), stop, tasks: JoinSet::new() };
+    let mut running = Running { addresses: Vec::new(), api: None, tracer: tracer.clone(), stop, tasks: JoinSet::new() };
+    if let (Some(listener), Some(settings)) = (api_listener, &config.api) {
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        running.api = Some(address);
+        overview.serves("api", address);
+        let tls = (settings.transport == Transport::Tls).then(|| Arc::clone(&tls));
+        let told = (tracer.clone(), queue.clone());
+        let api = Api::new(manage, Arc::clone(&overview), told, Arc::new(drive::now), stopping.clone());
+        running.tasks.spawn(overview.vital(api::accept(api::Door { listener, tls }, api, stopping.clone())));
+    }
     let (login_delay, peers, memory) = (config.login_delay, Peers::default(), Memory::default());
     for (service, listener, door) in bound {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -118,16 +144,17 @@ pub async fn start(config: Config) -> Result<Running, String> {
             peers: peers.clone(),
             memory: memory.clone(),
         };
-        running.tasks.spawn(listen::accept(listener, service, shared, stopping.clone()));
+        overview.serves(service.name(), address);
+        running.tasks.spawn(overview.vital(listen::accept(listener, service, shared, stopping.clone())));
     }
-    running.tasks.spawn(queue.run(stopping.clone()));
+    running.tasks.spawn(overview.vital(queue.run(stopping.clone())));
     if let Some(pickup) = pickup {
-        running.tasks.spawn(pickup.run(stopping.clone()));
+        running.tasks.spawn(overview.vital(pickup.run(stopping.clone())));
     }
     for door in doors {
         running.tasks.spawn(policy::keep(door.gate, tracer.clone(), stopping.clone()));
     }
-    running.tasks.spawn(admin.run(running.addresses.clone(), stopping));
+    running.tasks.spawn(admin.run(stopping));
     Ok(running)
 }
 
@@ -183,6 +210,11 @@ impl Running {
     /// The addresses that are served, with their real ports.
     pub fn addresses(&self) -> &[(Service, SocketAddr)] {
         &self.addresses
+    }
+
+    /// Where the admin API is served, with its real port.
+    pub fn api(&self) -> Option<SocketAddr> {
+        self.api
     }
 
     /// What is said, and what the server does.

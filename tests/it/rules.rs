@@ -171,6 +171,7 @@ fn sockets_are_opened_only_where_they_belong() {
         "server/drive",
         "server/outbound",
         "server/web",
+        "server/api",
         "server/admin",
         "server/accounts/ldap",
         "server/scan",

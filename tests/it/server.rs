@@ -2,6 +2,7 @@
 #![cfg(feature = "server")]
 
 mod accounts;
+mod api;
 mod clients;
 mod delivery;
 mod disasters;

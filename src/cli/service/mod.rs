@@ -11,13 +11,15 @@ mod notify;
 mod queue;
 mod send;
 pub(crate) mod sendmail;
+mod token;
 mod up;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use sealpost::crypto::random::Random;
@@ -25,8 +27,9 @@ use sealpost::proto::smtp::Credentials;
 use sealpost::secret::Secret;
 use sealpost::server::accounts::Accounts;
 use sealpost::server::config::Hop;
-use sealpost::server::filter::{FileFilters, Filters};
-use sealpost::server::store::{Error as StoreError, SqliteStore};
+use sealpost::server::log::Log;
+use sealpost::server::manage::{self, Manage, json as told_as};
+use sealpost::server::store::{Error as StoreError, SqliteStore, Standing};
 use sealpost::server::{self, Config, Service};
 
 use crate::cli::context::Context;
@@ -60,6 +63,11 @@ pub(crate) enum ServiceVerb {
         #[command(subcommand)]
         verb: queue::QueueVerb,
     },
+    /// The tokens of the admin API
+    Token {
+        #[command(subcommand)]
+        verb: token::TokenVerb,
+    },
     /// The state of the running server
     Status,
     /// Show what is said on every connection of the running server, with secrets masked
@@ -86,6 +94,7 @@ impl ServiceVerb {
             Self::User { .. } => "user",
             Self::Alias { .. } => "alias",
             Self::Queue { .. } => "queue",
+            Self::Token { .. } => "token",
             Self::Status => "status",
             Self::Trace(_) => "trace",
             Self::Backup(_) => "backup",
@@ -151,6 +160,21 @@ pub(crate) enum UserVerb {
         /// The address
         address: String,
     },
+    /// Show a user
+    Show {
+        /// The address
+        address: String,
+    },
+    /// Let a user in no more; mail for him is kept
+    Suspend {
+        /// The address
+        address: String,
+    },
+    /// Let a user in again
+    Resume {
+        /// The address
+        address: String,
+    },
     /// Put a filter (Sieve, RFC 5228) in place, show it, check one, or take it away
     Filter(filter::FilterArgs),
     /// Remove a user and his mail
@@ -195,6 +219,7 @@ pub(crate) fn run(context: &Context, verb: ServiceVerb) -> Result<Exit, Failure>
         ServiceVerb::User { verb } => user(context, verb),
         ServiceVerb::Alias { verb } => alias(context, verb),
         ServiceVerb::Queue { verb } => queue::run(context, &verb),
+        ServiceVerb::Token { verb } => token::run(context, &verb),
         ServiceVerb::Status => monitor::status(context),
         ServiceVerb::Trace(args) => monitor::trace(context, &args),
         ServiceVerb::Backup(args) => backup::backup(context, &args),
@@ -216,28 +241,23 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
     runtime.block_on(async {
         // before anybody is told that the server is ready: from then on a signal may come
         let mut signals = Signals::new().map_err(|error| Failure::io(format!("the server cannot start – {error}")))?;
+        let logged = config.log.clone();
         let running = server::start(config).await.map_err(Failure::io)?;
+        let log = Log::open(&logged, running.tracer()).and_then(Log::begin).map_err(Failure::io)?;
         for (service, address) in running.addresses() {
             output::stdout(format!("{} on {address}\n", service.name()).as_bytes())?;
         }
+        if let Some(address) = running.api() {
+            output::stdout(format!("api on {address}\n").as_bytes())?;
+        }
         output::stdout(b"ready\n")?;
         notify::tell(notify::READY);
-        let mut events = running.tracer().listen();
-        let log = tokio::spawn(async move {
-            use tokio::sync::broadcast::error::RecvError;
-            loop {
-                match events.recv().await {
-                    Ok(event) if event.service == "note" => eprintln!("{}  {}", event.at, report::safe(&event.text)),
-                    Ok(_) | Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => break,
-                }
-            }
-        });
         signals.wait().await;
         eprintln!("stopping");
         notify::tell(notify::STOPPING);
         running.stop().await;
-        log.abort();
+        // what was said last is written
+        log.end(Duration::from_millis(200));
         Ok(Exit::Good)
     })
 }
@@ -324,106 +344,101 @@ pub(crate) fn from_store(error: StoreError) -> Failure {
     }
 }
 
-fn domain(context: &Context, verb: DomainVerb) -> Result<Exit, Failure> {
-    let accounts = accounts(context)?;
-    match verb {
-        DomainVerb::Add { domain } => {
-            if Hop::parse(&domain).is_none_or(|hop| hop.host != domain) {
-                return Err(Failure::usage(format!("{domain} is not a domain")));
-            }
-            accounts.store().add_domain(&domain.to_lowercase()).map_err(from_store)?;
-            done(context, "domain.add")
+/// What is done to the data of the home's server.
+pub(crate) fn manage(context: &Context) -> Result<Manage, Failure> {
+    Ok(Manage::new(accounts(context)?, &data(context)?))
+}
+
+/// What an error of an administrator's verb means for the command line.
+pub(crate) fn from_manage(error: manage::Error) -> Failure {
+    match error {
+        manage::Error::Store(error) => from_store(error),
+        manage::Error::Nothing(_) => {
+            Failure::usage(error).hint("name a message by its number, or several with --domain DOMAIN or --user ADDRESS")
         }
-        DomainVerb::Remove { domain } => {
-            accounts.store().remove_domain(&domain.to_lowercase()).map_err(from_store)?;
-            done(context, "domain.remove")
-        }
-        DomainVerb::Quota { domain, bytes } => {
-            accounts.store().set_quota(&domain.to_lowercase(), bytes).map_err(from_store)?;
-            done(context, "domain.quota")
-        }
-        DomainVerb::List => list(context, "domain", &accounts.store().domains().map_err(from_store)?),
+        other => Failure::usage(other),
     }
+}
+
+fn domain(context: &Context, verb: DomainVerb) -> Result<Exit, Failure> {
+    let manage = manage(context)?;
+    let (result, name) = match verb {
+        DomainVerb::Add { domain } => (manage.add_domain(&domain), "domain.add"),
+        DomainVerb::Remove { domain } => (manage.remove_domain(&domain), "domain.remove"),
+        DomainVerb::Quota { domain, bytes } => (manage.set_domain_quota(&domain, bytes), "domain.quota"),
+        DomainVerb::List => {
+            let domains = manage.domains().map_err(from_manage)?;
+            return list(context, &told_as::domains(&domains), &domains);
+        }
+    };
+    result.map_err(from_manage)?;
+    done(context, name)
 }
 
 /// The JSON result of a command that has nothing to tell but that it went well.
 pub(crate) fn done(context: &Context, verb: &str) -> Result<Exit, Failure> {
     if context.json {
-        context.print_json(&json!({ "schema": format!("sealpost.{verb}/1"), "exit": 0 }))?;
+        context.print_json(&told_as::done(verb))?;
     }
     Ok(Exit::Good)
 }
 
-/// An address in lower case; refuses what cannot be one.
-fn address(text: &str) -> Result<String, Failure> {
-    let is_good = text.rsplit_once('@').is_some_and(|(local, domain)| {
-        let is_local = !local.is_empty() && !local.contains(|c: char| c.is_whitespace() || c.is_control() || "<>,;@".contains(c));
-        is_local && Hop::parse(domain).is_some_and(|hop| hop.host == domain)
-    });
-    if is_good { Ok(text.to_lowercase()) } else { Err(Failure::usage(format!("{text} is not an address, as jane@a.example"))) }
-}
-
-/// An address, or `@domain`: the catch-all of a domain.
-fn alias_name(text: &str) -> Result<String, Failure> {
-    match text.strip_prefix('@') {
-        Some(domain) if Hop::parse(domain).is_some_and(|hop| hop.host == domain) => Ok(text.to_lowercase()),
-        _ => address(text),
-    }
-}
-
 fn user(context: &Context, verb: UserVerb) -> Result<Exit, Failure> {
-    let accounts = accounts(context)?;
-    match verb {
+    let manage = manage(context)?;
+    let (result, name) = match verb {
         UserVerb::Add { address } => {
-            let address = self::address(&address)?;
             let password = password(context, &address)?;
-            accounts.add_user(&address, &password.secret).map_err(from_store)?;
+            let address = manage.add_user(&address, &password.secret).map_err(from_manage)?;
             eprintln!("user: {}", report::safe(&address));
             told(context, "add", &address, &password)?;
+            return Ok(Exit::Good);
         }
         UserVerb::Passwd { address } => {
             let password = password(context, &address)?;
-            accounts.set_password(&address, &password.secret).map_err(from_store)?;
+            let address = manage.set_password(&address, &password.secret).map_err(from_manage)?;
             told(context, "passwd", &address, &password)?;
-        }
-        UserVerb::Remove { address } => {
-            accounts.store().remove_user(&address.to_lowercase()).map_err(from_store)?;
-            // whoever gets the name next does not get the filter
-            FileFilters::new(&data(context)?).remove(&address.to_lowercase()).map_err(from_store)?;
-            return done(context, "user.remove");
+            return Ok(Exit::Good);
         }
         UserVerb::Filter(args) => return filter::run(context, &args),
-        UserVerb::Quota { address, bytes } => {
-            accounts.store().set_quota(&self::address(&address)?, bytes).map_err(from_store)?;
-            return done(context, "user.quota");
+        UserVerb::Show { address } => return show(context, &manage.user(&address).map_err(from_manage)?),
+        UserVerb::List => {
+            let (users, suspended) = (manage.users().map_err(from_manage)?, manage.suspended().map_err(from_manage)?);
+            return list(context, &told_as::users(&users, &suspended), &users);
         }
-        UserVerb::List => return list(context, "user", &accounts.store().users().map_err(from_store)?),
+        UserVerb::Remove { address } => (manage.remove_user(&address), "user.remove"),
+        UserVerb::Quota { address, bytes } => (manage.set_user_quota(&address, bytes), "user.quota"),
+        UserVerb::Suspend { address } => (manage.set_standing(&address, Standing::Suspended), "user.suspend"),
+        UserVerb::Resume { address } => (manage.set_standing(&address, Standing::Active), "user.resume"),
+    };
+    result.map_err(from_manage)?;
+    done(context, name)
+}
+
+fn show(context: &Context, user: &manage::User) -> Result<Exit, Failure> {
+    if context.json {
+        context.print_json(&told_as::user(user))?;
+        return Ok(Exit::Good);
     }
+    let standing = if user.standing == Standing::Suspended { "suspended" } else { "active" };
+    let of = |(used, quota): (u64, u64)| if quota == 0 { format!("{used} bytes") } else { format!("{used} of {quota} bytes") };
+    let text = format!("address   {}\nstanding  {standing}\nmailbox   {}\n", report::safe(&user.address), of(user.room.user));
+    output::stdout(text.as_bytes())?;
     Ok(Exit::Good)
 }
 
 fn alias(context: &Context, verb: AliasVerb) -> Result<Exit, Failure> {
-    let accounts = accounts(context)?;
-    match verb {
-        AliasVerb::Add { alias, target } => {
-            accounts.store().add_alias(&alias_name(&alias)?, &address(&target)?).map_err(from_store)?;
-            done(context, "alias.add")
-        }
-        AliasVerb::Remove { alias } => {
-            accounts.store().remove_alias(&alias.to_lowercase()).map_err(from_store)?;
-            done(context, "alias.remove")
-        }
+    let manage = manage(context)?;
+    let (result, name) = match verb {
+        AliasVerb::Add { alias, target } => (manage.add_alias(&alias, &target), "alias.add"),
+        AliasVerb::Remove { alias } => (manage.remove_alias(&alias), "alias.remove"),
         AliasVerb::List => {
-            let lines: Vec<String> = accounts
-                .store()
-                .aliases()
-                .map_err(from_store)?
-                .into_iter()
-                .map(|(alias, target)| format!("{alias} {target}"))
-                .collect();
-            list(context, "alias", &lines)
+            let aliases = manage.aliases().map_err(from_manage)?;
+            let lines: Vec<String> = aliases.iter().map(|(alias, target)| format!("{alias} {target}")).collect();
+            return list(context, &told_as::aliases(&aliases), &lines);
         }
-    }
+    };
+    result.map_err(from_manage)?;
+    done(context, name)
 }
 
 /// A user's new password.
@@ -443,7 +458,7 @@ impl NewPassword {
     }
 
     /// For the JSON result: the password where it was made here, this once.
-    pub(crate) fn to_json(&self, address: &str) -> serde_json::Value {
+    pub(crate) fn to_json(&self, address: &str) -> Value {
         let told = self.is_made.then(|| String::from_utf8_lossy(self.secret.expose()));
         json!({ "address": address, "password": told })
     }
@@ -454,8 +469,8 @@ fn told(context: &Context, verb: &str, address: &str, password: &NewPassword) ->
     if !context.json {
         return password.tell(context, address);
     }
-    let users = [password.to_json(&address.to_lowercase())];
-    context.print_json(&json!({ "schema": format!("sealpost.user.{verb}/1"), "users": users }))
+    let made = password.is_made.then(|| String::from_utf8_lossy(password.secret.expose()).into_owned());
+    context.print_json(&told_as::password_set(verb, &address.to_lowercase(), made.as_deref()))
 }
 
 /// The password of the options or of a prompt; else one is made.
@@ -471,9 +486,9 @@ pub(crate) fn password(context: &Context, address: &str) -> Result<NewPassword, 
     Ok(NewPassword { secret, is_made: true })
 }
 
-fn list(context: &Context, kind: &str, lines: &[String]) -> Result<Exit, Failure> {
+fn list(context: &Context, told: &Value, lines: &[String]) -> Result<Exit, Failure> {
     if context.json {
-        context.print_json(&json!({ "schema": format!("sealpost.{kind}.list/1"), format!("{kind}s"): lines }))?;
+        context.print_json(told)?;
         return Ok(Exit::Good);
     }
     for line in lines {

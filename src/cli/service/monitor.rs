@@ -1,9 +1,11 @@
 //! `sealpost status`, `trace`: what the home's server does.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use sealpost::proto::Party;
 use sealpost::server::admin::{self, Question};
+use sealpost::server::trace::{Event, Language, Wanted, explain};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -15,6 +17,8 @@ use crate::cli::{output, report, service};
 Examples:
   sealpost trace                          until Ctrl-C
   sealpost trace --user joe@a.example     once he has logged in
+  sealpost trace --queue 17               what becomes of one message of the queue
+  sealpost trace --explain --language zh  with what each line means, in Chinese
   sealpost trace --peer 192.0.2.7 --json")]
 pub(crate) struct TraceArgs {
     /// Only conversations of this user
@@ -23,6 +27,24 @@ pub(crate) struct TraceArgs {
     /// Only conversations with this address
     #[arg(long, value_name = "IP")]
     peer: Option<std::net::IpAddr>,
+    /// Only what is about this message of the queue
+    #[arg(long, value_name = "ID")]
+    queue: Option<i64>,
+    /// Say what each command and reply means
+    #[arg(long)]
+    explain: bool,
+    /// The language of the explanations
+    #[arg(long, value_enum, default_value_t = Word::En, requires = "explain")]
+    language: Word,
+}
+
+/// A language, as it is typed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Word {
+    /// English
+    En,
+    /// Chinese
+    Zh,
 }
 
 /// Runs `status`.
@@ -42,36 +64,46 @@ pub(crate) fn status(context: &Context) -> Result<Exit, Failure> {
         return Ok(Exit::Good);
     }
     for (name, value) in facts {
-        output::stdout(format!("{name:<14} {value}\n").as_bytes())?;
+        output::stdout(format!("{name:<20} {}\n", report::safe(value)).as_bytes())?;
     }
     Ok(Exit::Good)
 }
 
 /// Runs `trace`: until the server stops, or nobody reads any more.
 pub(crate) fn trace(context: &Context, args: &TraceArgs) -> Result<Exit, Failure> {
+    let wanted = Wanted { user: args.user.clone(), peer: args.peer, queue: args.queue };
+    let language = match args.language {
+        Word::En => Language::English,
+        Word::Zh => Language::Chinese,
+    };
     for line in ask(context, Question::Trace)? {
         let line = line.map_err(|e| Failure::io(format!("the trace ends – {e}")))?;
-        let Some(event) = admin::event(&line) else { continue };
-        let is_user = args.user.as_ref().is_none_or(|user| event.user.eq_ignore_ascii_case(user));
-        let is_peer =
-            args.peer.is_none_or(|peer| event.peer.parse::<std::net::SocketAddr>().is_ok_and(|known| known.ip() == peer));
-        if !is_user || !is_peer {
-            continue;
-        }
+        let Some(event) = Event::from_line(&line).filter(|event| wanted.has(event)) else { continue };
+        let meaning = if args.explain { explain(&event, language) } else { None };
         if context.json {
-            context.print_json(&json!({
-                "schema": "sealpost.trace/1", "conversation": event.conversation, "at": event.at.to_string(),
-                "service": event.service, "peer": event.peer, "user": event.user, "by": event.by, "text": event.text,
-            }))?;
+            let mut value = event.to_json();
+            if args.explain {
+                value["meaning"] = json!(meaning);
+            }
+            context.print_json(&value)?;
             continue;
         }
-        let text = match event.by.as_str() {
-            "-" => format!("{}  {}\n", event.at, report::safe(&event.text)),
-            by => format!("{} {} [{}] {by}: {}\n", event.conversation, event.service, event.peer, report::safe(&event.text)),
-        };
-        output::stdout(text.as_bytes())?;
+        output::stdout(shown(&event).as_bytes())?;
+        if let Some(meaning) = meaning {
+            output::stdout(format!("      = {meaning}\n").as_bytes())?;
+        }
     }
     Ok(Exit::Good)
+}
+
+fn shown(event: &Event) -> String {
+    let (text, peer) = (report::safe(&event.text), report::safe(&event.peer));
+    match (event.by, event.conversation) {
+        (Some(Party::Client), number) => format!("{number} {} [{peer}] C: {text}\n", event.service),
+        (Some(Party::Server), number) => format!("{number} {} [{peer}] S: {text}\n", event.service),
+        (None, 0) => format!("{}  {text}\n", event.at),
+        (None, number) => format!("{}  {number} {} [{peer}] {text}\n", event.at, event.service),
+    }
 }
 
 fn ask(context: &Context, question: Question) -> Result<impl Iterator<Item = std::io::Result<String>> + use<>, Failure> {

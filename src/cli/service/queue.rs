@@ -1,10 +1,10 @@
 //! `sealpost queue`: the mail that waits for other servers.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
 
 use sealpost::server::admin::{self, Question};
-use sealpost::server::store::{HELD, Priority, Waiting, Which};
+use sealpost::server::manage::json;
+use sealpost::server::store::{HELD, Waiting, Which};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -57,83 +57,47 @@ impl Selection {
             (None, None, None) => Which::All,
         }
     }
-
-    /// What is said to a verb that is not done to everything by accident.
-    fn one(&self, verb: &str) -> Result<Which, Failure> {
-        match self.which() {
-            Which::All => Err(Failure::usage(format!("nothing was said of what to {verb}"))
-                .hint("name a message by its number, or several with --domain DOMAIN or --user ADDRESS")),
-            which => Ok(which),
-        }
-    }
-
-    fn has(&self, one: &Waiting) -> bool {
-        match self.which() {
-            Which::All => true,
-            Which::Message(id) => one.id == id,
-            Which::Domain(domain) => one.recipient.rsplit_once('@').is_some_and(|(_, of)| of.eq_ignore_ascii_case(&domain)),
-            Which::User(user) => one.sender.eq_ignore_ascii_case(&user),
-        }
-    }
 }
 
 /// Runs `queue`.
 pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> {
-    let accounts = service::accounts(context)?;
-    let store = accounts.store();
-    match verb {
+    let manage = service::manage(context)?;
+    let (result, name) = match verb {
         QueueVerb::List(selection) => {
-            let mut waiting = store.waiting().map_err(service::from_store)?;
-            waiting.retain(|one| selection.has(one));
+            let waiting = manage.waiting(&selection.which()).map_err(service::from_manage)?;
             if context.json {
-                let list: Vec<_> = waiting.iter().map(waiting_json).collect();
-                context.print_json(&json!({ "schema": "sealpost.queue.list/1", "queue": list }))?;
+                context.print_json(&json::queue(&waiting))?;
             } else {
                 waiting.iter().try_for_each(|one| output::stdout(waiting_line(one).as_bytes()))?;
             }
-            Ok(Exit::Good)
+            return Ok(Exit::Good);
         }
         QueueVerb::Show { id } => {
-            let message = store.queued(*id).map_err(service::from_store)?;
-            let waiting = store.waiting().map_err(service::from_store)?;
-            let of_it: Vec<_> = waiting.iter().filter(|one| one.id == *id).collect();
+            let message = manage.queued(*id).map_err(service::from_manage)?;
+            let waiting = manage.waiting(&Which::Message(*id)).map_err(service::from_manage)?;
             if context.json {
-                let list: Vec<_> = of_it.iter().map(|one| waiting_json(one)).collect();
-                let size = message.len();
-                context.print_json(&json!({ "schema": "sealpost.queue.show/1", "queue": list, "size": size }))?;
+                context.print_json(&json::queued(&waiting, message.len()))?;
             } else {
-                of_it.iter().for_each(|one| eprint!("{}", waiting_line(one)));
+                waiting.iter().for_each(|one| eprint!("{}", waiting_line(one)));
                 output::stdout(&message)?;
             }
-            Ok(Exit::Good)
+            return Ok(Exit::Good);
         }
         QueueVerb::Retry(selection) => {
-            store.retry(&selection.which(), context.now).map_err(service::from_store)?;
+            manage.retry(&selection.which(), context.now).map_err(service::from_manage)?;
             match admin::ask(&service::data(context)?, Question::Wake) {
                 Ok(_) => {}
                 Err(_) => eprintln!("note: the server does not run; it tries when it does"),
             }
-            service::done(context, "queue.retry")
+            (Ok(()), "queue.retry")
         }
-        QueueVerb::Hold(selection) => {
-            store.hold(&selection.one("hold")?).map_err(service::from_store)?;
-            service::done(context, "queue.hold")
-        }
-        QueueVerb::Drop(selection) => {
-            store.drop_queued(&selection.one("drop")?).map_err(service::from_store)?;
-            service::done(context, "queue.drop")
-        }
+        QueueVerb::Hold(selection) => (manage.hold(&selection.which()), "queue.hold"),
+        QueueVerb::Drop(selection) => (manage.drop_queued(&selection.which()), "queue.drop"),
         QueueVerb::Tls { days_ago } => {
             let day = context.now.unix().div_euclid(86_400).saturating_sub(*days_ago);
-            let counted = store.tls_results(day).map_err(service::from_store)?;
+            let counted = manage.tls_results(day).map_err(service::from_manage)?;
             if context.json {
-                let list: Vec<_> = counted
-                    .iter()
-                    .map(|(one, count)| {
-                        json!({ "domain": one.domain, "policy": one.policy, "mx": one.mx, "result": one.result, "count": count })
-                    })
-                    .collect();
-                context.print_json(&json!({ "schema": "sealpost.queue.tls/1", "day": day, "results": list }))?;
+                context.print_json(&json::tls(day, &counted))?;
                 return Ok(Exit::Good);
             }
             for (one, count) in counted {
@@ -146,26 +110,11 @@ pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> 
                 );
                 output::stdout(line.as_bytes())?;
             }
-            Ok(Exit::Good)
+            return Ok(Exit::Good);
         }
-    }
-}
-
-const fn word(priority: Priority) -> &'static str {
-    match priority {
-        Priority::High => "high",
-        Priority::Normal => "normal",
-        Priority::Low => "low",
-    }
-}
-
-fn waiting_json(one: &Waiting) -> serde_json::Value {
-    let next = if one.next == HELD { None } else { Some(one.next.to_string()) };
-    json!({
-        "id": one.id, "sender": one.sender, "recipient": one.recipient, "attempts": one.attempts, "created": one.created.to_string(),
-        "priority": word(one.priority), "held": one.next == HELD, "next": next,
-        "error": if one.error.is_empty() { None } else { Some(&one.error) },
-    })
+    };
+    result.map_err(service::from_manage)?;
+    service::done(context, name)
 }
 
 fn waiting_line(one: &Waiting) -> String {

@@ -30,7 +30,7 @@ use crate::server::accounts::directory::{Costs, Directory};
 use crate::server::accounts::kind::Kind;
 use crate::server::accounts::own::Own;
 use crate::server::accounts::remembered::Remembered;
-use crate::server::store::{Error, Store};
+use crate::server::store::{Error, Standing, Store};
 
 /// Accounts over a store.
 #[derive(Clone)]
@@ -157,14 +157,17 @@ impl Accounts {
                 let address = normal(name);
                 // made for everybody, so that it takes the same time
                 let nobody = Keys::of_nobody(&self.secret, &address);
-                let keys = self.directory(&address).keys(&address)?.unwrap_or(nobody);
+                let keys = self.directory(&address).keys(&address)?;
+                // who is suspended has no keys that fit
+                let keys =
+                    keys.filter(|_| self.admitted(Some(address.clone())).is_ok_and(|user| user.is_some())).unwrap_or(nobody);
                 let mut nonce = [0; 18];
                 OsRandom.fill(&mut nonce);
                 Answer::Keys(address, keys, base64_simd::STANDARD.encode_to_string(nonce))
             }
             Question::Certificate(address) => {
                 let address = normal(address);
-                self.directory(&address).mailbox(&address)?.map_or(Answer::No, Answer::User)
+                self.admitted(self.directory(&address).mailbox(&address)?)?.map_or(Answer::No, Answer::User)
             }
         })
     }
@@ -175,6 +178,19 @@ impl Accounts {
     }
 
     fn password(&self, credentials: &Credentials) -> Result<Option<String>, Error> {
+        // last, so that it takes as long
+        self.admitted(self.checked(credentials)?)
+    }
+
+    /// The user, unless he is suspended.
+    fn admitted(&self, user: Option<String>) -> Result<Option<String>, Error> {
+        match user {
+            Some(user) if self.store.standing(&user)? == Some(Standing::Suspended) => Ok(None),
+            other => Ok(other),
+        }
+    }
+
+    fn checked(&self, credentials: &Credentials) -> Result<Option<String>, Error> {
         let address = normal(&credentials.user);
         // whoever looks for one in a directory with an empty one is let in by many as nobody in particular (RFC 4513 5.1.2)
         if credentials.password.expose().is_empty() {
@@ -316,6 +332,26 @@ pub(in crate::server) mod tests {
         assert!(accounts.places(&question(b"secret")).is_none());
         assert!(accounts.places(&question(b"guess")).is_some());
         assert!(accounts.places(&Question::Keys("jane@a.example".to_owned())).is_none());
+    }
+
+    #[test]
+    fn who_is_suspended_comes_in_by_no_way_and_sends_nothing_until_he_is_let_in_again() {
+        let (_folder, accounts) = accounts();
+        let check = || accounts.authenticate("jane@a.example", &Secret::new(b"secret".to_vec())).expect("checked");
+        let keys = || match accounts.login(&Question::Keys("jane@a.example".to_owned())).expect("read") {
+            Answer::Keys(_, keys, _) => keys,
+            other => panic!("{other:?}"),
+        };
+        let (hers, certificate) = (keys(), Question::Certificate("jane@a.example".to_owned()));
+        assert!(check().is_some(), "and it is remembered");
+        accounts.store().set_standing("jane@a.example", Standing::Suspended).expect("set");
+        assert!(check().is_none() && keys() != hers && keys() == keys());
+        assert_eq!(accounts.login(&certificate).expect("read"), Answer::No);
+        assert!(!accounts.may_send_as("jane@a.example", "jane@a.example").expect("read"), "nor in a session that is open");
+        assert!(accounts.mailbox("jane@a.example").expect("read").is_some(), "mail for her is kept");
+        accounts.store().set_standing("jane@a.example", Standing::Active).expect("set");
+        assert!(check().is_some() && keys() == hers);
+        assert!(matches!(accounts.store().set_standing("x@a.example", Standing::Active), Err(Error::NotFound(_))));
     }
 
     #[test]

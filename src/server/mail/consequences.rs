@@ -63,15 +63,20 @@ impl Mail {
             return done(Ok(()));
         }
         let wake = (!elsewhere.is_empty()).then(|| Arc::clone(&self.queue));
-        let sender = sender.to_owned();
+        let (copies, others, from, tracer) = (mailboxes.len(), elsewhere.len(), sender.to_owned(), self.tracer.clone());
+        let sender = from.clone();
         let delivery = Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at, extra };
         self.accounts.store().deliver_then(
             delivery,
             Box::new(move |kept| {
-                if kept.is_ok() {
+                if let Ok(queued) = &kept {
+                    tracer.metrics().delivered(copies);
+                    if let Some(id) = queued {
+                        tracer.note(at, &format!("queue {id}: a message from <{from}> for {others} elsewhere"));
+                    }
                     wake.iter().for_each(|queue| queue.notify_one());
                 }
-                done(kept);
+                done(kept.map(|_| ()));
             }),
         );
     }

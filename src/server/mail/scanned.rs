@@ -54,6 +54,12 @@ impl Mail {
                 id: format!("{:x}", now.unix()),
             };
             let applied = scanner.offer(offer, &limits).and_then(|verdict| scanned.apply(verdict, &limits));
+            self.tracer.metrics().scanned(match &applied {
+                Ok(Decision::Accept) => "accept",
+                Ok(Decision::Discard) => "discard",
+                Ok(Decision::Refuse(_)) => "refuse",
+                Err(_) => "failure",
+            });
             match (applied, scanner.on_failure) {
                 (Ok(Decision::Accept), _) => {}
                 (Ok(Decision::Discard), _) => {
@@ -64,9 +70,9 @@ impl Mail {
                     let enhanced = if refusal.is_temporary() { "4.7.1" } else { "5.7.1" };
                     return Ok(Scan::Answer(reject(refusal.code, enhanced, &refusal.text)));
                 }
-                (Err(why), OnFailure::Accept) => self.tracer.note(now, &format!("{why}; the message goes on without it")),
+                (Err(why), OnFailure::Accept) => self.tracer.warn(now, &format!("{why}; the message goes on without it")),
                 (Err(why), OnFailure::Tempfail) => {
-                    self.tracer.note(now, &format!("{why}; the message waits"));
+                    self.tracer.warn(now, &format!("{why}; the message waits"));
                     return Ok(Scan::Answer(reject(451, "4.7.1", "the message cannot be looked at now – try again later")));
                 }
             }

@@ -104,13 +104,14 @@ impl Queue {
         let mut working = JoinSet::new();
         loop {
             while working.try_join_next().is_some() {}
+            self.tracer.metrics().worker_at(now());
             match self.due_destinations().await {
                 Ok(due) => {
                     for destination in due {
                         self.begin(destination, &mut working, &stop).await;
                     }
                 }
-                Err(error) => self.tracer.note(now(), &format!("the queue cannot be read – {error}")),
+                Err(error) => self.tracer.warn(now(), &format!("the queue cannot be read – {error}")),
             }
             self.more.notify_waiters();
             tokio::select! {

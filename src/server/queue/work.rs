@@ -8,12 +8,14 @@ use tokio::sync::watch;
 
 use crate::proto::smtp::client::{Addressee, Outcome, Outgoing};
 use crate::server::drive::now;
+use crate::server::metrics::Relayed;
 use crate::server::outbound::{Link, Reached, Report};
 use crate::server::queue::destinations::Jitter;
 use crate::server::queue::judge::Judged;
 use crate::server::queue::report::{Kind, Told, is_wanted};
 use crate::server::queue::{Queue, blocking};
 use crate::server::store::{Due, Error, Queued, Settled};
+use crate::server::trace;
 use crate::time::Timestamp;
 
 /// Messages over one connection: servers count them, and a balance wants new ones.
@@ -190,7 +192,7 @@ impl Queue {
             recipients.first().and_then(|to| to.address.rsplit_once('@')).map_or("", |(_, domain)| domain).to_lowercase();
         let outgoing =
             Outgoing { sender: queued.sender.clone(), recipients, message: Arc::clone(&message), terms: queued.terms.clone() };
-        let attempt = self.outbound.deliver(link, &domain, outgoing).await;
+        let attempt = trace::about(id, self.outbound.deliver(link, &domain, outgoing)).await;
         match self.settle_until_done(queued, message, attempt.reports).await {
             Ok(()) => Some(attempt.reached),
             Err(error) => {
@@ -244,6 +246,7 @@ impl Queue {
             let told = |why: String| Told { to: due.to.clone(), why, server: server.clone() };
             match self.times.judge(outcome, due.attempts, (queued.created, now), jitter) {
                 Judged::Delivered(reply) => {
+                    self.tracer.metrics().relayed(Relayed::Delivered);
                     self.tracer.note(now, &format!("queue {id}: {address} delivered – {reply}"));
                     if !passes_reports && is_wanted(Kind::Relayed, &due.to.notify) {
                         relayed.push(told(reply));
@@ -251,16 +254,19 @@ impl Queue {
                     settled.push((address, Settled::Gone));
                 }
                 Judged::Delayed(next, why) if !due.was_told && is_wanted(Kind::Delayed(end), &due.to.notify) => {
+                    self.tracer.metrics().relayed(Relayed::Deferred);
                     self.tracer.note(now, &format!("queue {id}: {address} later, and the sender is told – {why}"));
                     delayed.push(told(why.clone()));
                     told_settled.push((address, Settled::LaterAndTold(next, why)));
                 }
                 Judged::Later(next, why) | Judged::Delayed(next, why) => {
+                    self.tracer.metrics().relayed(Relayed::Deferred);
                     self.tracer.note(now, &format!("queue {id}: {address} later – {why}"));
                     settled.push((address, Settled::Later(next, why)));
                 }
                 Judged::Failed(why) => {
-                    self.tracer.note(now, &format!("queue {id}: {address} failed – {why}"));
+                    self.tracer.metrics().relayed(Relayed::Failed);
+                    self.tracer.warn(now, &format!("queue {id}: {address} failed – {why}"));
                     if is_wanted(Kind::Failed, &due.to.notify) {
                         failed.push(told(why));
                     }

@@ -5,6 +5,7 @@
 
 mod blobs;
 mod body;
+mod commits;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use crate::proto::smtp::client::{Addressee, Terms};
 use crate::time::Timestamp;
 
 pub use body::{Body, Reading};
+pub use commits::{BOUNDS, Commits, Counted};
 pub use sqlite::SqliteStore;
 
 /// Why the store could not do it.
@@ -236,6 +238,75 @@ impl Room {
     }
 }
 
+/// Whether a user may come in. Mail for a user who may not is kept all the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// He may.
+    #[default]
+    Active,
+    /// He may not log in, until somebody says otherwise.
+    Suspended,
+}
+
+/// How much waits in the queue: recipients by their state, and since when the oldest message is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Their time lies ahead.
+    pub waiting: u64,
+    /// Their time has come.
+    pub due: u64,
+    /// They are held.
+    pub held: u64,
+    /// When the oldest message came.
+    pub oldest: Option<Timestamp>,
+}
+
+impl Depth {
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.waiting.saturating_add(self.due).saturating_add(self.held)
+    }
+}
+
+/// What the bearer of a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Look.
+    Read,
+    /// Change everything.
+    Admin,
+}
+
+impl Scope {
+    /// Its word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The one of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Read, Self::Admin].into_iter().find(|scope| scope.name() == word)
+    }
+}
+
+/// A token as it is kept: what it is itself is known to its bearer alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// What people call it.
+    pub name: String,
+    /// What its bearer may do.
+    pub scope: Scope,
+    /// The SHA-256 of it.
+    pub digest: [u8; 32],
+    /// When it was made.
+    pub created: Timestamp,
+    /// From when on it is good no more.
+    pub expires: Option<Timestamp>,
+}
+
 /// How TLS went with a server (RFC 8460 4.3): what is counted for a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsResult {
@@ -261,12 +332,15 @@ pub enum Settled {
 }
 
 /// Accounts, mailboxes and the queue. Addresses are lower case.
-pub trait Store: AccountStore + MailboxStore + QueueStore + PolicyStore + Send + Sync + 'static {
-    /// Keeps a message in mailboxes and in the queue, all in one; on disk when this returns.
-    fn deliver(&self, delivery: Delivery) -> Result<(), Error>;
-
+pub trait Store: AccountStore + MailboxStore + QueueStore + PolicyStore + TokenStore + Send + Sync + 'static {
+    /// Keeps a message in mailboxes and in the queue, all in one; on disk when this returns. Gives its number in the queue, where it is there.
+    fn deliver(&self, delivery: Delivery) -> Result<Option<i64>, Error>;
     /// The same, without waiting for the disk: `done` is told how it went, on a thread that must not be held up.
-    fn deliver_then(&self, delivery: Delivery, done: Box<dyn FnOnce(Result<(), Error>) + Send>);
+    fn deliver_then(&self, delivery: Delivery, done: Box<dyn FnOnce(Result<Option<i64>, Error>) + Send>);
+    /// Writes something small to the disk: whether that goes.
+    fn pulse(&self, at: Timestamp) -> Result<(), Error>;
+    /// How long it took until what was written was on disk.
+    fn commits(&self) -> Counted;
     /// Looks at everything: what is wrong with the database, with files, and who has the messages concerned.
     fn check(&self) -> Result<Vec<Fault>, Error>;
     /// Mends what can be mended; gives what was wrong. What has changed stays as it is.
@@ -307,6 +381,12 @@ pub trait AccountStore {
     fn targets(&self, alias: &str) -> Result<Vec<String>, Error>;
     /// Bounds the bytes of a user (an address) or of all users of a domain; 0 lifts the bound.
     fn set_quota(&self, name: &str, bytes: u64) -> Result<(), Error>;
+    /// Lets a user in from now on, or not.
+    fn set_standing(&self, address: &str, standing: Standing) -> Result<(), Error>;
+    /// Whether a user may come in; nothing where there is no such user.
+    fn standing(&self, address: &str) -> Result<Option<Standing>, Error>;
+    /// The users who may not come in.
+    fn suspended(&self) -> Result<Vec<String>, Error>;
     /// What a mailbox may still hold.
     fn room(&self, mailbox: &str) -> Result<Room, Error>;
 }
@@ -335,6 +415,8 @@ pub trait QueueStore {
     fn due(&self, id: i64, now: Timestamp) -> Result<Option<Queued>, Error>;
     /// Settles recipients of one message; the message goes with its last recipient.
     fn settle(&self, id: i64, settled: Vec<(String, Settled)>) -> Result<(), Error>;
+    /// How much waits.
+    fn depth(&self, now: Timestamp) -> Result<Depth, Error>;
     /// Everything that waits.
     fn waiting(&self) -> Result<Vec<Waiting>, Error>;
     /// A message of the queue.
@@ -349,6 +431,16 @@ pub trait QueueStore {
     fn hold(&self, which: &Which) -> Result<(), Error>;
     /// Takes messages out of the queue; nobody is told.
     fn drop_queued(&self, which: &Which) -> Result<(), Error>;
+}
+
+/// The tokens of the admin API.
+pub trait TokenStore {
+    /// Keeps a token under a name that no other has.
+    fn add_token(&self, token: Token) -> Result<(), Error>;
+    /// Every token, by name.
+    fn tokens(&self) -> Result<Vec<Token>, Error>;
+    /// Forgets a token.
+    fn remove_token(&self, name: &str) -> Result<(), Error>;
 }
 
 /// What is known of TLS elsewhere.

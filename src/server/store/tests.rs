@@ -79,7 +79,11 @@ fn many_writers_at_once_lose_nothing() {
     let threads: Vec<_> = (0..16)
         .map(|_| {
             let store = Arc::clone(&store);
-            std::thread::spawn(move || (0..25).for_each(|_| store.deliver(delivery(b"x", &["jane@a.example"])).expect("kept")))
+            std::thread::spawn(move || {
+                for _ in 0..25 {
+                    store.deliver(delivery(b"x", &["jane@a.example"])).expect("kept");
+                }
+            })
         })
         .collect();
     threads.into_iter().for_each(|thread| thread.join().expect("no panic"));

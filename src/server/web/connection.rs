@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
@@ -64,9 +66,15 @@ pub(super) async fn accept(listener: TcpListener, site: Arc<Site>, mut stop: wat
         // one more than an address may have is closed without a word: it costs nothing
         let Some(counted) = peers.count(peer.ip()) else { continue };
         let (site, stop) = (Arc::clone(&site), stop.clone());
+        let _ = stream.set_nodelay(true);
         open.spawn(async move {
+            let deadlines = site.deadlines;
+            let service = service_fn(move |request| {
+                let site = Arc::clone(&site);
+                async move { Ok::<_, Infallible>(answer::to(&site, request).await) }
+            });
             // how a connection ends is the peer's affair
-            let _ = tokio::time::timeout(site.deadlines.lifetime, serve(stream, Arc::clone(&site), stop)).await;
+            let _ = tokio::time::timeout(deadlines.lifetime, serve(stream, deadlines, service, stop)).await;
             drop((permit, counted));
         });
     }
@@ -74,13 +82,21 @@ pub(super) async fn accept(listener: TcpListener, site: Arc<Site>, mut stop: wat
     while open.join_next().await.is_some() {}
 }
 
-async fn serve(stream: TcpStream, site: Arc<Site>, mut stop: watch::Receiver<bool>) -> Result<(), hyper::Error> {
-    let _ = stream.set_nodelay(true);
-    let Deadlines { head, stalled, .. } = site.deadlines;
-    let service = service_fn(move |request| {
-        let site = Arc::clone(&site);
-        async move { Ok::<_, Infallible>(answer::to(&site, request).await) }
-    });
+/// Serves one connection, of any kind, with deadlines for all but its whole life, until it ends or the server stops.
+pub(in crate::server) async fn serve<S, V, B>(
+    stream: S,
+    deadlines: Deadlines,
+    service: V,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    V: Service<Request<Incoming>, Response = Response<B>>,
+    V::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Deadlines { head, stalled, .. } = deadlines;
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head)

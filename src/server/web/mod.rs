@@ -5,7 +5,7 @@
 //! and so much time for each thing that it does.
 
 mod answer;
-mod connection;
+pub(in crate::server) mod connection;
 mod files;
 mod headers;
 

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::server::store::sqlite::bodies::{deleted, drop_bodies};
 use crate::server::store::sqlite::{SqliteStore, changed, from_sqlite};
-use crate::server::store::{AccountStore, Error, Room};
+use crate::server::store::{AccountStore, Error, Room, Standing};
 
 impl AccountStore for SqliteStore {
     fn add_domain(&self, domain: &str) -> Result<(), Error> {
@@ -125,6 +125,26 @@ impl AccountStore for SqliteStore {
             };
             changed(c.execute(query, params![name, bytes]).map_err(from_sqlite)?, &name)
         })
+    }
+
+    fn set_standing(&self, address: &str, standing: Standing) -> Result<(), Error> {
+        let (address, is_suspended) = (address.to_owned(), standing == Standing::Suspended);
+        self.write(move |c| {
+            let query = "UPDATE users SET suspended = ?2 WHERE address = ?1";
+            let rows = c.execute(query, params![address, is_suspended]).map_err(from_sqlite)?;
+            changed(rows, &format!("the user {address}"))
+        })
+    }
+
+    fn standing(&self, address: &str) -> Result<Option<Standing>, Error> {
+        let query = "SELECT suspended FROM users WHERE address = ?1";
+        let is_suspended: Option<bool> =
+            self.read(|c| c.prepare_cached(query)?.query_row([address], |row| row.get(0)).optional())?;
+        Ok(is_suspended.map(|is_suspended| if is_suspended { Standing::Suspended } else { Standing::Active }))
+    }
+
+    fn suspended(&self) -> Result<Vec<String>, Error> {
+        self.column("SELECT address FROM users WHERE suspended ORDER BY address")
     }
 
     fn room(&self, mailbox: &str) -> Result<Room, Error> {

@@ -9,17 +9,19 @@ mod policies;
 mod queue;
 mod schema;
 mod taken;
+mod tokens;
 mod writer;
 
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, ErrorCode};
 
 use crate::server::store::blobs::Blobs;
-use crate::server::store::{Delivery, Error, Fault, Store};
+use crate::server::store::{Commits, Counted, Delivery, Error, Fault, Store};
+use crate::time::Timestamp;
 
 /// The store on disk.
 pub struct SqliteStore {
@@ -28,6 +30,7 @@ pub struct SqliteStore {
     readers: Mutex<Vec<Connection>>,
     path: std::path::PathBuf,
     blobs: Blobs,
+    commits: Arc<Commits>,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -45,10 +48,13 @@ impl SqliteStore {
         schema::migrate(&connection)?;
         let (jobs, queue) = channel();
         let checkpoints = writer::Checkpoints::begin(connect(&path)?, &path)?;
-        let write = move || writer::write_all(&connection, &queue, &checkpoints);
+        let commits = Arc::new(Commits::default());
+        let timed = Arc::clone(&commits);
+        let write = move || writer::write_all(&connection, &queue, &checkpoints, &timed);
         let writer = std::thread::Builder::new().name("store".to_owned()).spawn(write);
         let writer = writer.map_err(|error| Error::Broken(error.to_string()))?;
-        Ok(Self { jobs: Mutex::new(Some(jobs)), writer: Mutex::new(Some(writer)), readers: Mutex::new(Vec::new()), path, blobs })
+        let (jobs, writer) = (Mutex::new(Some(jobs)), Mutex::new(Some(writer)));
+        Ok(Self { jobs, writer, readers: Mutex::new(Vec::new()), path, blobs, commits })
     }
 
     pub(in crate::server::store::sqlite) fn read<T>(
@@ -109,14 +115,14 @@ pub(in crate::server::store::sqlite) fn changed(rows: usize, what: &str) -> Resu
 }
 
 impl Store for SqliteStore {
-    fn deliver(&self, delivery: Delivery) -> Result<(), Error> {
+    fn deliver(&self, delivery: Delivery) -> Result<Option<i64>, Error> {
         let (told, waiting) = sync_channel(1);
         // nobody waits where this thread ended
         self.deliver_then(delivery, Box::new(move |kept| drop(told.send(kept))));
         waiting.recv().unwrap_or_else(|_| Err(Error::Broken("it is closed".to_owned())))
     }
 
-    fn deliver_then(&self, delivery: Delivery, done: Box<dyn FnOnce(Result<(), Error>) + Send>) {
+    fn deliver_then(&self, delivery: Delivery, done: Box<dyn FnOnce(Result<Option<i64>, Error>) + Send>) {
         let Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at, extra } = delivery;
         let body = match self.place(message) {
             Ok(body) => body,
@@ -134,9 +140,9 @@ impl Store for SqliteStore {
                 taken::insert(c, name, at)?;
             }
             if elsewhere.is_empty() {
-                return Ok(());
+                return Ok(None);
             }
-            queue::insert(c, &sender, body, &terms, priority, &elsewhere, at)
+            queue::insert(c, &sender, body, &terms, priority, &elsewhere, at).map(Some)
         };
         self.write_then(insert, move |kept| {
             if kept.is_err() {
@@ -144,6 +150,15 @@ impl Store for SqliteStore {
             }
             done(kept);
         });
+    }
+
+    fn pulse(&self, at: Timestamp) -> Result<(), Error> {
+        let query = "INSERT OR REPLACE INTO pulse (id, at) VALUES (1, ?1)";
+        self.write(move |c| c.execute(query, [at.unix()]).map(|_| ()).map_err(from_sqlite))
+    }
+
+    fn commits(&self) -> Counted {
+        self.commits.counted()
     }
 
     fn check(&self) -> Result<Vec<Fault>, Error> {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::proto::smtp::{Addressee, Body, RequireTls, Terms};
 use crate::server::store::sqlite::bodies::{deleted, drop_bodies};
 use crate::server::store::sqlite::{SqliteStore, changed, from_sqlite};
-use crate::server::store::{Due, Error, HELD, Priority, QueueStore, Queued, Reading, Settled, Waiting, Which};
+use crate::server::store::{Depth, Due, Error, HELD, Priority, QueueStore, Queued, Reading, Settled, Waiting, Which};
 use crate::time::Timestamp;
 
 /// Brings the queue of old databases to what follows: a recipient knows his domain, by which he is found when it is due.
@@ -52,6 +52,10 @@ impl QueueStore for SqliteStore {
         Ok(())
     }
 
+    fn depth(&self, now: Timestamp) -> Result<Depth, Error> {
+        self.read(|c| depth(c, now))
+    }
+
     fn waiting(&self) -> Result<Vec<Waiting>, Error> {
         self.read(waiting)
     }
@@ -82,7 +86,7 @@ pub(in crate::server::store::sqlite) fn insert(
     priority: Priority,
     recipients: &[Addressee],
     at: Timestamp,
-) -> Result<(), Error> {
+) -> Result<i64, Error> {
     let query = "INSERT INTO queue (sender, body, created_at, ret, envid, content, requires_tls, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 2)";
     let requires_tls = terms.tls == RequireTls::Yes;
     let mut insert = connection.prepare_cached(query).map_err(from_sqlite)?;
@@ -97,6 +101,19 @@ pub(in crate::server::store::sqlite) fn insert(
         let domain = to.address.rsplit_once('@').map_or("", |(_, domain)| domain).to_lowercase();
         let row = params![id, to.address, domain, number(priority), to.notify, to.original, at.unix()];
         insert.execute(row).map(|_| ()).map_err(from_sqlite)
+    })?;
+    Ok(id)
+}
+
+fn depth(c: &Connection, now: Timestamp) -> rusqlite::Result<Depth> {
+    let query =
+        "SELECT coalesce(sum(next_at > ?1 AND next_at < ?2), 0), coalesce(sum(next_at <= ?1), 0), coalesce(sum(next_at >= ?2), 0)
+                 FROM queue_recipients";
+    let oldest: Option<i64> = c.prepare_cached("SELECT min(created_at) FROM queue")?.query_row([], |row| row.get(0))?;
+    let count = |row: &rusqlite::Row<'_>, at: usize| row.get(at).map(|count: i64| u64::try_from(count).unwrap_or(0));
+    c.prepare_cached(query)?.query_row([now.unix(), HELD.unix()], |row| {
+        let oldest = oldest.map(Timestamp::from_unix);
+        Ok(Depth { waiting: count(row, 0)?, due: count(row, 1)?, held: count(row, 2)?, oldest })
     })
 }
 

@@ -38,7 +38,12 @@ const MIGRATIONS: &[&str] = &["
     UPDATE users SET used = (
         SELECT coalesce(sum(b.size + coalesce(length(m.fields), 0)), 0) FROM messages m JOIN bodies b ON b.id = m.body
         WHERE m.mailbox = users.address);
-", taken::MIGRATION];
+", taken::MIGRATION, "
+    ALTER TABLE users ADD COLUMN suspended INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE tokens (
+        name TEXT PRIMARY KEY, scope TEXT NOT NULL, digest BLOB NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER) STRICT;
+    CREATE TABLE pulse (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL) STRICT;
+"];
 
 pub(in crate::server::store::sqlite) fn migrate(connection: &Connection) -> Result<(), Error> {
     let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(from_sqlite)?;

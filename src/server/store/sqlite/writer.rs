@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rusqlite::Connection;
 
-use crate::server::store::Error;
 use crate::server::store::sqlite::{SqliteStore, from_sqlite};
+use crate::server::store::{Commits, Error};
 
 /// Jobs committed together at most; bounds how long the first one waits.
 const GROUP: usize = 256;
@@ -57,7 +58,12 @@ fn closed() -> Error {
 }
 
 /// The writer: takes what waits, runs it in one transaction, commits, and then answers.
-pub(in crate::server::store::sqlite) fn write_all(connection: &Connection, queue: &Receiver<Job>, checkpoints: &Checkpoints) {
+pub(in crate::server::store::sqlite) fn write_all(
+    connection: &Connection,
+    queue: &Receiver<Job>,
+    checkpoints: &Checkpoints,
+    commits: &Commits,
+) {
     while let Ok(first) = queue.recv() {
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE").map_err(from_sqlite) {
             // nothing may run outside a transaction: its savepoint would commit by itself
@@ -72,7 +78,9 @@ pub(in crate::server::store::sqlite) fn write_all(connection: &Connection, queue
             let is_gone = connection.is_autocommit();
             next = if replies.len() < GROUP && !is_gone { queue.try_recv().ok() } else { None };
         }
+        let begun = Instant::now();
         let committed = connection.execute_batch("COMMIT").map_err(from_sqlite);
+        commits.took(begun.elapsed());
         if committed.is_err() {
             let _ = connection.execute_batch("ROLLBACK");
         }

@@ -1,0 +1,204 @@
+//! What goes wrong, as RFC 9457 says it: what, where, why, and what to do.
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{Response, StatusCode};
+use serde_json::json;
+
+use crate::server::manage;
+use crate::server::store;
+use crate::server::trace::shown;
+
+/// Something that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::server::api) struct Problem {
+    pub(in crate::server::api) status: StatusCode,
+    /// The last part of its type: stable, for programs.
+    name: &'static str,
+    title: &'static str,
+    /// Why.
+    detail: String,
+    /// What to do.
+    fix: &'static str,
+    /// Which part of the request.
+    place: Option<String>,
+    extra: Option<Extra>,
+}
+
+/// A field of the answer that a problem needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extra {
+    /// RFC 6750 3: how to ask.
+    Bearer,
+    /// RFC 6750 3.1: the token is not good.
+    BadToken,
+    /// RFC 6750 3.1: the token may not.
+    Scope,
+    /// RFC 9110 10.2.3: when to come back.
+    Retry,
+    /// RFC 9112 9.6: what else the client sends is not read.
+    Close,
+}
+
+impl Extra {
+    const fn field(self) -> (HeaderName, &'static str) {
+        match self {
+            Self::Bearer => (WWW_AUTHENTICATE, "Bearer"),
+            Self::BadToken => (WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
+            Self::Scope => (WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\", scope=\"admin\""),
+            Self::Retry => (RETRY_AFTER, "60"),
+            Self::Close => (CONNECTION, "close"),
+        }
+    }
+}
+
+/// Begins the type of each problem; no page lies there.
+pub(in crate::server::api) const TYPE: &str = "urn:sealpost:problem:";
+
+impl Problem {
+    fn new(status: StatusCode, name: &'static str, title: &'static str, detail: String, fix: &'static str) -> Self {
+        Self { status, name, title, detail, fix, place: None, extra: None }
+    }
+
+    fn with(mut self, extra: Extra) -> Self {
+        self.extra = Some(extra);
+        self
+    }
+
+    /// About one part of the request, as a JSON pointer, or as `path` or `query` with its name.
+    pub(in crate::server::api) fn at(mut self, place: &str) -> Self {
+        self.place = Some(place.to_owned());
+        self
+    }
+
+    pub(in crate::server::api) fn nowhere(path: &str) -> Self {
+        let detail = format!("there is nothing at {path}");
+        Self::new(StatusCode::NOT_FOUND, "no-such-path", "No such path", detail, "look into /v1/openapi.json for what there is")
+    }
+
+    pub(in crate::server::api) fn not_by(method: &str, path: &str) -> Self {
+        let detail = format!("{method} is nothing that can be done to {path}");
+        let fix = "use one of the methods that the field Allow names";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Not by this method", detail, fix)
+    }
+
+    pub(in crate::server::api) fn no_token() -> Self {
+        let fix = "make one with `sealpost token new NAME` and send it as `Authorization: Bearer TOKEN`";
+        let detail = "the request bears no token".to_owned();
+        Self::new(StatusCode::UNAUTHORIZED, "no-token", "A token is needed", detail, fix).with(Extra::Bearer)
+    }
+
+    /// RFC 6750 3.1: what is wrong with it is not told.
+    pub(in crate::server::api) fn bad_token() -> Self {
+        let fix = "make another one with `sealpost token new NAME`; `sealpost token list` shows those that are good";
+        let detail = "the token is not known, or is good no more".to_owned();
+        Self::new(StatusCode::UNAUTHORIZED, "bad-token", "The token is not good", detail, fix).with(Extra::BadToken)
+    }
+
+    pub(in crate::server::api) fn too_many_bad_tokens() -> Self {
+        let detail = "too many tokens that are not good came from this address".to_owned();
+        let fix = "wait a minute, and send a good token";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-bad-tokens", "Too many bad tokens", detail, fix).with(Extra::Retry)
+    }
+
+    pub(in crate::server::api) fn only_reads() -> Self {
+        let detail = "a token with scope read changes nothing".to_owned();
+        let fix = "make a token with `sealpost token new NAME --scope admin`";
+        Self::new(StatusCode::FORBIDDEN, "insufficient-scope", "The token may only look", detail, fix).with(Extra::Scope)
+    }
+
+    pub(in crate::server::api) fn not_json() -> Self {
+        let detail = "the body is not announced as application/json".to_owned();
+        let fix = "send JSON with the field `Content-Type: application/json`";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "JSON is needed", detail, fix).closing()
+    }
+
+    pub(in crate::server::api) fn too_large(most: usize) -> Self {
+        let detail = format!("the body is over {most} bytes");
+        let title = "The body is too large";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", title, detail, "send less at once").closing()
+    }
+
+    pub(in crate::server::api) fn too_slow() -> Self {
+        let detail = "the body did not come in time".to_owned();
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "The request is too slow", detail, "send it again").closing()
+    }
+
+    pub(in crate::server::api) fn cut_off() -> Self {
+        let detail = "the request ended early".to_owned();
+        Self::new(StatusCode::BAD_REQUEST, "cut-off", "The request is not whole", detail, "send it again").closing()
+    }
+
+    /// Something in the request is not as the description has it.
+    pub(in crate::server::api) fn invalid(place: &str, detail: String) -> Self {
+        let fix = "compare it with /v1/openapi.json";
+        Self::new(StatusCode::BAD_REQUEST, "invalid", "The request is not valid", detail, fix).at(place)
+    }
+
+    pub(in crate::server::api) fn broken(detail: String) -> Self {
+        let title = "The server failed";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", title, detail, "look into the log, and run `sealpost doctor`")
+    }
+
+    fn closing(self) -> Self {
+        self.with(Extra::Close)
+    }
+
+    pub(in crate::server::api) fn respond(self) -> Response<Body> {
+        let Self { status, name, title, detail, fix, place, extra } = self;
+        let mut value = json!({
+            "type": format!("{TYPE}{name}"), "title": title, "status": status.as_u16(), "detail": shown(&detail), "fix": fix,
+        });
+        if let Some(place) = place {
+            value["place"] = json!(place);
+        }
+        let mut response = Response::new(Body::from(format!("{value}\n")));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some((name, value)) = extra.map(Extra::field) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+impl From<manage::Error> for Problem {
+    fn from(error: manage::Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            manage::Error::Store(error) => Self::from(error),
+            manage::Error::Nothing(_) => {
+                let fix = "name a message by `id`, or several by `domain` or `user`";
+                Self::new(StatusCode::BAD_REQUEST, "nothing-named", "Nothing is named", detail, fix).at("/")
+            }
+            manage::Error::Wrong(..) => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid", "The request is not valid", detail, "send what is meant")
+            }
+        }
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            store::Error::NotFound(_) => Self::new(
+                StatusCode::NOT_FOUND,
+                "not-found",
+                "It is not there",
+                detail,
+                "look at the list, and mind the spelling",
+            ),
+            store::Error::Exists(_) => {
+                Self::new(StatusCode::CONFLICT, "exists", "It is there already", detail, "change it, or remove it first")
+            }
+            store::Error::Full(_) => {
+                let fix = "make room on the disk, and send it again";
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The disk takes no more", detail, fix)
+            }
+            store::Error::Broken(_) => Self::broken(detail),
+        }
+    }
+}

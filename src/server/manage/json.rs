@@ -1,0 +1,92 @@
+//! Results in JSON, as `--json` prints them and the admin API sends them.
+
+use serde_json::{Value, json};
+
+use crate::server::manage::User;
+use crate::server::store::{HELD, Priority, Standing, TlsResult, Token, Waiting};
+
+/// The result of a verb that has nothing to tell but that it went well.
+pub fn done(verb: &str) -> Value {
+    json!({ "schema": format!("sealpost.{verb}/1"), "exit": 0 })
+}
+
+/// The domains.
+pub fn domains(domains: &[String]) -> Value {
+    json!({ "schema": "sealpost.domain.list/1", "domains": domains })
+}
+
+/// The users, and who of them is suspended.
+pub fn users(users: &[String], suspended: &[String]) -> Value {
+    json!({ "schema": "sealpost.user.list/1", "users": users, "suspended": suspended })
+}
+
+/// One user.
+pub fn user(user: &User) -> Value {
+    let ((used, quota), (domain_used, domain_quota)) = (user.room.user, user.room.domain);
+    json!({
+        "schema": "sealpost.user.show/1", "address": user.address, "suspended": user.standing == Standing::Suspended,
+        "used": used, "quota": quota, "domain_used": domain_used, "domain_quota": domain_quota,
+    })
+}
+
+/// A user whose password was set (`verb` is `add` or `passwd`); the password only where nobody knew it before.
+pub fn password_set(verb: &str, address: &str, made: Option<&str>) -> Value {
+    let users = [json!({ "address": address, "password": made })];
+    json!({ "schema": format!("sealpost.user.{verb}/1"), "users": users })
+}
+
+/// The aliases; `aliass` holds each as one text, for programs that knew it first.
+pub fn aliases(aliases: &[(String, String)]) -> Value {
+    let lines: Vec<_> = aliases.iter().map(|(alias, target)| format!("{alias} {target}")).collect();
+    let objects: Vec<_> = aliases.iter().map(|(alias, target)| json!({ "alias": alias, "target": target })).collect();
+    json!({ "schema": "sealpost.alias.list/1", "aliases": objects, "aliass": lines })
+}
+
+/// What waits.
+pub fn queue(waiting: &[Waiting]) -> Value {
+    let list: Vec<_> = waiting.iter().map(one).collect();
+    json!({ "schema": "sealpost.queue.list/1", "queue": list })
+}
+
+/// One message of the queue, with its size.
+pub fn queued(waiting: &[Waiting], size: usize) -> Value {
+    let list: Vec<_> = waiting.iter().map(one).collect();
+    json!({ "schema": "sealpost.queue.show/1", "queue": list, "size": size })
+}
+
+/// How TLS went on a day.
+pub fn tls(day: i64, results: &[(TlsResult, u64)]) -> Value {
+    let one = |(one, count): &(TlsResult, u64)| json!({ "domain": one.domain, "policy": one.policy, "mx": one.mx, "result": one.result, "count": count });
+    json!({ "schema": "sealpost.queue.tls/1", "day": day, "results": results.iter().map(one).collect::<Vec<_>>() })
+}
+
+/// The tokens, without what they are.
+pub fn tokens(tokens: &[Token]) -> Value {
+    json!({ "schema": "sealpost.token.list/1", "tokens": tokens.iter().map(token).collect::<Vec<_>>() })
+}
+
+/// A token that was made, and what it is, this once.
+pub fn token_made(made: &Token, secret: &str) -> Value {
+    let mut value = token(made);
+    value["schema"] = json!("sealpost.token.new/1");
+    value["token"] = json!(secret);
+    value
+}
+fn token(token: &Token) -> Value {
+    let (created, expires) = (token.created.to_string(), token.expires.map(|at| at.to_string()));
+    json!({ "name": token.name, "scope": token.scope.name(), "created": created, "expires": expires })
+}
+
+fn one(one: &Waiting) -> Value {
+    let next = if one.next == HELD { None } else { Some(one.next.to_string()) };
+    let priority = match one.priority {
+        Priority::High => "high",
+        Priority::Normal => "normal",
+        Priority::Low => "low",
+    };
+    json!({
+        "id": one.id, "sender": one.sender, "recipient": one.recipient, "attempts": one.attempts, "created": one.created.to_string(),
+        "priority": priority, "held": one.next == HELD, "next": next,
+        "error": if one.error.is_empty() { None } else { Some(&one.error) },
+    })
+}

@@ -1,0 +1,295 @@
+//! What administrators do: domains, users, aliases, the queue, tokens. One implementation for the command line and the admin API.
+//!
+//! Uses: accounts, filters, the store. Never: sockets; words of a protocol.
+//! Holds always: an address or a domain is looked at before it is kept; a password is taken and never given.
+
+pub mod json;
+mod status;
+mod tokens;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::secret::Secret;
+use crate::server::accounts::{Accounts, normal};
+use crate::server::config::Hop;
+use crate::server::filter::{FileFilters, Filters};
+use crate::server::store::{self, Room, Standing, Store, TlsResult, Waiting, Which};
+use crate::time::Timestamp;
+
+pub(in crate::server) use status::Overview;
+pub use status::Status;
+pub use tokens::{NewToken, Unknown};
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// What was given is not what it should be: what, and what is meant.
+    Wrong(String, &'static str),
+    /// It says nothing of what it is about.
+    Nothing(&'static str),
+    /// What the store says.
+    Store(store::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wrong(given, meant) => write!(f, "{given} is not {meant}"),
+            Self::Nothing(verb) => write!(f, "nothing was said of what to {verb}"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A user, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The address.
+    pub address: String,
+    /// Whether he may come in.
+    pub standing: Standing,
+    /// What the mailbox and its domain hold, and may hold.
+    pub room: Room,
+}
+
+/// What administrators do with a server's data, whether the server runs or not.
+#[derive(Clone)]
+pub struct Manage {
+    accounts: Accounts,
+    filters: Arc<dyn Filters>,
+}
+
+impl fmt::Debug for Manage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Manage")
+    }
+}
+
+/// Bytes of a password: more is a mistake, and costs time.
+const PASSWORD: usize = 1024;
+
+impl Manage {
+    /// The accounts of a server, and the folder of its data, where filters lie.
+    pub fn new(accounts: Accounts, data: &Path) -> Self {
+        Self { accounts, filters: Arc::new(FileFilters::new(data)) }
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.accounts.store().as_ref()
+    }
+
+    /// Every domain.
+    pub fn domains(&self) -> Result<Vec<String>, Error> {
+        Ok(self.store().domains()?)
+    }
+
+    /// Adds a domain.
+    pub fn add_domain(&self, domain: &str) -> Result<(), Error> {
+        Ok(self.store().add_domain(&domain_name(domain)?)?)
+    }
+
+    /// Removes a domain that has no users.
+    pub fn remove_domain(&self, domain: &str) -> Result<(), Error> {
+        Ok(self.store().remove_domain(&domain.to_lowercase())?)
+    }
+
+    /// Bounds the bytes of all mailboxes of a domain; 0 lifts the bound.
+    pub fn set_domain_quota(&self, domain: &str, bytes: u64) -> Result<(), Error> {
+        Ok(self.store().set_quota(&domain_name(domain)?, bytes)?)
+    }
+
+    /// Every user.
+    pub fn users(&self) -> Result<Vec<String>, Error> {
+        Ok(self.store().users()?)
+    }
+
+    /// The users who may not come in.
+    pub fn suspended(&self) -> Result<Vec<String>, Error> {
+        Ok(self.store().suspended()?)
+    }
+
+    /// One user.
+    pub fn user(&self, address: &str) -> Result<User, Error> {
+        let address = address_of(address)?;
+        let standing = self.store().standing(&address)?;
+        let standing = standing.ok_or_else(|| store::Error::NotFound(format!("the user {address}")))?;
+        let room = self.store().room(&address)?;
+        Ok(User { address, standing, room })
+    }
+
+    /// Adds a user; gives the address as it is kept.
+    pub fn add_user(&self, address: &str, password: &Secret<Vec<u8>>) -> Result<String, Error> {
+        let address = address_of(address)?;
+        self.accounts.add_user(&address, good(password)?)?;
+        Ok(address)
+    }
+
+    /// Changes a password; gives the address as it is kept.
+    pub fn set_password(&self, address: &str, password: &Secret<Vec<u8>>) -> Result<String, Error> {
+        let address = normal(address);
+        self.accounts.set_password(&address, good(password)?)?;
+        Ok(address)
+    }
+
+    /// Removes a user, his mail and his filter: whoever gets the name next does not get it.
+    pub fn remove_user(&self, address: &str) -> Result<(), Error> {
+        let address = address.to_lowercase();
+        self.store().remove_user(&address)?;
+        Ok(self.filters.remove(&address)?)
+    }
+
+    /// Bounds the bytes of a mailbox; 0 lifts the bound.
+    pub fn set_user_quota(&self, address: &str, bytes: u64) -> Result<(), Error> {
+        Ok(self.store().set_quota(&address_of(address)?, bytes)?)
+    }
+
+    /// Lets a user in from now on, or not. Mail for one who may not come in is kept.
+    pub fn set_standing(&self, address: &str, standing: Standing) -> Result<(), Error> {
+        Ok(self.store().set_standing(&address_of(address)?, standing)?)
+    }
+
+    /// Every alias with its targets.
+    pub fn aliases(&self) -> Result<Vec<(String, String)>, Error> {
+        Ok(self.store().aliases()?)
+    }
+
+    /// Leads an address, or all of a domain (`@domain`), to another.
+    pub fn add_alias(&self, alias: &str, target: &str) -> Result<(), Error> {
+        let alias = match alias.strip_prefix('@') {
+            Some(rest) if domain_name(rest).is_ok() => alias.to_lowercase(),
+            _ => address_of(alias)?,
+        };
+        Ok(self.store().add_alias(&alias, &address_of(target)?)?)
+    }
+
+    /// Removes an alias with all its targets.
+    pub fn remove_alias(&self, alias: &str) -> Result<(), Error> {
+        Ok(self.store().remove_alias(&alias.to_lowercase())?)
+    }
+
+    /// What waits for other servers.
+    pub fn waiting(&self, which: &Which) -> Result<Vec<Waiting>, Error> {
+        let mut waiting = self.store().waiting()?;
+        waiting.retain(|one| match which {
+            Which::All => true,
+            Which::Message(id) => one.id == *id,
+            Which::Domain(domain) => one.recipient.rsplit_once('@').is_some_and(|(_, of)| of.eq_ignore_ascii_case(domain)),
+            Which::User(user) => one.sender.eq_ignore_ascii_case(user),
+        });
+        Ok(waiting)
+    }
+
+    /// A message of the queue.
+    pub fn queued(&self, id: i64) -> Result<Vec<u8>, Error> {
+        Ok(self.store().queued(id)?)
+    }
+
+    /// Makes messages due now; those that are held only where they are named. The server is to be told, too.
+    pub fn retry(&self, which: &Which, now: Timestamp) -> Result<(), Error> {
+        Ok(self.store().retry(which, now)?)
+    }
+
+    /// Holds messages until they are named to [`Manage::retry`]. Not all of them: that would be by accident.
+    pub fn hold(&self, which: &Which) -> Result<(), Error> {
+        Ok(self.store().hold(named(which, "hold")?)?)
+    }
+
+    /// Takes messages out of the queue; nobody is told. Not all of them: that would be by accident.
+    pub fn drop_queued(&self, which: &Which) -> Result<(), Error> {
+        Ok(self.store().drop_queued(named(which, "drop")?)?)
+    }
+
+    /// How TLS went with other servers on a day (since 1970).
+    pub fn tls_results(&self, day: i64) -> Result<Vec<(TlsResult, u64)>, Error> {
+        Ok(self.store().tls_results(day)?)
+    }
+}
+
+fn named<'w>(which: &'w Which, verb: &'static str) -> Result<&'w Which, Error> {
+    if *which == Which::All { Err(Error::Nothing(verb)) } else { Ok(which) }
+}
+
+fn domain_name(text: &str) -> Result<String, Error> {
+    let is_domain = Hop::parse(text).is_some_and(|hop| hop.host == text);
+    if is_domain { Ok(text.to_lowercase()) } else { Err(Error::Wrong(text.to_owned(), "a domain, as a.example")) }
+}
+
+fn address_of(text: &str) -> Result<String, Error> {
+    let is_good = text.rsplit_once('@').is_some_and(|(local, of)| {
+        let is_local = !local.is_empty() && !local.contains(|c: char| c.is_whitespace() || c.is_control() || "<>,;@".contains(c));
+        is_local && domain_name(of).is_ok()
+    });
+    if is_good { Ok(text.to_lowercase()) } else { Err(Error::Wrong(text.to_owned(), "an address, as jane@a.example")) }
+}
+
+fn good(password: &Secret<Vec<u8>>) -> Result<&Secret<Vec<u8>>, Error> {
+    let bytes = password.expose();
+    // PLAIN separates its parts by NUL (RFC 4616), and an empty one is asked for by nobody
+    let is_good = !bytes.is_empty() && bytes.len() <= PASSWORD && !bytes.contains(&0);
+    if is_good {
+        Ok(password)
+    } else {
+        Err(Error::Wrong("what was given".to_owned(), "a password of 1 to 1024 bytes without NUL"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::accounts::tests::accounts;
+
+    fn secret(text: &[u8]) -> Secret<Vec<u8>> {
+        Secret::new(text.to_vec())
+    }
+
+    #[test]
+    fn what_is_no_address_is_told_and_not_kept() {
+        let (folder, accounts) = accounts();
+        let manage = Manage::new(accounts, folder.path());
+        for text in ["jane", "a b@a.example", "<x>@a.example", "x@", "@a.example", "x@a b", "x@a.example:25", "x\n@a.example"] {
+            assert!(matches!(manage.add_user(text, &secret(b"x")), Err(Error::Wrong(..))), "{text:?}");
+            assert!(matches!(manage.set_user_quota(text, 1), Err(Error::Wrong(..))), "{text:?}");
+        }
+        assert!(matches!(manage.add_domain("a b"), Err(Error::Wrong(..))));
+        assert!(matches!(manage.add_alias("all", "x@b.example"), Err(Error::Wrong(..))));
+        for password in [&b""[..], b"a\0b", &[b'x'; PASSWORD + 1]] {
+            assert!(matches!(manage.add_user("new@a.example", &secret(password)), Err(Error::Wrong(..))));
+        }
+        assert_eq!(manage.users().expect("read"), ["jane@a.example"]);
+        assert_eq!(manage.add_user("New@A.example", &secret(b"x")).expect("added"), "new@a.example");
+        manage.add_alias("@A.example", "jane@a.example").expect("a catch-all");
+        assert_eq!(manage.aliases().expect("read"), [("@a.example".to_owned(), "jane@a.example".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_done_to_everything_by_accident_is_not_done() {
+        let (folder, accounts) = accounts();
+        let manage = Manage::new(accounts, folder.path());
+        assert_eq!(manage.hold(&Which::All), Err(Error::Nothing("hold")));
+        assert_eq!(manage.drop_queued(&Which::All), Err(Error::Nothing("drop")));
+        assert_eq!(manage.retry(&Which::All, Timestamp::from_unix(5)), Ok(()));
+    }
+
+    #[test]
+    fn a_user_is_told_with_his_standing_and_his_room() {
+        let (folder, accounts) = accounts();
+        let manage = Manage::new(accounts, folder.path());
+        manage.set_user_quota("jane@a.example", 1000).expect("set");
+        manage.set_standing("Jane@a.example", Standing::Suspended).expect("set");
+        let jane = manage.user("jane@A.example").expect("there");
+        assert_eq!((jane.standing, jane.room.user), (Standing::Suspended, (0, 1000)));
+        assert_eq!(manage.suspended().expect("read"), ["jane@a.example"]);
+        assert!(matches!(manage.user("x@a.example"), Err(Error::Store(store::Error::NotFound(_)))));
+    }
+}

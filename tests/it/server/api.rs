@@ -1,0 +1,246 @@
+//! The admin API, asked by curl; what it describes and counts, read by programs of others; the log; the trace of one message.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::Served;
+use crate::support;
+
+const PASSWORD: &str = "Kennwort-7-only-here";
+
+fn with(more: &str) -> Served {
+    Served::of("a.example", &["jane", "joe"], |text| format!("{text}\n[api]\nlisten = \"127.0.0.1:0\"\n{more}"))
+}
+
+/// Asks with curl; gives the status and the body.
+fn curl(served: &Served, token: &str, method: &str, path: &str, body: Option<&str>) -> (u16, String) {
+    let url = format!("http://127.0.0.1:{}{path}", served.port("api"));
+    let bearer = format!("Authorization: Bearer {token}");
+    let mut args = vec!["-sS", "-m", "20", "-w", "\n%{http_code}", "-X", method, "-H", &bearer, &url];
+    if let Some(body) = body {
+        args.extend(["-H", "Content-Type: application/json", "--data-raw", body]);
+    }
+    let (code, out, talk) = support::run("curl", &args, b"");
+    assert_eq!(code, 0, "{method} {path}: {talk}");
+    let out = String::from_utf8(out).expect("text");
+    let (body, status) = out.rsplit_once('\n').expect("a status");
+    (status.parse().expect("a number"), body.to_owned())
+}
+
+fn json_of((status, body): (u16, String)) -> Value {
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).expect("JSON")
+}
+
+/// A token of the command line.
+fn token(served: &Served, args: &[&str]) -> String {
+    served.run(&[&["token", "new"], args].concat()).0.trim().to_owned()
+}
+
+/// Runs Python with the libraries of others; `None` where it has not this one.
+fn python(module: &str, script: &str, input: &[u8]) -> Option<(i32, String)> {
+    let python = support::named_peer("SEALPOST_PYTHON")?;
+    if support::run(&python, &["-c", &format!("import {module}")], b"").0 != 0 {
+        support::skip(&format!("SEALPOST_PYTHON has no {module}"));
+        return None;
+    }
+    let (code, _, talk) = support::run(&python, &["-c", script], input);
+    Some((code, talk))
+}
+
+#[test]
+fn curl_administers_a_server_that_runs_and_the_log_and_the_metrics_tell_of_it() {
+    if !support::peer("curl") {
+        return;
+    }
+    let served = with("[log]\nform = \"json\"\nlevel = \"debug\"\nfile = \"log.json\"\n");
+    let (admin, read) = (token(&served, &["console", "--scope", "admin", "--days", "1"]), token(&served, &["watcher"]));
+    let list = served.run(&["token", "list"]).0;
+    assert!(list.contains("console  admin") && list.contains("watcher  read") && !list.contains(&admin), "{list}");
+
+    let new = json!({ "address": "new@a.example", "password": PASSWORD }).to_string();
+    assert_eq!(curl(&served, &read, "POST", "/v1/users", Some(&new)).0, 403);
+    let added = json_of(curl(&served, &admin, "POST", "/v1/users", Some(&new)));
+    assert_eq!(added["users"], json!([{ "address": "new@a.example", "password": null }]));
+    // what both doors say is one
+    let by_both = |path: &str, args: &[&str]| {
+        let here: Value = serde_json::from_str(&served.run(&[args, &["--json"]].concat()).0).expect("JSON");
+        assert_eq!(json_of(curl(&served, &read, "GET", path, None)), here, "{path}");
+        here
+    };
+    assert_eq!(by_both("/v1/users", &["user", "list"])["users"], json!(["jane@a.example", "joe@a.example", "new@a.example"]));
+    by_both("/v1/users/new@a.example", &["user", "show", "new@a.example"]);
+    by_both("/v1/domains", &["domain", "list"]);
+    assert_eq!(by_both("/v1/aliases", &["alias", "list"])["aliases"][0]["alias"], "postmaster@a.example");
+    by_both("/v1/queue", &["queue", "list"]);
+
+    fs::write(served.path("pw"), format!("{PASSWORD}\n")).expect("written");
+    served.send("new@a.example", "From: new@a.example\nTo: new@a.example\nSubject: hi\n\nA letter that nobody logs.\n");
+    assert_eq!(served.fetch("new@a.example").len(), 1);
+    json_of(curl(&served, &admin, "POST", "/v1/users/new@a.example/suspend", None));
+    let letter = served.path("letter.eml");
+    let (home, pw) = (served.path("home"), served.path("pw"));
+    let via = format!("localhost:{}", served.port("submission"));
+    let again = ["--home", &home, "--batch", "--passphrase-file", &pw, "send", &letter, "--via", &via, "--user", "new@a.example"];
+    assert_ne!(support::run(env!("CARGO_BIN_EXE_sealpost"), &again, b"").0, 0, "she is suspended");
+    served.run(&["user", "resume", "new@a.example"]);
+    assert_eq!(support::run(env!("CARGO_BIN_EXE_sealpost"), &again, b"").0, 0, "she is let in again");
+
+    let (status, metrics) = curl(&served, &read, "GET", "/metrics", None);
+    assert_eq!(status, 200);
+    for line in [
+        r#"sealpost_messages_accepted_total{service="submission"} 2"#,
+        r#"sealpost_logins_total{service="submission",mechanism="SCRAM-SHA-256-PLUS",result="bad"} 1"#,
+        r#"sealpost_logins_total{service="submission",mechanism="SCRAM-SHA-256-PLUS",result="good"} 2"#,
+        r#"sealpost_tls_handshakes_total{service="submission",version="TLSv1.3"} 3"#,
+        r#"sealpost_api_requests_total{operation="AddUser",status="403"} 1"#,
+        "sealpost_delivered_total 2",
+    ] {
+        assert!(metrics.lines().any(|known| known == line), "{line} in {metrics}");
+    }
+    let status = json_of(curl(&served, &read, "GET", "/v1/status", None));
+    assert_eq!((&status["accepted"], &status["logins_bad"], &status["ready"]), (&json!(2), &json!(1), &json!("yes")));
+    let screen = served.run(&["status"]).0;
+    assert!(
+        screen.lines().count() <= 50 && screen.contains("disk_free_bytes") && screen.contains("ready                yes"),
+        "{screen}"
+    );
+
+    let log = fs::read_to_string(served.path("home/log.json")).expect("a log");
+    let events: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect();
+    let has = |text: &str| events.iter().find(|event| event["text"].as_str().is_some_and(|known| known.contains(text)));
+    let accepted = has("accepted a message").expect("logged");
+    assert!(accepted["session"].is_u64() && accepted["peer"].is_string() && accepted["user"] == "new@a.example", "{accepted}");
+    assert_eq!(has("refused: 535").expect("logged")["level"], "warning");
+    assert!(has("admin API: POST /v1/users by the token console").is_some() && has("EHLO").is_some());
+    for secret in [PASSWORD, &admin, &read, "nobody logs"] {
+        assert!(!log.contains(secret) && !metrics.contains(secret), "{secret}");
+    }
+    served.run(&["token", "revoke", "watcher"]);
+    assert_eq!(curl(&served, &read, "GET", "/v1/status", None).0, 401);
+
+    let (status, document) = curl(&served, "", "GET", "/v1/openapi.json", None);
+    assert_eq!(status, 200);
+    let validate = "import json, sys\nfrom openapi_spec_validator import validate\nvalidate(json.load(sys.stdin))\n";
+    if let Some((code, talk)) = python("openapi_spec_validator", validate, document.as_bytes()) {
+        assert_eq!(code, 0, "{talk}");
+        let broken = document.replace("\"openapi\":\"3.1.0\",", "");
+        assert_ne!(python("openapi_spec_validator", validate, broken.as_bytes()).expect("there").0, 0, "it judges");
+    }
+    let parse = "import sys\nfrom prometheus_client.parser import text_string_to_metric_families as parse\n\
+                 found = {family.name: family for family in parse(sys.stdin.read())}\n\
+                 assert found['sealpost_store_commit_seconds'].type == 'histogram', found\n\
+                 assert sum(sample.value for sample in found['sealpost_messages_accepted'].samples) == 2, found\n\
+                 assert all(family.documentation for family in found.values())\n";
+    if let Some((code, talk)) = python("prometheus_client", parse, metrics.as_bytes()) {
+        assert_eq!(code, 0, "{talk}");
+    }
+}
+
+#[test]
+fn the_api_is_under_the_tls_of_the_server_where_that_is_asked_for_and_bounds_what_comes() {
+    if !support::peer("curl") {
+        return;
+    }
+    let served = with("tls = \"on\"\n");
+    let (url, root) = (format!("https://localhost:{}/healthz", served.port("api")), served.path("root.pem"));
+    let (code, out, talk) = support::run("curl", &["-sS", "-m", "20", "-D", "-", "--cacert", &root, &url], b"");
+    let out = String::from_utf8(out).expect("text");
+    assert!(code == 0 && out.starts_with("HTTP/1.1 200") && out.ends_with("\r\n\r\nok\n"), "{out}{talk}");
+    assert!(out.to_ascii_lowercase().contains("cache-control: no-store"), "{out}");
+    let (code, _, _) = support::run("curl", &["-sS", "-m", "20", "--cacert", &root, &url.replace("https", "http")], b"");
+    assert_ne!(code, 0, "nothing is said in the clear");
+
+    let served = with("");
+    let raw = |request: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", served.port("api"))).expect("connects");
+        stream.write_all(request.as_bytes()).expect("written");
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    };
+    let head = |more: &str| format!("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n");
+    assert!(raw(&head("")).starts_with("HTTP/1.1 200"));
+    assert!(raw(&head(&format!("X: {}\r\n", "x".repeat(20_000)))).starts_with("HTTP/1.1 431"));
+    assert!(raw(&head(&"X: x\r\n".repeat(100))).starts_with("HTTP/1.1 431"));
+    assert!(raw("\u{16}\u{3}\u{1}\r\n\r\n").starts_with("HTTP/1.1 400"));
+    // a page of others that a browser runs gets no leave to ask
+    let preflight = "OPTIONS /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\nOrigin: https://evil.example\r\n\
+                     Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: authorization\r\n\r\n";
+    let answer = raw(preflight).to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 405") && !answer.contains("access-control"), "{answer}");
+    let config = served.path("home/sealpost.toml");
+    let text = fs::read_to_string(&config).expect("read");
+    fs::write(&config, text.replace("listen = \"127.0.0.1:0\"\n", "listen = \"0.0.0.0:8088\"\n")).expect("written");
+    let check = ["--home", &served.path("home"), "serve", "--check"];
+    let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &check, b"");
+    assert!(code == 2 && talk.contains("is not on loopback – set tls = \"on\""), "{talk}");
+}
+
+/// A server that puts everything off.
+fn puts_off() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().filter_map(Result::ok) {
+            let mut stream = BufReader::new(stream);
+            let mut next = "220 slow.example\r\n";
+            let mut line = String::new();
+            while stream.get_mut().write_all(next.as_bytes()).is_ok() && stream.read_line(&mut line).is_ok_and(|read| read > 0) {
+                next = match line.get(..4) {
+                    Some("EHLO") => "250 slow.example\r\n",
+                    Some("MAIL") => "451 4.7.1 come back later\r\n",
+                    _ => "221 bye\r\n",
+                };
+                line.clear();
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn the_trace_of_one_message_of_the_queue_is_explained_in_chinese() {
+    let route = format!("[routes]\n\"b.example\" = \"127.0.0.1:{}\"\n", puts_off());
+    let served = Served::of("a.example", &["jane"], |text| text.replacen("[routes]\n", &route, 1));
+    for to in ["x@b.example", "y@b.example"] {
+        served.send("jane@a.example", &format!("From: jane@a.example\nTo: {to}\n\nhi\n"));
+    }
+    let mut trace = Command::new(env!("CARGO_BIN_EXE_sealpost"))
+        .args(["--home", &served.path("home"), "trace", "--queue", "2", "--explain", "--language", "zh", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut lines = BufReader::new(trace.stdout.take().expect("piped")).lines();
+    let (ended, ending) = std::sync::mpsc::channel::<()>();
+    let told = std::thread::scope(|scope| {
+        let served = &served;
+        // until the trace listens
+        scope.spawn(move || {
+            while ending.try_recv().is_err() {
+                served.run(&["queue", "retry"]);
+            }
+        });
+        let mut told: Vec<Value> = Vec::new();
+        for line in lines.by_ref() {
+            told.push(serde_json::from_str(&line.expect("text")).expect("JSON"));
+            if told.iter().any(|event| event["text"].as_str().is_some_and(|text| text.starts_with("queue 2: y@b.example later")))
+            {
+                break;
+            }
+        }
+        ended.send(()).expect("it waits");
+        told
+    });
+    trace.kill().expect("killed");
+    trace.wait().expect("gone");
+    assert!(told.iter().all(|event| event["queue"] == 2), "{told:?}");
+    let said = |text: &str| told.iter().find(|event| event["text"].as_str().is_some_and(|known| known.starts_with(text)));
+    let put_off = said("451 4.7.1").expect("it is told");
+    assert_eq!((&put_off["service"], &put_off["meaning"]), (&json!("delivery"), &json!("服务器暂时出错;对方会重试")));
+    assert!(said("MAIL FROM:<jane@a.example>").is_some() && said("queue 2:").is_some_and(|note| note["meaning"].is_null()));
+}
