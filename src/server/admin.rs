@@ -21,6 +21,7 @@ use crate::server::Service;
 use crate::server::accounts::Accounts;
 use crate::server::drive::now;
 use crate::server::queue::Queue;
+use crate::server::tlsrpt::Reports;
 use crate::server::trace::{Event, Tracer};
 use crate::time::Timestamp;
 
@@ -33,6 +34,8 @@ pub enum Question {
     Trace,
     /// To look at the queue now, also at destinations that failed a moment ago.
     Wake,
+    /// To send the reports of the last days that are due (RFC 8460); a line for each domain.
+    Report,
 }
 
 impl Question {
@@ -41,11 +44,12 @@ impl Question {
             Self::Status => "status",
             Self::Trace => "trace",
             Self::Wake => "wake",
+            Self::Report => "report",
         }
     }
 
     fn parse(line: &str) -> Option<Self> {
-        [Self::Status, Self::Trace, Self::Wake].into_iter().find(|question| question.verb() == line.trim())
+        [Self::Status, Self::Trace, Self::Wake, Self::Report].into_iter().find(|question| question.verb() == line.trim())
     }
 }
 
@@ -120,6 +124,7 @@ pub(in crate::server) struct Admin {
     accounts: Accounts,
     tracer: Tracer,
     queue: Queue,
+    reports: Reports,
     started: Timestamp,
 }
 
@@ -128,7 +133,12 @@ const QUESTION: u64 = 64;
 
 impl Admin {
     /// Binds the socket; what a server that died has left is replaced.
-    pub(in crate::server) fn bind(data: &Path, accounts: Accounts, tracer: Tracer, queue: Queue) -> Result<Arc<Self>, String> {
+    pub(in crate::server) fn bind(
+        data: &Path,
+        accounts: Accounts,
+        tracer: Tracer,
+        (queue, reports): (Queue, Reports),
+    ) -> Result<Arc<Self>, String> {
         let path = socket(data);
         if UnixStream::connect(&path).is_ok() {
             return Err(format!("a server runs already with the data of {} – stop it first", data.display()));
@@ -140,7 +150,7 @@ impl Admin {
         }
         let listener = UnixListener::bind(&path).map_err(told)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(told)?;
-        Ok(Arc::new(Self { listener, path, accounts, tracer, queue, started: now() }))
+        Ok(Arc::new(Self { listener, path, accounts, tracer, queue, reports, started: now() }))
     }
 
     /// Answers until the server stops.
@@ -171,6 +181,11 @@ impl Admin {
         tokio::io::BufReader::new(reader).take(QUESTION).read_line(&mut question).await?;
         match Question::parse(&question) {
             Some(Question::Wake) => self.queue.retry_now(),
+            Some(Question::Report) => {
+                for line in self.reports.send(now()).await {
+                    writer.write_all(format!("{}\n", line.replace(char::is_control, " ")).as_bytes()).await?;
+                }
+            }
             Some(Question::Status) => writer.write_all(self.status(addresses).as_bytes()).await?,
             Some(Question::Trace) => {
                 let mut events = self.tracer.listen();

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::limits::Limits;
 use crate::mime::{address, compose};
 use crate::proto::sasl;
-use crate::proto::smtp::{self, Addressee, Envelope, Hello};
+use crate::proto::smtp::{self, Addressee, Envelope, Hello, RequireTls, Terms};
 use crate::server::accounts::Accounts;
 use crate::server::addressing::Destination;
 use crate::server::filter::{self, Filtered, Filters};
@@ -224,11 +224,13 @@ impl Mail {
                     for user in ours {
                         users.entry(user).or_insert_with(|| address.clone());
                     }
-                    let others = others.into_iter().map(|other| (other.clone(), addressee(envelope, recipient, &other)));
-                    elsewhere.extend(others);
+                    let under = self.accounts.onward_sender(&address, sender, now)?;
+                    let others = others.into_iter();
+                    elsewhere
+                        .extend(others.map(|other| (other.clone(), (addressee(envelope, recipient, &other), under.clone()))));
                 }
                 Destination::Elsewhere if envelope.user.is_some() || scanned.added.contains(recipient) => {
-                    elsewhere.insert(address.clone(), addressee(envelope, recipient, &address));
+                    elsewhere.insert(address.clone(), (addressee(envelope, recipient, &address), sender.clone()));
                 }
                 // gone since RCPT: somebody removed the user, and the others still get it
                 Destination::Elsewhere | Destination::Unknown => {}
@@ -272,9 +274,11 @@ impl Mail {
             }
             _ => Filtered { mailboxes: users.into_keys().collect(), ..Filtered::default() },
         };
-        let (mailboxes, elsewhere) = (filtered.mailboxes.into_iter().collect(), elsewhere.into_values().collect());
         let header = start.get(..memchr::memmem::find(&start, b"\r\n\r\n").unwrap_or(start.len())).unwrap_or_default();
-        let to = Places { mailboxes, elsewhere, terms: envelope.terms.clone(), priority: queue::priority(header) };
+        let (priority, terms) = (queue::priority(header), terms(envelope, &head));
+        let under = (sender.as_str(), &terms, priority);
+        let elsewhere = self.onwards(&mut message, &fields, elsewhere.into_values().collect(), under, now)?;
+        let to = Places { mailboxes: filtered.mailboxes.into_iter().collect(), elsewhere, terms, priority };
         let kept = message.behind(fields.into_bytes()).map_err(disk)?;
         self.deliver(kept, final_fields.into_bytes(), to, sender, now)?;
         // the message is kept, whatever becomes of the report: he is not asked to send it again
@@ -357,6 +361,16 @@ impl Mail {
     /// Begins what a POP3 session asks.
     pub(in crate::server) fn mailbox(&self) -> MailboxAccess {
         MailboxAccess::new(self.accounts.clone(), self.locks.clone())
+    }
+}
+
+/// What is asked of the servers on the way; by the message where the envelope says nothing (RFC 8689 5).
+fn terms(envelope: &Envelope, head: &Head) -> Terms {
+    let is_waived =
+        envelope.terms.tls == RequireTls::No && head.values("tls-required").any(|value| value.eq_ignore_ascii_case("no"));
+    match is_waived {
+        true => Terms { tls: RequireTls::Waived, ..envelope.terms.clone() },
+        false => envelope.terms.clone(),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod admin;
 pub mod config;
 mod drive;
 pub mod filter;
+mod forward;
 mod head;
 mod listen;
 mod locks;
@@ -21,6 +22,7 @@ mod queue;
 pub mod scan;
 mod spool;
 pub mod store;
+mod tlsrpt;
 pub mod trace;
 pub mod web;
 
@@ -37,6 +39,7 @@ pub use listen::Service;
 use crate::server::accounts::Accounts;
 use crate::server::accounts::certificate::ClientAuthority;
 use crate::server::admin::Admin;
+use crate::server::config::TlsReports;
 use crate::server::drive::Memory;
 use crate::server::filter::FileFilters;
 use crate::server::listen::{ServerTls, Shared};
@@ -46,6 +49,7 @@ use crate::server::outbound::Outbound;
 use crate::server::peers::Peers;
 use crate::server::queue::Queue;
 use crate::server::store::SqliteStore;
+use crate::server::tlsrpt::Reports;
 use crate::server::trace::Tracer;
 
 /// A server that runs.
@@ -64,7 +68,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub async fn start(config: Config) -> Result<Running, String> {
     let store = SqliteStore::open(&config.data).map_err(|error| error.to_string())?;
     let accounts = Accounts::new(Arc::new(store)).map_err(|error| error.to_string())?;
-    let accounts = accounts.with(&config.accounts)?.with_secret_of(&config.data)?;
+    let accounts = accounts.with(&config.accounts)?.with_secret_of(&config.data)?.with_srs(config.delivery.srs);
     let kept = accounts.kept().map_err(|error| error.to_string())?;
     let authority = config.clients.as_ref().map(|clients| ClientAuthority::open(&clients.authority, clients.lists.as_deref()));
     let tls = ServerTls::open(&config.certificate, &config.key, authority.transpose()?)?;
@@ -72,7 +76,9 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let outbound = Outbound::new(&config.hostname, &config.delivery, Arc::clone(accounts.store()), tracer.clone())?;
     let told = (tracer.clone(), Arc::clone(&wake));
     let queue = Queue::new(&config.hostname, accounts.clone(), outbound, &config.delivery, told);
-    let admin = Admin::bind(&config.data, accounts.clone(), tracer.clone(), queue.clone())?;
+    let told = (tracer.clone(), Arc::clone(&wake));
+    let reports = Reports::new(&config.hostname, accounts.clone(), queue.outbound(), told);
+    let admin = Admin::bind(&config.data, accounts.clone(), tracer.clone(), (queue.clone(), reports.clone()))?;
     // the socket is ours: no other server has messages coming in
     spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;
     let locks = Locks::new(Duration::from_secs(config.login_delay));
@@ -110,6 +116,9 @@ pub async fn start(config: Config) -> Result<Running, String> {
         running.tasks.spawn(listen::accept(listener, service, shared.clone(), stopping.clone()));
     }
     running.tasks.spawn(queue.run(stopping.clone()));
+    if config.delivery.tls_reports == TlsReports::On {
+        running.tasks.spawn(reports.run(stopping.clone()));
+    }
     running.tasks.spawn(admin.run(running.addresses.clone(), stopping));
     Ok(running)
 }

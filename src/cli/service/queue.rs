@@ -31,6 +31,9 @@ pub(crate) enum QueueVerb {
         /// So many days ago; 0 is today
         #[arg(long, value_name = "N", default_value_t = 0)]
         days_ago: i64,
+        /// Have the server send the reports of the last days that are due to the domains that ask for them (RFC 8460)
+        #[arg(long, conflicts_with = "days_ago")]
+        send: bool,
     },
 }
 
@@ -123,14 +126,19 @@ pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> 
             store.drop_queued(&selection.one("drop")?).map_err(service::from_store)?;
             service::done(context, "queue.drop")
         }
-        QueueVerb::Tls { days_ago } => {
+        QueueVerb::Tls { send: true, .. } => send_reports(context),
+        QueueVerb::Tls { days_ago, .. } => {
             let day = context.now.unix().div_euclid(86_400).saturating_sub(*days_ago);
             let counted = store.tls_results(day).map_err(service::from_store)?;
             if context.json {
                 let list: Vec<_> = counted
                     .iter()
                     .map(|(one, count)| {
-                        json!({ "domain": one.domain, "policy": one.policy, "mx": one.mx, "result": one.result, "count": count })
+                        let text = (!one.wording.is_empty()).then(|| one.wording.lines().collect::<Vec<_>>());
+                        json!({
+                            "domain": one.domain, "policy": one.policy, "policy_text": text, "mx": one.mx, "result": one.result,
+                            "count": count,
+                        })
                     })
                     .collect();
                 context.print_json(&json!({ "schema": "sealpost.queue.tls/1", "day": day, "results": list }))?;
@@ -149,6 +157,19 @@ pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> 
             Ok(Exit::Good)
         }
     }
+}
+
+/// Asks the server that runs: it has the names and the way out.
+fn send_reports(context: &Context) -> Result<Exit, Failure> {
+    let lines = admin::ask(&service::data(context)?, Question::Report)
+        .map_err(|error| Failure::io(format!("the server does not run – {error}")).hint("start it with `sealpost serve`"))?;
+    let lines: Vec<String> = lines.collect::<Result<_, _>>().map_err(|error| Failure::io(error.to_string()))?;
+    if context.json {
+        context.print_json(&json!({ "schema": "sealpost.queue.tls.send/1", "reports": lines }))?;
+        return Ok(Exit::Good);
+    }
+    lines.iter().try_for_each(|line| output::stdout(format!("{}\n", report::safe(line)).as_bytes()))?;
+    Ok(Exit::Good)
 }
 
 const fn word(priority: Priority) -> &'static str {

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::server::store::Error;
-use crate::server::store::sqlite::{from_sqlite, queue};
+use crate::server::store::sqlite::{from_sqlite, policies, queue};
 
 /// Each entry brings the database from the version of its place to the next. Released ones never change.
 const MIGRATIONS: &[&str] = &["
@@ -38,7 +38,7 @@ const MIGRATIONS: &[&str] = &["
     UPDATE users SET used = (
         SELECT coalesce(sum(b.size + coalesce(length(m.fields), 0)), 0) FROM messages m JOIN bodies b ON b.id = m.body
         WHERE m.mailbox = users.address);
-"];
+", policies::MIGRATION];
 
 pub(in crate::server::store::sqlite) fn migrate(connection: &Connection) -> Result<(), Error> {
     let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(from_sqlite)?;
