@@ -6,6 +6,7 @@ mod clients;
 mod delivery;
 mod disasters;
 mod filters;
+mod outbound;
 mod pop3;
 mod signed;
 
