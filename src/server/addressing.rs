@@ -38,6 +38,9 @@ struct Search {
 impl Accounts {
     /// Where an address leads: through aliases, without what follows a `+`, and last to the catch-all `@domain`.
     pub fn destination(&self, address: &str) -> Result<Destination, Error> {
+        if let Some(back) = self.back(address)? {
+            return Ok(back);
+        }
         let address = normal(address);
         if !self.is_ours(&address)? {
             return Ok(Destination::Elsewhere);
@@ -87,7 +90,7 @@ impl Accounts {
 }
 
 /// The names under which an address may be known, the most exact first.
-fn candidates(address: &str) -> impl Iterator<Item = String> {
+pub(in crate::server) fn candidates(address: &str) -> impl Iterator<Item = String> {
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     let plain = local.split_once('+').filter(|(base, _)| !base.is_empty()).map(|(base, _)| format!("{base}@{domain}"));
     [Some(address.to_owned()), plain, Some(format!("@{domain}"))].into_iter().flatten()

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::server::drive::now;
 use crate::server::manage::Overview;
 use crate::server::queue::Queue;
+use crate::server::tlsrpt::Reports;
 use crate::server::trace::{Event, Level, Tracer};
 
 /// What a server can be asked.
@@ -29,6 +30,8 @@ pub enum Question {
     Trace,
     /// To look at the queue now, also at destinations that failed a moment ago.
     Wake,
+    /// To send the reports of the last days that are due (RFC 8460); a line for each domain.
+    Report,
 }
 
 impl Question {
@@ -37,11 +40,12 @@ impl Question {
             Self::Status => "status",
             Self::Trace => "trace",
             Self::Wake => "wake",
+            Self::Report => "report",
         }
     }
 
     fn parse(line: &str) -> Option<Self> {
-        [Self::Status, Self::Trace, Self::Wake].into_iter().find(|question| question.verb() == line.trim())
+        [Self::Status, Self::Trace, Self::Wake, Self::Report].into_iter().find(|question| question.verb() == line.trim())
     }
 }
 
@@ -64,6 +68,7 @@ pub(in crate::server) struct Admin {
     overview: Arc<Overview>,
     tracer: Tracer,
     queue: Queue,
+    reports: Reports,
 }
 
 /// Bytes of a question.
@@ -75,7 +80,7 @@ impl Admin {
         data: &Path,
         overview: Arc<Overview>,
         tracer: Tracer,
-        queue: Queue,
+        (queue, reports): (Queue, Reports),
     ) -> Result<Arc<Self>, String> {
         let path = socket(data);
         if UnixStream::connect(&path).is_ok() {
@@ -88,7 +93,7 @@ impl Admin {
         }
         let listener = UnixListener::bind(&path).map_err(told)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(told)?;
-        Ok(Arc::new(Self { listener, path, overview, tracer, queue }))
+        Ok(Arc::new(Self { listener, path, overview, tracer, queue, reports }))
     }
 
     /// Answers until the server stops.
@@ -119,6 +124,11 @@ impl Admin {
         tokio::io::BufReader::new(reader).take(QUESTION).read_line(&mut question).await?;
         match Question::parse(&question) {
             Some(Question::Wake) => self.queue.retry_now(),
+            Some(Question::Report) => {
+                for line in self.reports.send(now()).await {
+                    writer.write_all(format!("{}\n", line.replace(char::is_control, " ")).as_bytes()).await?;
+                }
+            }
             Some(Question::Status) => {
                 let overview = Arc::clone(&self.overview);
                 let status = tokio::task::spawn_blocking(move || overview.status(now()).to_lines());

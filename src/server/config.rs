@@ -20,7 +20,7 @@ use crate::server::scan::{Address, OnFailure, Scanner};
 
 pub use observe::{ApiConfig, Form, LogConfig, LogTo, Transport};
 
-pub use delivery::{Dane, Delivery, Hop, Login, MtaSts, Route, TlsPolicy};
+pub use delivery::{Dane, Delivery, Hop, Login, MtaSts, Route, Srs, Start, TlsPolicy, TlsReports};
 pub use folders::Drop;
 pub use servers::VirtualServer;
 
@@ -182,13 +182,17 @@ impl Config {
              [limits]\nmessage_bytes = 52428800\n\n\
              # Mail for these domains goes to these servers; \"*\" is for all others. Without a route the MX records of the domain tell.\n\
              [routes]\n{routes}\n\
-             # A server that wants a login: \"*\" = {{ server = \"mail.b.example:587\", user = \"jane\", password_file = \"relay.password\" }}\n\n\
-             # TLS to other servers: \"opportunistic\" (what DANE or MTA-STS of the domain ask for, else where it is offered), \"required\", \"none\".\n\
+             # A server that wants a login: \"*\" = {{ server = \"mail.b.example:587\", user = \"jane\", password_file = \"relay.password\" }}\n\
+             # With a login, TLS is verified. tls = \"at-once\" is for port 465, where TLS comes before the greeting.\n\n\
+             # TLS to other servers: \"opportunistic\" (what DANE or MTA-STS of the domain ask for, else where it is offered), \"encrypted\" (with\n\
+             # whoever it is), \"required\" (with a certificate that is good for the server), \"none\".\n\
              [tls-policy]\n# \"b.example\" = \"required\"\n\n\
              # How servers are found: the name server (the system's where it is left out), and the port of those found.\n\
              [delivery]\n# resolver = \"127.0.0.1:53\"\n# port = 25\n\
              # dane = \"auto\"            # TLSA records, where the name server lets DNSSEC through; or \"on\", \"off\"\n\
-             # mta_sts = \"on\"\n# per_destination = 5\n# connections = 100\n# warn_hours = 4\n# give_up_hours = 120\n\n\
+             # mta_sts = \"on\"\n# per_destination = 5\n# connections = 100\n# warn_hours = 4\n# give_up_hours = 120\n\
+             # srs = \"on\"              # what is forwarded gets a sender of ours, so that SPF does not fail for it\n\
+             # tls_reports = \"on\"      # domains that ask for it are told each day how TLS went with their servers\n\n\
              # Domains whose passwords are kept elsewhere: in a file as htpasswd writes it, or in an LDAP directory. With one of them, SCRAM\n\
              # is offered to nobody, for clients choose it where it is offered, and these users could not log in by it.\n\
              [accounts]\n# \"b.example\" = {{ file = \"passwords\" }}\n\

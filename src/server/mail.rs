@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::limits::Limits;
 use crate::mime::{address, compose};
-use crate::proto::smtp::{self, Addressee, Envelope, Hello};
+use crate::proto::smtp::{self, Addressee, Envelope, Hello, RequireTls, Terms};
 use crate::server::accounts::Accounts;
 use crate::server::addressing::Destination;
 use crate::server::filter::{self, Filtered, Filters};
@@ -267,11 +267,13 @@ impl Mail {
                     for user in ours {
                         users.entry(user).or_insert_with(|| address.clone());
                     }
-                    let others = others.into_iter().map(|other| (other.clone(), addressee(envelope, recipient, &other)));
-                    elsewhere.extend(others);
+                    let under = self.accounts.onward_sender(&address, sender, now)?;
+                    let others = others.into_iter();
+                    elsewhere
+                        .extend(others.map(|other| (other.clone(), (addressee(envelope, recipient, &other), under.clone()))));
                 }
                 Destination::Elsewhere if scanned.added.contains(recipient) || self.relays(envelope, peer, &address) => {
-                    elsewhere.insert(address.clone(), addressee(envelope, recipient, &address));
+                    elsewhere.insert(address.clone(), (addressee(envelope, recipient, &address), sender.clone()));
                 }
                 // gone since RCPT: somebody removed the user, and the others still get it
                 Destination::Elsewhere | Destination::Unknown => {}
@@ -314,9 +316,11 @@ impl Mail {
             _ => Filtered { mailboxes: users.into_keys().collect(), ..Filtered::default() },
         };
         let extra = Extra { marks: filtered.marks, taken: peer.local.as_ref().map(|local| local.taken.clone()) };
-        let (mailboxes, elsewhere) = (filtered.mailboxes.into_iter().collect(), elsewhere.into_values().collect());
         let header = start.get(..memchr::memmem::find(&start, b"\r\n\r\n").unwrap_or(start.len())).unwrap_or_default();
-        let to = Places { mailboxes, elsewhere, terms: envelope.terms.clone(), priority: queue::priority(header), extra };
+        let (priority, terms) = (queue::priority(header), terms(envelope, &head));
+        let under = (sender.as_str(), &terms, priority);
+        let elsewhere = self.onwards(&mut message, &fields, elsewhere.into_values().collect(), under, now)?;
+        let to = Places { mailboxes: filtered.mailboxes.into_iter().collect(), elsewhere, terms, priority, extra };
         let kept = message.behind(fields.into_bytes()).map_err(disk)?;
         if sender.is_empty() || !arrived.iter().any(consequences::wants_to_know) {
             // nobody is told anything: the thread need not wait for the disk
@@ -411,6 +415,16 @@ impl Mail {
     /// Begins what a POP3 session asks.
     pub(in crate::server) fn mailbox(&self) -> MailboxAccess {
         MailboxAccess::new(self.accounts.clone(), self.locks.clone())
+    }
+}
+
+/// What is asked of the servers on the way; by the message where the envelope says nothing (RFC 8689 5).
+fn terms(envelope: &Envelope, head: &Head) -> Terms {
+    let is_waived =
+        envelope.terms.tls == RequireTls::No && head.values("tls-required").any(|value| value.eq_ignore_ascii_case("no"));
+    match is_waived {
+        true => Terms { tls: RequireTls::Waived, ..envelope.terms.clone() },
+        false => envelope.terms.clone(),
     }
 }
 

@@ -11,6 +11,7 @@ mod api;
 pub mod config;
 mod drive;
 pub mod filter;
+mod forward;
 mod head;
 mod listen;
 mod locks;
@@ -27,6 +28,7 @@ mod queue;
 pub mod scan;
 mod spool;
 pub mod store;
+mod tlsrpt;
 pub mod trace;
 pub mod web;
 
@@ -44,7 +46,7 @@ use crate::server::accounts::Accounts;
 use crate::server::accounts::certificate::ClientAuthority;
 use crate::server::admin::Admin;
 use crate::server::api::Api;
-use crate::server::config::Transport;
+use crate::server::config::{TlsReports, Transport};
 use crate::server::drive::Memory;
 use crate::server::filter::FileFilters;
 use crate::server::listen::{ServerTls, Shared};
@@ -57,6 +59,7 @@ use crate::server::pickup::{Drop, Pickup};
 use crate::server::policy::Gate;
 use crate::server::queue::Queue;
 use crate::server::store::SqliteStore;
+use crate::server::tlsrpt::Reports;
 use crate::server::trace::Tracer;
 
 /// A server that runs.
@@ -76,7 +79,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub async fn start(config: Config) -> Result<Running, String> {
     let store = SqliteStore::open(&config.data).map_err(|error| error.to_string())?;
     let accounts = Accounts::new(Arc::new(store)).map_err(|error| error.to_string())?;
-    let accounts = accounts.with(&config.accounts)?.with_secret_of(&config.data)?;
+    let accounts = accounts.with(&config.accounts)?.with_secret_of(&config.data)?.with_srs(config.delivery.srs);
     let kept = accounts.kept().map_err(|error| error.to_string())?;
     let authority = config.clients.as_ref().map(|clients| ClientAuthority::open(&clients.authority, clients.lists.as_deref()));
     let tls = ServerTls::open(&config.certificate, &config.key, authority.transpose()?)?;
@@ -88,7 +91,9 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let told = (tracer.clone(), Arc::clone(&wake));
     let queue = Queue::new(&config.hostname, accounts.clone(), outbound, &config.delivery, told);
     let overview = Overview::new(accounts.clone(), tracer.clone(), &config.data, drive::now());
-    let admin = Admin::bind(&config.data, Arc::clone(&overview), tracer.clone(), queue.clone())?;
+    let told = (tracer.clone(), Arc::clone(&wake));
+    let reports = Reports::new(&config.hostname, accounts.clone(), queue.outbound(), told);
+    let admin = Admin::bind(&config.data, Arc::clone(&overview), tracer.clone(), (queue.clone(), reports.clone()))?;
     // the socket is ours: no other server has messages coming in
     spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;
     let doors = doors(&config)?;
@@ -148,6 +153,9 @@ pub async fn start(config: Config) -> Result<Running, String> {
         running.tasks.spawn(overview.vital(listen::accept(listener, service, shared, stopping.clone())));
     }
     running.tasks.spawn(overview.vital(queue.run(stopping.clone())));
+    if config.delivery.tls_reports == TlsReports::On {
+        running.tasks.spawn(overview.vital(reports.run(stopping.clone())));
+    }
     if let Some(pickup) = pickup {
         running.tasks.spawn(overview.vital(pickup.run(stopping.clone())));
     }

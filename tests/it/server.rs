@@ -7,6 +7,7 @@ mod clients;
 mod delivery;
 mod disasters;
 mod filters;
+mod outbound;
 mod pickup;
 mod policy;
 mod pop3;

@@ -31,6 +31,9 @@ pub(crate) enum QueueVerb {
         /// So many days ago; 0 is today
         #[arg(long, value_name = "N", default_value_t = 0)]
         days_ago: i64,
+        /// Have the server send the reports of the last days that are due to the domains that ask for them (RFC 8460)
+        #[arg(long, conflicts_with = "days_ago")]
+        send: bool,
     },
 }
 
@@ -93,7 +96,8 @@ pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> 
         }
         QueueVerb::Hold(selection) => (manage.hold(&selection.which()), "queue.hold"),
         QueueVerb::Drop(selection) => (manage.drop_queued(&selection.which()), "queue.drop"),
-        QueueVerb::Tls { days_ago } => {
+        QueueVerb::Tls { send: true, .. } => return send_reports(context),
+        QueueVerb::Tls { days_ago, .. } => {
             let day = context.now.unix().div_euclid(86_400).saturating_sub(*days_ago);
             let counted = manage.tls_results(day).map_err(service::from_manage)?;
             if context.json {
@@ -115,6 +119,19 @@ pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> 
     };
     result.map_err(service::from_manage)?;
     service::done(context, name)
+}
+
+/// Asks the server that runs: it has the names and the way out.
+fn send_reports(context: &Context) -> Result<Exit, Failure> {
+    let lines = admin::ask(&service::data(context)?, Question::Report)
+        .map_err(|error| Failure::io(format!("the server does not run – {error}")).hint("start it with `sealpost serve`"))?;
+    let lines: Vec<String> = lines.collect::<Result<_, _>>().map_err(|error| Failure::io(error.to_string()))?;
+    if context.json {
+        context.print_json(&serde_json::json!({ "schema": "sealpost.queue.tls.send/1", "reports": lines }))?;
+        return Ok(Exit::Good);
+    }
+    lines.iter().try_for_each(|line| output::stdout(format!("{}\n", report::safe(line)).as_bytes()))?;
+    Ok(Exit::Good)
 }
 
 fn waiting_line(one: &Waiting) -> String {

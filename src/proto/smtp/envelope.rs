@@ -82,4 +82,6 @@ pub enum RequireTls {
     No,
     /// Or back to its sender.
     Yes,
+    /// The message says that it goes on without, rather than not at all (`TLS-Required: No`, section 5).
+    Waived,
 }

@@ -30,6 +30,8 @@ use crate::server::accounts::directory::{Costs, Directory};
 use crate::server::accounts::kind::Kind;
 use crate::server::accounts::own::Own;
 use crate::server::accounts::remembered::Remembered;
+use crate::server::config;
+use crate::server::forward::Srs;
 use crate::server::store::{Error, Standing, Store};
 
 /// Accounts over a store.
@@ -42,6 +44,8 @@ pub struct Accounts {
     remembered: Arc<Remembered>,
     /// What the salts of users that do not exist are made of.
     secret: Arc<Secret<Vec<u8>>>,
+    /// Makes senders of ours for what is forwarded, where that is wanted.
+    srs: Option<Arc<Srs>>,
     hashing: Arc<Semaphore>,
     asking: Arc<Semaphore>,
     /// Domains that have no mailboxes, whatever the store says.
@@ -60,7 +64,7 @@ impl Accounts {
         let (remembered, secret) = (Arc::new(Remembered::new()), Arc::new(random()));
         let (hashing, asking) = (Arc::new(Semaphore::new(HASHING)), Arc::new(Semaphore::new(ASKING)));
         let without = Arc::new([]);
-        Ok(Self { store, own, others: Arc::default(), remembered, secret, hashing, asking, without })
+        Ok(Self { store, own, others: Arc::default(), remembered, secret, srs: None, hashing, asking, without })
     }
 
     /// Domains whose passwords are kept elsewhere; the error says what is wrong with them, a line each.
@@ -97,6 +101,16 @@ impl Accounts {
         }
         self.secret = Arc::new(Secret::new(std::fs::read(&path).map_err(|error| told(&error))?));
         Ok(self)
+    }
+
+    /// Makes senders of ours for what is forwarded, or not; [`Accounts::with_secret_of`] comes before.
+    pub fn with_srs(mut self, srs: config::Srs) -> Self {
+        self.srs = (srs == config::Srs::On).then(|| Arc::new(Srs::new(&self.secret)));
+        self
+    }
+
+    pub(in crate::server) fn srs(&self) -> Option<&Srs> {
+        self.srs.as_deref()
     }
 
     /// The store.

@@ -74,7 +74,7 @@ pub(in crate::server::api) fn all() -> Map<String, Value> {
             object(json!({
                 "schema": schema("queue.tls"), "day": { "type": "integer" },
                 "results": { "type": "array", "items": object(json!({
-                    "domain": text(), "policy": text(), "mx": text(), "result": text(), "count": number(),
+                    "domain": text(), "policy": text(), "policy_text": { "type": ["array", "null"], "items": text() }, "mx": text(), "result": text(), "count": number(),
                 })) },
             })),
         ),

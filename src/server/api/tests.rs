@@ -269,7 +269,17 @@ async fn the_queue_is_shown_held_tried_and_dropped() {
     let (sender, at) = ("jane@a.example".to_owned(), Timestamp::from_unix(999_940));
     let (terms, priority) = (Default::default(), Default::default());
     let message = b"Subject: hi\r\n\r\nhi\r\n".to_vec().into();
-    let delivery = Delivery { message, final_fields: Vec::new(), mailboxes: Vec::new(), sender, elsewhere, terms, priority, at, extra: Default::default() };
+    let delivery = Delivery {
+        message,
+        final_fields: Vec::new(),
+        mailboxes: Vec::new(),
+        sender,
+        elsewhere,
+        terms,
+        priority,
+        at,
+        extra: Default::default(),
+    };
     let id = served.store.deliver(delivery).expect("kept").expect("in the queue");
     let held = |answer: &Value| -> Vec<bool> {
         answer["queue"].as_array().expect("a list").iter().map(|one| one["held"].as_bool().expect("said")).collect()

@@ -36,6 +36,10 @@ pub struct Delivery {
     pub give_up_hours: i64,
     /// Hours until the sender is told that it takes long.
     pub warn_hours: i64,
+    /// Whether what is forwarded gets a sender of ours.
+    pub srs: Srs,
+    /// Whether domains that want to know how TLS went with their servers are told (RFC 8460).
+    pub tls_reports: TlsReports,
 }
 
 impl Default for Delivery {
@@ -56,6 +60,8 @@ impl Default for Delivery {
             // RFC 5321 4.5.4.1: four to five days
             give_up_hours: 120,
             warn_hours: 4,
+            srs: Srs::Off,
+            tls_reports: TlsReports::Off,
         }
     }
 }
@@ -80,12 +86,32 @@ pub enum MtaSts {
     Off,
 }
 
+/// Whether what is forwarded gets a sender of ours, so that SPF of the author's domain does not fail for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Srs {
+    /// It does; what comes back to that sender goes on to the author.
+    On,
+    /// It keeps its own.
+    Off,
+}
+
+/// Whether reports about TLS are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsReports {
+    /// Each day, to the domains that ask for them.
+    On,
+    /// Never; what would be in them is kept all the same.
+    Off,
+}
+
 /// What TLS is asked of a server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TlsPolicy {
     /// What DANE or MTA-STS ask for; else TLS where it is offered, whoever it is (RFC 7435).
     #[default]
     Opportunistic,
+    /// TLS, with whoever it is; or the mail waits.
+    Encrypted,
     /// TLS, with a certificate that is good for the server's name; or the mail waits.
     Required,
     /// None at all: for servers whose TLS is broken.
@@ -99,6 +125,17 @@ pub struct Route {
     pub hop: Hop,
     /// How we log in there.
     pub login: Option<Login>,
+    /// When TLS begins there.
+    pub start: Start,
+}
+
+/// When TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// After the greeting, where the server offers it (RFC 3207).
+    Command,
+    /// Before anything is said, as on port 465 (RFC 8314 3.3).
+    AtOnce,
 }
 
 /// A user at another server.
@@ -163,6 +200,8 @@ const KEYS: &[&str] = &[
     "connections",
     "give_up_hours",
     "warn_hours",
+    "srs",
+    "tls_reports",
 ];
 
 impl Reader<'_> {
@@ -176,8 +215,12 @@ impl Reader<'_> {
         if root.contains_key("tls-policy")
             && let Some(policies) = self.table(root, "tls-policy")
         {
-            let words =
-                [("opportunistic", TlsPolicy::Opportunistic), ("required", TlsPolicy::Required), ("none", TlsPolicy::Without)];
+            let words = [
+                ("opportunistic", TlsPolicy::Opportunistic),
+                ("encrypted", TlsPolicy::Encrypted),
+                ("required", TlsPolicy::Required),
+                ("none", TlsPolicy::Without),
+            ];
             for (domain, _) in policies {
                 if domain != "*" && !is_host(domain) {
                     self.wrong(policies, domain, format!("tls-policy: {domain} is not a domain"));
@@ -224,6 +267,9 @@ impl Reader<'_> {
         found.dane = self.optional_word(delivery, "dane", &words).unwrap_or(found.dane);
         let words = [("on", MtaSts::On), ("off", MtaSts::Off)];
         found.mta_sts = self.optional_word(delivery, "mta_sts", &words).unwrap_or(found.mta_sts);
+        found.srs = self.optional_word(delivery, "srs", &[("on", Srs::On), ("off", Srs::Off)]).unwrap_or(found.srs);
+        let words = [("on", TlsReports::On), ("off", TlsReports::Off)];
+        found.tls_reports = self.optional_word(delivery, "tls_reports", &words).unwrap_or(found.tls_reports);
         for (key, place) in [("per_destination", &mut found.per_destination), ("connections", &mut found.connections)] {
             if let Some(number) = self.number(delivery, key, 1, 10_000) {
                 *place = usize::try_from(number).unwrap_or(*place);
@@ -234,20 +280,20 @@ impl Reader<'_> {
         }
     }
 
-    /// `domain = "host:port"`, or `domain = { server = "host:port", user = "…", password_file = "…" }`.
+    /// `domain = "host:port"`, or `domain = { server = "host:port", user = "…", password_file = "…", tls = "at-once" }`.
     fn routes(&mut self, routes: &Table, found: &mut Delivery) {
         for (domain, item) in routes {
             if domain != "*" && !is_host(domain) {
                 self.wrong(routes, domain, format!("routes: {domain} is not a domain"));
                 continue;
             }
-            let (text, login) = match item {
+            let (text, login, start) = match item {
                 Item::Value(toml_edit::Value::InlineTable(inline)) => match self.route(routes, domain, inline) {
                     Some(read) => read,
                     None => continue,
                 },
                 _ => match self.string(routes, "routes.", domain) {
-                    Some(text) => (text, None),
+                    Some(text) => (text, None, Start::Command),
                     None => continue,
                 },
             };
@@ -255,18 +301,24 @@ impl Reader<'_> {
                 None => {
                     self.wrong(routes, domain, format!("routes.{domain} = \"{text}\" is not a server, as \"mail.b.example:25\""));
                 }
-                Some(hop) => found.routes.push((domain.to_lowercase(), Route { hop, login })),
+                Some(hop) => found.routes.push((domain.to_lowercase(), Route { hop, login, start })),
             }
         }
     }
 
-    fn route(&mut self, routes: &Table, domain: &str, inline: &dyn TableLike) -> Option<(String, Option<Login>)> {
-        let known = ["server", "user", "password_file"];
+    fn route(&mut self, routes: &Table, domain: &str, inline: &dyn TableLike) -> Option<(String, Option<Login>, Start)> {
+        let known = ["server", "user", "password_file", "tls"];
         let text = |key: &str| inline.get(key).and_then(Item::as_str).map(str::to_owned);
         let is_known = inline.iter().all(|(key, item)| known.contains(&key) && item.is_str());
         let (server, user, file) = (text("server"), text("user"), text("password_file"));
-        let (Some(server), true, true) = (server, is_known, user.is_some() == file.is_some()) else {
-            let form = "{ server = \"mail.b.example:587\", user = \"jane\", password_file = \"relay.password\" }";
+        let start = match text("tls").as_deref() {
+            None | Some("starttls") => Some(Start::Command),
+            Some("at-once") => Some(Start::AtOnce),
+            Some(_) => None,
+        };
+        let (Some(server), Some(start), true, true) = (server, start, is_known, user.is_some() == file.is_some()) else {
+            let form = "{ server = \"mail.b.example:587\", user = \"jane\", password_file = \"relay.password\" }, with tls = \"at-once\" \
+                        where TLS comes before the greeting";
             self.wrong(routes, domain, format!("routes.{domain} is not a server, as \"mail.b.example:25\" or {form}"));
             return None;
         };
@@ -274,7 +326,7 @@ impl Reader<'_> {
         if let Some(missing) = login.as_ref().map(|login| &login.password_file).filter(|file| !file.is_file()) {
             self.wrong(routes, domain, format!("routes.{domain}: there is no file {}", missing.display()));
         }
-        Some((server, login))
+        Some((server, login, start))
     }
 
     pub(super) fn word<T: Copy>(&mut self, table: &Table, prefix: &str, key: &str, words: &[(&str, T)]) -> Option<T> {
@@ -325,7 +377,7 @@ mod tests {
             "line 6: delivery.resolver",
             "line 7: delivery.dane = \"maybe\" is none of auto, on, off",
             "line 8: delivery.per_destination",
-            "line 10: tls-policy.b.example = \"strict\" is none of opportunistic, required, none",
+            "line 10: tls-policy.b.example = \"strict\" is none of opportunistic, encrypted, required, none",
         ] {
             assert!(told.iter().any(|line| line.starts_with(wanted)), "{wanted} in {told:#?}");
         }

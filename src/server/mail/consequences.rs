@@ -1,12 +1,13 @@
 //! What becomes of a message that filters looked at: what they send themselves, and where it is put.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::proto::smtp::{Addressee, Envelope, Terms};
 use crate::server::filter::{self, Filtered};
-use crate::server::mail::Mail;
+use crate::server::mail::{Mail, disk};
 use crate::server::queue::{self, Kind, Told};
+use crate::server::spool::Incoming;
 use crate::server::store::{Body, Delivery, Error, Extra, Priority, Queued};
 use crate::time::Timestamp;
 
@@ -81,6 +82,28 @@ impl Mail {
         );
     }
 
+    /// Puts a message into the queue for those to whom it goes on under another sender than its own (lists, what is forwarded); gives the others.
+    pub(in crate::server::mail) fn onwards(
+        &self,
+        message: &mut Incoming,
+        fields: &str,
+        elsewhere: Vec<(Addressee, String)>,
+        (sender, terms, priority): (&str, &Terms, Priority),
+        now: Timestamp,
+    ) -> Result<Vec<Addressee>, Error> {
+        let mut by_sender: BTreeMap<String, Vec<Addressee>> = BTreeMap::new();
+        for (to, under) in elsewhere {
+            by_sender.entry(under).or_default().push(to);
+        }
+        let own = by_sender.remove(sender).unwrap_or_default();
+        for (under, elsewhere) in by_sender {
+            let kept = [fields.as_bytes(), &message.bytes().map_err(disk)?].concat();
+            let to = Places { mailboxes: Vec::new(), elsewhere, terms: terms.clone(), priority, extra: Extra::default() };
+            self.deliver(kept.into(), Vec::new(), to, &under, now)?;
+        }
+        Ok(own)
+    }
+
     /// Tells the sender that recipients have the message, where he asked to be told (RFC 3461 5.2.6).
     pub(in crate::server::mail) fn tell_delivered(
         &self,
@@ -129,7 +152,8 @@ impl Mail {
             }
             let to = Places::of((mailboxes.into_iter().collect(), elsewhere.into_iter().collect()), onwards.clone());
             let to = Places { priority: Priority::Normal, ..to };
-            self.deliver(marked.into(), final_fields.clone(), to, sender, now)?;
+            let sender = self.accounts.onward_sender(user, sender, now)?;
+            self.deliver(marked.into(), final_fields.clone(), to, &sender, now)?;
         }
         let null = b"Return-Path: <>\r\n";
         for (user, reason) in filtered.refused.iter().filter(|_| !sender.is_empty()) {

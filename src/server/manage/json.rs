@@ -56,7 +56,12 @@ pub fn queued(waiting: &[Waiting], size: usize) -> Value {
 
 /// How TLS went on a day.
 pub fn tls(day: i64, results: &[(TlsResult, u64)]) -> Value {
-    let one = |(one, count): &(TlsResult, u64)| json!({ "domain": one.domain, "policy": one.policy, "mx": one.mx, "result": one.result, "count": count });
+    let one = |(one, count): &(TlsResult, u64)| {
+        let text = (!one.wording.is_empty()).then(|| one.wording.lines().collect::<Vec<_>>());
+        json!({
+            "domain": one.domain, "policy": one.policy, "policy_text": text, "mx": one.mx, "result": one.result, "count": count,
+        })
+    };
     json!({ "schema": "sealpost.queue.tls/1", "day": day, "results": results.iter().map(one).collect::<Vec<_>>() })
 }
 

@@ -54,11 +54,21 @@ pub(in crate::server::outbound) enum Tlsa {
     /// Nothing: there are none, or the zone is not signed.
     None,
     /// TLS, and a certificate that one of them is about.
-    Records(Vec<Record>),
+    Records(Found),
     /// TLS, whatever the certificate: none of them can be used (RFC 7672 2.2).
-    Unusable,
+    Unusable(String),
     /// The server is not to be asked now: this is why (RFC 7672 2.1).
     Unknown(String),
+}
+
+/// Records that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::server::outbound) struct Found {
+    pub(in crate::server::outbound) records: Vec<Record>,
+    /// The name below which they stand: the server is asked for it, and its certificate may have it (RFC 7672 3.2.2, 8.1).
+    pub(in crate::server::outbound) base: String,
+    /// As they are written in a zone, a line each.
+    pub(in crate::server::outbound) wording: String,
 }
 
 /// Names that lead to one another.
@@ -116,11 +126,15 @@ impl Proven {
         comes
     }
 
-    /// Whether the MX records of a domain are its own; where it has none, whether that is proven.
-    pub(in crate::server::outbound) async fn mx(&self, domain: &str) -> Word<()> {
+    /// The MX records of a domain, with their preferences, where they are its own; where it has none, whether that is proven.
+    pub(in crate::server::outbound) async fn mx(&self, domain: &str) -> Word<Vec<(u16, String)>> {
         let Ok(name) = Name::from_ascii(format!("{domain}.")) else { return Word::Insecure };
+        let named = |record: RData| match record {
+            RData::MX(mx) => Some((mx.preference, mx.exchange.to_string())),
+            _ => None,
+        };
         match self.ask(&name, RecordType::MX).await {
-            Word::Secure(_) => Word::Secure(()),
+            Word::Secure((_, records)) => Word::Secure(records.into_iter().filter_map(named).collect()),
             Word::Insecure => Word::Insecure,
             Word::Unknown(why) => Word::Unknown(why),
         }
@@ -134,13 +148,17 @@ impl Proven {
         if matches!(&address, Word::Secure((_, records)) if records.is_empty()) {
             address = self.ask(&name, RecordType::AAAA).await;
         }
-        let last = match address {
-            Word::Secure((last, _)) => last,
-            Word::Insecure => return Tlsa::None,
+        let bases = match address {
+            // the name where aliases lead comes first, then the one that was asked for
+            Word::Secure((last, _)) => [Some(last.clone()), Some(name).filter(|name| *name != last)],
+            // an alias that is proven may lead to a zone that is not signed: what stands below the alias counts
+            Word::Insecure => match self.ask(&name, RecordType::CNAME).await {
+                Word::Secure((_, records)) if !records.is_empty() => [Some(name), None],
+                Word::Unknown(why) => return Tlsa::Unknown(why),
+                Word::Secure(_) | Word::Insecure => return Tlsa::None,
+            },
             Word::Unknown(why) => return Tlsa::Unknown(why),
         };
-        // the name where aliases lead comes first, then the one that was asked for
-        let bases = [Some(last.clone()), Some(name).filter(|name| *name != last)];
         for base in bases.into_iter().flatten() {
             let Ok(owner) = Name::from_ascii(format!("_{port}._tcp.{base}")) else { continue };
             let records = match self.ask(&owner, RecordType::TLSA).await {
@@ -150,7 +168,13 @@ impl Proven {
                 Word::Unknown(why) => return Tlsa::Unknown(why),
             };
             let usable: Vec<Record> = records.iter().take(RECORDS).filter_map(usable).collect();
-            return if usable.is_empty() { Tlsa::Unusable } else { Tlsa::Records(usable) };
+            let wording = records.iter().take(RECORDS).filter_map(wording).collect::<Vec<_>>().join("\n");
+            let base = base.to_string().trim_end_matches('.').to_lowercase();
+            return if usable.is_empty() {
+                Tlsa::Unusable(wording)
+            } else {
+                Tlsa::Records(Found { records: usable, base, wording })
+            };
         }
         Tlsa::None
     }
@@ -187,7 +211,9 @@ impl Proven {
     fn read(&self, answer: &DnsResponse, from: &Name, kind: RecordType) -> Word<(Name, Vec<RData>)> {
         let mut name = from.clone();
         let mut used = Vec::new();
-        for _ in 0..ALIASES {
+        // who asks for the alias itself does not follow it
+        let most = if kind == RecordType::CNAME { 0 } else { ALIASES };
+        for _ in 0..most {
             let alias = answer.answers.iter().find_map(|record| match &record.data {
                 RData::CNAME(CNAME(target)) if record.name == name => Some((record.proof, target.clone())),
                 _ => None,
@@ -214,6 +240,13 @@ impl Proven {
             Proof::Bogus | Proof::Indeterminate => Word::Unknown(format!("the signatures of {name} do not fit")),
         }
     }
+}
+
+/// A record as it is written in a zone.
+fn wording(data: &RData) -> Option<String> {
+    let RData::TLSA(fields) = data else { return None };
+    let (usage, selector, matching): (u8, u8, u8) = (fields.cert_usage.into(), fields.selector.into(), fields.matching.into());
+    Some(format!("{usage} {selector} {matching} {}", crate::pki::hex(&fields.cert_data)))
 }
 
 /// RFC 7672 3.1: the other two usages say nothing between mail servers, which have no list of authorities in common.

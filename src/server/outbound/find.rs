@@ -63,8 +63,9 @@ impl Servers {
         Self { hostname: hostname.to_lowercase(), delivery: delivery.clone(), resolver }
     }
 
-    /// The servers of a domain, by its MX records.
-    pub(in crate::server::outbound) async fn of(&self, domain: &str) -> Found {
+    /// The servers of a domain, by its MX records; by those that are proven to be its own, where that can be had: what else is told on the
+    /// way counts for nothing then.
+    pub(in crate::server::outbound) async fn of(&self, domain: &str, proven: Option<&[(u16, String)]>) -> Found {
         let literal = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         if let Some(inner) = literal {
             let is_tagged = inner.get(..5).is_some_and(|tag| tag.eq_ignore_ascii_case("IPv6:"));
@@ -80,8 +81,13 @@ impl Servers {
         // the DNS knows A-labels (RFC 5890)
         let Ok(domain) = idna::domain_to_ascii(domain) else { return Found::Never(format!("{domain} is not a domain")) };
         let Some(resolver) = &self.resolver else { return Found::Later("this machine has no resolver".to_owned()) };
-        let mut records = Vec::new();
+        let mut records = proven.map(<[_]>::to_vec).unwrap_or_default();
+        if !records.is_empty() {
+            return self.named(&domain, records).await;
+        }
         match resolver.mx_lookup(format!("{domain}.")).await {
+            // it is proven that there are none
+            Ok(_) if proven.is_some() => {}
             Ok(answer) => {
                 for record in answer.answers() {
                     if let RData::MX(mx) = &record.data {
@@ -94,8 +100,12 @@ impl Servers {
             Err(error) if error.is_nx_domain() => return Found::Never(format!("5.1.2 the domain {domain} does not exist")),
             Err(error) => return Found::Later(format!("4.4.3 {domain} cannot be looked up – {error}")),
         }
-        match hosts(records, &domain, &self.hostname, shuffle) {
-            Ok(hosts) => self.servers(&domain, hosts).await,
+        self.named(&domain, records).await
+    }
+
+    async fn named(&self, domain: &str, records: Vec<(u16, String)>) -> Found {
+        match hosts(records, domain, &self.hostname, shuffle) {
+            Ok(hosts) => self.servers(domain, hosts).await,
             Err(why) => Found::Never(why),
         }
     }
@@ -118,11 +128,26 @@ impl Servers {
 
     /// The addresses of a host; none where it has none.
     pub(in crate::server::outbound) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+        let (six, four) = tokio::join!(self.ips(host, RecordType::AAAA), self.ips(host, RecordType::A));
+        // that there is none of one kind says nothing while the other cannot be known
+        let found: Vec<IpAddr> = [&six, &four].into_iter().flatten().flatten().copied().collect();
+        match (found.is_empty(), six.and(four)) {
+            (true, Err(why)) => Err(format!("4.4.3 the address of {host} cannot be looked up – {why}")),
+            _ => Ok(in_turn(found.into_iter()).into_iter().map(|ip| SocketAddr::new(ip, port)).collect()),
+        }
+    }
+
+    async fn ips(&self, host: &str, kind: RecordType) -> Result<Vec<IpAddr>, String> {
         let Some(resolver) = &self.resolver else { return Err("this machine has no resolver".to_owned()) };
-        match resolver.lookup_ip(format!("{host}.")).await {
-            Ok(answer) => Ok(in_turn(answer.iter()).into_iter().map(|ip| SocketAddr::new(ip, port)).collect()),
+        let ip = |data: &RData| match data {
+            RData::A(address) => Some(IpAddr::V4(address.0)),
+            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+            _ => None,
+        };
+        match resolver.lookup(format!("{host}."), kind).await {
+            Ok(answer) => Ok(answer.answers().iter().filter_map(|record| ip(&record.data)).collect()),
             Err(error) if error.is_nx_domain() || error.is_no_records_found() => Ok(Vec::new()),
-            Err(error) => Err(format!("4.4.3 the address of {host} cannot be looked up – {error}")),
+            Err(error) => Err(error.to_string()),
         }
     }
 

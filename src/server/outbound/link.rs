@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::proto::smtp::client::{Client, ClientStep, Outcome, Outgoing};
+use crate::server::config::Start;
 use crate::server::drive::now;
 use crate::server::outbound::tls;
 use crate::server::trace::Conversation;
@@ -20,6 +21,11 @@ pub(in crate::server) struct Link {
     /// Whether TLS is active, and was verified.
     pub(in crate::server::outbound) is_verified: bool,
     pub(in crate::server::outbound) is_secure: bool,
+    /// The address of the server, and ours.
+    pub(in crate::server::outbound) between: (String, String),
+    /// The name that the server is asked for in the handshake.
+    asked_for: String,
+    start: Start,
     stream: Option<Box<dyn Stream>>,
     plain: Option<TcpStream>,
     conversation: Conversation,
@@ -58,7 +64,7 @@ impl Link {
     /// Connects; the client has its first message already.
     pub(in crate::server::outbound) async fn open(
         (name, address): (&str, SocketAddr),
-        client: Client,
+        (client, start): (Client, Start),
         conversation: impl FnOnce() -> Conversation,
     ) -> Result<Self, String> {
         let stream = match timeout(CONNECT, TcpStream::connect(address)).await {
@@ -67,7 +73,11 @@ impl Link {
             Err(_) => return Err(format!("{name} [{address}] does not answer in time")),
         };
         let _ = stream.set_nodelay(true);
+        let ours = stream.local_addr().map(|ours| ours.ip().to_canonical().to_string()).unwrap_or_default();
         Ok(Self {
+            between: (address.ip().to_canonical().to_string(), ours),
+            asked_for: name.to_owned(),
+            start,
             client,
             name: name.to_owned(),
             is_verified: false,
@@ -76,6 +86,11 @@ impl Link {
             plain: Some(stream),
             conversation: conversation(),
         })
+    }
+
+    /// Asks the server for another name than its own in the handshake.
+    pub(in crate::server::outbound) fn ask_for(&mut self, name: &str) {
+        name.clone_into(&mut self.asked_for);
     }
 
     /// Delivers the message that the client has; gives the outcomes and how TLS went.
@@ -131,25 +146,24 @@ impl Link {
     /// Moves bytes until the message is dealt with; the client's outcomes are complete then.
     async fn drive(&mut self, connector: &TlsConnector) -> Handshake {
         let mut buffer = vec![0; 16 << 10];
+        if self.start == Start::AtOnce && !self.is_secure {
+            let failed = self.handshake(connector).await;
+            if !matches!(failed, Handshake::NotFailed) {
+                return failed;
+            }
+        }
         loop {
             self.conversation.say(now(), None, self.client.spoken());
             let ended = match self.client.step() {
                 ClientStep::Send(bytes) => self.write(&bytes).await,
                 ClientStep::Wait => self.read(&mut buffer).await,
-                ClientStep::StartTls => {
-                    let Some(stream) = self.plain.take() else { return Handshake::NotFailed };
-                    match timeout(CONNECT, connector.connect(tls::server_name(&self.name), stream)).await {
-                        Ok(Ok(stream)) => {
-                            self.client.channel(tls::channel(stream.get_ref().1));
-                            self.stream = Some(Box::new(stream));
-                            self.is_secure = true;
-                            self.client.tls_started();
-                            Ok(())
-                        }
-                        Ok(Err(error)) => return Handshake::Failed(error.to_string(), tls::result_of(&error)),
-                        Err(_) => return Handshake::Failed("the handshake takes too long".to_owned(), "validation-failure"),
+                ClientStep::StartTls => match self.handshake(connector).await {
+                    Handshake::NotFailed => {
+                        self.client.tls_started();
+                        Ok(())
                     }
-                }
+                    failed => return failed,
+                },
                 ClientStep::Done(_) => {
                     if !self.client.is_idle() {
                         let _ = timeout(LEAVE, self.shut_down()).await;
@@ -160,6 +174,21 @@ impl Link {
             if let Err(why) = ended {
                 self.client.disconnected(&format!("4.4.2 {}: {why}", self.name));
             }
+        }
+    }
+
+    async fn handshake(&mut self, connector: &TlsConnector) -> Handshake {
+        let gone = || Handshake::Failed("the connection is gone".to_owned(), "validation-failure");
+        let Some(stream) = self.plain.take() else { return gone() };
+        match timeout(CONNECT, connector.connect(tls::server_name(&self.asked_for), stream)).await {
+            Ok(Ok(stream)) => {
+                self.client.channel(tls::channel(stream.get_ref().1));
+                self.stream = Some(Box::new(stream));
+                self.is_secure = true;
+                Handshake::NotFailed
+            }
+            Ok(Err(error)) => Handshake::Failed(error.to_string(), tls::result_of(&error)),
+            Err(_) => Handshake::Failed("the handshake takes too long".to_owned(), "validation-failure"),
         }
     }
 

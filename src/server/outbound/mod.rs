@@ -10,7 +10,9 @@
 mod dnssec;
 mod find;
 mod guard;
+mod https;
 mod link;
+mod rua;
 mod sts;
 mod tls;
 
@@ -19,19 +21,20 @@ use std::sync::Arc;
 
 use crate::crypto::random::{OsRandom, Random};
 use crate::proto::smtp::Credentials;
-use crate::proto::smtp::client::{Afterwards, Client, NO_TLS, Outcome, Outgoing, RequireTls, TlsWish};
+use crate::proto::smtp::client::{Afterwards, Client, NO_REQUIRETLS, NO_TLS, Outcome, Outgoing, RequireTls, TlsWish};
 use crate::secret::Secret;
-use crate::server::config::{Delivery, Login, Route};
+use crate::server::config::{Delivery, Login, Route, Start};
 use crate::server::drive::now;
 use crate::server::outbound::find::{Found, Servers};
-use crate::server::outbound::guard::{Asked, Guard, Guards, Refused};
+use crate::server::outbound::guard::{Asked, Basis, Guard, Guards, Refused};
 use crate::server::outbound::link::Handshake;
-use crate::server::outbound::tls::Tls;
+use crate::server::outbound::tls::{Seen, Tls};
 use crate::server::pickup::Drop;
 use crate::server::store::{Store, TlsResult};
 use crate::server::trace::Tracer;
 
 pub(in crate::server) use link::Link;
+pub(in crate::server) use rua::Place;
 
 /// Delivers to other servers.
 #[derive(Debug)]
@@ -148,22 +151,26 @@ impl Outbound {
             return attempt;
         }
         let route = self.delivery.route(domain).cloned();
+        let wishes = self.guards.wishes(domain, route.as_ref(), outgoing.terms.tls).await;
         let found = match &route {
             Some(route) => find::routed(&route.hop).await,
-            None => self.servers.of(domain).await,
+            None => self.servers.of(domain, wishes.records()).await,
         };
-        let servers = match found {
+        let servers = match wishes.believed(found) {
             Found::Servers(servers) => servers,
             Found::Later(why) => {
                 return Attempt { reports: all(&outgoing, &Outcome::Temporary(why.clone())), reached: Reached::No(why) };
             }
             Found::Never(why) => return Attempt { reports: all(&outgoing, &Outcome::Permanent(why)), reached: Reached::Yes },
         };
-        let wishes = self.guards.wishes(domain, route.is_some(), outgoing.terms.tls).await;
-        if wishes.policy_failed.is_some() {
-            self.count(domain, "no-policy-found", "", "sts-policy-fetch-error");
+        if let Some(failed) = &wishes.policy_failed {
+            self.tracer.note(now(), &format!("{domain}: {}", failed.why));
+            let basis = Basis { kind: "sts", wording: String::new() };
+            self.count(TlsResult { result: failed.result.to_owned(), ..told(domain, "", &basis) });
         }
-        let mut state = Trying { settled: Vec::new(), left: Vec::new(), reached: None };
+        // what only this message asks for says nothing about the destination
+        let is_own = outgoing.terms.tls == RequireTls::Yes;
+        let mut state = Trying { settled: Vec::new(), left: Vec::new(), reached: None, is_own, failed: None };
         state.left = all(&outgoing, &Outcome::Temporary(format!("4.4.4 {domain} has no server that can be asked")));
         let mut tried = 0_usize;
         for server in servers {
@@ -175,8 +182,8 @@ impl Outbound {
                     state.reached = Some(Reached::Yes);
                     break;
                 }
-                Err(Refused::Later(why, result, policy)) => {
-                    self.count(domain, policy, &server.name, result);
+                Err(Refused::Later(why, result, basis)) => {
+                    self.count(TlsResult { result: result.to_owned(), ..told(domain, &server.name, &basis) });
                     self.tracer.note(now(), &format!("{}: not asked – {why}", server.name));
                     state.not_now(&format!("4.7.5 {why}"));
                     continue;
@@ -193,8 +200,10 @@ impl Outbound {
                 state.take(tried, link);
             }
         }
-        // what only this message asks for says nothing about the destination
-        let is_own = outgoing.terms.tls == RequireTls::Yes;
+        if let Some(why) = state.failed.take() {
+            // RFC 8689 4.2.1: who asks that TLS be kept hears that it is not, rather than waiting for it
+            state.left.iter_mut().for_each(|report| report.outcome = Outcome::Permanent(why.clone()));
+        }
         let reached = match state.reached {
             Some(reached) if !is_own => reached,
             _ => Reached::Yes,
@@ -205,7 +214,8 @@ impl Outbound {
 
     /// Another message over a connection; `None` where it turns out to be gone.
     async fn again(&self, mut open: Link, link: &mut Option<Link>, outgoing: &Outgoing) -> Option<Attempt> {
-        if outgoing.terms.tls == RequireTls::Yes && !open.is_verified {
+        let keeps_tls = open.is_verified && open.client.offers("REQUIRETLS");
+        if outgoing.terms.tls == RequireTls::Yes && !keeps_tls {
             open.close().await;
             return None;
         }
@@ -224,13 +234,19 @@ impl Outbound {
     /// One server; where its TLS fails and nobody asks for it, the same again without (RFC 7435).
     async fn ask(&self, to: &To<'_>, asked: &Asked, outgoing: &Outgoing) -> Tried {
         let wish = match asked.guard {
+            _ if to.start() == Start::AtOnce => TlsWish::Active,
             Guard::Without => TlsWish::Without,
-            Guard::Opportunistic => TlsWish::Opportunistic,
+            Guard::Opportunistic | Guard::Watched => TlsWish::Opportunistic,
             Guard::Encrypted | Guard::Verified | Guard::Dane(_) => TlsWish::Required,
         };
+        let mut seen = Seen::default();
         let connector = match &asked.guard {
             Guard::Verified => self.tls.verified(&to.names()),
-            Guard::Dane(records) => self.tls.dane(records.clone(), &to.names()),
+            Guard::Dane(found) => self.tls.dane(found.records.clone(), &[to.names(), vec![found.base.clone()]].concat()),
+            Guard::Watched => self.tls.watched(&[to.name.to_owned()]).map(|(connector, watched)| {
+                seen = watched;
+                connector
+            }),
             _ => Ok(self.tls.opportunistic()),
         };
         let connector = match connector {
@@ -240,18 +256,20 @@ impl Outbound {
         let (tried, handshake) = self.session(to, wish, asked, outgoing, &connector).await;
         let Handshake::Failed(why, result) = handshake else {
             match &tried.link {
-                Some(link) if link.is_secure => self.count_of(to, asked, "success"),
-                _ if tried.is_without_tls => self.count_of(to, asked, "starttls-not-supported"),
+                Some(link) if link.is_secure => {
+                    self.count_of(to, asked, seen.wrong().or(asked.wrong).unwrap_or("success"), &tried.between);
+                }
+                _ if tried.is_without_tls => self.count_of(to, asked, "starttls-not-supported", &tried.between),
                 _ => {}
             }
-            return tried;
+            let is_refused = tried.is_without_tls && wish == TlsWish::Required;
+            let failed = is_refused.then(|| format!("5.7.10 {} [{}]: {NO_TLS}", to.name, to.address));
+            return Tried { failed, ..tried };
         };
-        self.count_of(to, asked, result);
-        if wish == TlsWish::Required {
-            return Tried::failed(
-                outgoing,
-                &format!("4.7.5 {} [{}]: TLS fails, and it is required – {why}", to.name, to.address),
-            );
+        self.count_of(to, asked, result, &tried.between);
+        if matches!(wish, TlsWish::Required | TlsWish::Active) {
+            let told = format!("{} [{}]: TLS fails, and it is required – {why}", to.name, to.address);
+            return Tried { failed: Some(format!("5.7.10 {told}")), ..Tried::failed(outgoing, &format!("4.7.5 {told}")) };
         }
         self.tracer.note(now(), &format!("{} [{}]: TLS failed, and goes without – {why}", to.name, to.address));
         self.session(to, TlsWish::Without, asked, outgoing, &connector).await.0
@@ -272,11 +290,14 @@ impl Outbound {
         let client = Client::new(&self.hostname, wish, credentials, outgoing.clone()).nonce(&nonce());
         let client = client.afterwards(Afterwards::Keep).refusing_itself();
         let tracer = self.tracer.clone();
-        let opened = Link::open((to.name, to.address), client, || tracer.begin("delivery", to.address)).await;
+        let opened = Link::open((to.name, to.address), (client, to.start()), || tracer.begin("delivery", to.address)).await;
         let mut link = match opened {
             Ok(link) => link,
             Err(why) => return (Tried::failed(outgoing, &format!("4.4.1 {why}")), Handshake::NotFailed),
         };
+        if let Guard::Dane(found) = &asked.guard {
+            link.ask_for(&found.base);
+        }
         let (outcomes, handshake) = link.run(outgoing, connector).await;
         link.is_verified = link.is_secure && asked.guard.is_verified();
         let has_answered = link.client.has_answered();
@@ -285,23 +306,25 @@ impl Outbound {
             && matches!(handshake, Handshake::NotFailed)
             && !link.is_secure
             && (has_answered || outcomes.iter().any(|(_, o)| matches!(o, Outcome::Temporary(why) if why == NO_TLS)));
-        let tried =
-            Tried { reports: reports(&link, outcomes), has_answered: has_answered || is_final, is_without_tls, link: None };
+        let between = link.between.clone();
+        let reports = reports(&link, outcomes);
+        let tried = Tried { reports, has_answered: has_answered || is_final, is_without_tls, between, link: None, failed: None };
         let is_secure = link.is_secure;
         let link = Some(link).filter(|link| link.client.is_idle() || is_secure);
         (Tried { link, ..tried }, handshake)
     }
 
-    fn count_of(&self, to: &To<'_>, asked: &Asked, result: &'static str) {
-        if to.route.is_none() {
-            self.count(to.domain, asked.policy, to.name, result);
+    fn count_of(&self, to: &To<'_>, asked: &Asked, result: &'static str, between: &(String, String)) {
+        if to.route.is_some() {
+            return;
         }
+        // of sessions that went well it is told how many there were
+        let between = if result == "success" { Default::default() } else { between.clone() };
+        self.count(TlsResult { result: result.to_owned(), between, ..told(to.domain, to.name, &asked.basis) });
     }
 
     /// Counts how TLS went (RFC 8460); nobody waits for that.
-    fn count(&self, domain: &str, policy: &str, mx: &str, result: &str) {
-        let result =
-            TlsResult { domain: domain.to_owned(), policy: policy.to_owned(), mx: mx.to_owned(), result: result.to_owned() };
+    fn count(&self, result: TlsResult) {
         let (store, tracer) = (Arc::clone(&self.store.0), self.tracer.clone());
         tokio::task::spawn_blocking(move || {
             if let Err(error) = store.count_tls(now().unix() / 86_400, result) {
@@ -332,6 +355,10 @@ struct To<'a> {
 }
 
 impl To<'_> {
+    fn start(&self) -> Start {
+        self.route.map_or(Start::Command, |route| route.start)
+    }
+
     /// The names that its certificate may have: its own, and below an authority of the domain also the domain (RFC 7672 3.2.2).
     fn names(&self) -> Vec<String> {
         let mut names = vec![self.name.to_owned()];
@@ -347,13 +374,16 @@ struct Tried {
     reports: Vec<Report>,
     has_answered: bool,
     is_without_tls: bool,
+    between: (String, String),
     link: Option<Link>,
+    /// What is told where the message itself asks for the TLS that failed.
+    failed: Option<String>,
 }
 
 impl Tried {
     fn failed(outgoing: &Outgoing, why: &str) -> Self {
         let reports = all(outgoing, &Outcome::Temporary(why.to_owned()));
-        Self { reports, has_answered: false, is_without_tls: false, link: None }
+        Self { reports, has_answered: false, is_without_tls: false, between: Default::default(), link: None, failed: None }
     }
 }
 
@@ -363,6 +393,10 @@ struct Trying {
     /// Who is asked for at the next server.
     left: Vec<Report>,
     reached: Option<Reached>,
+    /// Whether the message itself asks for TLS.
+    is_own: bool,
+    /// Why no server so far keeps to that; none where one could not be asked at all.
+    failed: Option<String>,
 }
 
 impl Trying {
@@ -374,8 +408,14 @@ impl Trying {
     }
 
     fn take(&mut self, tried: Tried, link: &mut Option<Link>) {
-        let (again, done): (Vec<_>, Vec<_>) =
-            tried.reports.into_iter().partition(|report| matches!(report.outcome, Outcome::Temporary(_)));
+        self.failed = tried.failed.filter(|_| self.is_own);
+        // RFC 8689 4.2.1: another server of the domain may promise what this one does not
+        let is_left = |report: &Report| match &report.outcome {
+            Outcome::Temporary(_) => true,
+            Outcome::Permanent(why) => self.is_own && why == NO_REQUIRETLS,
+            Outcome::Delivered(_) => false,
+        };
+        let (again, done): (Vec<_>, Vec<_>) = tried.reports.into_iter().partition(is_left);
         if tried.has_answered {
             self.reached = Some(Reached::Yes);
         } else if self.reached.is_none() || matches!(self.reached, Some(Reached::No(_))) {
@@ -392,11 +432,18 @@ impl Trying {
     }
 
     fn not_now(&mut self, why: &str) {
+        self.failed = None;
         self.left.iter_mut().for_each(|report| report.outcome = Outcome::Temporary(why.to_owned()));
         if self.reached.is_none() {
             self.reached = Some(Reached::No(why.to_owned()));
         }
     }
+}
+
+/// What is counted of a server, without how it went.
+fn told(domain: &str, mx: &str, basis: &Basis) -> TlsResult {
+    let (domain, mx, policy) = (domain.to_owned(), mx.to_owned(), basis.kind.to_owned());
+    TlsResult { domain, mx, policy, wording: basis.wording.clone(), ..TlsResult::default() }
 }
 
 fn credentials(login: &Login) -> Result<Credentials, String> {

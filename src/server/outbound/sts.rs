@@ -5,14 +5,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
-use crate::http::{self, Reader, Url};
-use crate::limits::Limits;
+use crate::http::{self, Url};
 use crate::server::drive::now;
 use crate::server::outbound::find::Servers;
-use crate::server::outbound::tls::{self, Tls};
+use crate::server::outbound::https;
+use crate::server::outbound::tls::Tls;
 use crate::server::store::Store;
 use crate::time::Timestamp;
 
@@ -23,6 +20,22 @@ pub(in crate::server::outbound) struct Policy {
     /// Names of servers; `*.` stands for one label.
     mx: Vec<String>,
     max_age: i64,
+    /// Its lines.
+    pub(in crate::server::outbound) wording: String,
+}
+
+/// Why a policy that there is could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::server::outbound) struct Failed {
+    pub(in crate::server::outbound) why: String,
+    /// What is told of it (RFC 8460 4.3).
+    pub(in crate::server::outbound) result: &'static str,
+}
+
+impl Failed {
+    fn fetch(why: String) -> Self {
+        Self { why, result: "sts-policy-fetch-error" }
+    }
 }
 
 /// How serious it is.
@@ -51,8 +64,8 @@ pub(in crate::server::outbound) struct Policies {
     store: Arc<dyn Store>,
     tls: Arc<Tls>,
     port: u16,
-    /// Domains whose policy could not be fetched, and when.
-    failed: Mutex<HashMap<String, Timestamp>>,
+    /// Domains whose policy could not be fetched, when and why.
+    failed: Mutex<HashMap<String, (Timestamp, Failed)>>,
 }
 
 impl std::fmt::Debug for Policies {
@@ -68,88 +81,97 @@ impl Policies {
 
     /// The policy of a domain, where it has one: that which its version names, else the one that was kept (RFC 8461 3.3, 5.1).
     /// The error says why a policy that there is could not be had and none was kept.
-    pub(in crate::server::outbound) async fn of(&self, domain: &str) -> Result<Option<Policy>, String> {
+    pub(in crate::server::outbound) async fn of(&self, domain: &str) -> Result<Option<Policy>, Failed> {
         let now = now();
-        let (store, name) = (Arc::clone(&self.store), domain.to_owned());
-        let kept = tokio::task::spawn_blocking(move || store.policy(&name)).await;
-        let kept = kept.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-        let kept = kept.and_then(|(version, text, at)| {
-            let policy = parse(&text).ok()?;
-            let is_fresh = now.unix().saturating_sub(at.unix()) < policy.max_age;
-            is_fresh.then_some((version, policy))
-        });
+        let kept = self.kept(domain, now).await.map_err(Failed::fetch)?;
         let texts = self.servers.texts(&format!("_mta-sts.{domain}")).await.unwrap_or_default();
-        let Some(version) = version(&texts) else { return Ok(kept.map(|(_, policy)| policy)) };
-        if let Some((_, policy)) = kept.as_ref().filter(|(known, _)| *known == version) {
-            return Ok(Some(policy.clone()));
+        let Some(version) = version(&texts) else { return Ok(kept.map(|kept| kept.policy)) };
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.version == version && kept.is_young) {
+            return Ok(Some(kept.policy.clone()));
         }
-        match self.fetch(domain, now).await {
-            Ok(text) => match parse(&text) {
-                Ok(policy) => {
-                    let (store, name) = (Arc::clone(&self.store), domain.to_owned());
-                    let keep = tokio::task::spawn_blocking(move || store.keep_policy(&name, &version, &text, now));
-                    keep.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-                    Ok(Some(policy))
-                }
-                Err(why) => kept.map(|(_, policy)| Some(policy)).ok_or(format!("the policy of {domain} cannot be used – {why}")),
-            },
-            Err(why) => kept.map(|(_, policy)| Some(policy)).ok_or(format!("the policy of {domain} cannot be fetched – {why}")),
+        let fetched = match self.fetch(domain, now).await {
+            Ok(text) => parse(&text).map(|policy| (text, policy)).map_err(|why| Failed {
+                why: format!("the policy of {domain} cannot be used – {why}"),
+                result: "sts-policy-invalid",
+            }),
+            Err(failed) => Err(Failed { why: format!("the policy of {domain} cannot be fetched – {}", failed.why), ..failed }),
+        };
+        match (fetched, kept) {
+            (Ok((text, policy)), _) => {
+                let (store, name) = (Arc::clone(&self.store), domain.to_owned());
+                let keep = tokio::task::spawn_blocking(move || store.keep_policy(&name, &version, &text, now));
+                let kept = keep.await.map_err(|error| error.to_string()).and_then(|kept| kept.map_err(|error| error.to_string()));
+                kept.map_err(Failed::fetch)?;
+                Ok(Some(policy))
+            }
+            (Err(_), Some(kept)) => Ok(Some(kept.policy)),
+            (Err(failed), None) => Err(failed),
         }
     }
 
-    async fn fetch(&self, domain: &str, now: Timestamp) -> Result<String, String> {
-        let failed = |policies: &Self| policies.failed.lock().unwrap_or_else(PoisonError::into_inner).get(domain).copied();
-        if failed(self).is_some_and(|at| now.unix().saturating_sub(at.unix()) < PAUSE) {
-            return Err("it could not be fetched a moment ago".to_owned());
+    /// The policy that was fetched before, while it holds.
+    async fn kept(&self, domain: &str, now: Timestamp) -> Result<Option<Kept>, String> {
+        let (store, name) = (Arc::clone(&self.store), domain.to_owned());
+        let kept = tokio::task::spawn_blocking(move || store.policy(&name)).await;
+        let kept = kept.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        Ok(kept.and_then(|(version, text, at)| {
+            let policy = parse(&text).ok()?;
+            let age = now.unix().saturating_sub(at.unix());
+            let (is_fresh, is_young) = (age < policy.max_age, age < policy.max_age / 2);
+            is_fresh.then_some(Kept { version, policy, is_young })
+        }))
+    }
+
+    async fn fetch(&self, domain: &str, now: Timestamp) -> Result<String, Failed> {
+        let failed = |policies: &Self| policies.failed.lock().unwrap_or_else(PoisonError::into_inner).get(domain).cloned();
+        if let Some((_, failed)) = failed(self).filter(|(at, _)| now.unix().saturating_sub(at.unix()) < PAUSE) {
+            return Err(failed);
         }
-        let fetched = tokio::time::timeout(TIME, self.get(domain)).await.unwrap_or_else(|_| Err("it takes too long".to_owned()));
+        let fetched = tokio::time::timeout(TIME, self.get(domain)).await;
+        let fetched = fetched.unwrap_or_else(|_| Err(Failed::fetch("it takes too long".to_owned())));
         let mut all = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, at| now.unix().saturating_sub(at.unix()) < PAUSE);
-        if fetched.is_err() {
-            all.insert(domain.to_owned(), now);
+        all.retain(|_, (at, _)| now.unix().saturating_sub(at.unix()) < PAUSE);
+        if let Err(failed) = &fetched {
+            all.insert(domain.to_owned(), (now, failed.clone()));
         }
         fetched
     }
 
-    async fn get(&self, domain: &str) -> Result<String, String> {
+    async fn get(&self, domain: &str) -> Result<String, Failed> {
         let host = format!("mta-sts.{domain}");
         // the reader of URLs knows no other scheme; what goes out under TLS names neither scheme nor port
-        let url = Url::parse(&format!("http://{host}/.well-known/mta-sts.txt")).map_err(|error| error.to_string())?;
-        let mut why = format!("{host} has no address");
-        for address in self.servers.addresses(&host, self.port).await? {
+        let url =
+            Url::parse(&format!("http://{host}/.well-known/mta-sts.txt")).map_err(|error| Failed::fetch(error.to_string()))?;
+        let mut failed = Failed::fetch(format!("{host} has no address"));
+        for address in self.servers.addresses(&host, self.port).await.map_err(Failed::fetch)? {
             match self.get_from(address, &host, &url).await {
                 Ok(text) => return Ok(text),
-                Err(error) => why = error,
+                Err(error) => failed = error,
             }
         }
-        Err(why)
+        Err(failed)
     }
 
-    async fn get_from(&self, address: SocketAddr, host: &str, url: &Url) -> Result<String, String> {
-        let told = |error: std::io::Error| format!("{host} [{address}]: {error}");
-        let stream = TcpStream::connect(address).await.map_err(told)?;
-        let connector = self.tls.verified(&[host.to_owned()])?;
-        let mut stream = connector.connect(tls::server_name(host), stream).await.map_err(told)?;
-        stream.write_all(&http::get(url)).await.map_err(told)?;
-        let mut reader = Reader::new(MOST, &Limits::default());
-        let mut buffer = [0; 4096];
-        loop {
-            let count = stream.read(&mut buffer).await.map_err(told)?;
-            let is_whole = reader.receive(buffer.get(..count).unwrap_or_default()).map_err(|error| error.to_string())?;
-            if is_whole || count == 0 {
-                break;
-            }
-        }
-        let answer = reader.finish().map_err(|error| error.to_string())?;
+    async fn get_from(&self, address: SocketAddr, host: &str, url: &Url) -> Result<String, Failed> {
+        let answer = https::exchange(&self.tls, (host, address), &http::get(url), MOST).await.map_err(|error| match error {
+            https::Failed::Tls(why) => Failed { why, result: "sts-webpki-invalid" },
+            https::Failed::Other(why) => Failed::fetch(why),
+        })?;
         // RFC 8461 3.3: redirects are not followed, and another kind of file is no policy
-        match (answer.status, answer.media_type.split(';').next().unwrap_or_default().trim()) {
-            (200, kind) if kind.eq_ignore_ascii_case("text/plain") => {
-                String::from_utf8(answer.body).map_err(|_| "it is no text".to_owned())
-            }
-            (200, kind) => Err(format!("it is {kind} and not text/plain")),
-            (status, _) => Err(format!("{host} answers with status {status}")),
+        match (answer.status, answer.media_type.as_str()) {
+            (200, "text/plain") => String::from_utf8(answer.body).map_err(|_| Failed::fetch("it is no text".to_owned())),
+            (200, kind) => Err(Failed::fetch(format!("it is {kind} and not text/plain"))),
+            (status, _) => Err(Failed::fetch(format!("{host} answers with status {status}"))),
         }
     }
+}
+
+/// A policy that was fetched before.
+struct Kept {
+    version: String,
+    policy: Policy,
+    /// Whether it need not be fetched again: half of its time lies ahead (RFC 8461 10.2: who blocks the way to a new one must do so for long).
+    is_young: bool,
 }
 
 /// The version that a TXT record names: there is one such record, or none that counts (RFC 8461 3.1).
@@ -189,7 +211,8 @@ fn parse(text: &str) -> Result<Policy, String> {
     if mx.is_empty() && mode != Mode::None {
         return Err("it names no server".to_owned());
     }
-    Ok(Policy { mode, mx, max_age })
+    let wording = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    Ok(Policy { mode, mx, max_age, wording })
 }
 
 impl Policy {

@@ -1,7 +1,7 @@
 //! TLS towards other servers: whoever it is (RFC 7435), as the authorities say, or as the DNS says (RFC 7672).
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -65,9 +65,27 @@ impl Tls {
         connector(&self.provider, Check::Roots(Arc::clone(&self.roots), self::names(names)))
     }
 
+    /// TLS with whoever it is; what would have been wrong with his certificate is told.
+    pub(in crate::server::outbound) fn watched(&self, names: &[String]) -> Result<(TlsConnector, Seen), String> {
+        let seen = Seen::default();
+        let check = Check::Watched(Arc::clone(&self.roots), self::names(names), seen.clone());
+        Ok((connector(&self.provider, check)?, seen))
+    }
+
     /// TLS with a certificate that a record is about; below an authority of the domain's own, it is for one of these names.
     pub(in crate::server::outbound) fn dane(&self, records: Vec<Record>, names: &[String]) -> Result<TlsConnector, String> {
         connector(&self.provider, Check::Dane(records, self::names(names)))
+    }
+}
+
+/// What would have been wrong with a certificate.
+#[derive(Debug, Clone, Default)]
+pub(in crate::server::outbound) struct Seen(Arc<Mutex<Option<&'static str>>>);
+
+impl Seen {
+    /// As it is told (RFC 8460 4.3).
+    pub(in crate::server::outbound) fn wrong(&self) -> Option<&'static str> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,9 +97,12 @@ pub(in crate::server::outbound) fn server_name(name: &str) -> ServerName<'static
 
 /// What is told of a handshake that failed (RFC 8460 4.3).
 pub(in crate::server::outbound) fn result_of(error: &std::io::Error) -> &'static str {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    match inner {
-        Some(Error::InvalidCertificate(error)) => match error {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).map_or("validation-failure", named)
+}
+
+fn named(error: &Error) -> &'static str {
+    match error {
+        Error::InvalidCertificate(error) => match error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate-expired",
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "certificate-host-mismatch",
             CertificateError::UnknownIssuer => "certificate-not-trusted",
@@ -113,6 +134,8 @@ enum Check {
     Any,
     /// Of one of these authorities, for one of these names.
     Roots(Arc<RootCertStore>, Vec<ServerName<'static>>),
+    /// Anything; whether it is of one of these authorities, for one of these names, is told.
+    Watched(Arc<RootCertStore>, Vec<ServerName<'static>>, Seen),
     /// One that a record is about; below an authority that one is about, for one of these names (RFC 7672 3.1.1, 3.1.2).
     Dane(Vec<Record>, Vec<ServerName<'static>>),
 }
@@ -158,6 +181,11 @@ impl ServerCertVerifier for Verifier {
         let (records, names) = match &self.check {
             Check::Any => return Ok(ServerCertVerified::assertion()),
             Check::Roots(roots, names) => return self.chain(roots, names, (leaf, rest), now),
+            Check::Watched(roots, names, seen) => {
+                let wrong = self.chain(roots, names, (leaf, rest), now).err();
+                *seen.0.lock().unwrap_or_else(PoisonError::into_inner) = wrong.as_ref().map(named);
+                return Ok(ServerCertVerified::assertion());
+            }
             Check::Dane(records, names) => (records, names),
         };
         let of = |usage: Usage| records.iter().filter(move |record| record.usage() == usage);

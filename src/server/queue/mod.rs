@@ -27,6 +27,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::proto::smtp::client::{Addressee, Terms};
 use crate::server::accounts::Accounts;
 use crate::server::addressing::Destination;
 use crate::server::config;
@@ -91,6 +92,11 @@ impl Queue {
             places: Arc::new(Semaphore::new(delivery.connections)),
             more: Arc::new(Notify::new()),
         }
+    }
+
+    /// What takes its mail to other servers.
+    pub(in crate::server) fn outbound(&self) -> Arc<Outbound> {
+        Arc::clone(&self.outbound)
     }
 
     /// Tries everything that is due now, also at destinations that failed a moment ago.
@@ -173,10 +179,12 @@ impl Queue {
         };
         let message = report(&self.hostname, queued, message, (kind, told), now);
         let final_fields = b"Return-Path: <>\r\n".to_vec();
-        let mut elsewhere: Vec<crate::proto::smtp::client::Addressee> = elsewhere.into_iter().map(Into::into).collect();
+        let mut elsewhere: Vec<Addressee> = elsewhere.into_iter().map(Into::into).collect();
         // RFC 3461 6.2: nobody is told of what becomes of a report
         elsewhere.iter_mut().for_each(|to| to.notify = "NEVER".to_owned());
-        let (sender, terms, priority) = (String::new(), Default::default(), Priority::Low);
+        // RFC 8689 5: what is told of a message is kept as the message itself
+        let terms = Terms { tls: queued.terms.tls, ..Terms::default() };
+        let (sender, priority) = (String::new(), Priority::Low);
         self.accounts.store().deliver(Delivery {
             message: message.into(),
             final_fields,

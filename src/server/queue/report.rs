@@ -2,7 +2,7 @@
 
 use crate::mime::compose;
 use crate::proto::line;
-use crate::proto::smtp::client::Addressee;
+use crate::proto::smtp::client::{Addressee, RequireTls};
 use crate::server::store::Queued;
 use crate::time::Timestamp;
 
@@ -121,7 +121,9 @@ pub(in crate::server) fn report(
     }
     text.push_str(&format!("Reporting-MTA: dns; {hostname}\r\nArrival-Date: {}\r\n", compose::date(queued.created)));
     told.iter().for_each(|one| text.push_str(&recipient(kind, one, now)));
-    let is_whole = kind == Kind::Failed && queued.terms.ret.eq_ignore_ascii_case("FULL");
+    // RFC 8689 5: of what requires TLS, the content does not come back
+    let may_be_whole = queued.terms.tls != RequireTls::Yes;
+    let is_whole = may_be_whole && kind == Kind::Failed && queued.terms.ret.eq_ignore_ascii_case("FULL");
     let header_end = memchr::memmem::find(message, b"\r\n\r\n").map_or(message.len(), |at| at.saturating_add(2));
     let kept = message.get(..if is_whole { message.len() } else { header_end }).unwrap_or_default();
     let is_ascii = message.get(..header_end).unwrap_or_default().is_ascii();

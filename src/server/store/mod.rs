@@ -308,14 +308,18 @@ pub struct Token {
 }
 
 /// How TLS went with a server (RFC 8460 4.3): what is counted for a day.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsResult {
     /// The domain whose policy it was.
     pub domain: String,
     /// `tlsa`, `sts` or `no-policy-found`.
     pub policy: String,
+    /// The lines of that policy.
+    pub wording: String,
     /// The server.
     pub mx: String,
+    /// Its address, and ours; empty where nothing was connected, or nothing failed.
+    pub between: (String, String),
     /// `success`, or what went wrong, as RFC 8460 4.3 names it.
     pub result: String,
 }
@@ -453,4 +457,8 @@ pub trait PolicyStore {
     fn count_tls(&self, day: i64, result: TlsResult) -> Result<(), Error>;
     /// What was counted on a day.
     fn tls_results(&self, day: i64) -> Result<Vec<(TlsResult, u64)>, Error>;
+    /// The domains for which something was counted on a day, and whose report was not settled.
+    fn unreported(&self, day: i64) -> Result<Vec<String>, Error>;
+    /// Settles the report of a domain on a day: it is on its way, or nobody wants it.
+    fn reported(&self, day: i64, domain: &str) -> Result<(), Error>;
 }

@@ -232,7 +232,13 @@ fn how_tls_went_is_counted_by_day_and_policies_are_kept() {
     let (_folder, store) = store();
     let result = |result: &str| {
         let text = str::to_owned;
-        TlsResult { domain: text("c.example"), policy: text("sts"), mx: text("mx.c.example"), result: text(result) }
+        TlsResult {
+            domain: text("c.example"),
+            policy: text("sts"),
+            mx: text("mx.c.example"),
+            result: text(result),
+            ..TlsResult::default()
+        }
     };
     for one in ["success", "success", "certificate-expired"] {
         store.count_tls(100, result(one)).expect("counted");

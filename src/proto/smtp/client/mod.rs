@@ -428,7 +428,7 @@ impl Client {
         let terms = &self.outgoing.terms;
         let size = self.outgoing.message.len();
         let refused = if terms.tls == RequireTls::Yes && (!self.offers("REQUIRETLS") || self.tls != TlsWish::Active) {
-            Some("5.7.30 the message requires TLS on its whole way, and the server does not promise that (REQUIRETLS)".to_owned())
+            Some(NO_REQUIRETLS.to_owned())
         } else if terms.body == Body::Binary && !(self.offers("BINARYMIME") && self.offers("CHUNKING")) {
             Some("5.6.3 the message is binary, and the server takes no such (BINARYMIME)".to_owned())
         } else if most.is_some_and(|most| most < size) {
@@ -554,6 +554,9 @@ impl Client {
 
 /// What is told where TLS is required and not offered.
 pub const NO_TLS: &str = "the server offers no TLS, and it is required";
+/// What is told where the message requires TLS and the server does not promise it (RFC 8689).
+pub const NO_REQUIRETLS: &str =
+    "5.7.30 the message requires TLS on its whole way, and the server does not promise that (REQUIRETLS)";
 const NO_UTF8: &str = "5.6.7 the server takes no addresses outside ASCII (SMTPUTF8)";
 
 fn header_end(message: &[u8]) -> usize {

@@ -88,7 +88,7 @@ pub(in crate::server::store::sqlite) fn insert(
     at: Timestamp,
 ) -> Result<i64, Error> {
     let query = "INSERT INTO queue (sender, body, created_at, ret, envid, content, requires_tls, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 2)";
-    let requires_tls = terms.tls == RequireTls::Yes;
+    let requires_tls = wish(terms.tls);
     let mut insert = connection.prepare_cached(query).map_err(from_sqlite)?;
     insert
         .execute(params![sender, body, at.unix(), terms.ret, terms.envid, content(terms.body), requires_tls])
@@ -147,12 +147,7 @@ fn due_messages(c: &Connection, domain: &str, now: Timestamp, limit: usize) -> r
 fn due(c: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<Option<Queued>> {
     let query = "SELECT sender, created_at, ret, envid, content, requires_tls FROM queue WHERE id = ?1";
     let row = |row: &rusqlite::Row<'_>| {
-        let terms = Terms {
-            ret: row.get(2)?,
-            envid: row.get(3)?,
-            body: body(row.get(4)?),
-            tls: if row.get(5)? { RequireTls::Yes } else { RequireTls::No },
-        };
+        let terms = Terms { ret: row.get(2)?, envid: row.get(3)?, body: body(row.get(4)?), tls: tls(row.get(5)?) };
         Ok(Queued { id, sender: row.get(0)?, created: Timestamp::from_unix(row.get(1)?), terms, recipients: Vec::new() })
     };
     let Some(mut queued) = c.prepare_cached(query)?.query_row([id], row).optional()? else { return Ok(None) };
@@ -271,6 +266,23 @@ const fn body(content: i64) -> Body {
         1 => Body::Binary,
         2 => Body::EightBit,
         _ => Body::Text,
+    }
+}
+
+/// What the sender asks of TLS, as a number.
+const fn wish(tls: RequireTls) -> i64 {
+    match tls {
+        RequireTls::No => 0,
+        RequireTls::Yes => 1,
+        RequireTls::Waived => 2,
+    }
+}
+
+const fn tls(wish: i64) -> RequireTls {
+    match wish {
+        1 => RequireTls::Yes,
+        2 => RequireTls::Waived,
+        _ => RequireTls::No,
     }
 }
 

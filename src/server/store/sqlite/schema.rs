@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::server::store::Error;
-use crate::server::store::sqlite::{from_sqlite, queue, taken};
+use crate::server::store::sqlite::{from_sqlite, policies, queue, taken};
 
 /// Each entry brings the database from the version of its place to the next. Released ones never change.
 const MIGRATIONS: &[&str] = &["
@@ -43,7 +43,7 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE tokens (
         name TEXT PRIMARY KEY, scope TEXT NOT NULL, digest BLOB NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER) STRICT;
     CREATE TABLE pulse (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL) STRICT;
-"];
+", policies::MIGRATION];
 
 pub(in crate::server::store::sqlite) fn migrate(connection: &Connection) -> Result<(), Error> {
     let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(from_sqlite)?;
