@@ -17,8 +17,10 @@ mod mail;
 mod mailbox;
 mod outbound;
 mod peers;
+mod places;
 mod queue;
 pub mod scan;
+mod space;
 mod spool;
 pub mod store;
 pub mod trace;
@@ -44,8 +46,9 @@ use crate::server::locks::Locks;
 use crate::server::mail::Mail;
 use crate::server::outbound::Outbound;
 use crate::server::peers::Peers;
+use crate::server::places::Places;
 use crate::server::queue::Queue;
-use crate::server::store::SqliteStore;
+use crate::server::store::{SqliteStore, Store};
 use crate::server::trace::Tracer;
 
 /// A server that runs.
@@ -75,6 +78,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let admin = Admin::bind(&config.data, accounts.clone(), tracer.clone(), queue.clone())?;
     // the socket is ours: no other server has messages coming in
     spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;
+    sweep(Arc::clone(accounts.store()), tracer.clone());
     let locks = Locks::new(Duration::from_secs(config.login_delay));
     let filters = Arc::new(FileFilters::new(&config.data));
     let mail = Mail::new(&config.hostname, accounts, locks, wake);
@@ -91,6 +95,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     if !wrong.is_empty() {
         return Err(wrong.join("\n"));
     }
+    let places = Places::of_this_process();
     let mut running = Running { addresses: Vec::new(), tracer: tracer.clone(), stop, tasks: JoinSet::new() };
     let (max_message, login_delay) = (config.max_message, config.login_delay);
     let shared = Shared {
@@ -102,6 +107,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         kept,
         tracer,
         peers: Peers::default(),
+        places,
         memory: Memory::default(),
     };
     for (service, listener) in bound {
@@ -112,6 +118,18 @@ pub async fn start(config: Config) -> Result<Running, String> {
     running.tasks.spawn(queue.run(stopping.clone()));
     running.tasks.spawn(admin.run(running.addresses.clone(), stopping));
     Ok(running)
+}
+
+/// Removes what a server that was killed left, while this one serves already: looking at a million files takes a while. The thread is not waited
+/// for when the server stops.
+fn sweep(store: Arc<dyn Store>, tracer: Tracer) {
+    let run = move || match store.sweep() {
+        Ok(0) => {}
+        Ok(count) => tracer.note(drive::now(), &format!("{count} files of messages that were never acknowledged are removed")),
+        Err(error) => tracer.note(drive::now(), &format!("leftovers cannot be removed – {error}")),
+    };
+    // a file that stays costs space and nothing else, and the next start looks again
+    let _ = std::thread::Builder::new().name("sweep".to_owned()).spawn(run);
 }
 
 impl Running {

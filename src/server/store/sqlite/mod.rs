@@ -44,7 +44,8 @@ impl SqliteStore {
         schema::migrate(&connection)?;
         let (jobs, queue) = channel();
         let checkpoints = writer::Checkpoints::begin(connect(&path)?, &path)?;
-        let write = move || writer::write_all(&connection, &queue, &checkpoints);
+        let reopen = path.clone();
+        let write = move || writer::write_all((connection, &reopen), &queue, &checkpoints);
         let writer = std::thread::Builder::new().name("store".to_owned()).spawn(write);
         let writer = writer.map_err(|error| Error::Broken(error.to_string()))?;
         Ok(Self { jobs: Mutex::new(Some(jobs)), writer: Mutex::new(Some(writer)), readers: Mutex::new(Vec::new()), path, blobs })
@@ -59,9 +60,13 @@ impl SqliteStore {
             Some(connection) => connection,
             None => connect(&self.path)?,
         };
-        let result = job(&connection).map_err(from_sqlite);
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-        result
+        let result = job(&connection);
+        // one that could not read what is on the disk is not asked again
+        let is_good = !matches!(&result, Err(error) if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure));
+        if is_good {
+            self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
+        result.map_err(from_sqlite)
     }
 
     pub(in crate::server::store::sqlite) fn column(&self, query: &str) -> Result<Vec<String>, Error> {
@@ -110,8 +115,7 @@ pub(in crate::server::store::sqlite) fn changed(rows: usize, what: &str) -> Resu
 impl Store for SqliteStore {
     fn deliver(&self, delivery: Delivery) -> Result<(), Error> {
         let Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at } = delivery;
-        let body = self.place(message)?;
-        let file = body.file();
+        let (body, file) = self.place(message)?;
         let done = self.write(move |c| {
             let body = bodies::insert_body(c, &body)?;
             mailboxes.iter().try_for_each(|mailbox| mailboxes::insert_message(c, mailbox, (body, &final_fields), at))?;
@@ -120,8 +124,11 @@ impl Store for SqliteStore {
             }
             queue::insert(c, &sender, body, &terms, priority, &elsewhere, at)
         });
-        if done.is_err() {
-            file.iter().for_each(|file| self.blobs.remove(file));
+        match (&done, file) {
+            (Ok(()), Some(file)) => file.kept(),
+            (Err(Error::Unsure(_)), Some(file)) => file.unsure(),
+            // what was not committed needs no file
+            (_, file) => drop(file),
         }
         done
     }
@@ -132,6 +139,10 @@ impl Store for SqliteStore {
 
     fn repair(&self) -> Result<Vec<Fault>, Error> {
         self.mend()
+    }
+
+    fn sweep(&self) -> Result<usize, Error> {
+        self.remove_leftovers()
     }
 
     fn spool(&self) -> std::path::PathBuf {

@@ -38,6 +38,8 @@ const MIGRATIONS: &[&str] = &["
     UPDATE users SET used = (
         SELECT coalesce(sum(b.size + coalesce(length(m.fields), 0)), 0) FROM messages m JOIN bodies b ON b.id = m.body
         WHERE m.mailbox = users.address);
+", "
+    CREATE INDEX bodies_by_file ON bodies (file) WHERE file IS NOT NULL;
 "];
 
 pub(in crate::server::store::sqlite) fn migrate(connection: &Connection) -> Result<(), Error> {
