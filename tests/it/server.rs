@@ -5,6 +5,7 @@ mod accounts;
 mod clients;
 mod delivery;
 mod disasters;
+mod drills;
 mod filters;
 mod pop3;
 mod signed;
