@@ -1,11 +1,15 @@
 //! One connection: a stream, a session, deadlines. The only code that moves bytes between them.
 
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -24,6 +28,8 @@ const IDLE: Duration = Duration::from_secs(600);
 const SLOWEST: u64 = 1024;
 /// Bytes that must be taken within that time.
 const PIECE: usize = 64 << 10;
+/// Bytes that are read at once: a TLS record, or some dozen packets.
+const BUFFER: usize = 16 << 10;
 /// For a TLS handshake, and to say good bye; no honest client needs longer.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
@@ -259,7 +265,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
     stream: TcpStream,
     tls: Option<Arc<ServerTls>>,
     starts_with_tls: bool,
-    mut conversation: C,
+    mut conversation: Box<C>,
     mut trace: trace::Conversation,
     memory: Memory,
     mut stop: watch::Receiver<bool>,
@@ -267,14 +273,14 @@ pub(in crate::server) async fn drive<C: Conversation>(
     let mut plain = Some(stream);
     let mut secure: Option<Box<dyn Stream>> = None;
     if starts_with_tls {
-        let (stream, channel, how) = accept(&tls, plain.take()).await?;
+        // on its own: what a handshake needs is not kept while the connection lasts
+        let (stream, channel, how) = Box::pin(accept(&tls, plain.take())).await?;
         secure = Some(stream);
         conversation.channel(channel);
         trace.secured(&how);
         conversation.secured(how);
     }
     let mut clock = Clock { since: Instant::now(), is_coming: false };
-    let mut buffer = vec![0; 16 << 10];
     let mut held = Held { memory, bytes: 0 };
     // replies to commands that came together go out together
     let (mut out, mut known) = (Vec::new(), None);
@@ -313,7 +319,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
             }
             Next::StartTls => {
                 send(&mut secure, &mut plain, &mut out, &trace).await?;
-                let (stream, channel, how) = accept(&tls, plain.take()).await?;
+                let (stream, channel, how) = Box::pin(accept(&tls, plain.take())).await?;
                 secure = Some(stream);
                 conversation.tls_started();
                 conversation.channel(channel);
@@ -331,21 +337,23 @@ pub(in crate::server) async fn drive<C: Conversation>(
                     send(&mut secure, &mut plain, &mut out, &trace).await?;
                 }
                 let deadline = clock.deadline(conversation.length());
-                let read = async {
+                let read = poll_fn(|context| {
+                    let reads = |bytes: &[u8]| {
+                        conversation.receive(bytes);
+                        bytes.len()
+                    };
                     match (&mut secure, &mut plain) {
-                        (Some(stream), _) => stream.read(&mut buffer).await,
-                        (None, Some(stream)) => stream.read(&mut buffer).await,
-                        (None, None) => Ok(0),
+                        (Some(stream), _) => poll_read(Pin::new(stream), context, reads),
+                        (None, Some(stream)) => poll_read(Pin::new(stream), context, reads),
+                        (None, None) => Poll::Ready(Ok(0)),
                     }
-                };
+                });
                 tokio::select! {
                     read = timeout_at(deadline, read) => match read {
                         Err(_) => conversation.shut_down("nothing was said for too long"),
                         Ok(Ok(0)) => return Ok(()),
                         Ok(read) => {
-                            let read = read?;
-                            trace.moved(read, 0);
-                            conversation.receive(buffer.get(..read).unwrap_or_default());
+                            trace.moved(read?, 0);
                             if !held.set(conversation.held()) {
                                 conversation.shut_down("too much mail comes at once - try again later");
                             }
@@ -364,7 +372,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
 }
 
 /// Answers what is asked, and what is asked next as long as that may be answered on this thread; gives what is to be sent, and what comes then.
-fn answer<C: Conversation>(mut conversation: C, mut out: Vec<u8>, may: impl Fn(&C) -> bool) -> (C, Vec<u8>, Next) {
+fn answer<C: Conversation>(mut conversation: Box<C>, mut out: Vec<u8>, may: impl Fn(&C) -> bool) -> (Box<C>, Vec<u8>, Next) {
     let mut later = conversation.answer();
     loop {
         if let Some(later) = later.take() {
@@ -398,6 +406,25 @@ async fn send(
     match secure {
         Some(stream) => timeout(IDLE, stream.flush()).await?,
         None => Ok(()),
+    }
+}
+
+/// Reads what has come, on this thread's stack: a connection that waits, as most do, has no buffer.
+fn poll_read(
+    mut stream: Pin<&mut (impl AsyncRead + AsyncWrite + ?Sized)>,
+    context: &mut Context<'_>,
+    take: impl FnOnce(&[u8]) -> usize,
+) -> Poll<std::io::Result<usize>> {
+    let mut bytes = [MaybeUninit::uninit(); BUFFER];
+    let mut buffer = ReadBuf::uninit(&mut bytes);
+    match stream.as_mut().poll_read(context, &mut buffer) {
+        // what TLS has to say of what came (no new handshake, another key) is not kept back until we have something to say, too
+        Poll::Pending => match stream.poll_flush(context) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        },
+        Poll::Ready(Ok(())) => Poll::Ready(Ok(take(buffer.filled()))),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::server::accounts::certificate::{AnyCertificate, ClientAuthority};
 use crate::server::drive::{Memory, Pop3, Smtp, drive, now};
 use crate::server::mail::Mail;
 use crate::server::peers::Peers;
+use crate::server::places::Places;
 use crate::server::policy::Refusal;
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
@@ -56,9 +57,6 @@ impl Service {
         matches!(self, Self::Submissions | Self::Pop3s)
     }
 }
-
-/// Connections of one listener at once; one more waits in the kernel's queue.
-const CONNECTIONS: usize = 1000;
 
 /// TLS as a server, and what SASL needs of it.
 #[derive(Debug)]
@@ -141,12 +139,13 @@ pub(in crate::server) struct Shared {
     pub(in crate::server) kept: sasl::Kept,
     pub(in crate::server) tracer: Tracer,
     pub(in crate::server) peers: Peers,
+    pub(in crate::server) places: Places,
     pub(in crate::server) memory: Memory,
 }
 
 /// Accepts connections until the server stops, then waits for those that are open.
 pub(in crate::server) async fn accept(listener: TcpListener, service: Service, shared: Shared, mut stop: watch::Receiver<bool>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(shared.places.of(service)));
     let mut open = JoinSet::new();
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
@@ -163,7 +162,7 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
         let _ = stream.set_nodelay(true);
         let (shared, stop) = (shared.clone(), stop.clone());
         open.spawn(async move {
-            let Shared { hostname, max_message, mail, tls, login_delay, kept, tracer, peers, memory } = shared;
+            let Shared { hostname, max_message, mail, tls, login_delay, kept, tracer, peers, memory, .. } = shared;
             if let Some(refused) = mail.gate().connection(peer.ip(), now()) {
                 return refuse(stream, service, &refused, &tracer).await;
             }
@@ -178,13 +177,15 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
                 Service::Pop3 | Service::Pop3s => {
                     let config = pop3::Config { kept, login_delay, ..pop3::Config::new(&hostname, state) };
                     let session = pop3::Session::new(config);
-                    drive(stream, tls, starts, Pop3::new(session, mail, peer.ip()), trace, memory, stop).await
+                    let conversation = Box::new(Pop3::new(session, mail, peer.ip()));
+                    drive(stream, tls, starts, conversation, trace, memory, stop).await
                 }
                 Service::Smtp | Service::Submission | Service::Submissions => {
                     let role = if service == Service::Smtp { smtp::Role::Relay } else { smtp::Role::Submission };
                     let config = smtp::Config { max_size: max_message, kept, ..smtp::Config::new(&hostname, role, state) };
                     let session = smtp::Session::new(config);
-                    drive(stream, tls, starts, Smtp::new(session, mail, peer.ip()), trace, memory, stop).await
+                    let conversation = Box::new(Smtp::new(session, mail, peer.ip()));
+                    drive(stream, tls, starts, conversation, trace, memory, stop).await
                 }
             };
             drop((permit, counted));

@@ -26,6 +26,7 @@ use crate::server::mailbox::MailboxAccess;
 use crate::server::policy::{Gate, Judged, Place};
 use crate::server::queue;
 use crate::server::scan::{Scanned, Scanner};
+use crate::server::space::Space;
 use crate::server::spool::{Incoming, Spool};
 use crate::server::store::{Error, Extra};
 use crate::server::trace::Tracer;
@@ -105,6 +106,11 @@ impl Mail {
         }
     }
 
+    /// Whether the disk takes no more. Asked before a message comes, and not only when it is there (RFC 1870 6.1).
+    fn is_full(&self, bytes: u64) -> bool {
+        !Space::of(&self.accounts.store().spool()).has_room(bytes)
+    }
+
     /// Where one connection keeps the message that is coming.
     pub(in crate::server) fn spool(&self) -> Spool {
         Spool::new(self.accounts.store().spool())
@@ -182,6 +188,9 @@ impl Mail {
     fn sender(&self, envelope: &Envelope, peer: &Peer, now: Timestamp) -> Result<smtp::Answer, Error> {
         if let Some(refused) = self.verdict(&Stage::Sender(envelope), peer, now) {
             return Ok(refused);
+        }
+        if self.is_full(envelope.size) {
+            return Ok(disk_is_full());
         }
         match (&envelope.user, &envelope.sender) {
             (Some(user), smtp::Path::Address(address))
@@ -460,10 +469,14 @@ fn disk(error: std::io::Error) -> Error {
     Error::Full(error.to_string())
 }
 
+fn disk_is_full() -> smtp::Answer {
+    reject(452, "4.3.1", "the disk is full – try again later")
+}
+
 /// What the peer may try again; the reason is for our log, not for him.
 fn temporary(error: &Error) -> smtp::Answer {
     match error {
-        Error::Full(_) => reject(452, "4.3.1", "the disk is full – try again later"),
+        Error::Full(_) => disk_is_full(),
         _ => reject(451, "4.3.0", "the server failed – try again later"),
     }
 }

@@ -23,9 +23,11 @@ pub mod metrics;
 mod outbound;
 mod peers;
 pub mod pickup;
+mod places;
 pub mod policy;
 mod queue;
 pub mod scan;
+mod space;
 mod spool;
 pub mod store;
 mod tlsrpt;
@@ -56,9 +58,10 @@ use crate::server::manage::{Manage, Overview};
 use crate::server::outbound::Outbound;
 use crate::server::peers::Peers;
 use crate::server::pickup::{Drop, Pickup};
+use crate::server::places::Places;
 use crate::server::policy::Gate;
 use crate::server::queue::Queue;
-use crate::server::store::SqliteStore;
+use crate::server::store::{SqliteStore, Store};
 use crate::server::tlsrpt::Reports;
 use crate::server::trace::Tracer;
 
@@ -96,6 +99,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let admin = Admin::bind(&config.data, Arc::clone(&overview), tracer.clone(), (queue.clone(), reports.clone()))?;
     // the socket is ours: no other server has messages coming in
     spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;
+    sweep(Arc::clone(accounts.store()), tracer.clone());
     let doors = doors(&config)?;
     let locks = Locks::new(Duration::from_secs(config.login_delay));
     let filters = Arc::new(FileFilters::new(&config.data));
@@ -134,6 +138,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         let api = Api::new(manage, Arc::clone(&overview), told, Arc::new(drive::now), stopping.clone());
         running.tasks.spawn(overview.vital(api::accept(api::Door { listener, tls }, api, stopping.clone())));
     }
+    let places = Places::of_this_process();
     let (login_delay, peers, memory) = (config.login_delay, Peers::default(), Memory::default());
     for (service, listener, door) in bound {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -147,6 +152,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
             kept,
             tracer: tracer.clone(),
             peers: peers.clone(),
+            places: places.clone(),
             memory: memory.clone(),
         };
         overview.serves(service.name(), address);
@@ -212,6 +218,18 @@ fn doors(config: &Config) -> Result<Vec<Door>, String> {
         });
     }
     Ok(doors)
+}
+
+/// Removes what a server that was killed left, while this one serves already: looking at a million files takes a while. The thread is not waited
+/// for when the server stops.
+fn sweep(store: Arc<dyn Store>, tracer: Tracer) {
+    let run = move || match store.sweep() {
+        Ok(0) => {}
+        Ok(count) => tracer.note(drive::now(), &format!("{count} files of messages that were never acknowledged are removed")),
+        Err(error) => tracer.note(drive::now(), &format!("leftovers cannot be removed – {error}")),
+    };
+    // a file that stays costs space and nothing else, and the next start looks again
+    let _ = std::thread::Builder::new().name("sweep".to_owned()).spawn(run);
 }
 
 impl Running {

@@ -344,6 +344,42 @@ fn target_milter_holds_over_its_seeds() {
     run(samples("milter"), 3000, targets::milter::run);
 }
 
+#[cfg(feature = "server")]
+#[test]
+fn target_smtp_holds_over_its_seeds() {
+    samples("smtp").iter().for_each(|seed| targets::smtp::run(seed));
+    run(samples("smtp"), 1500, targets::smtp::run);
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn target_pop3_holds_over_its_seeds() {
+    samples("pop3").iter().for_each(|seed| targets::pop3::run(seed));
+    run(samples("pop3"), 1500, targets::pop3::run);
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn target_sasl_holds_over_its_seeds() {
+    let logins = [samples("smtp"), samples("pop3")].concat();
+    logins.iter().for_each(|seed| targets::sasl::run(seed));
+    run(logins, 150, targets::sasl::run);
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn target_clients_holds_over_its_seeds() {
+    samples("clients").iter().for_each(|seed| targets::clients::run(seed));
+    run(samples("clients"), 1500, targets::clients::run);
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn target_admin_holds_over_its_seeds() {
+    samples("admin").iter().for_each(|seed| targets::admin::run(seed));
+    run(samples("admin"), 3000, targets::admin::run);
+}
+
 /// What a run of a target found once.
 struct Found {
     /// What was wrong.

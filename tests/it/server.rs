@@ -6,6 +6,7 @@ mod api;
 mod clients;
 mod delivery;
 mod disasters;
+mod drills;
 mod filters;
 mod outbound;
 mod pickup;

@@ -222,6 +222,7 @@ mod tests {
             hello: Hello::Extended,
             user: None,
             sender: Path::Null,
+            size: 0,
             recipients: Vec::new(),
             is_secure: false,
             is_utf8: false,

@@ -13,6 +13,8 @@ pub struct Envelope {
     pub user: Option<String>,
     /// The sender.
     pub sender: Path,
+    /// Bytes of the message as its client announces them (RFC 1870); 0 where it says nothing.
+    pub size: u64,
     /// The recipients that were accepted.
     pub recipients: Vec<Addressee>,
     /// Whether it came under TLS.

@@ -57,6 +57,7 @@ impl Mail {
             recipients: Vec::new(),
             is_secure: false,
             is_utf8: recipients.iter().any(|to| !to.address.is_ascii()),
+            size: 0,
             terms,
         };
         let mut refused: Vec<Told> = Vec::new();

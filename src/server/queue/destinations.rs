@@ -57,7 +57,9 @@ impl Destinations {
     pub(in crate::server::queue) fn open(&mut self, name: &str, now: Timestamp) -> bool {
         let new = || Destination { active: 0, allowed: 1, failures: 0, not_before: Timestamp::from_unix(0) };
         let one = self.known.entry(name.to_owned()).or_insert_with(new);
-        let may = one.active < one.allowed && one.not_before <= now;
+        // nothing is left alone longer than that: the clock was ahead when it was written
+        let has_waited = one.not_before <= now || one.not_before > now.plus_seconds(LONGEST + LONGEST / 4);
+        let may = one.active < one.allowed && has_waited;
         if may {
             one.active = one.active.saturating_add(1);
         }
@@ -145,6 +147,11 @@ mod tests {
         all.close("b");
         assert!(!all.open("b", Timestamp::from_unix(now + 1100)) && all.open("b", Timestamp::from_unix(now + 1125)));
         all.failed("b", Timestamp::from_unix(now), Jitter(0));
+        all.close("b");
+        assert!(
+            !all.open("b", Timestamp::from_unix(now + 1)) && all.open("b", Timestamp::from_unix(now - 3600)),
+            "the clock went back"
+        );
         all.close("b");
         all.forgive();
         assert!(all.open("b", Timestamp::from_unix(now)));

@@ -14,7 +14,10 @@ pub(in crate::server::queue) struct Times {
 
 /// Seconds before the next attempt, by the attempts made; then every two hours. RFC 5321 4.5.4.1 asks for 30 minutes at least once
 /// the first attempts failed; the short ones at the start pass greylisting.
-const BACKOFF: [i64; 6] = [60, 300, 900, 1800, 3600, 7200];
+const BACKOFF: [i64; 6] = [60, 300, 900, 1800, 3600, LONGEST];
+const LONGEST: i64 = 7200;
+/// No recipient waits longer: the longest wait and the most that is added by lot. A time beyond it was written by a clock that was ahead.
+pub(in crate::server::queue) const FARTHEST: i64 = LONGEST + LONGEST / 4;
 
 /// What is done with a recipient after an attempt.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,16 +53,26 @@ impl Times {
             Outcome::Permanent(why) => return Judged::Failed(why),
             Outcome::Temporary(why) => why,
         };
-        let wait = BACKOFF.get(usize::try_from(attempts).unwrap_or(usize::MAX)).or(BACKOFF.last()).copied().unwrap_or(7200);
+        let wait = BACKOFF.get(usize::try_from(attempts).unwrap_or(usize::MAX)).copied().unwrap_or(LONGEST);
         let next = Timestamp::from_unix(now.unix().saturating_add(jitter.spread(wait)));
-        if next > self.end(created) {
+        if next > self.end(created) && was_tried_for(attempts, self.give_up / 4) {
             return Judged::Failed(format!("not taken for {} hours – {why}", self.give_up / 3600));
         }
-        match now.unix().saturating_sub(created.unix()) >= self.warn {
+        let takes_long = now.unix().saturating_sub(created.unix()) >= self.warn;
+        match takes_long && was_tried_for(attempts, self.warn / 4) {
             true => Judged::Delayed(next, why),
             false => Judged::Later(next, why),
         }
     }
+}
+
+/// Whether so many attempts, with their waits between them, took so many seconds at least. A clock that jumps ahead, or a server that was off for
+/// a week, makes all mail old at once: nothing is given up, and nobody is warned, before it had a quarter of its chances.
+fn was_tried_for(attempts: u32, seconds: i64) -> bool {
+    let attempts = usize::try_from(attempts).unwrap_or(usize::MAX);
+    let early: i64 = BACKOFF.iter().take(attempts).sum();
+    let later = i64::try_from(attempts.saturating_sub(BACKOFF.len())).unwrap_or(i64::MAX).saturating_mul(LONGEST);
+    early.saturating_add(later) >= seconds
 }
 
 /// What goes before what: what a sender calls urgent comes first, lists and the answers of machines last (RFC 2156 5.3.6, RFC 3834 5, RFC 2076).
@@ -114,6 +127,27 @@ mod tests {
         assert_eq!(waits.get(..7), Some(&[60, 300, 900, 1800, 3600, 7200, 7200][..]));
         assert!((120 * 3600 - 7200..=120 * 3600).contains(&at.unix()), "{at}");
         assert_eq!(warned_at.map(|at| at.unix() / 3600), Some(5), "the first attempt after four hours");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_gives_nothing_up_that_was_hardly_tried() {
+        let times = Times::new(4, 120);
+        let judge = |attempts, now: i64| {
+            let outcome = Outcome::Temporary("450 busy".to_owned());
+            times.judge(outcome, attempts, (Timestamp::from_unix(0), Timestamp::from_unix(now)), Jitter(0))
+        };
+        let in_ten_days = 864_000;
+        assert!(matches!(judge(1, in_ten_days), Judged::Later(..)), "tried once, and nobody is told");
+        assert!(matches!(judge(6, in_ten_days), Judged::Delayed(..)), "tried for an hour");
+        let first = (0..100).find(|attempts| matches!(judge(*attempts, in_ten_days), Judged::Failed(_)));
+        // 30 hours of the 120
+        assert_eq!(first, Some(20));
+        // what a server says for good is for good
+        let refused =
+            times.judge(Outcome::Permanent("550".to_owned()), 0, (Timestamp::from_unix(0), Timestamp::from_unix(1)), Jitter(0));
+        assert!(matches!(refused, Judged::Failed(_)));
+        // a message of a clock that was ahead is young
+        assert!(matches!(judge(30, -864_000), Judged::Later(..)));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! Uses: the store, outbound. Holds always: one attempt at a time for a recipient; a destination that is slow or dead holds one connection, and
 //! no other's; a report is never answered by a report (RFC 5321 6.1, RFC 3461 6.2).
 
+mod clock;
 mod destinations;
 mod judge;
 mod report;
@@ -22,7 +23,7 @@ mod work;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -33,8 +34,9 @@ use crate::server::addressing::Destination;
 use crate::server::config;
 use crate::server::drive::now;
 use crate::server::outbound::Outbound;
+use crate::server::queue::clock::Clock;
 use crate::server::queue::destinations::Destinations;
-use crate::server::queue::judge::Times;
+use crate::server::queue::judge::{FARTHEST, Times};
 use crate::server::store::{Delivery, Error, Priority, Queued};
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
@@ -108,9 +110,13 @@ impl Queue {
     /// Runs until the server stops; attempts under way are finished.
     pub(in crate::server) async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut working = JoinSet::new();
+        let mut clock = Clock::new();
         loop {
             while working.try_join_next().is_some() {}
             self.tracer.metrics().worker_at(now());
+            if clock.was_ahead(Instant::now(), now()) {
+                self.come_back().await;
+            }
             match self.due_destinations().await {
                 Ok(due) => {
                     for destination in due {
@@ -148,6 +154,19 @@ impl Queue {
             let _open = Open { queue: queue.clone(), destination: destination.clone() };
             queue.work(destination, first, stop).await;
         });
+    }
+
+    /// What a clock that was ahead put off is put off no longer than it may be.
+    async fn come_back(&self) {
+        let (store, at) = (Arc::clone(self.accounts.store()), now());
+        let done = blocking(move || store.not_later_than(at.plus_seconds(FARTHEST), at)).await;
+        match done {
+            Ok(0) => {}
+            Ok(count) => self
+                .tracer
+                .note(at, &format!("{count} recipients of the queue waited for a time that no clock shows, and are due")),
+            Err(error) => self.tracer.note(at, &format!("the queue cannot be read – {error}")),
+        }
     }
 
     /// The destinations that have something due.

@@ -32,6 +32,8 @@ pub enum Error {
     Exists(String),
     /// The database cannot be used.
     Broken(String),
+    /// The disk did not say that it has it: it may be there after the next start, or not.
+    Unsure(String),
 }
 
 impl fmt::Display for Error {
@@ -41,6 +43,7 @@ impl fmt::Display for Error {
             Self::NotFound(what) => write!(f, "not found – {what}"),
             Self::Exists(what) => write!(f, "exists already – {what}"),
             Self::Broken(why) => write!(f, "the store cannot be used – {why}"),
+            Self::Unsure(why) => write!(f, "the disk does not say that it has it – {why}"),
         }
     }
 }
@@ -69,7 +72,7 @@ pub enum Fault {
     },
     /// A file that nothing names.
     Orphan {
-        /// Its name.
+        /// Its place below the folder of messages.
         file: String,
     },
 }
@@ -353,6 +356,9 @@ pub trait Store: AccountStore + MailboxStore + QueueStore + PolicyStore + TokenS
     fn taken(&self) -> Result<Vec<String>, Error>;
     /// Forgets such names: the folder has them no more.
     fn forget_taken(&self, names: &[String]) -> Result<(), Error>;
+    /// Removes what a server that was killed left: files of messages that nobody was told to have. Only the process that takes messages in
+    /// may do so. Gives how many there were.
+    fn sweep(&self) -> Result<usize, Error>;
     /// The folder where messages are spooled that come: a file there becomes a message's without being copied.
     fn spool(&self) -> std::path::PathBuf;
 }
@@ -431,6 +437,8 @@ pub trait QueueStore {
     fn read_queued(&self, id: i64) -> Result<Reading, Error>;
     /// Makes messages of the queue due now; those that were held, too.
     fn retry(&self, which: &Which, now: Timestamp) -> Result<(), Error>;
+    /// Makes due what waits for a time later than this, but for what is held; what came later than now came now. Gives how many there were.
+    fn not_later_than(&self, latest: Timestamp, now: Timestamp) -> Result<usize, Error>;
     /// Holds messages of the queue until somebody says [`QueueStore::retry`].
     fn hold(&self, which: &Which) -> Result<(), Error>;
     /// Takes messages out of the queue; nobody is told.

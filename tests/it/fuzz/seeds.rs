@@ -72,6 +72,44 @@ fn ldap_talk(cast: &Cast) -> Vec<u8> {
     [b"ldaps://[::1]:636/dc=example?mail?sub?(cn=a)\n(&(|(mail=a*)(!(cn=b\\2a)))(sn=*))\n".to_vec(), answers.concat()].concat()
 }
 
+/// What servers say: to who sends a message, and to who fetches some.
+const SMTP_REPLIES: &str = "220 b\r\n250-b\r\n250-PIPELINING\r\n250-SIZE 100\r\n250-DSN\r\n250-CHUNKING\r\n250 AUTH SCRAM-SHA-256 PLAIN LOGIN\r\n334 \
+    cj1hYmNkZWYscz1XMjJaYUowU05ZN3NvRXNVRWpiNmdRPT0saT00MDk2\r\n235 ok\r\n250 ok\r\n250 ok\r\n550 5.1.1 no\r\n354 go\r\n250 2.0.0 taken\r\n221 bye\r\n";
+const STARTTLS_REPLIES: &str = "220-b\r\n220 b\r\n250-b\r\n250 STARTTLS\r\n220 go\r\n250-b\r\n250 AUTH PLAIN\r\n235 ok\r\n250 ok\r\n450 later\r\n250 \
+    ok\r\n354 go\r\n421 4.3.2 the server stops\r\n";
+const POP3_REPLIES: &str = "+OK b\r\n+OK\r\nSASL PLAIN\r\nUSER\r\nUIDL\r\nSTLS\r\n.\r\n+OK\r\n+OK\r\nSASL PLAIN\r\n.\r\n+OK\r\n+OK\r\n1 m1\r\n2 \
+    mmm22\r\n3 333\r\n.\r\n+OK\r\nSubject: x\r\n\r\n..dot\r\n.\r\n+OK\r\n+OK\r\n+OK bye\r\n";
+const TRACE: &str = "1\t1780272000\tsmtp\t127.0.0.1:9\t\tC\tEHLO x\n1\t1780272000\tpop3\t[::1]:9\tjane@a.example\tS\t+OK\tx\n0\t1\tnote\t\t\t-\t(5 lines \
+    were missed)\npid\t5\nerror\tunknown question\n";
+
+/// What the client says in a transcript of a session.
+#[cfg(feature = "server")]
+fn said(transcript: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts").join(transcript);
+    let text = fs::read_to_string(path).expect("a transcript");
+    let lines = text.lines().filter_map(|line| line.strip_prefix("C: "));
+    lines.flat_map(|line| [crate::proto::unescape(line), b"\r\n".to_vec()].concat()).collect()
+}
+
+/// Sessions, from their transcripts.
+#[cfg(feature = "server")]
+const SESSIONS: [&str; 14] = [
+    "smtp/bdat.txt",
+    "smtp/bdat-smuggling.txt",
+    "smtp/binary.txt",
+    "smtp/dots.txt",
+    "smtp/dsn.txt",
+    "smtp/login.txt",
+    "smtp/scram.txt",
+    "smtp/smuggling.txt",
+    "smtp/starttls-state.txt",
+    "smtp/submission.txt",
+    "pop3/sasl.txt",
+    "pop3/scram.txt",
+    "pop3/session.txt",
+    "pop3/utf8.txt",
+];
+
 /// Makes every seed anew: path and bytes.
 fn make() -> Vec<(&'static str, Vec<u8>)> {
     let cast = Cast::load();
@@ -97,7 +135,15 @@ fn make() -> Vec<(&'static str, Vec<u8>)> {
     let changed = String::from_utf8(clear.clone()).expect("ASCII").replace("Hello.", "Hello. \r\n-- \r\nlist").into_bytes();
     let ber = b"\x30\x80\x06\x03\x2a\x03\x04\xa0\x80\x24\x80\x04\x02ab\x24\x03\x04\x01c\0\0\0\0\x17\x0d260601000000Z\x03\x02\x01\x02\0\0";
     let [request, good, revoked] = ocsp(random);
-    vec![
+    #[cfg(feature = "server")]
+    let sessions: Vec<_> = SESSIONS.map(|name| (name, said(name))).into();
+    #[cfg(not(feature = "server"))]
+    let sessions = Vec::new();
+    let others = vec![
+        ("clients/smtp.txt", SMTP_REPLIES.into()),
+        ("clients/starttls.txt", STARTTLS_REPLIES.into()),
+        ("clients/pop3.txt", POP3_REPLIES.into()),
+        ("admin/trace.txt", TRACE.into()),
         ("requests/asked.der", asked()),
         ("requests/signed.der", targets::requests::signed(&cast, &asked())),
         ("ocsp/request.der", request),
@@ -134,7 +180,8 @@ fn make() -> Vec<(&'static str, Vec<u8>)> {
         ("open/sealed-gcm.eml", sealed_gcm),
         ("open/triple.eml", triple),
         ("open/compressed.eml", compressed),
-    ]
+    ];
+    [sessions, others].concat()
 }
 
 const CHUNKED: &[u8] =

@@ -35,6 +35,7 @@ impl Session {
             hello: self.hello,
             user: self.user.clone(),
             sender,
+            size: size.unwrap_or(0),
             recipients: Vec::new(),
             is_secure: self.config.tls == Tls::Active,
             is_utf8,

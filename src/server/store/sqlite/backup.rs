@@ -1,5 +1,7 @@
 //! Backups: one file with the database of one moment, the message files it names, and the files of the home and of the data folder.
 
+mod increment;
+
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -24,26 +26,43 @@ impl SqliteStore {
     /// Writes a backup; the server may run meanwhile, also in another process. The files of `home` go with it, and those of `data`, where
     /// filters and secrets of the server lie beside the store.
     pub fn backup(&self, to: &Path, home: &Path, data: &Path) -> Result<(), Error> {
+        self.write_backup(to, None, home, data)
+    }
+
+    /// Writes a backup without the messages that an earlier one has; that one is needed to restore it.
+    pub fn backup_since(&self, to: &Path, since: &Path, home: &Path, data: &Path) -> Result<(), Error> {
+        self.write_backup(to, Some(since), home, data)
+    }
+
+    fn write_backup(&self, to: &Path, since: Option<&Path>, home: &Path, data: &Path) -> Result<(), Error> {
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let work = tempfile::Builder::new().prefix(WORK).tempdir_in(folder).map_err(full)?;
         let copy = work.path().join("copy");
         self.read(|c| c.execute("VACUUM INTO ?1", [copy.display().to_string()]).map(drop))?;
         let backup = Connection::open(&copy).map_err(from_sqlite)?;
-        let tables = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;
+        backup.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;").map_err(from_sqlite)?;
+        increment::name(&backup)?;
+        if let Some(since) = since {
+            increment::leave_out(&backup, since)?;
+        }
+        let tables = "BEGIN;
             CREATE TABLE backup_files (name TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
             CREATE TABLE backup_home (path TEXT PRIMARY KEY, mode INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
             CREATE TABLE backup_data (path TEXT PRIMARY KEY, mode INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;";
         backup.execute_batch(tables).map_err(from_sqlite)?;
         self.copy_files(&backup)?;
-        copy_tree(&backup, "backup_home", (home, home), &|path| path == data)?;
-        copy_tree(&backup, "backup_data", (data, data), &|path| is_of_the_store(data, path))?;
-        backup.execute_batch("COMMIT").map_err(from_sqlite)?;
+        copy_trees(&backup, "backup_home", home, &|path| path == data)?;
+        copy_trees(&backup, "backup_data", data, &|path| is_of_the_store(data, path))?;
+        // what was left out leaves room behind
+        backup.execute_batch("COMMIT; VACUUM").map_err(from_sqlite)?;
         backup.close().map_err(|(_, error)| from_sqlite(error))?;
         finish(&copy, to)
     }
 
     fn copy_files(&self, backup: &Connection) -> Result<(), Error> {
-        let mut names = backup.prepare("SELECT id, file FROM bodies WHERE file IS NOT NULL").map_err(from_sqlite)?;
+        let names = backup
+            .prepare("SELECT id, file FROM bodies WHERE file IS NOT NULL AND id NOT IN (SELECT body FROM backup_elsewhere)");
+        let mut names = names.map_err(from_sqlite)?;
         let rows = names.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(from_sqlite)?;
         let rows: Vec<(i64, String)> = rows.collect::<rusqlite::Result<_>>().map_err(from_sqlite)?;
         for (id, name) in rows {
@@ -76,31 +95,46 @@ impl SqliteStore {
 
     /// Puts the mail back into a folder that has none. The database comes last: where this breaks off, there is no store.
     pub fn restore(from: &Path, folder: &Path) -> Result<(), Error> {
+        Self::restore_with(from, &[], folder)
+    }
+
+    /// Puts the mail of a backup back that leaves out what earlier ones have.
+    pub fn restore_with(from: &Path, earlier: &[PathBuf], folder: &Path) -> Result<(), Error> {
         let path = folder.join("mail.db");
         if path.exists() {
             return Err(Error::Exists(format!("the store {} – restore into an empty home", folder.display())));
         }
         let backup = open(from)?;
+        let earlier = increment::needed(&backup, earlier)?;
         let blobs = Blobs::open(folder.join("messages"))?;
         let mut files = backup.prepare("SELECT name, bytes FROM backup_files").map_err(from_sqlite)?;
         let mut rows = files.query([]).map_err(from_sqlite)?;
         while let Some(row) = rows.next().map_err(from_sqlite)? {
             let (name, bytes): (String, Vec<u8>) = (row.get(0).map_err(from_sqlite)?, row.get(1).map_err(from_sqlite)?);
-            if !name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
-                return Err(Error::Broken(format!("{} names a file that no store has – {name}", from.display())));
-            }
-            blobs.write(&name, &bytes)?;
+            is_a_name(&name, from)?;
+            blobs.write(&name, &bytes)?.kept();
         }
+        increment::files(&backup, &earlier, &blobs)?;
         restore_tree(&backup, "backup_data", folder)?;
         let copy = folder.join("mail.db.restoring");
         let _ = fs::remove_file(&copy);
         backup.execute("VACUUM INTO ?1", [copy.display().to_string()]).map_err(from_sqlite)?;
         let mail = Connection::open(&copy).map_err(from_sqlite)?;
+        increment::rows(&mail, &earlier)?;
         mail.execute_batch(NEW_NUMBERS).map_err(from_sqlite)?;
-        mail.execute_batch("DROP TABLE backup_files; DROP TABLE backup_home; DROP TABLE backup_data; VACUUM;")
-            .map_err(from_sqlite)?;
+        let ours = "DROP TABLE backup_files; DROP TABLE backup_home; DROP TABLE backup_data;
+            DROP TABLE IF EXISTS backup_name; DROP TABLE IF EXISTS backup_elsewhere; DROP TABLE IF EXISTS backup_earlier; VACUUM;";
+        mail.execute_batch(ours).map_err(from_sqlite)?;
         mail.close().map_err(|(_, error)| from_sqlite(error))?;
         finish(&copy, &path)
+    }
+}
+
+/// Nothing is written outside of the folder of messages.
+fn is_a_name(name: &str, from: &Path) -> Result<(), Error> {
+    match !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
+        true => Ok(()),
+        false => Err(Error::Broken(format!("{} names a file that no store has – {name}", from.display()))),
     }
 }
 
@@ -151,12 +185,28 @@ fn is_of_the_store(data: &Path, path: &Path) -> bool {
     name == "messages" || name.starts_with("mail.db")
 }
 
-/// Copies the files below a folder, but for what is skipped and for backups that are being written.
+/// The lock of a folder in which files belong together (the authority's records, for one).
+const LOCK: &str = ".lock";
+
+/// Copies the files below a folder, but for what is skipped and for backups that are being written. Files that belong together are of one moment:
+/// nobody changes them meanwhile. One lock is held at a time, so that nobody waits for us who has what we wait for.
+fn copy_trees(backup: &Connection, table: &str, root: &Path, is_skipped: &dyn Fn(&Path) -> bool) -> Result<(), Error> {
+    let mut trees = vec![root.to_owned()];
+    while let Some(tree) = trees.pop() {
+        let lock = tree.join(LOCK).exists().then(|| crate::keys::files::lock(&tree)).transpose();
+        let _lock = lock.map_err(|error| Error::Full(error.to_string()))?;
+        copy_tree(backup, table, (root, &tree), is_skipped, &mut trees)?;
+    }
+    Ok(())
+}
+
+/// Copies the files below a folder; folders with a lock of their own are left for later.
 fn copy_tree(
     backup: &Connection,
     table: &str,
     (root, folder): (&Path, &Path),
     is_skipped: &dyn Fn(&Path) -> bool,
+    later: &mut Vec<PathBuf>,
 ) -> Result<(), Error> {
     for entry in fs::read_dir(folder).map_err(full)? {
         let entry = entry.map_err(full)?;
@@ -164,10 +214,14 @@ fn copy_tree(
         if is_skipped(&path) || entry.file_name().to_string_lossy().starts_with(WORK) {
             continue;
         }
-        if kind.is_dir() {
-            copy_tree(backup, table, (root, &path), is_skipped)?;
+        if kind.is_dir() && path.join(LOCK).exists() {
+            later.push(path);
+            continue;
         }
-        if kind.is_file() {
+        if kind.is_dir() {
+            copy_tree(backup, table, (root, &path), is_skipped, later)?;
+        }
+        if kind.is_file() && entry.file_name() != LOCK {
             let name: PathBuf = path.strip_prefix(root).unwrap_or(&path).to_owned();
             #[cfg(unix)]
             let mode = std::os::unix::fs::PermissionsExt::mode(&entry.metadata().map_err(full)?.permissions());

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::digest::Digest;
+use crate::server::store::blobs::NewFile;
 use crate::server::store::body::Content;
 use crate::server::store::sqlite::{SqliteStore, from_sqlite};
 use crate::server::store::{Body, Error, Reading};
@@ -28,16 +29,6 @@ enum Place {
     File(String),
 }
 
-impl Placed {
-    /// The file to remove where the rest fails.
-    pub(in crate::server::store::sqlite) fn file(&self) -> Option<String> {
-        match &self.place {
-            Place::Row(_) => None,
-            Place::File(name) => Some(name.clone()),
-        }
-    }
-}
-
 pub(in crate::server::store::sqlite) fn insert_body(connection: &Connection, body: &Placed) -> Result<i64, Error> {
     let (inline, file) = match &body.place {
         Place::Row(bytes) => (Some(bytes), None),
@@ -52,16 +43,16 @@ pub(in crate::server::store::sqlite) fn insert_body(connection: &Connection, bod
 
 impl SqliteStore {
     /// Puts a message where it stays. A file's name begins with its digest, and ends in what no other has: it belongs to one row, and
-    /// another process may remove that row at any time.
-    pub(in crate::server::store::sqlite) fn place(&self, body: Body) -> Result<Placed, Error> {
+    /// another process may remove that row at any time. The file goes with the second value, until somebody says that it is kept.
+    pub(in crate::server::store::sqlite) fn place(&self, body: Body) -> Result<(Placed, Option<NewFile>), Error> {
         let Body { fields, content } = body;
         let message = match content {
             Content::Memory(message) => message,
             Content::Spooled(file) => match self.adopt(file)? {
                 Spooled::Small(message) => message,
-                Spooled::Large(name, digest, size) => {
+                Spooled::Large(file, digest, size) => {
                     let size = size.saturating_add(u64::try_from(fields.len()).unwrap_or(0));
-                    return Ok(Placed { fields, size, digest, place: Place::File(name) });
+                    return Ok((Placed { fields, size, digest, place: Place::File(file.name().to_owned()) }, Some(file)));
                 }
             },
         };
@@ -70,11 +61,11 @@ impl SqliteStore {
         let digest = hash.finish();
         let size = u64::try_from(message.len().saturating_add(fields.len())).unwrap_or(u64::MAX);
         if message.len() <= INLINE {
-            return Ok(Placed { fields, size, digest, place: Place::Row(message) });
+            return Ok((Placed { fields, size, digest, place: Place::Row(message) }, None));
         }
         let name = name(&digest);
-        self.blobs.write(&name, &message)?;
-        Ok(Placed { fields, size, digest, place: Place::File(name) })
+        let file = self.blobs.write(&name, &message)?;
+        Ok((Placed { fields, size, digest, place: Place::File(name) }, Some(file)))
     }
 
     fn adopt(&self, mut file: tempfile::NamedTempFile) -> Result<Spooled, Error> {
@@ -95,9 +86,8 @@ impl SqliteStore {
             hash.update(piece.get(..read).unwrap_or_default());
         }
         let digest = hash.finish();
-        let name = name(&digest);
-        self.blobs.adopt(&name, file)?;
-        Ok(Spooled::Large(name, digest, size))
+        let file = self.blobs.adopt(&name(&digest), file)?;
+        Ok(Spooled::Large(file, digest, size))
     }
 
     pub(in crate::server::store::sqlite) fn read_body(
@@ -121,10 +111,10 @@ impl SqliteStore {
     }
 }
 
-/// What became of a spooled file: read, or taken over under a name with a digest and a size.
+/// What became of a spooled file: read, or taken over, with a digest and a size.
 enum Spooled {
     Small(Vec<u8>),
-    Large(String, Vec<u8>, u64),
+    Large(NewFile, Vec<u8>, u64),
 }
 
 /// The digest of what came, without the fields before it.

@@ -1,7 +1,7 @@
 //! Whether the store is whole, and what can be mended.
 
-use std::collections::BTreeSet;
 use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
@@ -20,7 +20,6 @@ impl SqliteStore {
     pub(in crate::server::store::sqlite) fn faults(&self) -> Result<Vec<Fault>, Error> {
         let said = self.column("PRAGMA integrity_check")?;
         let mut faults: Vec<Fault> = said.into_iter().filter(|line| line != "ok").map(Fault::Database).collect();
-        let mut named = BTreeSet::new();
         let query = "SELECT id, file, inline, digest FROM bodies WHERE id > ?1 ORDER BY id LIMIT 1";
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
         let mut after = i64::MIN;
@@ -29,17 +28,33 @@ impl SqliteStore {
             self.read(|c| c.prepare_cached(query)?.query_row([after], row).optional())?.map(|row: Row| row)
         {
             after = id;
-            if let Some(file) = &file {
-                named.insert(file.clone());
-            }
             faults.extend(self.fault(id, file.as_deref(), inline.as_deref(), digest.as_deref())?);
         }
-        for (name, age) in self.blobs.names()? {
-            if age > SETTLED && !named.contains(&name) {
-                faults.push(Fault::Orphan { file: name });
+        self.blobs.each(|place, name, age| {
+            if age > SETTLED && !self.is_named(name)? {
+                faults.push(Fault::Orphan { file: place.display().to_string() });
             }
-        }
+            Ok(())
+        })?;
         Ok(faults)
+    }
+
+    /// Removes the files that no row names. Their age says nothing: clocks jump. What comes meanwhile is known to this process.
+    pub(in crate::server::store::sqlite) fn remove_leftovers(&self) -> Result<usize, Error> {
+        let mut removed = 0_usize;
+        self.blobs.each(|place, name, _| {
+            if !self.is_named(name)? {
+                self.blobs.remove_at(place);
+                removed = removed.saturating_add(1);
+            }
+            Ok(())
+        })?;
+        Ok(removed)
+    }
+
+    fn is_named(&self, file: &str) -> Result<bool, Error> {
+        let query = "SELECT EXISTS (SELECT 1 FROM bodies WHERE file = ?1)";
+        self.read(|c| c.prepare_cached(query)?.query_row([file], |row| row.get(0)))
     }
 
     fn fault(&self, id: i64, file: Option<&str>, inline: Option<&[u8]>, digest: Option<&[u8]>) -> Result<Option<Fault>, Error> {
@@ -81,7 +96,7 @@ impl SqliteStore {
         let faults = self.faults()?;
         for fault in &faults {
             match fault {
-                Fault::Orphan { file } => self.blobs.remove(file),
+                Fault::Orphan { file } => self.blobs.remove_at(Path::new(file)),
                 Fault::Missing { body, .. } => self.forget_body(*body)?,
                 Fault::Database(_) => self.write(|c| c.execute_batch("REINDEX").map_err(from_sqlite))?,
                 Fault::Changed { .. } => {}

@@ -49,8 +49,8 @@ impl SqliteStore {
         let (jobs, queue) = channel();
         let checkpoints = writer::Checkpoints::begin(connect(&path)?, &path)?;
         let commits = Arc::new(Commits::default());
-        let timed = Arc::clone(&commits);
-        let write = move || writer::write_all(&connection, &queue, &checkpoints, &timed);
+        let (timed, reopen) = (Arc::clone(&commits), path.clone());
+        let write = move || writer::write_all((connection, &reopen), &queue, &checkpoints, &timed);
         let writer = std::thread::Builder::new().name("store".to_owned()).spawn(write);
         let writer = writer.map_err(|error| Error::Broken(error.to_string()))?;
         let (jobs, writer) = (Mutex::new(Some(jobs)), Mutex::new(Some(writer)));
@@ -66,9 +66,13 @@ impl SqliteStore {
             Some(connection) => connection,
             None => connect(&self.path)?,
         };
-        let result = job(&connection).map_err(from_sqlite);
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-        result
+        let result = job(&connection);
+        // one that could not read what is on the disk is not asked again
+        let is_good = !matches!(&result, Err(error) if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure));
+        if is_good {
+            self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
+        result.map_err(from_sqlite)
     }
 
     pub(in crate::server::store::sqlite) fn column(&self, query: &str) -> Result<Vec<String>, Error> {
@@ -124,11 +128,10 @@ impl Store for SqliteStore {
 
     fn deliver_then(&self, delivery: Delivery, done: Box<dyn FnOnce(Result<Option<i64>, Error>) + Send>) {
         let Delivery { message, final_fields, mailboxes, sender, elsewhere, terms, priority, at, extra } = delivery;
-        let body = match self.place(message) {
-            Ok(body) => body,
+        let (body, file) = match self.place(message) {
+            Ok(placed) => placed,
             Err(error) => return done(Err(error)),
         };
-        let (file, blobs) = (body.file(), self.blobs.clone());
         let insert = move |c: &Connection| {
             let body = bodies::insert_body(c, &body)?;
             for mailbox in &mailboxes {
@@ -145,8 +148,11 @@ impl Store for SqliteStore {
             queue::insert(c, &sender, body, &terms, priority, &elsewhere, at).map(Some)
         };
         self.write_then(insert, move |kept| {
-            if kept.is_err() {
-                file.iter().for_each(|file| blobs.remove(file));
+            match (&kept, file) {
+                (Ok(_), Some(file)) => file.kept(),
+                (Err(Error::Unsure(_)), Some(file)) => file.unsure(),
+                // what was not committed needs no file
+                (_, file) => drop(file),
             }
             done(kept);
         });
@@ -176,6 +182,10 @@ impl Store for SqliteStore {
     fn forget_taken(&self, names: &[String]) -> Result<(), Error> {
         let names = names.to_vec();
         self.write(move |c| taken::forget(c, &names))
+    }
+
+    fn sweep(&self) -> Result<usize, Error> {
+        self.remove_leftovers()
     }
 
     fn spool(&self) -> std::path::PathBuf {

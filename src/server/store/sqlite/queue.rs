@@ -65,6 +65,14 @@ impl QueueStore for SqliteStore {
         self.write(move |c| move_to(c, &which, now))
     }
 
+    fn not_later_than(&self, latest: Timestamp, now: Timestamp) -> Result<usize, Error> {
+        let is_any = "SELECT EXISTS (SELECT 1 FROM queue_recipients WHERE next_at > ?1 AND next_at < ?2)";
+        if !self.read(|c| c.query_row(is_any, [latest.unix(), HELD.unix()], |row| row.get(0)))? {
+            return Ok(0);
+        }
+        self.write(move |c| not_later_than(c, latest, now))
+    }
+
     fn hold(&self, which: &Which) -> Result<(), Error> {
         let which = which.clone();
         self.write(move |c| move_to(c, &which, HELD))
@@ -212,6 +220,13 @@ fn waiting(c: &Connection) -> rusqlite::Result<Vec<Waiting>> {
         })
     };
     c.prepare_cached(query)?.query_map([], row)?.collect()
+}
+
+fn not_later_than(c: &Connection, latest: Timestamp, now: Timestamp) -> Result<usize, Error> {
+    let late = "UPDATE queue SET created_at = ?1 WHERE created_at > ?1";
+    c.execute(late, [now.unix()]).map_err(from_sqlite)?;
+    let far = "UPDATE queue_recipients SET next_at = ?1 WHERE next_at > ?2 AND next_at < ?3";
+    c.execute(far, [now.unix(), latest.unix(), HELD.unix()]).map_err(from_sqlite)
 }
 
 /// Which rows are meant: a condition on `queue_recipients`, and its parameter.

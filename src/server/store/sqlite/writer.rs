@@ -6,9 +6,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
-use crate::server::store::sqlite::{SqliteStore, from_sqlite};
+use crate::server::store::sqlite::{SqliteStore, connect, from_sqlite};
 use crate::server::store::{Commits, Error};
 
 /// Jobs committed together at most; bounds how long the first one waits.
@@ -58,13 +58,24 @@ fn closed() -> Error {
 }
 
 /// The writer: takes what waits, runs it in one transaction, commits, and then answers.
+///
+/// After a sync that failed, the system may take pages for written that never were, and says of the next sync that all is well: so what
+/// failed is not tried again, and nothing that the connection remembers is relied on. It is opened anew.
 pub(in crate::server::store::sqlite) fn write_all(
-    connection: &Connection,
+    (connection, path): (Connection, &Path),
     queue: &Receiver<Job>,
     checkpoints: &Checkpoints,
     commits: &Commits,
 ) {
+    let mut open = Some(connection);
     while let Ok(first) = queue.recv() {
+        let connection = match open.take().map_or_else(|| connect(path), Ok) {
+            Ok(connection) => connection,
+            Err(error) => {
+                first(None)(Err(error));
+                continue;
+            }
+        };
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE").map_err(from_sqlite) {
             // nothing may run outside a transaction: its savepoint would commit by itself
             first(None)(Err(error));
@@ -73,19 +84,30 @@ pub(in crate::server::store::sqlite) fn write_all(
         let mut replies = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next {
-            replies.push(job(Some(connection)));
+            replies.push(job(Some(&connection)));
             // on a full disk SQLite takes the whole transaction back: what comes next needs a new one
             let is_gone = connection.is_autocommit();
             next = if replies.len() < GROUP && !is_gone { queue.try_recv().ok() } else { None };
         }
         let begun = Instant::now();
-        let committed = connection.execute_batch("COMMIT").map_err(from_sqlite);
+        let committed = connection.execute_batch("COMMIT").map_err(in_commit);
         commits.took(begun.elapsed());
         if committed.is_err() {
             let _ = connection.execute_batch("ROLLBACK");
+        } else {
+            checkpoints.after(&connection);
+            open = Some(connection);
         }
         replies.into_iter().for_each(|reply| reply(committed.clone()));
-        checkpoints.after(connection);
+    }
+}
+
+/// A commit that failed. Where the disk was full, its last page was not written and nothing can be there; where a sync failed, all of it may.
+#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn in_commit(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::SystemIoFailure) => Error::Unsure(error.to_string()),
+        _ => from_sqlite(error),
     }
 }
 
