@@ -20,7 +20,9 @@ use crate::proto::Party;
 use crate::server::Service;
 use crate::server::accounts::Accounts;
 use crate::server::drive::now;
+use crate::server::privileges::Standing;
 use crate::server::queue::Queue;
+use crate::server::reload::{Reloaded, Reloader};
 use crate::server::trace::{Event, Tracer};
 use crate::time::Timestamp;
 
@@ -33,19 +35,24 @@ pub enum Question {
     Trace,
     /// To look at the queue now, also at destinations that failed a moment ago.
     Wake,
+    /// To read its configuration again: a line for each thing that changed or was kept, or why the old one stays.
+    Reload,
 }
 
 impl Question {
+    const ALL: [Self; 4] = [Self::Status, Self::Trace, Self::Wake, Self::Reload];
+
     fn verb(self) -> &'static str {
         match self {
             Self::Status => "status",
             Self::Trace => "trace",
             Self::Wake => "wake",
+            Self::Reload => "reload",
         }
     }
 
     fn parse(line: &str) -> Option<Self> {
-        [Self::Status, Self::Trace, Self::Wake].into_iter().find(|question| question.verb() == line.trim())
+        Self::ALL.into_iter().find(|question| question.verb() == line.trim())
     }
 }
 
@@ -123,6 +130,17 @@ pub(in crate::server) struct Admin {
     started: Timestamp,
 }
 
+/// What runs.
+#[derive(Debug, Clone)]
+pub(in crate::server) struct Operating {
+    /// Where it listens.
+    pub(in crate::server) addresses: Vec<(Service, SocketAddr)>,
+    /// With which rights.
+    pub(in crate::server) standing: Standing,
+    /// What changes it.
+    pub(in crate::server) reloader: Arc<Reloader>,
+}
+
 /// Bytes of a question.
 const QUESTION: u64 = 64;
 
@@ -144,7 +162,7 @@ impl Admin {
     }
 
     /// Answers until the server stops.
-    pub(in crate::server) async fn run(self: Arc<Self>, addresses: Vec<(Service, SocketAddr)>, mut stop: watch::Receiver<bool>) {
+    pub(in crate::server) async fn run(self: Arc<Self>, running: Operating, mut stop: watch::Receiver<bool>) {
         let mut open = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -156,22 +174,23 @@ impl Admin {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 continue;
             };
-            let (admin, addresses) = (Arc::clone(&self), addresses.clone());
+            let (admin, running) = (Arc::clone(&self), running.clone());
             // how a connection ends is the other side's affair
-            open.spawn(async move { drop(admin.answer(stream, &addresses).await) });
+            open.spawn(async move { drop(admin.answer(stream, &running).await) });
         }
         // nobody can be told any more; a name that stays is replaced by the next server
         let _ = std::fs::remove_file(&self.path);
     }
 
-    async fn answer(&self, stream: tokio::net::UnixStream, addresses: &[(Service, SocketAddr)]) -> std::io::Result<()> {
+    async fn answer(&self, stream: tokio::net::UnixStream, running: &Operating) -> std::io::Result<()> {
         use tokio::io::AsyncReadExt;
         let (reader, mut writer) = stream.into_split();
         let mut question = String::new();
         tokio::io::BufReader::new(reader).take(QUESTION).read_line(&mut question).await?;
         match Question::parse(&question) {
             Some(Question::Wake) => self.queue.retry_now(),
-            Some(Question::Status) => writer.write_all(self.status(addresses).as_bytes()).await?,
+            Some(Question::Status) => writer.write_all(self.status(running).as_bytes()).await?,
+            Some(Question::Reload) => writer.write_all(reloaded(running.reloader.reload().await).as_bytes()).await?,
             Some(Question::Trace) => {
                 let mut events = self.tracer.listen();
                 loop {
@@ -190,16 +209,29 @@ impl Admin {
         writer.shutdown().await
     }
 
-    fn status(&self, addresses: &[(Service, SocketAddr)]) -> String {
+    fn status(&self, Operating { addresses, standing, .. }: &Operating) -> String {
         let mut text = format!("pid\t{}\nstarted\t{}\n", std::process::id(), self.started);
         for (service, address) in addresses {
             text.push_str(&format!("{}\t{address}\n", service.name()));
         }
+        text.push_str(&format!("user\t{}\nsandbox\t{}\n", standing.user, standing.sandbox));
         text.push_str(&format!("conversations\t{}\n", self.tracer.conversations()));
         match self.accounts.store().waiting() {
             Ok(waiting) => text.push_str(&format!("queued\t{}\n", waiting.len())),
             Err(error) => text.push_str(&format!("queued\tunknown – {error}\n")),
         }
         text
+    }
+}
+
+/// A line for each thing: `changed`, `kept`, or `error`.
+fn reloaded(answer: Result<Reloaded, String>) -> String {
+    let line = |kind: &str, text: &str| format!("{kind}\t{text}\n");
+    match answer {
+        Ok(Reloaded { changed, kept }) => {
+            let changed = changed.iter().map(|text| line("changed", text));
+            changed.chain(kept.iter().map(|text| line("kept", text))).collect()
+        }
+        Err(why) => why.lines().map(|text| line("error", text)).collect(),
     }
 }

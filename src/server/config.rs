@@ -1,6 +1,7 @@
 //! The configuration: TOML, every mistake told at once with its line.
 
 mod delivery;
+mod process;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use crate::server::listen::Service;
 use crate::server::scan::{Address, OnFailure, Scanner};
 
 pub use delivery::{Dane, Delivery, Hop, Login, MtaSts, Route, TlsPolicy};
+pub use process::{Process, Sandbox};
 
 /// What a server is told before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,10 @@ pub struct Config {
     pub login_delay: u64,
     /// Who looks at messages before they are accepted.
     pub scanners: Vec<Scanner>,
+    /// As whom the server runs.
+    pub process: Process,
+    /// Seconds between two looks at the files of TLS.
+    pub watch_seconds: u64,
 }
 
 /// Client certificates.
@@ -69,9 +75,18 @@ impl fmt::Display for Mistake {
     }
 }
 
-const KEYS: &[&str] = &["hostname", "data", "tls", "listen", "limits", "routes", "delivery", "tls-policy", "accounts", "scanner"];
+const KEYS: &[&str] =
+    &["hostname", "data", "tls", "listen", "limits", "routes", "delivery", "tls-policy", "accounts", "scanner", "process"];
+
+/// Half a minute: who renews a certificate looks whether it is served soon after.
+const WATCH: u64 = 30;
 
 impl Config {
+    /// Every service, and where it is.
+    pub fn listens(&self) -> Vec<(Service, SocketAddr)> {
+        self.listeners.clone()
+    }
+
     /// Reads a configuration; paths in it are relative to `folder`. The error holds every mistake.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, Vec<Mistake>> {
         let document = match Document::parse(text) {
@@ -91,12 +106,13 @@ impl Config {
         let data = reader.path(root, "", "data", Must::Anything);
         let (certificate, key) = match reader.table(root, "tls") {
             Some(tls) => {
-                reader.known(tls, "tls.", &["certificate", "key", "client_ca", "client_crl"]);
+                reader.known(tls, "tls.", &["certificate", "key", "client_ca", "client_crl", "watch_seconds"]);
                 (reader.path(tls, "tls.", "certificate", Must::Exist), reader.path(tls, "tls.", "key", Must::Exist))
             }
             None => (None, None),
         };
         let clients = root.get("tls").and_then(Item::as_table).and_then(|tls| reader.clients(tls));
+        let watch_seconds = root.get("tls").and_then(Item::as_table).map_or(WATCH, |tls| reader.watch_seconds(tls));
         let listeners = match reader.table(root, "listen") {
             Some(listen) => reader.listeners(listen),
             None => Vec::new(),
@@ -125,6 +141,7 @@ impl Config {
         let delivery = reader.delivery(root);
         let accounts = reader.accounts(root);
         let scanners = reader.scanners(root);
+        let process = reader.process(root);
         match (reader.mistakes.is_empty(), data, certificate, key) {
             (true, Some(data), Some(certificate), Some(key)) => Ok(Self {
                 hostname,
@@ -138,6 +155,8 @@ impl Config {
                 clients,
                 login_delay,
                 scanners,
+                process,
+                watch_seconds,
             }),
             _ => {
                 reader.mistakes.sort_by_key(|mistake| mistake.line);
@@ -165,6 +184,8 @@ impl Config {
              [tls]\ncertificate = \"tls/certificate.pem\"\nkey = \"tls/key.pem\"\n\
              # Certificates of this authority open mailboxes (AUTH EXTERNAL), unless its lists say otherwise.\n\
              # client_ca = \"root.pem\"\n# client_crl = \"lists\"\n\n\
+             # Started as root, the server binds its ports and goes on as this user, to whom the folder of this file belongs.\n\
+             # [process]\n# user = \"sealpost\"\n# sandbox = \"auto\"           # what is not its own is closed to it, where the kernel can; or \"on\", \"off\"\n\n\
              # What is served where. The usual ports are 25, 587, 465, 110 and 995; they need rights, and loopback is for trying.\n\
              [listen]\n{listeners}\n\
              [limits]\nmessage_bytes = 52428800\n\n\
@@ -259,6 +280,15 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn watch_seconds(&mut self, tls: &Table) -> u64 {
+        let Some(item) = tls.get("watch_seconds") else { return WATCH };
+        let seconds = item.as_integer().and_then(|n| u64::try_from(n).ok()).filter(|n| (1..=86_400).contains(n));
+        if seconds.is_none() {
+            self.wrong(tls, "watch_seconds", "tls.watch_seconds is a number of seconds from 1 to 86400".to_owned());
+        }
+        seconds.unwrap_or(WATCH)
     }
 
     fn clients(&mut self, tls: &Table) -> Option<Clients> {

@@ -1,6 +1,7 @@
 //! Sockets: bound, accepted, limited.
 
-use std::net::SocketAddr;
+mod sockets;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,8 +19,12 @@ use crate::server::accounts::certificate::{AnyCertificate, ClientAuthority};
 use crate::server::drive::{Memory, Pop3, Smtp, drive};
 use crate::server::mail::Mail;
 use crate::server::peers::Peers;
+use crate::server::reload::Current;
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
+
+pub use sockets::Sockets;
+pub(in crate::server) use sockets::open;
 
 /// What a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,19 +121,6 @@ impl ServerTls {
     }
 }
 
-/// Binds an address; says what to do where it is taken.
-pub(in crate::server) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            format!("{address} is in use – stop the other program, or choose another port in the configuration")
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            format!("{address} may not be used – ports below 1024 need rights; choose a higher one")
-        }
-        _ => format!("{address} cannot be used – {error}"),
-    })
-}
-
 /// What the connections of a server share.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Shared {
@@ -143,8 +135,8 @@ pub(in crate::server) struct Shared {
     pub(in crate::server) memory: Memory,
 }
 
-/// Accepts connections until the server stops, then waits for those that are open.
-pub(in crate::server) async fn accept(listener: TcpListener, service: Service, shared: Shared, mut stop: watch::Receiver<bool>) {
+/// Accepts connections until the server stops; each has the settings of its first moment to its end. Then waits for those that are open.
+pub(in crate::server) async fn accept(listener: TcpListener, service: Service, shared: Current, mut stop: watch::Receiver<bool>) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let mut open = JoinSet::new();
     loop {
@@ -160,7 +152,7 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let (shared, stop) = (shared.clone(), stop.clone());
+        let (shared, stop) = (shared.get(), stop.clone());
         open.spawn(async move {
             let Shared { hostname, max_message, mail, tls, login_delay, kept, tracer, peers, memory } = shared;
             let Some(counted) = peers.count(peer.ip()) else { return refuse(stream, service).await };

@@ -1,4 +1,4 @@
-//! `sealpost status`, `trace`: what the home's server does.
+//! `sealpost status`, `reload`, `trace`: what the home's server does.
 
 use clap::Args;
 use serde_json::json;
@@ -43,6 +43,36 @@ pub(crate) fn status(context: &Context) -> Result<Exit, Failure> {
     }
     for (name, value) in facts {
         output::stdout(format!("{name:<14} {value}\n").as_bytes())?;
+    }
+    Ok(Exit::Good)
+}
+
+/// Runs `reload`.
+pub(crate) fn reload(context: &Context) -> Result<Exit, Failure> {
+    // whoever cannot read it here knows already what the server would say
+    let stays = |text: &str| format!("the old configuration stays – {text}");
+    service::data(context).map_err(|failure| Failure { message: stays(&failure.message), ..failure })?;
+    let lines: Vec<String> =
+        ask(context, Question::Reload)?.collect::<std::io::Result<_>>().map_err(|e| Failure::io(format!("no answer – {e}")))?;
+    let of = |kind: &str| -> Vec<&str> {
+        lines.iter().filter_map(|line| line.split_once('\t')).filter(|(known, _)| *known == kind).map(|(_, text)| text).collect()
+    };
+    let (changed, kept, wrong) = (of("changed"), of("kept"), of("error"));
+    if !wrong.is_empty() {
+        return Err(Failure::usage(stays(&wrong.join("\n"))).hint("`sealpost serve --check` tells every mistake"));
+    }
+    if context.json {
+        context.print_json(&json!({ "schema": "sealpost.reload/1", "exit": 0, "changed": changed, "kept": kept }))?;
+        return Ok(Exit::Good);
+    }
+    for text in &changed {
+        output::stdout(format!("changed: {}\n", report::safe(text)).as_bytes())?;
+    }
+    for text in &kept {
+        output::stdout(format!("not changed: {}\n", report::safe(text)).as_bytes())?;
+    }
+    if changed.is_empty() && kept.is_empty() {
+        eprintln!("nothing changed");
     }
     Ok(Exit::Good)
 }

@@ -277,7 +277,7 @@ impl Reader<'_> {
         Some((server, login))
     }
 
-    fn word<T: Copy>(&mut self, table: &Table, prefix: &str, key: &str, words: &[(&str, T)]) -> Option<T> {
+    pub(super) fn word<T: Copy>(&mut self, table: &Table, prefix: &str, key: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.string(table, prefix, key)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {

@@ -11,7 +11,7 @@ mod dnssec;
 mod find;
 mod guard;
 mod link;
-mod sts;
+pub(in crate::server) mod sts;
 mod tls;
 
 use std::net::SocketAddr;
@@ -26,6 +26,7 @@ use crate::server::drive::now;
 use crate::server::outbound::find::{Found, Servers};
 use crate::server::outbound::guard::{Asked, Guard, Guards, Refused};
 use crate::server::outbound::link::Handshake;
+use crate::server::outbound::sts::Policies;
 use crate::server::outbound::tls::Tls;
 use crate::server::store::{Store, TlsResult};
 use crate::server::trace::Tracer;
@@ -51,6 +52,17 @@ impl std::fmt::Debug for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Counts")
     }
+}
+
+/// Fetches the policy of a domain over HTTPS (RFC 8461 3.3).
+pub(in crate::server) async fn policy_text(
+    hostname: &str,
+    delivery: &Delivery,
+    store: Arc<dyn Store>,
+    domain: &str,
+) -> Result<String, String> {
+    let tls = Arc::new(Tls::new(delivery.trust.as_deref())?);
+    Policies::new(Servers::new(hostname, delivery), store, tls, delivery.policy_port).fetch(domain, now()).await
 }
 
 /// What an attempt brought.
