@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::proto::Party;
 use crate::server::Service;
 use crate::server::accounts::Accounts;
+use crate::server::config::Acme;
 use crate::server::drive::now;
 use crate::server::privileges::Standing;
 use crate::server::queue::Queue;
@@ -215,6 +216,10 @@ impl Admin {
             text.push_str(&format!("{}\t{address}\n", service.name()));
         }
         text.push_str(&format!("user\t{}\nsandbox\t{}\n", standing.user, standing.sandbox));
+        let data = self.path.parent().unwrap_or(&self.path);
+        if let Ok(why) = std::fs::read_to_string(Acme::failure(data)) {
+            text.push_str(&format!("acme\tfailed: {}\n", why.trim()));
+        }
         text.push_str(&format!("conversations\t{}\n", self.tracer.conversations()));
         match self.accounts.store().waiting() {
             Ok(waiting) => text.push_str(&format!("queued\t{}\n", waiting.len())),

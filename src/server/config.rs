@@ -1,5 +1,6 @@
 //! The configuration: TOML, every mistake told at once with its line.
 
+mod acme;
 mod delivery;
 mod process;
 
@@ -14,6 +15,7 @@ pub use crate::server::accounts::kind::{Bind, Kind, Ldap};
 use crate::server::listen::Service;
 use crate::server::scan::{Address, OnFailure, Scanner};
 
+pub use acme::Acme;
 pub use delivery::{Dane, Delivery, Hop, Login, MtaSts, Route, TlsPolicy};
 pub use process::{Process, Sandbox};
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub login_delay: u64,
     /// Who looks at messages before they are accepted.
     pub scanners: Vec<Scanner>,
+    /// The authority from which the certificate comes, where it speaks ACME.
+    pub acme: Option<Acme>,
     /// As whom the server runs.
     pub process: Process,
     /// Seconds between two looks at the files of TLS.
@@ -106,7 +110,7 @@ impl Config {
         let data = reader.path(root, "", "data", Must::Anything);
         let (certificate, key) = match reader.table(root, "tls") {
             Some(tls) => {
-                reader.known(tls, "tls.", &["certificate", "key", "client_ca", "client_crl", "watch_seconds"]);
+                reader.known(tls, "tls.", &["certificate", "key", "client_ca", "client_crl", "watch_seconds", "acme"]);
                 (reader.path(tls, "tls.", "certificate", Must::Exist), reader.path(tls, "tls.", "key", Must::Exist))
             }
             None => (None, None),
@@ -142,12 +146,14 @@ impl Config {
         let accounts = reader.accounts(root);
         let scanners = reader.scanners(root);
         let process = reader.process(root);
+        let acme = root.get("tls").and_then(Item::as_table).and_then(|tls| reader.acme(tls, &hostname));
         match (reader.mistakes.is_empty(), data, certificate, key) {
             (true, Some(data), Some(certificate), Some(key)) => Ok(Self {
+                // that of the authority, once it came; until then the one that is named
+                certificate: ordered(acme.as_ref(), &data).unwrap_or(certificate),
+                key: ordered(acme.as_ref(), &data).unwrap_or(key),
                 hostname,
                 data,
-                certificate,
-                key,
                 listeners,
                 max_message,
                 delivery,
@@ -155,6 +161,7 @@ impl Config {
                 clients,
                 login_delay,
                 scanners,
+                acme,
                 process,
                 watch_seconds,
             }),
@@ -183,6 +190,7 @@ impl Config {
              # The certificate with its chain, and its key. `sealpost ca server-cert` makes them.\n\
              [tls]\ncertificate = \"tls/certificate.pem\"\nkey = \"tls/key.pem\"\n\
              # Certificates of this authority open mailboxes (AUTH EXTERNAL), unless its lists say otherwise.\n\
+             # acme = {{ directory = \"https://acme-v02.api.letsencrypt.org/directory\", contact = \"postmaster@a.example\" }}\n\
              # client_ca = \"root.pem\"\n# client_crl = \"lists\"\n\n\
              # Started as root, the server binds its ports and goes on as this user, to whom the folder of this file belongs.\n\
              # [process]\n# user = \"sealpost\"\n# sandbox = \"auto\"           # what is not its own is closed to it, where the kernel can; or \"on\", \"off\"\n\n\
@@ -208,6 +216,11 @@ impl Config {
              # [[scanner]]\n# address = \"inet:127.0.0.1:11332\"\n# on-failure = \"tempfail\"\n"
         )
     }
+}
+
+/// The file with the chain and the key that came from an authority.
+fn ordered(acme: Option<&Acme>, data: &Path) -> Option<PathBuf> {
+    acme.map(|_| Acme::certificate(data)).filter(|path| path.is_file())
 }
 
 /// What a path must lead to.

@@ -5,6 +5,8 @@
 //! taken from users alone.
 
 pub mod accounts;
+#[cfg(feature = "acme")]
+mod acme;
 pub mod addressing;
 pub mod admin;
 pub mod config;
@@ -136,6 +138,11 @@ impl Start {
         if !wrong.is_empty() {
             return Err(wrong.join("\n"));
         }
+        #[cfg(feature = "acme")]
+        let challenges = match &config.acme {
+            Some(acme) => Some((acme.clone(), config.data.clone(), sockets.take_challenges(acme.listen)?)),
+            None => None,
+        };
         let current = Current::new(shared);
         let reloader = Reloader::new(source, lasting, (current.clone(), queue.clone()), config);
         let (addresses, tasks) = (Vec::new(), JoinSet::new());
@@ -144,6 +151,11 @@ impl Start {
             let address = listener.local_addr().map_err(|error| error.to_string())?;
             running.addresses.push((service, address));
             running.tasks.spawn(listen::accept(listener, service, current.clone(), stopping.clone()));
+        }
+        #[cfg(feature = "acme")]
+        if let Some((acme, data, listener)) = challenges {
+            let (reloader, tracer) = (Arc::clone(&reloader), running.tracer.clone());
+            running.tasks.spawn(acme::Keeper { acme, data, reloader, tracer }.run(listener, stopping.clone()));
         }
         running.tasks.spawn(queue.run(stopping.clone()));
         running.tasks.spawn(Arc::clone(&reloader).watch(stopping.clone()));

@@ -26,7 +26,10 @@ pub struct Standing {
 /// before the process has a second thread. `files` is what else will be read: the configuration.
 pub fn prepare(config: &Config, files: &[&Path]) -> Result<(Sockets, Standing), String> {
     let target = target(config)?;
-    let sockets = Sockets::bind(config.listens())?;
+    let mut sockets = Sockets::bind(config.listens())?;
+    if let Some(acme) = &config.acme {
+        sockets = sockets.challenges(acme.listen)?;
+    }
     let mut standing = Standing { user: name(geteuid()), ..Standing::default() };
     match target {
         Target::Stay => {}

@@ -228,6 +228,7 @@ fn differences(old: &Config, mut new: Config, are_files_others: bool) -> (Reload
     keep(old.listens() != new.listens(), "the addresses in [listen]");
     keep(old.data != new.data, "data");
     keep(old.process != new.process, "[process]");
+    keep(old.acme != new.acme, "[tls] acme");
     let tls = |config: &Config| (config.certificate.clone(), config.key.clone(), config.clients.clone());
     for (is_other, what) in [
         (old.hostname != new.hostname, format!("hostname {} → {}", old.hostname, new.hostname)),
@@ -247,6 +248,7 @@ fn differences(old: &Config, mut new: Config, are_files_others: bool) -> (Reload
         }
     }
     (new.listeners, new.data, new.process) = (old.listeners.clone(), old.data.clone(), old.process.clone());
+    new.acme = old.acme.clone();
     (found, new)
 }
 

@@ -54,6 +54,7 @@ fn readable(config: &Config, files: &[&Path]) -> Vec<PathBuf> {
         folder_of(&clients.authority);
         clients.lists.iter().for_each(|path| folder_of(path));
     }
+    config.acme.iter().filter_map(|acme| acme.trust.as_ref()).for_each(|path| folder_of(path));
     config.delivery.trust.iter().chain(&config.delivery.anchor).for_each(|path| folder_of(path));
     for login in config.delivery.routes.iter().filter_map(|(_, route)| route.login.as_ref()) {
         folder_of(&login.password_file);

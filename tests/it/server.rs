@@ -2,6 +2,7 @@
 #![cfg(feature = "server")]
 
 mod accounts;
+mod acme;
 mod clients;
 mod delivery;
 mod disasters;

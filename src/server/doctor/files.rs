@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, User};
 
-use crate::server::config::Config;
+use crate::server::config::{Acme, Config};
 use crate::server::doctor::{Concern, Finding};
 
 /// What is asked of a file.
@@ -45,10 +45,12 @@ pub fn gather(config: &Config, file: &Path, home: &Path) -> Vec<Entry> {
     look(file, Wish::Public);
     look(&config.certificate, Wish::Public);
     look(&config.key, Wish::Private);
-    for name in ["ca/root.key", "ca/issuing.key", "ca/servers.key", "acme/account.json"] {
+    for name in ["ca/root.key", "ca/issuing.key", "ca/servers.key"] {
         look(&home.join(name), Wish::Private);
     }
-    look(&config.data.join("login.secret"), Wish::Private);
+    for path in [config.data.join("login.secret"), Acme::account(&config.data)] {
+        look(&path, Wish::Private);
+    }
     for login in config.delivery.routes.iter().filter_map(|(_, route)| route.login.as_ref()) {
         look(&login.password_file, Wish::Private);
     }

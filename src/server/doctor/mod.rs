@@ -105,6 +105,7 @@ pub async fn policy_of(config: &Config, store: Arc<dyn Store>, domain: &str) -> 
 /// Every code; `docs/operating.md` says what each means.
 pub const CODES: &[&str] = &[
     "accounts-unreadable",
+    "acme-failed",
     "alias-foreign",
     "alias-loop",
     "alias-nowhere",

@@ -12,6 +12,12 @@ pub fn mistakes(file: &str, mistakes: &[Mistake]) -> Vec<Finding> {
     mistakes.iter().map(found).collect()
 }
 
+/// Why the authority gave no certificate last time, where it did not.
+pub fn acme(failure: Option<&str>) -> Option<Finding> {
+    let text = failure?.trim();
+    Some(Finding::warning("acme-failed", Concern::Expiry, format!("the certificate was not renewed: {text}")))
+}
+
 /// What is odd in a configuration that can be used.
 pub fn judge(config: &Config) -> Vec<Finding> {
     let (mut found, listens) = (Vec::new(), config.listens());

@@ -8,7 +8,12 @@ use crate::server::listen::Service;
 
 /// Bound sockets that wait for their server.
 #[derive(Debug, Default)]
-pub struct Sockets(Vec<(Service, SocketAddr, TcpListener)>);
+pub struct Sockets {
+    services: Vec<(Service, SocketAddr, TcpListener)>,
+    /// Where challenges of an authority are answered.
+    #[cfg_attr(not(feature = "acme"), allow(dead_code, reason = "a build without ACME answers none"))]
+    challenges: Option<TcpListener>,
+}
 
 /// Connections that wait in the kernel's queue: as many as tokio has them.
 const WAITING: i32 = 1024;
@@ -23,14 +28,29 @@ impl Sockets {
                 Err(why) => wrong.push(why),
             }
         }
-        if wrong.is_empty() { Ok(Self(bound)) } else { Err(wrong.join("\n")) }
+        if wrong.is_empty() { Ok(Self { services: bound, challenges: None }) } else { Err(wrong.join("\n")) }
+    }
+
+    /// With one at which challenges of an authority are answered.
+    pub fn challenges(mut self, address: SocketAddr) -> Result<Self, String> {
+        self.challenges = Some(bind(address)?);
+        Ok(self)
+    }
+
+    /// The socket for challenges, ready for the runtime.
+    #[cfg(feature = "acme")]
+    pub(in crate::server) fn take_challenges(&mut self, address: SocketAddr) -> Result<tokio::net::TcpListener, String> {
+        match self.challenges.take() {
+            Some(socket) => for_tokio(socket),
+            None => open(address),
+        }
     }
 
     /// The socket of a service at an address of the configuration, ready for the runtime.
     pub(in crate::server) fn take(&mut self, service: Service, address: SocketAddr) -> Result<tokio::net::TcpListener, String> {
-        let at = self.0.iter().position(|(known, at, _)| (*known, *at) == (service, address));
+        let at = self.services.iter().position(|(known, at, _)| (*known, *at) == (service, address));
         match at {
-            Some(at) => for_tokio(self.0.swap_remove(at).2),
+            Some(at) => for_tokio(self.services.swap_remove(at).2),
             None => open(address),
         }
     }

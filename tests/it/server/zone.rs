@@ -59,7 +59,9 @@ impl Zone {
             labels.push(String::from_utf8_lossy(&query[at + 1..end]).to_lowercase());
             at = end;
         }
-        let (name, kind, question) = (labels.join("."), query[at + 2], &query[12..at + 5]);
+        // types above 255 (CAA) are none that a zone here has
+        let kind = if query[at + 1] == 0 { query[at + 2] } else { 0 };
+        let (name, question) = (labels.join("."), &query[12..at + 5]);
         let exists = self.0.iter().any(|(known, _, _)| *known == name || known.ends_with(&format!(".{name}")));
         let found: Vec<_> = self.0.iter().filter(|(known, of, _)| *known == name && *of == kind).collect();
         let mut out = query[..2].to_vec();

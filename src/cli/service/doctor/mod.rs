@@ -13,6 +13,7 @@ use sealpost::ca;
 use sealpost::pki::{self, Certificate, Crl};
 use sealpost::server::Config;
 use sealpost::server::admin::{self, Question};
+use sealpost::server::config::Acme;
 use sealpost::server::doctor::{
     self, Concern, Finding, Severity, accounts, clock, disk, dns, files, ports, queue, settings, tls,
 };
@@ -77,6 +78,8 @@ impl Examination<'_> {
     fn whole(mut self) -> Result<Vec<Finding>, Failure> {
         let now = self.context.at;
         self.found.extend(settings::judge(&self.config));
+        let failure = self.config.acme.as_ref().and_then(|_| std::fs::read_to_string(Acme::failure(&self.config.data)).ok());
+        self.found.extend(settings::acme(failure.as_deref()));
         let store: Arc<dyn Store> = match SqliteStore::open(&self.config.data) {
             Ok(store) => Arc::new(store),
             Err(error) => {
