@@ -60,7 +60,8 @@ fn good() -> Zone {
         ("mail.a.example", "AAAA", "2001:db8::1"),
         ("1.2.0.192.in-addr.arpa", "PTR", "mail.a.example."),
         ("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", "PTR", "mail.a.example."),
-        ("a.example", "TXT", "v=spf1 mx -all"),
+        // not `mx`: the cases below take the MX away
+        ("a.example", "TXT", "v=spf1 a:mail.a.example -all"),
         ("s1._domainkey.a.example", "TXT", "v=DKIM1; k=rsa; p=QUJD"),
         ("_dmarc.a.example", "TXT", "v=DMARC1; p=reject"),
         ("_mta-sts.a.example", "TXT", "v=STSv1; id=1"),
