@@ -20,7 +20,7 @@ const MESSAGES: [&[u8]; 3] = [b"Subject: a\r\n\r\n.\r\n..b\r\n", b"\r\n", "From:
 
 fn talk<'a>(said: impl Iterator<Item = &'a [u8]>, tls: Tls) -> String {
     let mut session = Session::new(Config::new("mail.a.example", tls));
-    let (mut out, mut open, mut is_over) = (String::new(), None, false);
+    let (mut out, mut open, mut rest, mut is_over) = (String::new(), None, Vec::new(), false);
     for piece in std::iter::once(&b""[..]).chain(said) {
         session.receive(piece);
         loop {
@@ -36,7 +36,7 @@ fn talk<'a>(said: impl Iterator<Item = &'a [u8]>, tls: Tls) -> String {
                 }
                 Step::Ask(question) => {
                     assert!(!is_over, "nothing is asked after the deletions");
-                    session.answer(answer(question, &mut open, &mut is_over));
+                    session.answer(answer(question, &mut open, &mut rest, &mut is_over));
                 }
                 Step::Wait => break,
                 Step::Close => return whole(out),
@@ -46,7 +46,7 @@ fn talk<'a>(said: impl Iterator<Item = &'a [u8]>, tls: Tls) -> String {
     whole(out)
 }
 
-fn answer(question: Question, open: &mut Option<String>, is_over: &mut bool) -> Answer {
+fn answer(question: Question, open: &mut Option<String>, rest: &mut Vec<u8>, is_over: &mut bool) -> Answer {
     match question {
         Question::Authenticate(question) if question.name().starts_with('n') => Answer::Login(sasl::Answer::No),
         Question::Authenticate(question) => Answer::Login(sasl::Answer::User(question.name().to_owned())),
@@ -58,8 +58,13 @@ fn answer(question: Question, open: &mut Option<String>, is_over: &mut bool) -> 
         }
         Question::Retrieve(Uid(uid)) => {
             assert!(open.is_some());
-            Answer::Message(MESSAGES[usize::try_from(uid - 1).expect("of those listed")].to_vec())
+            // in two pieces, as large ones come
+            let message = MESSAGES[usize::try_from(uid - 1).expect("of those listed")];
+            let (first, second) = message.split_at(message.len() / 2);
+            *rest = second.to_vec();
+            Answer::Message(u64::try_from(message.len()).expect("small"), first.to_vec())
         }
+        Question::More => Answer::More(std::mem::take(rest)),
         Question::Delete(uids) => {
             *is_over = true;
             let each: BTreeSet<_> = uids.iter().collect();

@@ -75,7 +75,7 @@ fn is_understood(line: &[String]) -> bool {
 const REPEATED: [&str; 3] = ["--intermediates", "--crl", "--accept"];
 
 /// A word as shells read it.
-fn quoted(word: &str) -> Cow<'_, str> {
+pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:=@,+%".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         return Cow::Borrowed(word);

@@ -4,6 +4,7 @@
 //! owner of the data alone (mode 0600 in a folder of mode 0700).
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -15,14 +16,16 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::server::doors::{Doors, Order};
 use crate::server::drive::now;
 use crate::server::manage::Overview;
 use crate::server::queue::Queue;
+use crate::server::reload::{Reloaded, Reloader};
 use crate::server::tlsrpt::Reports;
 use crate::server::trace::{Event, Level, Tracer};
 
 /// What a server can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     /// Its state, a line of two fields for each fact.
     Status,
@@ -32,27 +35,54 @@ pub enum Question {
     Wake,
     /// To send the reports of the last days that are due (RFC 8460); a line for each domain.
     Report,
+    /// To read its configuration again: a line for each thing that changed or was kept, or why the old one stays.
+    Reload,
+    /// Its servers, a line each: name, state, addresses.
+    Servers,
+    /// To start, stop or pause one of them.
+    Server(Order, String),
+    /// Who is banned, a line each: address, until when.
+    Bans,
+    /// To end a ban.
+    LiftBan(IpAddr),
 }
 
 impl Question {
-    fn verb(self) -> &'static str {
+    fn line(&self) -> String {
         match self {
-            Self::Status => "status",
-            Self::Trace => "trace",
-            Self::Wake => "wake",
-            Self::Report => "report",
+            Self::Status => "status".to_owned(),
+            Self::Trace => "trace".to_owned(),
+            Self::Wake => "wake".to_owned(),
+            Self::Report => "report".to_owned(),
+            Self::Reload => "reload".to_owned(),
+            Self::Servers => "servers".to_owned(),
+            Self::Server(order, name) => format!("server {} {name}", order.word()),
+            Self::Bans => "bans".to_owned(),
+            Self::LiftBan(address) => format!("lift {address}"),
         }
     }
 
     fn parse(line: &str) -> Option<Self> {
-        [Self::Status, Self::Trace, Self::Wake, Self::Report].into_iter().find(|question| question.verb() == line.trim())
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["status"] => Some(Self::Status),
+            ["trace"] => Some(Self::Trace),
+            ["wake"] => Some(Self::Wake),
+            ["report"] => Some(Self::Report),
+            ["reload"] => Some(Self::Reload),
+            ["servers"] => Some(Self::Servers),
+            ["server", order, name] => Some(Self::Server(Order::parse(order)?, (*name).to_owned())),
+            ["bans"] => Some(Self::Bans),
+            ["lift", address] => address.parse().ok().map(Self::LiftBan),
+            _ => None,
+        }
     }
 }
 
 /// Asks the server of a data folder; gives its answer line by line. An error means that none runs there.
-pub fn ask(data: &Path, question: Question) -> std::io::Result<impl Iterator<Item = std::io::Result<String>> + use<>> {
+pub fn ask(data: &Path, question: &Question) -> std::io::Result<impl Iterator<Item = std::io::Result<String>> + use<>> {
     let mut stream = UnixStream::connect(socket(data))?;
-    writeln!(stream, "{}", question.verb())?;
+    writeln!(stream, "{}", question.line())?;
     Ok(BufReader::new(stream).lines())
 }
 
@@ -71,8 +101,15 @@ pub(in crate::server) struct Admin {
     reports: Reports,
 }
 
+/// What changes while the server runs.
+#[derive(Debug, Clone)]
+pub(in crate::server) struct Levers {
+    pub(in crate::server) reloader: Arc<Reloader>,
+    pub(in crate::server) doors: Arc<Doors>,
+}
+
 /// Bytes of a question.
-const QUESTION: u64 = 64;
+const QUESTION: u64 = 256;
 
 impl Admin {
     /// Binds the socket; what a server that died has left is replaced.
@@ -97,7 +134,7 @@ impl Admin {
     }
 
     /// Answers until the server stops.
-    pub(in crate::server) async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+    pub(in crate::server) async fn run(self: Arc<Self>, levers: Levers, mut stop: watch::Receiver<bool>) {
         let mut open = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -109,15 +146,15 @@ impl Admin {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 continue;
             };
-            let admin = Arc::clone(&self);
+            let (admin, levers) = (Arc::clone(&self), levers.clone());
             // how a connection ends is the other side's affair
-            open.spawn(async move { drop(admin.answer(stream).await) });
+            open.spawn(async move { drop(admin.answer(stream, &levers).await) });
         }
         // nobody can be told any more; a name that stays is replaced by the next server
         let _ = std::fs::remove_file(&self.path);
     }
 
-    async fn answer(&self, stream: tokio::net::UnixStream) -> std::io::Result<()> {
+    async fn answer(&self, stream: tokio::net::UnixStream, levers: &Levers) -> std::io::Result<()> {
         use tokio::io::AsyncReadExt;
         let (reader, mut writer) = stream.into_split();
         let mut question = String::new();
@@ -133,6 +170,27 @@ impl Admin {
                 let overview = Arc::clone(&self.overview);
                 let status = tokio::task::spawn_blocking(move || overview.status(now()).to_lines());
                 writer.write_all(status.await.map_err(std::io::Error::other)?.as_bytes()).await?;
+            }
+            Some(Question::Reload) => writer.write_all(reloaded(levers.reloader.reload().await).as_bytes()).await?,
+            Some(Question::Servers) => writer.write_all(levers.doors.list().as_bytes()).await?,
+            Some(Question::Server(order, name)) => {
+                let told = match levers.doors.order(order, &name) {
+                    Ok(()) => format!("changed\t{name}: {}\n", order.done()),
+                    Err(why) => format!("error\t{}\n", why.replace(char::is_control, " ")),
+                };
+                writer.write_all(told.as_bytes()).await?;
+            }
+            Some(Question::Bans) => {
+                for (address, until) in levers.doors.bans(now()) {
+                    writer.write_all(format!("{address}\t{until}\n").as_bytes()).await?;
+                }
+            }
+            Some(Question::LiftBan(address)) => {
+                let told = match levers.doors.lift_ban(address) {
+                    true => format!("changed\t{address} is banned no more\n"),
+                    false => format!("error\t{address} is not banned\n"),
+                };
+                writer.write_all(told.as_bytes()).await?;
             }
             Some(Question::Trace) => {
                 let mut events = self.tracer.listen();
@@ -150,5 +208,17 @@ impl Admin {
             None => writer.write_all(b"error\tunknown question\n").await?,
         }
         writer.shutdown().await
+    }
+}
+
+/// A line for each thing: `changed`, `kept`, or `error`.
+fn reloaded(answer: Result<Reloaded, String>) -> String {
+    let line = |kind: &str, text: &str| format!("{kind}\t{text}\n");
+    match answer {
+        Ok(Reloaded { changed, kept }) => {
+            let changed = changed.iter().map(|text| line("changed", text));
+            changed.chain(kept.iter().map(|text| line("kept", text))).collect()
+        }
+        Err(why) => why.lines().map(|text| line("error", text)).collect(),
     }
 }

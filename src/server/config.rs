@@ -1,9 +1,11 @@
 //! The configuration: TOML, every mistake told at once with its line.
 
 mod access;
+mod acme;
 mod delivery;
 mod folders;
 mod observe;
+mod process;
 mod servers;
 
 use std::fmt;
@@ -20,8 +22,10 @@ use crate::server::scan::{Address, OnFailure, Scanner};
 
 pub use observe::{ApiConfig, Form, LogConfig, LogTo, Transport};
 
+pub use acme::Acme;
 pub use delivery::{Dane, Delivery, Hop, Login, MtaSts, Route, Srs, Start, TlsPolicy, TlsReports};
 pub use folders::Drop;
+pub use process::{Process, Sandbox};
 pub use servers::VirtualServer;
 
 /// What a server is told before it starts.
@@ -61,6 +65,12 @@ pub struct Config {
     pub api: Option<ApiConfig>,
     /// What is logged, and where.
     pub log: LogConfig,
+    /// The authority from which the certificate comes, where it speaks ACME.
+    pub acme: Option<Acme>,
+    /// As whom the server runs.
+    pub process: Process,
+    /// Seconds between two looks at the files of TLS.
+    pub watch_seconds: u64,
 }
 
 /// Client certificates.
@@ -90,10 +100,31 @@ impl fmt::Display for Mistake {
     }
 }
 
-const KEYS: &[&str] =
-    &["hostname", "data", "tls", "listen", "limits", "routes", "delivery", "tls-policy", "accounts", "scanner", "api", "log"];
+const KEYS: &[&str] = &[
+    "hostname",
+    "data",
+    "tls",
+    "listen",
+    "limits",
+    "routes",
+    "delivery",
+    "tls-policy",
+    "accounts",
+    "scanner",
+    "api",
+    "log",
+    "process",
+];
+
+/// Half a minute: who renews a certificate looks whether it is served soon after.
+const WATCH: u64 = 30;
 
 impl Config {
+    /// Every service, and where it is.
+    pub fn listens(&self) -> Vec<(Service, SocketAddr)> {
+        self.listeners.iter().chain(self.servers.iter().flat_map(|server| &server.listeners)).copied().collect()
+    }
+
     /// Reads a configuration; paths in it are relative to `folder`. The error holds every mistake.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, Vec<Mistake>> {
         let document = match Document::parse(text) {
@@ -113,12 +144,13 @@ impl Config {
         let data = reader.path(root, "", "data", Must::Anything);
         let (certificate, key) = match reader.table(root, "tls") {
             Some(tls) => {
-                reader.known(tls, "tls.", &["certificate", "key", "client_ca", "client_crl"]);
+                reader.known(tls, "tls.", &["certificate", "key", "client_ca", "client_crl", "watch_seconds", "acme"]);
                 (reader.path(tls, "tls.", "certificate", Must::Exist), reader.path(tls, "tls.", "key", Must::Exist))
             }
             None => (None, None),
         };
         let clients = root.get("tls").and_then(Item::as_table).and_then(|tls| reader.clients(tls));
+        let watch_seconds = root.get("tls").and_then(Item::as_table).map_or(WATCH, |tls| reader.watch_seconds(tls));
         let listeners = match reader.table(root, "listen") {
             Some(listen) => reader.listeners(listen),
             None => Vec::new(),
@@ -131,12 +163,15 @@ impl Config {
         let servers = reader.servers(root, &listeners);
         let (pickup, drop) = (reader.pickup(root), reader.dropped(root));
         let (api, log) = (reader.api(root), reader.log(root));
+        let process = reader.process(root);
+        let acme = root.get("tls").and_then(Item::as_table).and_then(|tls| reader.acme(tls, &hostname));
         match (reader.mistakes.is_empty(), data, certificate, key) {
             (true, Some(data), Some(certificate), Some(key)) => Ok(Self {
+                // that of the authority, once it came; until then the one that is named
+                certificate: ordered(acme.as_ref(), &data).unwrap_or(certificate),
+                key: ordered(acme.as_ref(), &data).unwrap_or(key),
                 hostname,
                 data,
-                certificate,
-                key,
                 listeners,
                 max_message: max_message.unwrap_or(50 << 20),
                 delivery,
@@ -150,6 +185,9 @@ impl Config {
                 drop,
                 api,
                 log,
+                acme,
+                process,
+                watch_seconds,
             }),
             _ => {
                 reader.mistakes.sort_by_key(|mistake| mistake.line);
@@ -175,8 +213,12 @@ impl Config {
              # Where accounts and mail are kept.\ndata = \"mail\"\n\n\
              # The certificate with its chain, and its key. `sealpost ca server-cert` makes them.\n\
              [tls]\ncertificate = \"tls/certificate.pem\"\nkey = \"tls/key.pem\"\n\
+             # Or from an authority that speaks ACME (builds with that feature; port 80 must lead here).\n\
+             # acme = {{ directory = \"https://acme-v02.api.letsencrypt.org/directory\", contact = \"postmaster@a.example\" }}\n\
              # Certificates of this authority open mailboxes (AUTH EXTERNAL), unless its lists say otherwise.\n\
              # client_ca = \"root.pem\"\n# client_crl = \"lists\"\n\n\
+             # Started as root, the server binds its ports and goes on as this user, to whom the folder of this file belongs.\n\
+             # [process]\n# user = \"sealpost\"\n# sandbox = \"auto\"           # what is not its own is closed to it, where the kernel can; or \"on\", \"off\"\n\n\
              # What is served where. The usual ports are 25, 587, 465, 110 and 995; they need rights, and loopback is for trying.\n\
              [listen]\n{listeners}\n\
              [limits]\nmessage_bytes = 52428800\n\n\
@@ -207,6 +249,11 @@ impl Config {
             observe::TEMPLATE
         )
     }
+}
+
+/// The file with the chain and the key that came from an authority.
+fn ordered(acme: Option<&Acme>, data: &Path) -> Option<PathBuf> {
+    acme.map(|_| Acme::certificate(data)).filter(|path| path.is_file())
 }
 
 /// What a path must lead to.
@@ -297,6 +344,15 @@ impl Reader<'_> {
         };
         let delay = number("login_delay_seconds", "seconds, 3600 at most", |seconds| seconds <= 3600);
         (number("message_bytes", "bytes, 65536 at least", |bytes| bytes >= 64 << 10), delay)
+    }
+
+    fn watch_seconds(&mut self, tls: &Table) -> u64 {
+        let Some(item) = tls.get("watch_seconds") else { return WATCH };
+        let seconds = item.as_integer().and_then(|n| u64::try_from(n).ok()).filter(|n| (1..=86_400).contains(n));
+        if seconds.is_none() {
+            self.wrong(tls, "watch_seconds", "tls.watch_seconds is a number of seconds from 1 to 86400".to_owned());
+        }
+        seconds.unwrap_or(WATCH)
     }
 
     fn clients(&mut self, tls: &Table) -> Option<Clients> {

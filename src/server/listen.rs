@@ -1,8 +1,10 @@
 //! Sockets: bound, accepted, limited.
 
-use std::net::SocketAddr;
+mod sockets;
+
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,8 +22,12 @@ use crate::server::mail::Mail;
 use crate::server::peers::Peers;
 use crate::server::places::Places;
 use crate::server::policy::Refusal;
+use crate::server::reload::Current;
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
+
+pub use sockets::Sockets;
+pub(in crate::server) use sockets::open;
 
 /// What a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,19 +121,6 @@ impl ServerTls {
     }
 }
 
-/// Binds an address; says what to do where it is taken.
-pub(in crate::server) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            format!("{address} is in use – stop the other program, or choose another port in the configuration")
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            format!("{address} may not be used – ports below 1024 need rights; choose a higher one")
-        }
-        _ => format!("{address} cannot be used – {error}"),
-    })
-}
-
 /// What the connections of a server share.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Shared {
@@ -143,9 +136,15 @@ pub(in crate::server) struct Shared {
     pub(in crate::server) memory: Memory,
 }
 
-/// Accepts connections until the server stops, then waits for those that are open.
-pub(in crate::server) async fn accept(listener: TcpListener, service: Service, shared: Shared, mut stop: watch::Receiver<bool>) {
-    let permits = Arc::new(Semaphore::new(shared.places.of(service)));
+/// Accepts connections until it is told to stop; each has the settings of its first moment to its end. While it pauses, nobody is let in. Then waits
+/// for those that are open.
+pub(in crate::server) async fn accept(
+    listener: TcpListener,
+    service: Service,
+    (shared, is_paused): (Current, Arc<AtomicBool>),
+    mut stop: watch::Receiver<bool>,
+) {
+    let permits = Arc::new(Semaphore::new(shared.get().places.of(service)));
     let mut open = JoinSet::new();
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
@@ -160,9 +159,13 @@ pub(in crate::server) async fn accept(listener: TcpListener, service: Service, s
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let (shared, stop) = (shared.clone(), stop.clone());
+        let (shared, is_paused, stop) = (shared.get(), Arc::clone(&is_paused), stop.clone());
         open.spawn(async move {
             let Shared { hostname, max_message, mail, tls, login_delay, kept, tracer, peers, memory, .. } = shared;
+            if is_paused.load(Ordering::Relaxed) {
+                return refuse(stream, service, &Refusal::new(421, "4.3.2", "this server pauses – try again later"), &tracer)
+                    .await;
+            }
             if let Some(refused) = mail.gate().connection(peer.ip(), now()) {
                 return refuse(stream, service, &refused, &tracer).await;
             }

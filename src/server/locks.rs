@@ -43,6 +43,11 @@ impl Locks {
         Self { delay, state: Arc::default() }
     }
 
+    /// The same locks with another delay.
+    pub(in crate::server) fn delayed(&self, delay: Duration) -> Self {
+        Self { delay, state: Arc::clone(&self.state) }
+    }
+
     /// Opens a mailbox, unless another session has it, or had it just now.
     pub(in crate::server) fn lock(&self, mailbox: &str, now: Instant) -> Result<Locked, Taken> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

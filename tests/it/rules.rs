@@ -174,6 +174,7 @@ fn sockets_are_opened_only_where_they_belong() {
         "server/api",
         "server/admin",
         "server/accounts/ldap",
+        "server/acme",
         "server/scan",
         "server/mod",
         "cli/",

@@ -2,18 +2,23 @@
 #![cfg(feature = "server")]
 
 mod accounts;
+mod acme;
 mod api;
 mod clients;
 mod delivery;
 mod disasters;
+mod doctor;
 mod drills;
 mod filters;
 mod outbound;
 mod pickup;
 mod policy;
 mod pop3;
+mod privileges;
+mod reload;
 mod sendmail;
 mod signed;
+mod zone;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -38,21 +43,8 @@ impl Served {
 
     /// A server of a domain with these users, all with the password `secret`; `edit` changes its configuration.
     fn of(domain: &str, users: &[&str], edit: impl Fn(&str) -> String) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let home = folder.path().join("home").display().to_string();
-        fs::write(folder.path().join("pw"), "secret\n").expect("written");
-        let mut up = vec!["up", "--domain", domain, "--algorithm", "p256"];
-        users.iter().for_each(|user| up.extend(["--user", user]));
-        let talk = good(folder.path(), &up).1;
-        assert!(users.is_empty() || talk.contains("tested: a message went in"), "{talk}");
-        fs::write(folder.path().join("root.pem"), good(folder.path(), &["ca", "export", "root"]).0).expect("written");
-        let config = folder.path().join("home/sealpost.toml");
-        let mut text = fs::read_to_string(&config).expect("a configuration");
-        for port in [2525, 2587, 2465, 2110, 2995] {
-            text = text.replace(&format!(":{port}"), ":0");
-        }
-        fs::write(&config, edit(&text)).expect("written");
-        let (child, ports) = start(&home);
+        let folder = laid_out(domain, users, edit);
+        let (child, ports) = start(&folder.path().join("home").display().to_string());
         Self { folder, child, ports }
     }
 
@@ -93,6 +85,24 @@ impl Served {
         let store = SqliteStore::open(&self.folder.path().join("home/mail")).expect("opens");
         store.messages(user).expect("read").len()
     }
+}
+
+/// The home of a server that does not run yet.
+fn laid_out(domain: &str, users: &[&str], edit: impl Fn(&str) -> String) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("pw"), "secret\n").expect("written");
+    let mut up = vec!["up", "--domain", domain, "--algorithm", "p256"];
+    users.iter().for_each(|user| up.extend(["--user", user]));
+    let talk = good(folder.path(), &up).1;
+    assert!(users.is_empty() || talk.contains("tested: a message went in"), "{talk}");
+    fs::write(folder.path().join("root.pem"), good(folder.path(), &["ca", "export", "root"]).0).expect("written");
+    let config = folder.path().join("home/sealpost.toml");
+    let mut text = fs::read_to_string(&config).expect("a configuration");
+    for port in [2525, 2587, 2465, 2110, 2995] {
+        text = text.replace(&format!(":{port}"), ":0");
+    }
+    fs::write(&config, edit(&text)).expect("written");
+    folder
 }
 
 /// Runs a command in a folder's home with its password file.

@@ -3,6 +3,8 @@
 mod autoconfig;
 mod backup;
 pub(crate) mod client;
+mod doctor;
+mod doors;
 mod fetch;
 mod filter;
 mod handover;
@@ -30,7 +32,7 @@ use sealpost::server::config::Hop;
 use sealpost::server::log::Log;
 use sealpost::server::manage::{self, Manage, json as told_as};
 use sealpost::server::store::{Error as StoreError, SqliteStore, Standing};
-use sealpost::server::{self, Config, Service};
+use sealpost::server::{self, Config, Service, Source};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, on_file};
@@ -70,6 +72,28 @@ pub(crate) enum ServiceVerb {
     },
     /// The state of the running server
     Status,
+    /// Have the running server read its configuration and its certificate again
+    #[command(before_help = "\
+Examples:
+  sealpost reload          the same as the signal HUP to the server; says what changed, what needs a restart, or what is wrong")]
+    Reload,
+    /// The virtual servers of the running process, each started, stopped and paused alone
+    #[command(before_help = "\
+Examples:
+  sealpost server list
+  sealpost server pause main          who comes is told to try again later
+  sealpost server stop office         the others go on")]
+    Server {
+        #[command(subcommand)]
+        verb: doors::ServerVerb,
+    },
+    /// Who is shut out for failed logins
+    Ban {
+        #[command(subcommand)]
+        verb: doors::BanVerb,
+    },
+    /// Check DNS, ports, TLS, disk, clock, permissions, database, queue and accounts
+    Doctor(doctor::DoctorArgs),
     /// Show what is said on every connection of the running server, with secrets masked
     Trace(monitor::TraceArgs),
     /// Write keys, configuration, accounts, mail and queue into one file
@@ -96,6 +120,10 @@ impl ServiceVerb {
             Self::Queue { .. } => "queue",
             Self::Token { .. } => "token",
             Self::Status => "status",
+            Self::Reload => "reload",
+            Self::Server { .. } => "server",
+            Self::Ban { .. } => "ban",
+            Self::Doctor(_) => "doctor",
             Self::Trace(_) => "trace",
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
@@ -221,6 +249,10 @@ pub(crate) fn run(context: &Context, verb: ServiceVerb) -> Result<Exit, Failure>
         ServiceVerb::Queue { verb } => queue::run(context, &verb),
         ServiceVerb::Token { verb } => token::run(context, &verb),
         ServiceVerb::Status => monitor::status(context),
+        ServiceVerb::Reload => monitor::reload(context),
+        ServiceVerb::Server { verb } => doors::server(context, verb),
+        ServiceVerb::Ban { verb } => doors::ban(context, &verb),
+        ServiceVerb::Doctor(args) => doctor::run(context, &args),
         ServiceVerb::Trace(args) => monitor::trace(context, &args),
         ServiceVerb::Backup(args) => backup::backup(context, &args),
         ServiceVerb::Restore(args) => backup::restore(context, &args),
@@ -236,13 +268,23 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
         eprintln!("the configuration is good");
         return done(context, "serve.check");
     }
+    let path = args.config.clone().unwrap_or_else(|| context.home_path().join("sealpost.toml"));
+    let path = std::path::absolute(&path).map_err(Failure::io)?;
+    // before the runtime has threads
+    let (sockets, standing) = server::prepare(&config, &[&path]).map_err(Failure::io)?;
+    if let Some(warning) = &standing.warning {
+        eprintln!("warning: {warning}");
+    }
+    let source = Source::new(move || config_of(&path).map_err(|failure| failure.message));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::io(format!("the server cannot start – {error}")))?;
     runtime.block_on(async {
         // before anybody is told that the server is ready: from then on a signal may come
-        let mut signals = Signals::new().map_err(|error| Failure::io(format!("the server cannot start – {error}")))?;
+        let told = |error: std::io::Error| Failure::io(format!("the server cannot start – {error}"));
+        let (mut signals, mut again) = (Signals::new().map_err(told)?, signal(SignalKind::hangup()).map_err(told)?);
         let logged = config.log.clone();
-        let running = server::start(config).await.map_err(Failure::io)?;
+        let start = server::Start::new(config).sockets(sockets).source(source).standing(standing);
+        let running = start.run().await.map_err(Failure::io)?;
         let log = Log::open(&logged, running.tracer()).and_then(Log::begin).map_err(Failure::io)?;
         for (service, address) in running.addresses() {
             output::stdout(format!("{} on {address}\n", service.name()).as_bytes())?;
@@ -252,7 +294,13 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
         }
         output::stdout(b"ready\n")?;
         notify::tell(notify::READY);
-        signals.wait().await;
+        loop {
+            tokio::select! {
+                () = signals.wait() => break,
+                // what came of it is a note, as all that the server does
+                _ = again.recv() => drop(running.reload().await),
+            }
+        }
         eprintln!("stopping");
         notify::tell(notify::STOPPING);
         running.stop().await;
@@ -282,11 +330,14 @@ impl Signals {
 }
 
 fn read_config(context: &Context, file: Option<&Path>) -> Result<Config, Failure> {
-    let path = file.map_or_else(|| context.home_path().join("sealpost.toml"), Path::to_owned);
+    config_of(&file.map_or_else(|| context.home_path().join("sealpost.toml"), Path::to_owned))
+}
+
+fn config_of(path: &Path) -> Result<Config, Failure> {
     if !path.exists() {
         return Err(Failure::usage(format!("there is no configuration {}", path.display())).hint("make one with `sealpost up`"));
     }
-    let text = std::fs::read_to_string(&path).map_err(on_file("read", &path))?;
+    let text = std::fs::read_to_string(path).map_err(on_file("read", path))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     Config::parse(&text, folder).map_err(|mistakes| {
         let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();

@@ -1,4 +1,4 @@
-//! `sealpost status`, `trace`: what the home's server does.
+//! `sealpost status`, `reload`, `trace`: what the home's server does.
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -50,7 +50,7 @@ enum Word {
 /// Runs `status`.
 pub(crate) fn status(context: &Context) -> Result<Exit, Failure> {
     let lines: Vec<String> =
-        ask(context, Question::Status)?.collect::<std::io::Result<_>>().map_err(|e| Failure::io(format!("no answer – {e}")))?;
+        ask(context, &Question::Status)?.collect::<std::io::Result<_>>().map_err(|e| Failure::io(format!("no answer – {e}")))?;
     let facts = lines.iter().filter_map(|line| line.split_once('\t'));
     if context.json {
         let mut object = json!({ "schema": "sealpost.status/1" });
@@ -69,6 +69,36 @@ pub(crate) fn status(context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
+/// Runs `reload`.
+pub(crate) fn reload(context: &Context) -> Result<Exit, Failure> {
+    // whoever cannot read it here knows already what the server would say
+    let stays = |text: &str| format!("the old configuration stays – {text}");
+    service::data(context).map_err(|failure| Failure { message: stays(&failure.message), ..failure })?;
+    let lines: Vec<String> =
+        ask(context, &Question::Reload)?.collect::<std::io::Result<_>>().map_err(|e| Failure::io(format!("no answer – {e}")))?;
+    let of = |kind: &str| -> Vec<&str> {
+        lines.iter().filter_map(|line| line.split_once('\t')).filter(|(known, _)| *known == kind).map(|(_, text)| text).collect()
+    };
+    let (changed, kept, wrong) = (of("changed"), of("kept"), of("error"));
+    if !wrong.is_empty() {
+        return Err(Failure::usage(stays(&wrong.join("\n"))).hint("`sealpost serve --check` tells every mistake"));
+    }
+    if context.json {
+        context.print_json(&json!({ "schema": "sealpost.reload/1", "exit": 0, "changed": changed, "kept": kept }))?;
+        return Ok(Exit::Good);
+    }
+    for text in &changed {
+        output::stdout(format!("changed: {}\n", report::safe(text)).as_bytes())?;
+    }
+    for text in &kept {
+        output::stdout(format!("not changed: {}\n", report::safe(text)).as_bytes())?;
+    }
+    if changed.is_empty() && kept.is_empty() {
+        eprintln!("nothing changed");
+    }
+    Ok(Exit::Good)
+}
+
 /// Runs `trace`: until the server stops, or nobody reads any more.
 pub(crate) fn trace(context: &Context, args: &TraceArgs) -> Result<Exit, Failure> {
     let wanted = Wanted { user: args.user.clone(), peer: args.peer, queue: args.queue };
@@ -76,7 +106,7 @@ pub(crate) fn trace(context: &Context, args: &TraceArgs) -> Result<Exit, Failure
         Word::En => Language::English,
         Word::Zh => Language::Chinese,
     };
-    for line in ask(context, Question::Trace)? {
+    for line in ask(context, &Question::Trace)? {
         let line = line.map_err(|e| Failure::io(format!("the trace ends – {e}")))?;
         let Some(event) = Event::from_line(&line).filter(|event| wanted.has(event)) else { continue };
         let meaning = if args.explain { explain(&event, language) } else { None };
@@ -106,7 +136,7 @@ fn shown(event: &Event) -> String {
     }
 }
 
-fn ask(context: &Context, question: Question) -> Result<impl Iterator<Item = std::io::Result<String>> + use<>, Failure> {
+fn ask(context: &Context, question: &Question) -> Result<impl Iterator<Item = std::io::Result<String>> + use<>, Failure> {
     let data = service::data(context)?;
     admin::ask(&data, question).map_err(|error| {
         Failure::io(format!("no server runs with the data of {} – {error}", data.display()))

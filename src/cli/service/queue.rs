@@ -88,7 +88,7 @@ pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> 
         }
         QueueVerb::Retry(selection) => {
             manage.retry(&selection.which(), context.now).map_err(service::from_manage)?;
-            match admin::ask(&service::data(context)?, Question::Wake) {
+            match admin::ask(&service::data(context)?, &Question::Wake) {
                 Ok(_) => {}
                 Err(_) => eprintln!("note: the server does not run; it tries when it does"),
             }
@@ -123,7 +123,7 @@ pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> 
 
 /// Asks the server that runs: it has the names and the way out.
 fn send_reports(context: &Context) -> Result<Exit, Failure> {
-    let lines = admin::ask(&service::data(context)?, Question::Report)
+    let lines = admin::ask(&service::data(context)?, &Question::Report)
         .map_err(|error| Failure::io(format!("the server does not run – {error}")).hint("start it with `sealpost serve`"))?;
     let lines: Vec<String> = lines.collect::<Result<_, _>>().map_err(|error| Failure::io(error.to_string()))?;
     if context.json {

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::server::api::{Api, Peer};
 use crate::server::listen::ServerTls;
 use crate::server::peers::Peers;
+use crate::server::reload::Current;
 use crate::server::web::{Deadlines, connection};
 
 /// Connections at once; one more waits in the kernel's queue. Administrators and what watches the server are few.
@@ -28,7 +29,7 @@ const LIFETIME: Duration = Duration::from_secs(3600);
 pub(in crate::server) struct Door {
     pub(in crate::server) listener: TcpListener,
     /// The server's own TLS; none on loopback, where it is not asked for.
-    pub(in crate::server) tls: Option<Arc<ServerTls>>,
+    pub(in crate::server) tls: Option<Current>,
 }
 
 /// A connection that is counted, until it is dropped.
@@ -57,7 +58,8 @@ pub(in crate::server) async fn accept(door: Door, api: Arc<Api>, mut stop: watch
             continue;
         };
         let Some(counted) = peers.count(peer.ip()) else { continue };
-        let (api, router, tls, stop) = (Arc::clone(&api), router.clone(), door.tls.clone(), stop.clone());
+        let (api, router, tls, stop) =
+            (Arc::clone(&api), router.clone(), door.tls.as_ref().map(|current| current.get().tls), stop.clone());
         open.spawn(async move {
             api.tracer.metrics().opened("api");
             let _open = Open(api);

@@ -9,7 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use crate::server::accounts::Accounts;
+use crate::server::config::Acme;
 use crate::server::metrics::Gauges;
+use crate::server::privileges::Standing;
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
@@ -21,6 +23,8 @@ pub(in crate::server) struct Overview {
     data: PathBuf,
     started: Timestamp,
     addresses: Mutex<Vec<(&'static str, SocketAddr)>>,
+    /// With which rights it runs.
+    rights: Mutex<Standing>,
     /// Tasks that must live, and those that do.
     tasks: (AtomicUsize, AtomicUsize),
     /// When readiness was judged last, and how: who asks often does not write often.
@@ -63,7 +67,13 @@ impl Drop for Alive {
 impl Overview {
     pub(in crate::server) fn new(accounts: Accounts, tracer: Tracer, data: &Path, started: Timestamp) -> Arc<Self> {
         let (addresses, tasks, judged) = (Mutex::default(), Default::default(), Mutex::default());
-        Arc::new(Self { accounts, tracer, data: data.to_owned(), started, addresses, tasks, judged })
+        let rights = Mutex::default();
+        Arc::new(Self { accounts, tracer, data: data.to_owned(), started, addresses, rights, tasks, judged })
+    }
+
+    /// With which rights it runs.
+    pub(in crate::server) fn stands(&self, rights: &Standing) {
+        rights.clone_into(&mut self.rights.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Something is served there.
@@ -123,6 +133,15 @@ impl Overview {
             }
         }
         addresses.into_iter().for_each(|(service, all)| put(service, json!(all)));
+        let rights = self.rights.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (name, value) in [("user", rights.user), ("sandbox", rights.sandbox)] {
+            if !value.is_empty() {
+                put(name, json!(value));
+            }
+        }
+        if let Ok(why) = std::fs::read_to_string(Acme::failure(&self.data)) {
+            put("acme", json!(format!("failed: {}", why.trim())));
+        }
         put("conversations", json!(self.tracer.conversations()));
         metrics.open().filter(|(_, open)| *open > 0).for_each(|(service, open)| put(&format!("open_{service}"), json!(open)));
         let ((accepted, delivered), (good, bad)) = (metrics.messages(), metrics.logins());

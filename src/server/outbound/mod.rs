@@ -13,7 +13,7 @@ mod guard;
 mod https;
 mod link;
 mod rua;
-mod sts;
+pub(in crate::server) mod sts;
 mod tls;
 
 use std::net::SocketAddr;
@@ -28,6 +28,7 @@ use crate::server::drive::now;
 use crate::server::outbound::find::{Found, Servers};
 use crate::server::outbound::guard::{Asked, Basis, Guard, Guards, Refused};
 use crate::server::outbound::link::Handshake;
+use crate::server::outbound::sts::Policies;
 use crate::server::outbound::tls::{Seen, Tls};
 use crate::server::pickup::Drop;
 use crate::server::store::{Store, TlsResult};
@@ -57,6 +58,20 @@ impl std::fmt::Debug for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Counts")
     }
+}
+
+/// Fetches the policy of a domain over HTTPS (RFC 8461 3.3).
+pub(in crate::server) async fn policy_text(
+    hostname: &str,
+    delivery: &Delivery,
+    store: Arc<dyn Store>,
+    domain: &str,
+) -> Result<String, String> {
+    let tls = Arc::new(Tls::new(delivery.trust.as_deref())?);
+    Policies::new(Servers::new(hostname, delivery), store, tls, delivery.policy_port)
+        .fetch(domain, now())
+        .await
+        .map_err(|failed| failed.why)
 }
 
 /// What an attempt brought.

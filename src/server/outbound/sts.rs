@@ -15,8 +15,8 @@ use crate::time::Timestamp;
 
 /// A policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::server::outbound) struct Policy {
-    pub(in crate::server::outbound) mode: Mode,
+pub(in crate::server) struct Policy {
+    pub(in crate::server) mode: Mode,
     /// Names of servers; `*.` stands for one label.
     mx: Vec<String>,
     max_age: i64,
@@ -40,7 +40,7 @@ impl Failed {
 
 /// How serious it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server::outbound) enum Mode {
+pub(in crate::server) enum Mode {
     /// What does not keep to it gets no mail.
     Enforce,
     /// What does not keep to it is reported.
@@ -122,7 +122,7 @@ impl Policies {
         }))
     }
 
-    async fn fetch(&self, domain: &str, now: Timestamp) -> Result<String, Failed> {
+    pub(in crate::server::outbound) async fn fetch(&self, domain: &str, now: Timestamp) -> Result<String, Failed> {
         let failed = |policies: &Self| policies.failed.lock().unwrap_or_else(PoisonError::into_inner).get(domain).cloned();
         if let Some((_, failed)) = failed(self).filter(|(at, _)| now.unix().saturating_sub(at.unix()) < PAUSE) {
             return Err(failed);
@@ -175,7 +175,7 @@ struct Kept {
 }
 
 /// The version that a TXT record names: there is one such record, or none that counts (RFC 8461 3.1).
-fn version(texts: &[String]) -> Option<String> {
+pub(in crate::server) fn version(texts: &[String]) -> Option<String> {
     let mut records = texts.iter().filter_map(|text| text.strip_prefix("v=STSv1")?.trim_start().strip_prefix(';'));
     let (record, None) = (records.next()?, records.next()) else { return None };
     let id = record.split(';').find_map(|field| field.trim().strip_prefix("id=")).map(str::trim)?;
@@ -184,7 +184,7 @@ fn version(texts: &[String]) -> Option<String> {
 }
 
 /// Reads a policy (RFC 8461 3.2).
-fn parse(text: &str) -> Result<Policy, String> {
+pub(in crate::server) fn parse(text: &str) -> Result<Policy, String> {
     let (mut version, mut mode, mut max_age, mut mx) = (None, None, None, Vec::new());
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let (key, value) = line.split_once(':').ok_or("a line has no colon")?;
@@ -217,7 +217,7 @@ fn parse(text: &str) -> Result<Policy, String> {
 
 impl Policy {
     /// Whether a server is one of those that it names (RFC 8461 4.1).
-    pub(in crate::server::outbound) fn names(&self, host: &str) -> bool {
+    pub(in crate::server) fn names(&self, host: &str) -> bool {
         self.mx.iter().any(|pattern| match pattern.strip_prefix("*.") {
             Some(rest) => host.split_once('.').is_some_and(|(label, parent)| !label.is_empty() && parent == rest),
             None => pattern == host,

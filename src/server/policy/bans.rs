@@ -114,7 +114,6 @@ impl Bans {
     }
 
     /// Ends a ban by hand; whether there was one.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for whoever administers the server, by its socket"))]
     pub(in crate::server) fn lift(&mut self, address: IpAddr) -> bool {
         let peer = network::peer(address);
         self.addresses.clear(&peer);
@@ -122,7 +121,6 @@ impl Bans {
     }
 
     /// Who is banned, and until when.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for whoever administers the server, by its socket"))]
     pub(in crate::server) fn list(&self, now: Timestamp) -> Vec<(IpAddr, Timestamp)> {
         let mut on: Vec<(IpAddr, Timestamp)> =
             self.bans.iter().filter(|(_, ban)| ban.until > now).map(|(peer, ban)| (*peer, ban.until)).collect();

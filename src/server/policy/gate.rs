@@ -34,9 +34,11 @@ struct Inner {
     resolver: Option<Resolver>,
     authenticator: Option<Authenticator>,
     signer: Signer,
-    counts: Mutex<Counts>,
-    bans: Mutex<Bans>,
-    greylist: Option<(Mutex<Greylist>, PathBuf)>,
+    counts: Arc<Mutex<Counts>>,
+    bans: Arc<Mutex<Bans>>,
+    greylist: Option<(Arc<Mutex<Greylist>>, PathBuf)>,
+    /// Where the greylist is kept, and the number that nobody knows.
+    kept: (PathBuf, u64),
     /// The lists that passed their test.
     zones: Mutex<Vec<Zone>>,
     /// What DNS told of clients, for as long as their messages come.
@@ -111,7 +113,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl Default for Gate {
     /// The usual rules: users alone relay, and DNS is asked nothing.
     fn default() -> Self {
-        Self(Arc::new(Inner::new("", Settings::default(), None, None, Signer::default())))
+        Self(Arc::new(Inner::new("", Settings::default(), None, None, <(PathBuf, u64)>::default(), Signer::default())))
     }
 }
 
@@ -120,7 +122,8 @@ impl Inner {
         host: &str,
         settings: Settings,
         resolver: Option<Resolver>,
-        greylist: Option<(Mutex<Greylist>, PathBuf)>,
+        greylist: Option<(Arc<Mutex<Greylist>>, PathBuf)>,
+        kept: (PathBuf, u64),
         signer: Signer,
     ) -> Self {
         Self {
@@ -128,10 +131,11 @@ impl Inner {
             authenticator: resolver.as_ref().filter(|_| settings.check != Check::Off).map(Authenticator::new),
             resolver,
             signer,
-            counts: Mutex::new(Counts::new(&settings.rates)),
-            bans: Mutex::new(Bans::new(settings.logins)),
+            counts: Arc::new(Mutex::new(Counts::new(&settings.rates))),
+            bans: Arc::new(Mutex::new(Bans::new(settings.logins))),
             settings,
             greylist,
+            kept,
             zones: Mutex::default(),
             told: Mutex::default(),
             waiting: Semaphore::new(WAITING),
@@ -156,9 +160,33 @@ impl Gate {
         let greylist = settings.greylist.map(|rules| {
             let path = kept.to_owned();
             let kept = std::fs::read_to_string(&path).ok().and_then(|text| Greylist::load(rules, &text));
-            (Mutex::new(kept.unwrap_or_else(|| Greylist::new(rules, salt))), path)
+            (Arc::new(Mutex::new(kept.unwrap_or_else(|| Greylist::new(rules, salt)))), path)
         });
-        Ok(Self(Arc::new(Inner::new(host, settings, resolver, greylist, signer))))
+        Ok(Self(Arc::new(Inner::new(host, settings, resolver, greylist, (kept.to_owned(), salt), signer))))
+    }
+
+    /// The gate that follows this one under other rules; counts, bans and the greylist go on where their rules are the same.
+    pub(in crate::server) fn renewed(
+        &self,
+        host: &str,
+        settings: Settings,
+        resolver: Option<SocketAddr>,
+    ) -> Result<Self, String> {
+        let (old, now) = (&*self.0, crate::server::drive::now());
+        // what is remembered is read from its file where the rules are others
+        self.save(now)?;
+        let new = Self::new(host, settings, resolver, &old.kept.0, old.kept.1)?;
+        let Ok(mut inner) = Arc::try_unwrap(new.0) else { return Err("the new rules are in use already".to_owned()) };
+        if inner.settings.rates == old.settings.rates {
+            inner.counts = Arc::clone(&old.counts);
+        }
+        if inner.settings.logins == old.settings.logins {
+            inner.bans = Arc::clone(&old.bans);
+        }
+        if inner.settings.greylist == old.settings.greylist {
+            inner.greylist = old.greylist.clone();
+        }
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Asks every list for its test entries; those that fail are not asked about clients, and why is told. To be done at the start and every hour.
@@ -212,13 +240,11 @@ impl Gate {
     }
 
     /// Who is banned, and until when.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for whoever administers the server, by its socket"))]
     pub(in crate::server) fn bans(&self, now: Timestamp) -> Vec<(IpAddr, Timestamp)> {
         lock(&self.0.bans).list(now)
     }
 
     /// Ends a ban by hand; whether there was one.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for whoever administers the server, by its socket"))]
     pub(in crate::server) fn lift_ban(&self, address: IpAddr) -> bool {
         lock(&self.0.bans).lift(address)
     }

@@ -53,6 +53,11 @@ impl Destinations {
         Self { known: HashMap::new(), per_destination }
     }
 
+    /// So many connections to one destination at most, from now on.
+    pub(in crate::server::queue) fn bound(&mut self, per_destination: usize) {
+        self.per_destination = per_destination;
+    }
+
     /// Opens a connection, where one more may be; end it with [`Destinations::close`].
     pub(in crate::server::queue) fn open(&mut self, name: &str, now: Timestamp) -> bool {
         let new = || Destination { active: 0, allowed: 1, failures: 0, not_before: Timestamp::from_unix(0) };

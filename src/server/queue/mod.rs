@@ -58,6 +58,8 @@ pub(in crate::server) struct Queue {
     places: Arc<Semaphore>,
     /// Told when there may be something for connections that idle.
     more: Arc<Notify>,
+    /// The queue with other settings that comes in place of this one.
+    next: Arc<Mutex<Option<Box<Queue>>>>,
 }
 
 /// What is under way.
@@ -93,12 +95,32 @@ impl Queue {
             state: Arc::new(Mutex::new(state)),
             places: Arc::new(Semaphore::new(delivery.connections)),
             more: Arc::new(Notify::new()),
+            next: Arc::default(),
         }
     }
 
     /// What takes its mail to other servers.
     pub(in crate::server) fn outbound(&self) -> Arc<Outbound> {
         Arc::clone(&self.outbound)
+    }
+
+    /// Goes on with other settings; attempts that are under way end with those that they began with.
+    pub(in crate::server) fn change(&self, hostname: &str, accounts: Accounts, outbound: Outbound, delivery: &config::Delivery) {
+        self.state().destinations.bound(delivery.per_destination);
+        let next = Self {
+            hostname: hostname.to_owned(),
+            accounts,
+            outbound: Arc::new(outbound),
+            times: Times::new(delivery.warn_hours, delivery.give_up_hours),
+            places: Arc::new(Semaphore::new(delivery.connections)),
+            ..self.clone()
+        };
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(next));
+        self.wake.notify_one();
+    }
+
+    fn changed(&self) -> Option<Self> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).take().map(|next| *next)
     }
 
     /// Tries everything that is due now, also at destinations that failed a moment ago.
@@ -108,11 +130,14 @@ impl Queue {
     }
 
     /// Runs until the server stops; attempts under way are finished.
-    pub(in crate::server) async fn run(self, mut stop: watch::Receiver<bool>) {
+    pub(in crate::server) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut working = JoinSet::new();
         let mut clock = Clock::new();
         loop {
             while working.try_join_next().is_some() {}
+            if let Some(next) = self.changed() {
+                self = next;
+            }
             self.tracer.metrics().worker_at(now());
             if clock.was_ahead(Instant::now(), now()) {
                 self.come_back().await;

@@ -344,8 +344,11 @@ fn a_sweep_leaves_alone_what_is_being_delivered() {
     let writers: Vec<_> = (0..4)
         .map(|_| {
             let store = Arc::clone(&store);
-            let deliver = move |_| drop(store.deliver(delivery(&[b'x'; 20_000], &["jane@a.example"])).expect("kept"));
-            std::thread::spawn(move || (0..25).for_each(deliver))
+            std::thread::spawn(move || {
+                for _ in 0..25 {
+                    store.deliver(delivery(&[b'x'; 20_000], &["jane@a.example"])).expect("kept");
+                }
+            })
         })
         .collect();
     writers.into_iter().for_each(|writer| writer.join().expect("no panic"));

@@ -76,7 +76,7 @@ pub struct Running {
 
 /// Starts to serve; the error says what to do where the address cannot be used.
 pub async fn start(address: SocketAddr, site: Site) -> Result<Running, String> {
-    let listener = listen::bind(address).await?;
+    let listener = listen::open(address)?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let (stop, stopping) = watch::channel(false);
     let accepts = tokio::spawn(connection::accept(listener, Arc::new(site), stopping));

@@ -128,7 +128,7 @@ impl Host {
     }
 
     fn wake(&self) {
-        drop(admin::ask(&self.data(), Question::Wake).expect("it runs").collect::<Vec<_>>());
+        drop(admin::ask(&self.data(), &Question::Wake).expect("it runs").collect::<Vec<_>>());
     }
 
     /// Has everything tried now.

@@ -90,6 +90,7 @@ fn a_store_of_every_earlier_version_has_its_accounts_mail_and_queue() {
                 terms: Default::default(),
                 priority: Priority::Normal,
                 at: Timestamp::from_unix(1_780_000_000),
+                extra: Default::default(),
             };
             store.deliver(delivery).expect("kept");
             store.messages(to).expect("read").last().map(|one| one.uid)

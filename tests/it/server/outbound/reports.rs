@@ -26,7 +26,7 @@ fn count(host: &Host, domain: &str, result: &str, times: usize) {
 }
 
 fn send(host: &Host) -> Vec<String> {
-    admin::ask(&host.data(), Question::Report).expect("it runs").collect::<Result<_, _>>().expect("lines")
+    admin::ask(&host.data(), &Question::Report).expect("it runs").collect::<Result<_, _>>().expect("lines")
 }
 
 /// What RFC 8460 4.4 says that a report has, and what 5.3 says of the message; Python's libraries read both.

@@ -1,0 +1,106 @@
+//! `sealpost server`, `ban`: the servers of the process that runs, and who is shut out of them.
+
+use std::net::IpAddr;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use sealpost::server::admin::{self, Question};
+use sealpost::server::doors::Order;
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::{output, report, service};
+
+/// What is done to a virtual server.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerVerb {
+    /// List them: the main one, and each `[[server]]` of the configuration
+    List,
+    /// Listen again, and let everybody in
+    Start {
+        /// Its name; `main` is the one that the configuration as a whole describes
+        name: String,
+    },
+    /// Listen no more; open sessions are told, the others of the process go on
+    Stop {
+        /// Its name
+        name: String,
+    },
+    /// Tell who comes to try again later; open sessions go on
+    Pause {
+        /// Its name
+        name: String,
+    },
+}
+
+/// What is done about bans.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BanVerb {
+    /// List who is banned for failed logins, and until when
+    List,
+    /// End a ban
+    Lift {
+        /// The address
+        address: IpAddr,
+    },
+}
+
+/// Runs `server`.
+pub(crate) fn server(context: &Context, verb: ServerVerb) -> Result<Exit, Failure> {
+    let (order, name, verb) = match verb {
+        ServerVerb::Start { name } => (Order::Start, name, "server.start"),
+        ServerVerb::Stop { name } => (Order::Stop, name, "server.stop"),
+        ServerVerb::Pause { name } => (Order::Pause, name, "server.pause"),
+        ServerVerb::List => {
+            return list(context, &Question::Servers, "server.list", "servers", ["name", "state", "addresses"]);
+        }
+    };
+    order_one(context, &Question::Server(order, name), verb)
+}
+
+/// Runs `ban`.
+pub(crate) fn ban(context: &Context, verb: &BanVerb) -> Result<Exit, Failure> {
+    match verb {
+        BanVerb::List => list(context, &Question::Bans, "ban.list", "bans", ["address", "until", ""]),
+        BanVerb::Lift { address } => order_one(context, &Question::LiftBan(*address), "ban.lift"),
+    }
+}
+
+fn ask(context: &Context, question: &Question) -> Result<Vec<String>, Failure> {
+    let data = service::data(context)?;
+    let lines = admin::ask(&data, question).map_err(|error| {
+        Failure::io(format!("no server runs with the data of {} – {error}", data.display()))
+            .hint("start it with `sealpost serve`")
+    })?;
+    lines.collect::<Result<_, _>>().map_err(|error| Failure::io(format!("no answer – {error}")))
+}
+
+fn order_one(context: &Context, question: &Question, verb: &str) -> Result<Exit, Failure> {
+    for line in ask(context, question)? {
+        match line.split_once('\t') {
+            Some(("error", why)) => return Err(Failure::usage(report::safe(why))),
+            Some((_, done)) if !context.json => output::stdout(format!("{}\n", report::safe(done)).as_bytes())?,
+            _ => {}
+        }
+    }
+    service::done(context, verb)
+}
+
+/// Lines of fields, as a table or as JSON with these names; one without a name is left out.
+fn list(context: &Context, question: &Question, schema: &str, all: &str, names: [&str; 3]) -> Result<Exit, Failure> {
+    let lines = ask(context, question)?;
+    if context.json {
+        let object = |line: &String| {
+            let fields = names.iter().zip(line.split('\t')).filter(|(name, _)| !name.is_empty());
+            serde_json::Value::Object(fields.map(|(name, value)| ((*name).to_owned(), json!(value))).collect())
+        };
+        let list: Vec<_> = lines.iter().map(object).collect();
+        context.print_json(&json!({ "schema": format!("sealpost.{schema}/1"), all: list }))?;
+        return Ok(Exit::Good);
+    }
+    for line in lines {
+        output::stdout(format!("{}\n", report::safe(&line.replace('\t', "  "))).as_bytes())?;
+    }
+    Ok(Exit::Good)
+}

@@ -1,0 +1,45 @@
+//! As whom the server runs, and how much of the machine it sees: `[process]`.
+
+use toml_edit::Table;
+
+use crate::server::config::Reader;
+
+/// As whom the server runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Process {
+    /// The user that root becomes once the ports are bound.
+    pub user: Option<String>,
+    /// Whether the file system is closed but for what the server needs.
+    pub sandbox: Sandbox,
+}
+
+/// Whether the file system is closed but for what the server needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sandbox {
+    /// Where the kernel can.
+    #[default]
+    Auto,
+    /// Or the server does not start.
+    On,
+    /// It is not.
+    Off,
+}
+
+impl Reader<'_> {
+    pub(super) fn process(&mut self, root: &Table) -> Process {
+        let mut found = Process::default();
+        if !root.contains_key("process") {
+            return found;
+        }
+        let Some(process) = self.table(root, "process") else { return found };
+        self.known(process, "process.", &["user", "sandbox"]);
+        if process.contains_key("user") {
+            found.user = self.string(process, "process.", "user").filter(|user| !user.is_empty());
+        }
+        if process.contains_key("sandbox") {
+            let words = [("auto", Sandbox::Auto), ("on", Sandbox::On), ("off", Sandbox::Off)];
+            found.sandbox = self.word(process, "process.", "sandbox", &words).unwrap_or_default();
+        }
+        found
+    }
+}

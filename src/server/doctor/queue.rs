@@ -1,0 +1,61 @@
+//! Whether mail for others goes on.
+
+use crate::server::doctor::{Concern, Finding, days};
+use crate::server::store::{Error, HELD, Waiting};
+use crate::time::Timestamp;
+
+/// Judges what waits; `warn_hours` is when senders are told.
+pub fn judge(waiting: Result<&[Waiting], &Error>, warn_hours: i64, now: Timestamp) -> Vec<Finding> {
+    let waiting = match waiting {
+        Ok(waiting) => waiting,
+        Err(why) => {
+            return vec![Finding::error("queue-unreadable", Concern::Integrity, format!("the queue cannot be read – {why}"))];
+        }
+    };
+    let mut found = Vec::new();
+    let (held, rest): (Vec<&Waiting>, Vec<&Waiting>) = waiting.iter().partition(|one| one.next == HELD);
+    if let Some(first) = held.first() {
+        let text = format!("{} recipients are held in the queue, as <{}> of message {}", held.len(), first.recipient, first.id);
+        found.push(Finding::info("queue-held", text).fix(format!("sealpost queue retry {}", first.id)));
+    }
+    let age = |one: &Waiting| now.unix().saturating_sub(one.created.unix());
+    let old: Vec<&&Waiting> = rest.iter().filter(|one| age(one) > warn_hours.saturating_mul(3600)).collect();
+    if let Some(oldest) = old.iter().max_by_key(|one| age(one)) {
+        let (count, waits) = (old.len(), days(age(oldest)));
+        let why = if oldest.error.is_empty() { "it was not tried yet" } else { oldest.error.as_str() };
+        let text = format!(
+            "{count} recipients wait in the queue longer than {warn_hours} hours; the oldest, <{}> of message {}, since {waits} – {why}",
+            oldest.recipient, oldest.id
+        );
+        found.push(Finding::warning("queue-old", Concern::Machine, text).fix(format!("sealpost queue show {}", oldest.id)));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::store::Priority;
+
+    #[test]
+    fn what_waits_for_long_is_told_with_its_reason() {
+        let one = |id, created, next| Waiting {
+            id,
+            sender: "jane@a.example".to_owned(),
+            recipient: "x@b.example".to_owned(),
+            attempts: 3,
+            next,
+            created: Timestamp::from_unix(created),
+            error: "4.4.1 b.example does not answer".to_owned(),
+            priority: Priority::Normal,
+        };
+        let now = Timestamp::from_unix(1_000_000);
+        let waiting = [one(1, 999_000, now), one(2, 1_000_000 - 2 * 86_400, now), one(3, 0, HELD)];
+        let found = judge(Ok(&waiting), 4, now);
+        let [held, old] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((held.code, old.code), ("queue-held", "queue-old"));
+        assert!(old.text.contains("since 2 days – 4.4.1 b.example does not answer"), "{}", old.text);
+        assert_eq!(old.fix.as_deref(), Some("sealpost queue show 2"));
+        assert_eq!(judge(Ok(&waiting[..1]), 4, now), []);
+    }
+}

@@ -1,0 +1,265 @@
+//! The servers of one process: the main one and those beside it (`[[server]]`), each with addresses, rules and limits of its own, and each
+//! started, stopped and paused alone.
+//!
+//! Uses: listen, policy (a gate for each). Never: the store. What is done here lasts until the process ends: the next start opens all of them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::server::Service;
+use crate::server::config::Config;
+use crate::server::listen::{self, Shared};
+use crate::server::policy::{self, Gate};
+use crate::server::reload::Current;
+use crate::time::Timestamp;
+
+/// The name of the server that the configuration as a whole describes.
+pub const MAIN: &str = "main";
+
+/// What is done to one server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// It listens, and lets everybody in again.
+    Start,
+    /// It listens no more; open sessions are told.
+    Stop,
+    /// Who comes is told to try again later (421); open sessions go on.
+    Pause,
+}
+
+impl Order {
+    const ALL: [(Self, &'static str, &'static str); 3] =
+        [(Self::Start, "start", "runs"), (Self::Stop, "stop", "is stopped"), (Self::Pause, "pause", "pauses")];
+
+    /// Its word on the command line.
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(order, ..)| *order == self).map_or("", |(_, word, _)| word)
+    }
+
+    /// What a server does after it.
+    pub(in crate::server) fn done(self) -> &'static str {
+        Self::ALL.iter().find(|(order, ..)| *order == self).map_or("", |(.., done)| done)
+    }
+
+    pub(in crate::server) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known, _)| *known == word).map(|(order, ..)| *order)
+    }
+}
+
+/// How one of the servers of a configuration appears to its peers.
+#[derive(Debug, Clone)]
+pub(in crate::server) struct Setting {
+    pub(in crate::server) name: String,
+    hostname: String,
+    max_message: u64,
+    policy: policy::Settings,
+    listeners: Vec<(Service, SocketAddr)>,
+}
+
+impl Setting {
+    /// All of a configuration, the main one first.
+    pub(in crate::server) fn all(config: &Config) -> Result<Vec<Self>, String> {
+        // mail for these domains is taken from everybody, as for those with mailboxes
+        let dropped = config.drop.iter().flat_map(|drop| &drop.domains).map(|domain| policy::Name::parse(domain));
+        let dropped = dropped.collect::<Result<Vec<_>, _>>()?;
+        let policy = |settings: &policy::Settings| {
+            let mut settings = settings.clone();
+            settings.relay.domains.extend(dropped.iter().cloned());
+            settings
+        };
+        let main = Self {
+            name: MAIN.to_owned(),
+            hostname: config.hostname.clone(),
+            max_message: config.max_message,
+            policy: policy(&config.policy),
+            listeners: config.listeners.clone(),
+        };
+        let others = config.servers.iter().map(|server| Self {
+            name: server.name.clone(),
+            hostname: server.hostname.clone().unwrap_or_else(|| config.hostname.clone()),
+            max_message: server.max_message.unwrap_or(config.max_message),
+            policy: policy(&server.policy),
+            listeners: server.listeners.clone(),
+        });
+        Ok(std::iter::once(main).chain(others).collect())
+    }
+
+    /// Where it listens, as the configuration says.
+    pub(in crate::server) fn listeners(&self) -> &[(Service, SocketAddr)] {
+        &self.listeners
+    }
+
+    /// What its connections get: all of what is common, behind a gate of its own, which remembers what the one before it did.
+    pub(in crate::server) fn shared(&self, config: &Config, common: &Shared, before: Option<&Gate>) -> Result<Shared, String> {
+        let resolver = config.delivery.resolver;
+        let gate = match before {
+            Some(gate) => gate.renewed(&config.hostname, self.policy.clone(), resolver)?,
+            None => {
+                let file = if self.name == MAIN { "greylist".to_owned() } else { format!("greylist-{}", self.name) };
+                let mut salt = [0; 8];
+                crate::keys::files::random_name(&mut salt);
+                let (kept, salt) = (config.data.join(file), u64::from_le_bytes(salt));
+                Gate::new(&config.hostname, self.policy.clone(), resolver, &kept, salt)?
+            }
+        };
+        Ok(Shared {
+            hostname: self.hostname.clone(),
+            max_message: self.max_message,
+            mail: common.mail.clone().behind(gate),
+            ..common.clone()
+        })
+    }
+}
+
+/// A server whose sockets are bound.
+pub(in crate::server) struct Ready {
+    pub(in crate::server) name: String,
+    pub(in crate::server) current: Current,
+    pub(in crate::server) listeners: Vec<(Service, TcpListener)>,
+}
+
+/// All servers of the process.
+#[derive(Debug)]
+pub(in crate::server) struct Doors(Vec<Door>);
+
+#[derive(Debug)]
+struct Door {
+    name: String,
+    current: Current,
+    /// Where it listens, with real ports: it comes back where it was.
+    addresses: Vec<(Service, SocketAddr)>,
+    is_paused: Arc<AtomicBool>,
+    /// While it listens.
+    open: Mutex<Option<Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Doors {
+    /// Opens every server; each comes with its sockets, which are bound.
+    pub(in crate::server) fn open(servers: Vec<Ready>) -> Result<Arc<Self>, String> {
+        let mut doors = Vec::new();
+        for Ready { name, current, listeners } in servers {
+            let real = |(service, listener): &(Service, TcpListener)| listener.local_addr().map(|address| (*service, address));
+            let addresses: Result<Vec<_>, _> = listeners.iter().map(real).collect();
+            let addresses = addresses.map_err(|error| error.to_string())?;
+            let door = Door { name, current, addresses, is_paused: Arc::default(), open: Mutex::default() };
+            door.serve(listeners);
+            doors.push(door);
+        }
+        Ok(Arc::new(Self(doors)))
+    }
+
+    /// Where all of them listen, with real ports.
+    pub(in crate::server) fn addresses(&self) -> Vec<(Service, SocketAddr)> {
+        self.0.iter().flat_map(|door| door.addresses.clone()).collect()
+    }
+
+    /// Waits until the process stops, then stops every server and waits for its sessions.
+    pub(in crate::server) async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        // an error means that nobody can say it any more
+        let _ = stop.wait_for(|stops| *stops).await;
+        let mut open: Vec<Open> = self.0.iter().filter_map(|door| door.lock().take()).collect();
+        for open in &open {
+            // nobody hears it where all have ended
+            let _ = open.stop.send(true);
+        }
+        for open in &mut open {
+            while open.tasks.join_next().await.is_some() {}
+        }
+    }
+
+    /// Starts, stops or pauses one; the error says why not.
+    pub(in crate::server) fn order(&self, order: Order, name: &str) -> Result<(), String> {
+        let door = self.0.iter().find(|door| door.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.0.iter().map(|door| door.name.as_str()).collect();
+            format!("there is no server {name} – there are {}", names.join(", "))
+        })?;
+        match order {
+            Order::Start => door.start(),
+            Order::Stop => {
+                door.stop();
+                Ok(())
+            }
+            Order::Pause if door.lock().is_none() => Err(format!("{name} is stopped – start it first")),
+            Order::Pause => {
+                door.is_paused.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+
+    /// A line for each: name, state, addresses.
+    pub(in crate::server) fn list(&self) -> String {
+        let line = |door: &Door| {
+            let at: Vec<String> = door.addresses.iter().map(|(service, at)| format!("{} {at}", service.name())).collect();
+            format!("{}\t{}\t{}\n", door.name, door.state(), at.join(", "))
+        };
+        self.0.iter().map(line).collect()
+    }
+
+    /// Who is banned anywhere, and until when.
+    pub(in crate::server) fn bans(&self, now: Timestamp) -> Vec<(IpAddr, Timestamp)> {
+        let mut all: Vec<_> = self.0.iter().flat_map(|door| door.current.get().mail.gate().bans(now)).collect();
+        all.sort_by_key(|(address, until)| (*address, std::cmp::Reverse(until.unix())));
+        all.dedup_by_key(|(address, _)| *address);
+        all
+    }
+
+    /// Ends a ban everywhere; whether there was one.
+    pub(in crate::server) fn lift_ban(&self, address: IpAddr) -> bool {
+        self.0.iter().filter(|door| door.current.get().mail.gate().lift_ban(address)).count() > 0
+    }
+}
+
+impl Door {
+    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> &'static str {
+        match (self.lock().is_some(), self.is_paused.load(Ordering::Relaxed)) {
+            (false, _) => "stopped",
+            (true, true) => "paused",
+            (true, false) => "running",
+        }
+    }
+
+    fn serve(&self, listeners: Vec<(Service, TcpListener)>) {
+        let (stop, stopping) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        for (service, listener) in listeners {
+            let how = (self.current.clone(), Arc::clone(&self.is_paused));
+            tasks.spawn(listen::accept(listener, service, how, stopping.clone()));
+        }
+        self.is_paused.store(false, Ordering::Relaxed);
+        *self.lock() = Some(Open { stop, tasks });
+    }
+
+    fn start(&self) -> Result<(), String> {
+        if self.lock().is_none() {
+            let bound = self.addresses.iter().map(|(service, address)| Ok((*service, listen::open(*address)?)));
+            self.serve(bound.collect::<Result<_, String>>()?);
+        }
+        self.is_paused.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Its sessions are told, and end in their own time.
+    fn stop(&self) {
+        if let Some(Open { stop, mut tasks }) = self.lock().take() {
+            // nobody hears it where all have ended
+            let _ = stop.send(true);
+            tokio::spawn(async move { while tasks.join_next().await.is_some() {} });
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The server's certificate from an authority that speaks ACME: pebble, the test authority of Let's Encrypt.
+#![cfg(feature = "acme")]
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::zone::Zone;
+use super::{Served, good, laid_out, start};
+use crate::support;
+
+/// A port that nobody has.
+fn free() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port()
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A home whose server orders from an authority at this port, and answers its challenges at that one.
+fn ordering(directory: u16, challenges: u16) -> tempfile::TempDir {
+    let acme = format!(
+        "acme = {{ directory = \"https://localhost:{directory}/dir\", contact = \"x@a.example\", domains = [\"mail.a.example\"], \
+         listen = \"127.0.0.1:{challenges}\", trust = \"../root.pem\" }}\n"
+    );
+    let folder = laid_out("a.example", &["jane"], str::to_owned);
+    let config = folder.path().join("home/sealpost.toml");
+    let text = fs::read_to_string(&config).expect("a configuration");
+    fs::write(&config, text.replace("[tls]\n", &format!("[tls]\n{acme}"))).expect("written");
+    folder
+}
+
+fn serve(folder: tempfile::TempDir) -> Served {
+    let (child, ports) = start(&folder.path().join("home").display().to_string());
+    Served { folder, child, ports }
+}
+
+/// The issuer of the certificate that a server shows.
+fn shown(served: &Served) -> String {
+    let port = served.port("smtp");
+    let line =
+        format!("openssl s_client -connect 127.0.0.1:{port} -starttls smtp </dev/null 2>/dev/null | openssl x509 -noout -issuer");
+    String::from_utf8_lossy(&support::run("sh", &["-c", &line], b"").1).into_owned()
+}
+
+fn until(what: &str, is: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is() {
+        assert!(begin.elapsed().as_secs() < 60, "{what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_certificate_is_ordered_and_served_without_a_restart() {
+    if !support::peer("pebble") || !support::peer("openssl") {
+        return;
+    }
+    let (directory, challenges, management) = (free(), free(), free());
+    let folder = ordering(directory, challenges);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    good(folder.path(), &["ca", "server-cert", "localhost", "-o", &path("pebble.pem"), "--key", &path("pebble.key")]);
+    let config = format!(
+        "{{\"pebble\":{{\"listenAddress\":\"127.0.0.1:{directory}\",\"managementListenAddress\":\"127.0.0.1:{management}\",\
+         \"certificate\":\"{}\",\"privateKey\":\"{}\",\"httpPort\":{challenges},\"tlsPort\":{},\"ocspResponderURL\":\"\",\
+         \"externalAccountBindingRequired\":false}}}}",
+        path("pebble.pem"),
+        path("pebble.key"),
+        free(),
+    );
+    fs::write(path("pebble.json"), config).expect("written");
+    let dns = Zone::new().a("mail.a.example", "127.0.0.1").serve().to_string();
+    let pebble = Command::new("pebble")
+        .args(["-config", &path("pebble.json"), "-dnsserver", &dns])
+        .env("PEBBLE_VA_NOSLEEP", "1")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let _pebble = Running(pebble.expect("pebble starts"));
+    until("pebble does not listen", || std::net::TcpStream::connect(("127.0.0.1", directory)).is_ok());
+    let served = serve(folder);
+    until("the authority's certificate is not served", || shown(&served).contains("Pebble"));
+    for name in ["account.json", "certificate.pem"] {
+        let mode = fs::metadata(served.path(&format!("home/mail/acme/{name}"))).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    let (said, _) = served.run(&["doctor", "--offline"]);
+    assert!(!said.contains("acme-failed") && !said.contains("port-other-certificate"), "{said}");
+    // the same certificate and the same account after a restart
+    let before = fs::read(served.path("home/mail/acme/certificate.pem")).expect("read");
+    let mut served = served;
+    served.child.kill().expect("killed");
+    served.child.wait().expect("gone");
+    served.restart();
+    assert!(shown(&served).contains("Pebble"));
+    assert_eq!(fs::read(served.path("home/mail/acme/certificate.pem")).expect("read"), before);
+}
+
+#[test]
+fn an_authority_that_is_gone_leaves_the_old_certificate_and_is_told() {
+    let served = serve(ordering(free(), free()));
+    until("the failure is not told", || served.run(&["doctor", "--offline"]).0.contains("acme-failed"));
+    served.send("jane@a.example", "From: jane@a.example\nTo: jane@a.example\n\nhi\n");
+    assert!(served.run(&["status"]).0.contains("acme           failed"));
+}

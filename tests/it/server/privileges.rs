@@ -1,0 +1,115 @@
+//! Root binds the ports and is nobody afterwards, in every thread; what is not the server's own is closed to it.
+
+use std::fs;
+use std::io::BufReader;
+use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt;
+
+use super::{Served, good, laid_out, say, start};
+use crate::support;
+
+/// An address of this machine of which nobody else has the ports.
+const OWN: &str = "127.0.77.25";
+
+/// Whether these tests can be run: they need root, and a user that is none.
+fn is_root() -> bool {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|data| data.uid() == 0);
+    if !is_root {
+        assert!(std::env::var_os("SEALPOST_REQUIRE_ROOT").is_none(), "SEALPOST_REQUIRE_ROOT is set, and this is not root");
+        eprintln!("skipped: leaving root is tested by root");
+    }
+    is_root
+}
+
+/// A server of root's that becomes `nobody`, on the real ports.
+fn as_nobody(more: &str) -> Served {
+    let folder = laid_out("a.example", &["jane"], |text| {
+        let text = text.replace("smtp         = \"127.0.0.1:0\"", &format!("smtp = \"{OWN}:25\""));
+        let text = text.replace("pop3         = \"127.0.0.1:0\"", &format!("pop3 = \"{OWN}:110\""));
+        text.replace("[limits]\n", &format!("[process]\nuser = \"nobody\"\n{more}[limits]\n"))
+    });
+    let path = folder.path().display().to_string();
+    assert_eq!(support::run("chown", &["-R", "nobody:", &path], b"").0, 0);
+    let (child, ports) = start(&folder.path().join("home").display().to_string());
+    Served { folder, child, ports }
+}
+
+#[test]
+fn root_binds_the_ports_and_every_thread_is_somebody_else() {
+    if !is_root() {
+        return;
+    }
+    let served = as_nobody("");
+    let nobody = String::from_utf8(support::run("id", &["-u", "nobody"], b"").1).expect("a number");
+    let (nobody, mut threads) = (nobody.trim().to_owned(), 0);
+    let mut stream = BufReader::new(TcpStream::connect((OWN, 25)).expect("root bound it"));
+    for (line, reply) in [
+        ("", "220"),
+        ("EHLO b.example\r\n", "250"),
+        ("MAIL FROM:<x@b.example>\r\n", "250"),
+        ("RCPT TO:<jane@a.example>\r\n", "250"),
+        ("DATA\r\n", "354"),
+        ("Subject: x\r\n\r\nhi\r\n.\r\n", "250"),
+    ] {
+        let said = say(&mut stream, line).expect("a reply");
+        assert!(said.starts_with(reply), "{line}: {said}");
+    }
+    for task in fs::read_dir(format!("/proc/{}/task", served.child.id())).expect("it runs") {
+        let status = fs::read_to_string(task.expect("a thread").path().join("status")).expect("read");
+        let field = |name: &str| -> Vec<String> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            line.split_whitespace().map(str::to_owned).collect()
+        };
+        assert_eq!(field("Uid:"), vec![nobody.clone(); 4], "{status}");
+        assert!(!field("Gid:").contains(&"0".to_owned()) && !field("Groups:").contains(&"0".to_owned()), "{status}");
+        assert_eq!(field("CapEff:"), ["0000000000000000"], "{status}");
+        threads += 1;
+    }
+    assert!(threads > 1, "one thread alone proves nothing");
+    let status: serde_json::Value = serde_json::from_str(&served.run(&["status", "--json"]).0).expect("JSON");
+    assert_eq!(status["user"], "nobody");
+    assert_eq!(served.mailbox("jane@a.example"), 1);
+}
+
+#[test]
+fn what_is_not_the_servers_own_is_closed_to_it() {
+    if !is_root() {
+        return;
+    }
+    let served = as_nobody("");
+    let status: serde_json::Value = serde_json::from_str(&served.run(&["status", "--json"]).0).expect("JSON");
+    if status["sandbox"] != "landlock" {
+        eprintln!("skipped: {}", status["sandbox"]);
+        return;
+    }
+    // readable for everybody, and not for the server
+    let outside = tempfile::tempdir_in("/var/tmp").expect("a temporary folder");
+    assert_eq!(support::run("chmod", &["755", &outside.path().display().to_string()], b"").0, 0);
+    let copy = outside.path().join("certificate.pem").display().to_string();
+    fs::copy(served.path("home/tls/certificate.pem"), &copy).expect("copied");
+    let config = served.path("home/sealpost.toml");
+    let text = fs::read_to_string(&config).expect("a configuration");
+    fs::write(&config, text.replace("certificate = \"tls/certificate.pem\"", &format!("certificate = \"{copy}\"")))
+        .expect("written");
+    let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &["--home", &served.path("home"), "reload"], b"");
+    assert!(code == 2 && talk.contains("the old configuration stays") && talk.contains(&copy), "{talk}");
+}
+
+#[test]
+fn root_does_not_serve_where_others_reach_it_unless_it_is_told_to() {
+    if !is_root() {
+        return;
+    }
+    let folder = laid_out("a.example", &[], |text| text.replace("smtp         = \"127.0.0.1:0\"", "smtp = \"0.0.0.0:0\""));
+    let home = folder.path().join("home").display().to_string();
+    let serve = || support::run(env!("CARGO_BIN_EXE_sealpost"), &["--home", &home, "serve"], b"");
+    let (code, _, talk) = serve();
+    assert!(code == 9 && talk.contains("not run as root") && talk.contains("[process] user = \"sealpost\""), "{talk}");
+    let config = folder.path().join("home/sealpost.toml");
+    let text = fs::read_to_string(&config).expect("a configuration");
+    fs::write(&config, format!("{text}\n[process]\nuser = \"nobody\"\n")).expect("written");
+    // the home is root's, in a folder that is root's
+    let (code, _, talk) = serve();
+    assert!(code == 9 && talk.contains("chown -R nobody:"), "{talk}");
+    assert!(good(folder.path(), &["serve", "--check"]).1.contains("good"));
+}
