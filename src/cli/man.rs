@@ -16,6 +16,9 @@ pub(crate) struct ManArgs {
     folder: PathBuf,
 }
 
+/// When the pages were last looked through.
+const DATE: &str = "2026-11-26";
+
 /// Runs the verb: a page of section 1 for each command, one of section 8 for its role as sendmail, one of section 5 for the configuration.
 pub(crate) fn run(command: Command, args: &ManArgs) -> Result<Exit, Failure> {
     std::fs::create_dir_all(&args.folder).map_err(on_file("make", &args.folder))?;
@@ -44,12 +47,16 @@ fn page(command: &Command, name: &str) -> std::io::Result<Vec<u8>> {
     let mut page = Vec::new();
     let man = Man::new(command.clone());
     let title = name.to_uppercase();
-    writeln!(page, ".TH {title} 1 \"\" \"sealpost {}\" \"Sealpost\"", env!("CARGO_PKG_VERSION"))?;
+    writeln!(page, ".TH {title} 1 \"{DATE}\" \"sealpost {}\" \"Sealpost\"", env!("CARGO_PKG_VERSION"))?;
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     writeln!(page, ".SH NAME\n{} \\- {}", escaped(name), escaped(&about))?;
-    man.render_synopsis_section(&mut page)?;
-    man.render_description_section(&mut page)?;
-    man.render_options_section(&mut page)?;
+    let mut sections = Vec::new();
+    man.render_synopsis_section(&mut sections)?;
+    man.render_description_section(&mut sections)?;
+    man.render_options_section(&mut sections)?;
+    // an empty line ends the one before it already, and `mandoc` says so
+    let sections = String::from_utf8_lossy(&sections).replace(".br\n\n.br\n", ".sp\n");
+    page.extend_from_slice(sections.as_bytes());
     let below: Vec<&Command> = command.get_subcommands().filter(|below| !below.is_hide_set()).collect();
     if !below.is_empty() {
         writeln!(page, ".SH COMMANDS")?;
@@ -86,7 +93,7 @@ fn escaped(line: &str) -> String {
 fn configuration() -> String {
     let template = sealpost::server::Config::template("mail.a.example", 0, &[]);
     format!(
-        ".TH SEALPOST.TOML 5 \"\" \"sealpost {}\" \"Sealpost\"\n.SH NAME\nsealpost.toml \\- configuration of the mail server sealpost\n\
+        ".TH SEALPOST.TOML 5 \"{DATE}\" \"sealpost {}\" \"Sealpost\"\n.SH NAME\nsealpost.toml \\- configuration of the mail server sealpost\n\
          .SH DESCRIPTION\nThe file\n.B sealpost.toml\nin the home of the server says what it serves, where, and for whom. It is written in TOML.\n\
          .B sealpost up\nmakes one, and\n.B sealpost serve \\-\\-check\ntells every mistake in it with its line. Paths are relative to its folder.\n\
          .PP\nThis is the file as it is made; what stands behind a\n.B #\nis not in force, and shows how it is written.\n\
@@ -100,7 +107,7 @@ fn configuration() -> String {
 
 #[cfg(feature = "server")]
 const SENDMAIL: &str = concat!(
-    ".TH SEALPOST-SENDMAIL 8 \"\" \"sealpost ",
+    ".TH SEALPOST-SENDMAIL 8 \"2026-11-26\" \"sealpost ",
     env!("CARGO_PKG_VERSION"),
     "\" \"Sealpost\"
 .SH NAME

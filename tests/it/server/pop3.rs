@@ -128,7 +128,7 @@ fn a_large_message_goes_out_in_pieces_and_top_reads_its_begin_alone() {
     let served = Served::new();
     let large = [
         b"From: jane@a.example\r\nSubject: large\r\n\r\n".to_vec(),
-        b".a line of the message that has dots\r\n".repeat(1_400_000),
+        b".a line of the message that begins with a dot, as long as lines of mail are\r\n".repeat(680_000),
     ]
     .concat();
     let size = large.len();

@@ -19,7 +19,8 @@ fn run(served: &Served, program: &str, args: &[&str], input: &str) -> (i32, Stri
         .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
+    // who refuses at once reads nothing
+    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
     let output = child.wait_with_output().expect("it ends");
     let said = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
@@ -70,7 +71,7 @@ fn cron_hands_its_mail_over_whether_the_server_runs_or_not() {
     assert!(said.contains("put into the pickup folder"), "{said}");
     served.restart();
     let [second] = mails(&served, "jane@a.example", 1).try_into().expect("one");
-    assert!(second.contains("<joe@a.example>\r\n") && second.contains("\r\nFrom: =?utf-8?"), "{second}");
+    assert!(second.contains("<joe@a.example>\r\n") && second.to_lowercase().contains("\r\nfrom: =?utf-8?"), "{second}");
     assert!(second.ends_with("\r\n\r\n") && !second.contains("Bcc"), "{second}");
 }
 
@@ -167,8 +168,8 @@ fn exit_codes_are_those_of_sysexits() {
     }
     // without sendmail's options the program has its own codes
     assert_eq!(run(&served, env!("CARGO_BIN_EXE_sealpost"), &["send", "--nonsense"], "").0, 2);
-    let letter = format!("From: joe@a.example\nTo: jane@a.example\nSubject: plain\n\nHi.\n");
-    let (code, said) = run(&served, env!("CARGO_BIN_EXE_sealpost"), &["send"], &letter);
+    let letter = "From: joe@a.example\nTo: jane@a.example\nSubject: plain\n\nHi.\n";
+    let (code, said) = run(&served, env!("CARGO_BIN_EXE_sealpost"), &["send"], letter);
     assert_eq!((code, said.contains("jane@a.example: accepted")), (0, true), "{said}");
     assert_eq!(mails(&served, "jane@a.example", 2).len(), 2);
 }

@@ -57,16 +57,18 @@ fn called(arguments: &[OsString]) -> Option<Vec<OsString>> {
     if Path::new(program).file_name().is_some_and(|name| name == "sendmail") {
         return Some(rest.to_vec());
     }
-    let verb = rest.iter().position(|word| word == "send")?;
-    let (before, after) = (rest.get(..verb)?, rest.get(verb.checked_add(1)?..)?);
-    // `send` may be the value of an option of another verb
-    let mut globals = before.iter();
-    while let Some(word) = globals.next() {
-        let long = word.to_str().and_then(|text| text.strip_prefix("--"))?;
-        if !long.contains('=') && takes_value(long) {
-            globals.next()?;
-        }
+    if !rest.iter().any(|word| word == "send") {
+        return None;
     }
+    // it may be the value of an option, or of another verb
+    let mut verb: usize = 0;
+    while let Some(long) = rest.get(verb)?.to_str().and_then(|word| word.strip_prefix("--")) {
+        verb = verb.checked_add(if !long.contains('=') && takes_value(long) { 2 } else { 1 })?;
+    }
+    if rest.get(verb)? != "send" {
+        return None;
+    }
+    let (before, after) = (rest.get(..verb)?, rest.get(verb.checked_add(1)?..)?);
     let is_letter = |word: &OsString| {
         let text = word.to_str().unwrap_or_default();
         text.len() > 1 && text.starts_with('-') && !text.starts_with("--") && text != "-h"
