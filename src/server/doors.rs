@@ -7,13 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::server::Service;
 use crate::server::config::Config;
-use crate::server::listen::{self, Shared};
+use crate::server::listen::{self, Shared, Socket};
 use crate::server::policy::{self, Gate};
 use crate::server::reload::Current;
 use crate::time::Timestamp;
@@ -120,7 +119,7 @@ impl Setting {
 pub(in crate::server) struct Ready {
     pub(in crate::server) name: String,
     pub(in crate::server) current: Current,
-    pub(in crate::server) listeners: Vec<(Service, TcpListener)>,
+    pub(in crate::server) listeners: Vec<(Service, Socket)>,
 }
 
 /// All servers of the process.
@@ -149,7 +148,7 @@ impl Doors {
     pub(in crate::server) fn open(servers: Vec<Ready>) -> Result<Arc<Self>, String> {
         let mut doors = Vec::new();
         for Ready { name, current, listeners } in servers {
-            let real = |(service, listener): &(Service, TcpListener)| listener.local_addr().map(|address| (*service, address));
+            let real = |(service, listener): &(Service, Socket)| listener.local_addr().map(|address| (*service, address));
             let addresses: Result<Vec<_>, _> = listeners.iter().map(real).collect();
             let addresses = addresses.map_err(|error| error.to_string())?;
             let door = Door { name, current, addresses, is_paused: Arc::default(), open: Mutex::default() };
@@ -234,7 +233,7 @@ impl Door {
         }
     }
 
-    fn serve(&self, listeners: Vec<(Service, TcpListener)>) {
+    fn serve(&self, listeners: Vec<(Service, Socket)>) {
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for (service, listener) in listeners {

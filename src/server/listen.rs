@@ -121,6 +121,9 @@ impl ServerTls {
     }
 }
 
+/// A socket that is bound.
+pub(in crate::server) type Socket = TcpListener;
+
 /// What the connections of a server share.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Shared {

@@ -178,10 +178,16 @@ impl Mail {
             smtp::Question::Message(envelope, content) => {
                 return self
                     .message(&envelope, spool.whole(content), peer, now)
-                    .unwrap_or_else(|error| Answered::Now(temporary(&error)));
+                    .unwrap_or_else(|error| Answered::Now(self.failed(&error, now)));
             }
         };
-        Answered::Now(answered.unwrap_or_else(|error| temporary(&error)))
+        Answered::Now(answered.unwrap_or_else(|error| self.failed(&error, now)))
+    }
+
+    /// What the peer may try again; the reason is for our log.
+    fn failed(&self, error: &Error, now: Timestamp) -> smtp::Answer {
+        self.tracer.note(now, &format!("mail cannot be taken – {error}"));
+        temporary(error)
     }
 
     /// A user sends as himself, or as an alias that leads to him.
@@ -334,7 +340,9 @@ impl Mail {
         if sender.is_empty() || !arrived.iter().any(consequences::wants_to_know) {
             // nobody is told anything: the thread need not wait for the disk
             let (told, later) = oneshot::channel();
-            let answer = |kept: Result<(), Error>| kept.map_or_else(|error| temporary(&error), |()| smtp::Answer::Accept);
+            let mail = self.clone();
+            let answer =
+                move |kept: Result<(), Error>| kept.map_or_else(|error| mail.failed(&error, now), |()| smtp::Answer::Accept);
             // who sent it may be gone
             self.deliver_then(kept, final_fields.into_bytes(), to, sender, now, move |kept| drop(told.send(answer(kept))));
             return Ok(Answered::Later(later));
@@ -423,7 +431,7 @@ impl Mail {
 
     /// Begins what a POP3 session asks.
     pub(in crate::server) fn mailbox(&self) -> MailboxAccess {
-        MailboxAccess::new(self.accounts.clone(), self.locks.clone())
+        MailboxAccess::new(self.accounts.clone(), self.locks.clone(), self.tracer.clone())
     }
 }
 

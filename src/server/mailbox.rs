@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use crate::proto::{pop3, sasl};
 use crate::server::accounts::Accounts;
+use crate::server::drive::now;
 use crate::server::locks::{Locked, Locks, Taken};
 use crate::server::store::{Error, Reading};
+use crate::server::trace::Tracer;
 
 /// One POP3 session's hold on a mailbox; free again when dropped.
 #[derive(Debug)]
 pub(in crate::server) struct MailboxAccess {
     accounts: Accounts,
     locks: Locks,
+    tracer: Tracer,
     open: Option<Locked>,
     /// What is left of the message that goes out.
     reading: Option<Reading>,
@@ -23,8 +26,8 @@ const PIECE: u64 = 256 << 10;
 
 impl MailboxAccess {
     /// None is open yet.
-    pub(in crate::server) fn new(accounts: Accounts, locks: Locks) -> Self {
-        Self { accounts, locks, open: None, reading: None }
+    pub(in crate::server) fn new(accounts: Accounts, locks: Locks, tracer: Tracer) -> Self {
+        Self { accounts, locks, tracer, open: None, reading: None }
     }
 
     /// Answers a question of a POP3 session; who may log in is for others to say.
@@ -62,7 +65,10 @@ impl MailboxAccess {
         answered.unwrap_or_else(|error| match error {
             Error::NotFound(what) => pop3::Answer::Rejected("", format!("it is gone \u{2013} {what}")),
             // the reason is for our log, not for him
-            _ => pop3::Answer::Rejected("SYS/TEMP", "the server failed \u{2013} try again later".to_owned()),
+            error => {
+                self.tracer.note(now(), &format!("a mailbox cannot be served – {error}"));
+                pop3::Answer::Rejected("SYS/TEMP", "the server failed \u{2013} try again later".to_owned())
+            }
         })
     }
 

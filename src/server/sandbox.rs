@@ -9,7 +9,7 @@ use landlock::{
     ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
 };
 
-use crate::server::config::{Bind, Config, Kind, Sandbox};
+use crate::server::config::{Bind, Config, Kind, LogTo, Sandbox};
 
 /// What belongs to the system: libraries, names, certificates, clocks.
 const SYSTEM: [&str; 9] = ["/etc", "/usr", "/lib", "/lib64", "/bin", "/proc", "/sys", "/run", "/dev"];
@@ -23,7 +23,7 @@ pub fn close(config: &Config, files: &[&Path], wish: Sandbox) -> Result<String, 
     if let Err(error) = crate::keys::files::make_folder(&config.data) {
         return Err(error.to_string());
     }
-    let closed = restrict(&readable(config, files), &[config.data.clone(), std::env::temp_dir(), PathBuf::from("/dev/null")]);
+    let closed = restrict(&readable(config, files), &writable(config));
     match (closed, wish) {
         (Ok(RulesetStatus::FullyEnforced), _) => Ok("landlock".to_owned()),
         (Ok(RulesetStatus::PartiallyEnforced), _) => Ok("landlock, as far as this kernel has it".to_owned()),
@@ -43,6 +43,19 @@ fn restrict(readable: &[PathBuf], writable: &[PathBuf]) -> Result<RulesetStatus,
     Ok(rules.restrict_self()?.ruleset)
 }
 
+/// Its data, temporary folders, and the folders that the configuration gives it: those that are not there yet may be made.
+fn writable(config: &Config) -> Vec<PathBuf> {
+    let mut found = vec![config.data.clone(), std::env::temp_dir(), PathBuf::from("/dev/null")];
+    let folders = config.pickup.iter().chain(config.drop.iter().map(|drop| &drop.folder));
+    for folder in folders {
+        found.extend(if folder.is_dir() { Some(folder.clone()) } else { folder.parent().map(Path::to_owned) });
+    }
+    if let LogTo::File(path) = &config.log.to {
+        found.extend(path.parent().map(Path::to_owned));
+    }
+    found
+}
+
 /// The folders of what is read: a file may be replaced by another one of its name.
 fn readable(config: &Config, files: &[&Path]) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
@@ -54,6 +67,8 @@ fn readable(config: &Config, files: &[&Path]) -> Vec<PathBuf> {
         folder_of(&clients.authority);
         clients.lists.iter().for_each(|path| folder_of(path));
     }
+    let policies = std::iter::once(&config.policy).chain(config.servers.iter().map(|server| &server.policy));
+    let keys: Vec<PathBuf> = policies.filter_map(|policy| policy.dkim.clone()).collect();
     config.acme.iter().filter_map(|acme| acme.trust.as_ref()).for_each(|path| folder_of(path));
     config.delivery.trust.iter().chain(&config.delivery.anchor).for_each(|path| folder_of(path));
     for login in config.delivery.routes.iter().filter_map(|(_, route)| route.login.as_ref()) {
@@ -70,5 +85,6 @@ fn readable(config: &Config, files: &[&Path]) -> Vec<PathBuf> {
             }
         }
     }
+    found.extend(keys);
     found
 }

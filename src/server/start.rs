@@ -109,6 +109,7 @@ impl Start {
         let overview = Overview::new(accounts.clone(), tracer.clone(), &config.data, drive::now());
         overview.stands(&standing);
         let reports = Reports::new(&config.hostname, accounts.clone(), queue.outbound(), told);
+        let reports = reports.signed(config.policy.dkim.as_deref())?;
         let admin = Admin::bind(&config.data, Arc::clone(&overview), tracer.clone(), (queue.clone(), reports.clone()))?;
         // the socket is ours: no other server has messages coming in
         spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;

@@ -36,6 +36,7 @@ pub use rates::Rates;
 pub use relay::Relay;
 pub use settings::Settings;
 
+pub(in crate::server) use dkim::Signer;
 pub(in crate::server) use gate::{Gate, Judged, Login, Sends};
 pub(in crate::server) use keep::keep;
 pub(in crate::server) use refusal::Refusal;

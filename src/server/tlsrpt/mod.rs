@@ -6,6 +6,7 @@
 
 mod report;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::server::accounts::Accounts;
 use crate::server::drive::now;
 use crate::server::filter;
 use crate::server::outbound::{Outbound, Place};
+use crate::server::policy::Signer;
 use crate::server::store::{Delivery, Error, Extra, Priority, TlsResult};
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
@@ -31,6 +33,7 @@ pub(in crate::server) struct Reports {
     tracer: Tracer,
     /// Told when the queue has something new.
     wake: Arc<Notify>,
+    signer: Signer,
 }
 
 impl std::fmt::Debug for Reports {
@@ -55,7 +58,22 @@ impl Reports {
         outbound: Arc<Outbound>,
         (tracer, wake): (Tracer, Arc<Notify>),
     ) -> Self {
-        Self { hostname: hostname.to_owned(), accounts, outbound, tracer, wake }
+        Self { hostname: hostname.to_owned(), accounts, outbound, tracer, wake, signer: Signer::default() }
+    }
+
+    /// With the keys of this folder: a report that nobody signed may be ignored (RFC 8460 3).
+    pub(in crate::server) fn signed(self, folder: Option<&Path>) -> Result<Self, String> {
+        let signer = folder.map_or_else(|| Ok(Signer::default()), Signer::load);
+        Ok(Self { signer: signer.map_err(|error| format!("the keys of DKIM cannot be read – {error}"))?, ..self })
+    }
+
+    /// The signatures of this host, or of the domain above its name.
+    fn signatures(&self, message: &[u8], now: Timestamp) -> Result<String, Error> {
+        let above = self.hostname.split_once('.').map_or("", |(_, above)| above);
+        match [self.hostname.as_str(), above].into_iter().find(|domain| self.signer.has(domain)) {
+            Some(domain) => self.signer.sign(domain, (&[], message), now).map_err(Error::Broken),
+            None => Ok(String::new()),
+        }
     }
 
     /// Sends the reports of each day some time after its end, until the server stops.
@@ -134,7 +152,9 @@ impl Reports {
     }
 
     async fn mail(&self, report: &Report, address: &str, now: Timestamp) -> Result<(), Error> {
-        let (message, accounts, address) = (report.mail(address, now), self.accounts.clone(), address.to_owned());
+        let message = report.mail(address, now);
+        let message = [self.signatures(&message, now)?.as_bytes(), &message].concat();
+        let (accounts, address) = (self.accounts.clone(), address.to_owned());
         let deliver = move || {
             let (mailboxes, elsewhere) = filter::places(&accounts, &address)?;
             let mut elsewhere: Vec<Addressee> = elsewhere.into_iter().map(Into::into).collect();

@@ -270,6 +270,43 @@ fn a_virtual_server_has_rules_and_a_name_of_its_own() {
     assert!(greeting.starts_with("220 relay.b.example") && reply.starts_with("250"), "{greeting} {reply}");
 }
 
+#[test]
+fn virtual_servers_are_paused_stopped_and_started_alone_and_rules_change_while_they_run() {
+    let office = "[[server]]\nname = \"office\"\n[server.listen]\nsmtp = \"127.0.0.1:0\"\n";
+    let b = Served::of("b.example", &[], |text| format!("{text}\n{office}"));
+    let ports: Vec<u16> = b.ports.iter().filter(|(service, _)| service == "smtp").map(|(_, port)| *port).collect();
+    let [main, other] = ports.as_slice() else { panic!("{ports:?}") };
+    let greeting = |port: u16| {
+        let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        say(&mut BufReader::new(stream), "")
+    };
+    let greets = |port: u16, with: &str| greeting(port).is_some_and(|text| text.starts_with(with));
+    assert!(b.run(&["server", "list"]).0.contains("office  running  smtp 127.0.0.1:"));
+    let mut open = BufReader::new(TcpStream::connect(("127.0.0.1", *other)).expect("connects"));
+    say(&mut open, "").expect("a greeting");
+    b.run(&["server", "pause", "office"]);
+    assert!(greets(*other, "421 4.3.2 ") && greets(*main, "220 "));
+    assert!(say(&mut open, "NOOP\r\n").expect("a reply").starts_with("250"), "who is in stays in");
+    b.run(&["server", "start", "office"]);
+    assert!(greets(*other, "220 "));
+    b.run(&["server", "stop", "office"]);
+    assert!(say(&mut open, "").is_none_or(|text| text.starts_with("421")), "who is in is told");
+    assert!(greeting(*other).is_none() && greets(*main, "220 "));
+    let list: serde_json::Value = serde_json::from_str(&b.run(&["server", "list", "--json"]).0).expect("JSON");
+    assert_eq!((&list["servers"][1]["name"], &list["servers"][1]["state"]), (&"office".into(), &"stopped".into()));
+    b.run(&["server", "start", "office"]);
+    assert!(greets(*other, "220 "), "it comes back where it was");
+    let (code, _, talk) =
+        support::run(env!("CARGO_BIN_EXE_sealpost"), &["--home", &b.path("home"), "server", "stop", "shop"], b"");
+    assert!(code == 2 && talk.contains("there is no server shop – there are main, office"), "{talk}");
+    // other rules for new connections
+    let config = b.path("home/sealpost.toml");
+    let text = std::fs::read_to_string(&config).expect("a configuration");
+    std::fs::write(&config, format!("{text}[server.access]\ndeny = [\"127.0.0.0/8\"]\n")).expect("written");
+    assert_eq!(b.run(&["reload"]).0, "changed: [[server]]\n");
+    assert!(greets(*other, "554 5.7.1 ") && greets(*main, "220 "));
+}
+
 fn has_dkimpy() -> bool {
     let has = support::run("/usr/bin/python3", &["-c", "import dkim, nacl"], b"").0 == 0;
     if !has {

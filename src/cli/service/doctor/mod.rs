@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use sealpost::ca;
+use sealpost::keys::domain::DomainKey;
 use sealpost::pki::{self, Certificate, Crl};
 use sealpost::server::Config;
 use sealpost::server::admin::{self, Question};
@@ -159,6 +160,21 @@ impl Examination<'_> {
         self.found.extend(ports::judge(&knock::all(&facts), certificate));
     }
 
+    /// The keys with which the servers of the configuration sign.
+    fn dkim_keys(&self) -> Result<Vec<dns::DkimKey>, Failure> {
+        let policies = std::iter::once(&self.config.policy).chain(self.config.servers.iter().map(|server| &server.policy));
+        let mut found: Vec<dns::DkimKey> = Vec::new();
+        for folder in policies.filter_map(|policy| policy.dkim.as_ref()) {
+            for key in DomainKey::all(folder).map_err(Failure::io)? {
+                let (domain, name, record) = (key.domain.clone(), key.name(), key.record().map_err(Failure::io)?);
+                if found.iter().all(|known| known.name != name) {
+                    found.push(dns::DkimKey { domain, name, record });
+                }
+            }
+        }
+        Ok(found)
+    }
+
     fn dns(&mut self, store: &Arc<dyn Store>, certificate: Option<&Certificate>) -> Result<(), Failure> {
         if self.args.offline {
             self.found.push(dns::not_asked());
@@ -175,7 +191,8 @@ impl Examination<'_> {
             return Ok(());
         }
         let reach = if settings::is_private(&self.config) { dns::Reach::Machine } else { dns::Reach::World };
-        let host = dns::Host { hostname: &self.config.hostname, reach, certificate, dkim: None };
+        let keys = self.dkim_keys()?;
+        let host = dns::Host { hostname: &self.config.hostname, reach, certificate, dkim: Some(&keys) };
         let resolver = Resolver::new(self.config.delivery.resolver)?;
         let resolver = if self.args.fetch { resolver.fetching(self.config.clone(), Arc::clone(store)) } else { resolver };
         let mut judged = dns::host(&resolver, &host);
