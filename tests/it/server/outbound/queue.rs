@@ -277,8 +277,9 @@ fn senders_hear_of_delays_once_and_of_the_end() {
     host.tried(times + 1);
     assert_eq!(host.mailbox("jane@a.example").len(), 1, "he is told once");
     host.send_as(LETTER.as_bytes(), &["old@b.example"], Terms::default(), ago(120));
-    pressed(&host, "jane@a.example", 2);
-    let told = host.arrived("jane@a.example", 2).remove(1);
+    // a warning, and then the end
+    pressed(&host, "jane@a.example", 3);
+    let told = host.arrived("jane@a.example", 3).remove(2);
     let wanted = "Final-Recipient: rfc822; old@b.example\r\nAction: failed\r\nStatus: 5.2.1\r\n";
     assert!(told.contains(wanted) && told.contains("not taken for 120 hours - 450 4.2.1 busy"), "{told}");
     until("it has left", || host.waiting().len() == 1);
