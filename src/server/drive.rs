@@ -185,6 +185,9 @@ impl Conversation for Smtp {
 }
 
 impl Conversation for Pop3 {
+    fn is_quick(&self) -> bool {
+        self.asked.as_ref().is_some_and(|question| self.access.is_quick(question))
+    }
     fn receive(&mut self, bytes: &[u8]) {
         self.session.receive(bytes);
     }
@@ -212,7 +215,7 @@ impl Conversation for Pop3 {
         self.session.shut_down(text);
     }
     fn held(&self) -> usize {
-        self.session.held()
+        self.session.held().saturating_add(self.access.held())
     }
     fn logins(&self) -> Option<Arc<Semaphore>> {
         let Some(pop3::Question::Authenticate(question)) = &self.asked else { return None };

@@ -1,5 +1,6 @@
 //! What POP3 sessions ask, answered: one session's hold on a mailbox.
 
+use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -19,15 +20,22 @@ pub(in crate::server) struct MailboxAccess {
     open: Option<Locked>,
     /// What is left of the message that goes out.
     reading: Option<Reading>,
+    /// The message that was asked for last.
+    last: Option<i64>,
+    /// Those that follow it, each with its number: who fetches one after the other asks for them next.
+    ahead: VecDeque<(i64, Vec<u8>)>,
 }
 
 /// Bytes of a message that are read at once: what one session holds of it. Several pieces of an answer, for each question costs a change of threads.
 const PIECE: u64 = 256 << 10;
 
+/// Bytes of messages that are read ahead.
+const AHEAD: usize = 128 << 10;
+
 impl MailboxAccess {
     /// None is open yet.
     pub(in crate::server) fn new(accounts: Accounts, locks: Locks, tracer: Tracer) -> Self {
-        Self { accounts, locks, tracer, open: None, reading: None }
+        Self { accounts, locks, tracer, open: None, reading: None, last: None, ahead: VecDeque::new() }
     }
 
     /// Answers a question of a POP3 session; who may log in is for others to say.
@@ -40,21 +48,11 @@ impl MailboxAccess {
         let answered = match question {
             pop3::Question::Authenticate(question) => Ok(pop3::Answer::Login(login(&question))),
             pop3::Question::Open(user) => self.open(&user),
-            pop3::Question::Retrieve(uid) => match &self.open {
-                Some(locked) => {
-                    let mailbox = locked.mailbox().to_owned();
-                    self.reading = None;
-                    store.read_message(&mailbox, uid.0).and_then(|reading| {
-                        let size = reading.size();
-                        self.reading = Some(reading);
-                        self.piece().map(|piece| pop3::Answer::Message(size, piece))
-                    })
-                }
-                None => Err(Error::NotFound(format!("message {uid}"))),
-            },
+            pop3::Question::Retrieve(uid) => self.retrieve(uid.0),
             pop3::Question::More => self.piece().map(pop3::Answer::More),
             pop3::Question::Delete(uids) => {
                 let numbers: Vec<i64> = uids.iter().map(|uid| uid.0).collect();
+                self.ahead.clear();
                 let gone = match self.open.take() {
                     Some(locked) => store.delete(locked.mailbox(), &numbers),
                     None => Ok(()),
@@ -80,6 +78,36 @@ impl MailboxAccess {
     /// The user whose mailbox is open.
     pub(in crate::server) fn user(&self) -> Option<&str> {
         self.open.as_ref().map(Locked::mailbox)
+    }
+
+    /// Whether a question is answered without asking the store.
+    pub(in crate::server) fn is_quick(&self, question: &pop3::Question) -> bool {
+        matches!((question, self.ahead.front()), (pop3::Question::Retrieve(uid), Some((next, _))) if uid.0 == *next)
+    }
+
+    /// Bytes of messages that nobody has asked for yet.
+    pub(in crate::server) fn held(&self) -> usize {
+        self.ahead.iter().map(|(_, message)| message.len()).sum()
+    }
+
+    fn retrieve(&mut self, uid: i64) -> Result<pop3::Answer, Error> {
+        let Some(locked) = &self.open else { return Err(Error::NotFound(format!("message {uid}"))) };
+        self.reading = None;
+        let goes_on = self.last.replace(uid).is_some_and(|last| last < uid);
+        if let Some((_, message)) = self.ahead.pop_front().filter(|(next, _)| *next == uid) {
+            return Ok(pop3::Answer::Message(u64::try_from(message.len()).unwrap_or(u64::MAX), message));
+        }
+        self.ahead.clear();
+        let (store, mailbox) = (Arc::clone(self.accounts.store()), locked.mailbox().to_owned());
+        let reading = store.read_message(&mailbox, uid)?;
+        let size = reading.size();
+        self.reading = Some(reading);
+        let piece = self.piece()?;
+        // a change of threads and a look into the database for many messages, and not for each
+        if goes_on && self.reading.is_none() {
+            self.ahead = store.following(&mailbox, uid, AHEAD)?.into();
+        }
+        Ok(pop3::Answer::Message(size, piece))
     }
 
     /// The next bytes of the message that goes out; a message that is at its end is let go.

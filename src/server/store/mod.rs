@@ -411,6 +411,9 @@ pub trait MailboxStore {
     }
     /// One message, read piece by piece.
     fn read_message(&self, mailbox: &str, uid: i64) -> Result<Reading, Error>;
+    /// The messages that follow one in a mailbox, each whole with its number, as long as they are small: so many bytes together at most, and one
+    /// that is too large for that ends the list.
+    fn following(&self, mailbox: &str, uid: i64, bytes: usize) -> Result<Vec<(i64, Vec<u8>)>, Error>;
     /// Deletes messages.
     fn delete(&self, mailbox: &str, uids: &[i64]) -> Result<(), Error>;
 }

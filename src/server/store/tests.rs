@@ -413,3 +413,27 @@ fn walk(folder: &std::path::Path) -> usize {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { 1 }).sum()
 }
+
+#[test]
+fn what_follows_a_message_is_read_as_long_as_it_is_small() {
+    let (_folder, store) = store();
+    let long = vec![b'x'; 100_000];
+    for message in [b"one".as_slice(), b"two", b"three", &long, b"five"] {
+        store.deliver(delivery(message, &["jane@a.example"])).expect("kept");
+    }
+    store.deliver(delivery(b"of another", &["joe@a.example"])).expect("kept");
+    let numbers = |uid, bytes| -> Vec<i64> {
+        let all = store.following("jane@a.example", uid, bytes).expect("read");
+        for (uid, message) in &all {
+            assert_eq!(store.message("jane@a.example", *uid).expect("read"), *message, "as it is read alone");
+        }
+        all.into_iter().map(|(uid, _)| uid).collect()
+    };
+    assert_eq!(numbers(0, 10_000), [1, 2, 3], "the fourth lies in a file");
+    assert_eq!(numbers(1, 10_000), [2, 3]);
+    assert_eq!(numbers(4, 10_000), [5]);
+    let size = store.message("jane@a.example", 1).expect("read").len();
+    assert_eq!((numbers(0, size), numbers(0, size - 1)), (vec![1], vec![]));
+    store.delete("jane@a.example", &[2]).expect("gone");
+    assert_eq!(numbers(1, 10_000), [3]);
+}

@@ -24,6 +24,28 @@ impl MailboxStore for SqliteStore {
         self.read_body(query, params![mailbox, uid], &format!("message {uid} of {mailbox}"))
     }
 
+    fn following(&self, mailbox: &str, uid: i64, bytes: usize) -> Result<Vec<(i64, Vec<u8>)>, Error> {
+        let query = "SELECT m.uid, m.fields, b.fields, b.inline FROM messages m JOIN bodies b ON b.id = m.body
+                     WHERE m.mailbox = ?1 AND m.uid > ?2 ORDER BY m.uid LIMIT 64";
+        self.read(|c| {
+            let (mut found, mut size) = (Vec::new(), 0_usize);
+            let mut statement = c.prepare_cached(query)?;
+            let mut rows = statement.query(params![mailbox, uid])?;
+            while let Some(row) = rows.next()? {
+                let part = |at| row.get::<_, Option<Vec<u8>>>(at).map(Option::unwrap_or_default);
+                // one without it lies in a file
+                let Some(body) = row.get::<_, Option<Vec<u8>>>(3)? else { break };
+                let message = [part(1)?, part(2)?, body].concat();
+                size = size.saturating_add(message.len());
+                if size > bytes {
+                    break;
+                }
+                found.push((row.get(0)?, message));
+            }
+            Ok(found)
+        })
+    }
+
     fn delete(&self, mailbox: &str, uids: &[i64]) -> Result<(), Error> {
         if uids.is_empty() {
             return Ok(());
