@@ -6,11 +6,9 @@ pub(crate) mod slapd;
 mod smimea;
 mod zones;
 
-use std::collections::BTreeSet;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Child;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -80,17 +78,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         drop(self.0.kill());
         drop(self.0.wait());
-    }
-}
-
-/// A port that nobody listens at, by TCP or UDP, and that no test before was given: its server may not be there yet.
-fn free_port() -> u16 {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    loop {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() && GIVEN.lock().expect("not poisoned").insert(port) {
-            return port;
-        }
     }
 }
 

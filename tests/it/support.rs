@@ -110,3 +110,18 @@ pub(crate) fn params(name: &str) -> rcgen::CertificateParams {
     params.use_authority_key_identifier_extension = true;
     params
 }
+
+/// A port for a program that is told where to listen, free by TCP and UDP on every loopback address, and given to no test before. It lies outside
+/// the range from which the system takes ports for those who name none: nobody takes it meanwhile.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
+    let own = u16::try_from(std::process::id() % 9_000).expect("small");
+    loop {
+        let step = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let port = 20_000 + own.wrapping_add(step) % 12_000;
+        let all = std::net::Ipv4Addr::UNSPECIFIED;
+        if std::net::TcpListener::bind((all, port)).is_ok() && std::net::UdpSocket::bind((all, port)).is_ok() {
+            return port;
+        }
+    }
+}

@@ -11,7 +11,7 @@ use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::crypto::random::OsRandom;
 use sealpost::time::Timestamp;
 
-use super::{Running, await_port, certs, free_port};
+use super::{Running, await_port, certs};
 use crate::support;
 
 /// slapd on this machine's own addresses, with a certificate for `localhost` and for no other name.
@@ -61,7 +61,7 @@ impl Slapd {
             path("db")
         ));
         fs::write(path("slapd.conf"), config).expect("written");
-        let (plain, secure) = (free_port(), free_port());
+        let (plain, secure) = (support::free_port(), support::free_port());
         let urls = format!("ldap://127.0.0.1:{plain}/ ldaps://127.0.0.1:{secure}/");
         let urls = if has == Has::Tls { urls } else { format!("ldap://127.0.0.1:{plain}/") };
         let program = if Path::new("/usr/sbin/slapd").is_file() { "/usr/sbin/slapd" } else { "slapd" };

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Running, await_port, free_port};
+use super::{Running, await_port};
 use crate::support;
 
 /// How `example.com` is signed, and what is done to it afterwards.
@@ -42,7 +42,7 @@ impl Zones {
         let ds = zones.domain(domain);
         zones.write("example.org.zone", &format!("$ORIGIN example.org.\n{HEAD}{unsigned}"));
         zones.root(&ds);
-        let port = free_port();
+        let port = support::free_port();
         zones.write("nsd.conf", &config(folder.path(), port));
         let program = if Path::new("/usr/sbin/nsd").is_file() { "/usr/sbin/nsd" } else { "nsd" };
         let child = Command::new(program)

@@ -2,7 +2,6 @@
 #![cfg(feature = "acme")]
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use crate::support;
 
 /// A port that nobody has.
 fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port()
+    support::free_port()
 }
 
 struct Running(Child);

@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::Identity;
+use crate::support;
 
 /// What it says to a command (in capital letters, `.` for the end of a message); `None` for what servers say, an empty text to hang up.
 type Says = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -112,6 +113,8 @@ impl Builder {
     }
 
     pub(super) fn run_at(self, ip: IpAddr, port: u16) -> Mx {
+        // another of these may listen there on its own address, and one that went comes back
+        let port = if port == 0 { support::free_port() } else { port };
         let listener = bind((ip, port).into());
         let address = listener.local_addr().expect("bound");
         let (heard, stops) = (Arc::new(Heard::default()), Arc::new(AtomicBool::new(false)));

@@ -32,7 +32,7 @@ impl Postfix {
         let folder = tempfile::Builder::new().prefix("postfix").tempdir_in("/var/tmp").expect("a folder");
         let at = folder.path();
         let name = at.display();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+        let port = support::free_port();
         for (folder, mode) in [("", 0o755), ("config", 0o755), ("spool", 0o755), ("data", 0o700), ("mail", 0o777)] {
             fs::create_dir_all(at.join(folder)).expect("made");
             fs::set_permissions(at.join(folder), fs::Permissions::from_mode(mode)).expect("set");
@@ -155,8 +155,7 @@ fn postfix_brings_what_it_has_once_the_server_is_there() {
 
 #[test]
 fn postfix_gets_what_waits_for_it_once_it_is_there() {
-    let placeholder = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-    let Some(postfix) = Postfix::start(placeholder.port(), "") else { return };
+    let Some(postfix) = Postfix::start(support::free_port(), "") else { return };
     postfix.down();
     let route = format!("[routes]\n\"p.example\" = \"localhost:{}\"\n", postfix.port);
     let host = Host::new(&format!("{route}[tls-policy]\n\"p.example\" = \"encrypted\"\n"));

@@ -59,7 +59,7 @@ impl Zones {
         let (file, _, key) = sign(at, ".", "root.zone", &[]);
         fs::write(at.join("anchor"), format!("{}\n", key.split(';').next().expect("a record").trim())).expect("written");
         config.push_str(&entry(at, ".", &file));
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+        let address = SocketAddr::from(([127, 0, 0, 1], support::free_port()));
         let folder_name = at.display();
         let server = format!(
             "server:\n  ip-address: {}@{}\n  username: \"\"\n  chroot: \"\"\n  zonesdir: \"{folder_name}\"\n  server-count: 1\n\
@@ -116,7 +116,7 @@ fn entry(folder: &Path, name: &str, file: &str) -> String {
 
 /// Stands before a name server: who asks for the MX records of a domain without DNSSEC gets another one.
 pub(super) fn liar(of: SocketAddr, domain: &'static str, host: &'static str) -> SocketAddr {
-    let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let udp = UdpSocket::bind(("127.0.0.1", support::free_port())).expect("a port");
     let address = udp.local_addr().expect("bound");
     let tcp = TcpListener::bind(address).expect("the same port");
     std::thread::spawn(move || {
