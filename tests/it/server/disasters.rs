@@ -77,8 +77,8 @@ fn a_message_that_the_disk_does_not_take_is_refused_for_now_and_leaves_nothing()
     let mut served = Served::new();
     served.child.kill().expect("killed");
     served.child.wait().expect("gone");
-    // in blocks of 512 bytes or 1 KiB; the signal that would end the program is ignored, so that the write fails
-    let limited = "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\"";
+    // in blocks of 512 bytes or 1 KiB, enough for the database and its log; the signal that would end the program is ignored, so that the write fails
+    let limited = "trap '' XFSZ; ulimit -f 4000; exec \"$0\" \"$@\"";
     let (child, ports) = super::start_by(&["sh", "-c", limited, env!("CARGO_BIN_EXE_sealpost")], &served.path("home"));
     (served.child, served.ports) = (child, ports);
     let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", served.port("smtp"))).expect("connects"));
@@ -92,7 +92,7 @@ fn a_message_that_the_disk_does_not_take_is_refused_for_now_and_leaves_nothing()
         }
         say(&mut stream, &body).expect("answers")
     };
-    let reply = send(1 << 20);
+    let reply = send(8 << 20);
     assert!(reply.starts_with("452 4.3.1"), "{reply}");
     let folder = served.folder.path().join("home/mail/messages");
     assert_eq!(files(&folder), 0, "nothing half-written stays");
