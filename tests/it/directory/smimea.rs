@@ -35,7 +35,10 @@ fn record(address: &str, numbers: [u8; 3], who: &str) -> String {
 /// What `contact find --dns` says with this name server.
 fn find(bench: &Bench, zones: &Zones, address: &str, more: &[&str]) -> (i32, serde_json::Value, String) {
     let (server, anchor) = (zones.server(), zones.anchor());
-    bench.find(address, &[&["--dns", "--dns-server", &server, "--dns-anchor", &anchor], more].concat())
+    let all = [&["--dns", "--dns-server", &server, "--dns-anchor", &anchor], more].concat();
+    // a name server among many busy programs may be late; that is not what is tried here
+    let late = |said: &(i32, serde_json::Value, String)| said.1.to_string().contains("request timed out");
+    (0..3).map(|_| bench.find(address, &all)).find(|said| !late(said)).unwrap_or_else(|| bench.find(address, &all))
 }
 
 fn source(found: &serde_json::Value) -> (&str, &str) {
