@@ -18,6 +18,7 @@ mod privileges;
 mod reload;
 mod sendmail;
 mod signed;
+mod tls;
 mod zone;
 
 use std::fs;
