@@ -18,6 +18,7 @@ mod privileges;
 mod reload;
 mod sendmail;
 mod signed;
+mod thunderbird;
 mod tls;
 mod zone;
 
