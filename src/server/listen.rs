@@ -93,9 +93,11 @@ impl ServerTls {
             Some(authority) => builder.with_client_cert_verifier(Arc::new(AnyCertificate::new(provider, authority))),
             None => builder.with_no_client_auth(),
         };
-        let config = builder
+        let mut config = builder
             .with_single_cert(chain, private)
             .map_err(|error| format!("{} and {} do not go together – {error}", certificate.display(), key.display()))?;
+        // the strongest cipher that both know, not the one that the client likes best
+        config.ignore_client_order = true;
         let (end_point, authority) = (own.and_then(|own| own.end_point()), authority.map(Arc::new));
         Ok(Arc::new(Self { config: Arc::new(config), end_point, authority }))
     }

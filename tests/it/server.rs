@@ -18,6 +18,8 @@ mod privileges;
 mod reload;
 mod sendmail;
 mod signed;
+mod thunderbird;
+mod tls;
 mod zone;
 
 use std::fs;

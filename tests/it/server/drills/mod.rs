@@ -22,7 +22,7 @@ use super::Served;
 use load::Letter;
 
 /// Whether the drills run whole.
-fn is_long() -> bool {
+pub(super) fn is_long() -> bool {
     std::env::var("SEALPOST_DRILL").is_ok_and(|value| value == "long")
 }
 
