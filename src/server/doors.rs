@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::server::Service;
 use crate::server::config::Config;
 use crate::server::listen::{self, Shared, Socket};
+use crate::server::manage::Overview;
 use crate::server::policy::{self, Gate};
 use crate::server::reload::Current;
 use crate::time::Timestamp;
@@ -135,6 +136,8 @@ struct Door {
     is_paused: Arc<AtomicBool>,
     /// While it listens.
     open: Mutex<Option<Open>>,
+    /// Is to know that its listeners live.
+    overview: Arc<Overview>,
 }
 
 #[derive(Debug)]
@@ -145,13 +148,14 @@ struct Open {
 
 impl Doors {
     /// Opens every server; each comes with its sockets, which are bound.
-    pub(in crate::server) fn open(servers: Vec<Ready>) -> Result<Arc<Self>, String> {
+    pub(in crate::server) fn open(servers: Vec<Ready>, overview: &Arc<Overview>) -> Result<Arc<Self>, String> {
         let mut doors = Vec::new();
         for Ready { name, current, listeners } in servers {
             let real = |(service, listener): &(Service, Socket)| listener.local_addr().map(|address| (*service, address));
             let addresses: Result<Vec<_>, _> = listeners.iter().map(real).collect();
             let addresses = addresses.map_err(|error| error.to_string())?;
-            let door = Door { name, current, addresses, is_paused: Arc::default(), open: Mutex::default() };
+            let (is_paused, open, overview) = (Arc::default(), Mutex::default(), Arc::clone(overview));
+            let door = Door { name, current, addresses, is_paused, open, overview };
             door.serve(listeners);
             doors.push(door);
         }
@@ -238,9 +242,8 @@ impl Door {
         let mut tasks = JoinSet::new();
         for (service, listener) in listeners {
             let how = (self.current.clone(), Arc::clone(&self.is_paused));
-            tasks.spawn(listen::accept(listener, service, how, stopping.clone()));
+            tasks.spawn(self.overview.vital(listen::accept(listener, service, how, stopping.clone())));
         }
-        self.is_paused.store(false, Ordering::Relaxed);
         *self.lock() = Some(Open { stop, tasks });
     }
 
@@ -256,6 +259,7 @@ impl Door {
     /// Its sessions are told, and end in their own time.
     fn stop(&self) {
         if let Some(Open { stop, mut tasks }) = self.lock().take() {
+            self.overview.dismiss(tasks.len());
             // nobody hears it where all have ended
             let _ = stop.send(true);
             tokio::spawn(async move { while tasks.join_next().await.is_some() {} });

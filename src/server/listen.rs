@@ -1,7 +1,9 @@
 //! Sockets: bound, accepted, limited.
 
+mod accepting;
 mod sockets;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::pki::Certificate;
@@ -26,6 +27,7 @@ use crate::server::reload::Current;
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
+pub(in crate::server) use accepting::each;
 pub use sockets::Sockets;
 pub(in crate::server) use sockets::open;
 
@@ -141,65 +143,54 @@ pub(in crate::server) struct Shared {
     pub(in crate::server) memory: Memory,
 }
 
-/// Accepts connections until it is told to stop; each has the settings of its first moment to its end. While it pauses, nobody is let in. Then waits
-/// for those that are open.
+/// Accepts connections until it is told to stop; each has the settings of its first moment to its end. While it pauses, nobody is let in.
 pub(in crate::server) async fn accept(
     listener: TcpListener,
     service: Service,
-    (shared, is_paused): (Current, Arc<AtomicBool>),
-    mut stop: watch::Receiver<bool>,
+    (current, is_paused): (Current, Arc<AtomicBool>),
+    stop: watch::Receiver<bool>,
 ) {
-    let permits = Arc::new(Semaphore::new(shared.get().places.of(service)));
-    let mut open = JoinSet::new();
-    loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stops| *stops) => break,
-        };
-        while open.try_join_next().is_some() {}
-        let Ok((stream, peer)) = accepted else {
-            // too many open files, for one: others must end first
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            continue;
-        };
-        let _ = stream.set_nodelay(true);
-        let (shared, is_paused, stop) = (shared.get(), Arc::clone(&is_paused), stop.clone());
-        open.spawn(async move {
-            let Shared { hostname, max_message, mail, tls, login_delay, kept, tracer, peers, memory, .. } = shared;
-            if is_paused.load(Ordering::Relaxed) {
-                return refuse(stream, service, &Refusal::new(421, "4.3.2", "this server pauses – try again later"), &tracer)
-                    .await;
-            }
-            if let Some(refused) = mail.gate().connection(peer.ip(), now()) {
-                return refuse(stream, service, &refused, &tracer).await;
-            }
-            let Some(counted) = peers.count(peer.ip()) else {
-                return refuse(stream, service, &Refusal::new(421, "4.7.0", "too many connections from your address"), &tracer)
-                    .await;
-            };
-            let (trace, tls, starts) = (tracer.begin(service.name(), peer), Some(tls), service.starts_with_tls());
-            let state = if starts { Tls::Active } else { Tls::Offered };
-            // how a connection ends is the peer's affair
-            let _ = match service {
-                Service::Pop3 | Service::Pop3s => {
-                    let config = pop3::Config { kept, login_delay, ..pop3::Config::new(&hostname, state) };
-                    let session = pop3::Session::new(config);
-                    let conversation = Box::new(Pop3::new(session, mail, peer.ip()));
-                    drive(stream, tls, starts, conversation, trace, memory, stop).await
-                }
-                Service::Smtp | Service::Submission | Service::Submissions => {
-                    let role = if service == Service::Smtp { smtp::Role::Relay } else { smtp::Role::Submission };
-                    let config = smtp::Config { max_size: max_message, kept, ..smtp::Config::new(&hostname, role, state) };
-                    let session = smtp::Session::new(config);
-                    let conversation = Box::new(Smtp::new(session, mail, peer.ip()));
-                    drive(stream, tls, starts, conversation, trace, memory, stop).await
-                }
-            };
-            drop((permit, counted));
-        });
+    let most = current.get().places.of(service);
+    each(listener, most, stop.clone(), |stream, peer| {
+        Some(serve(stream, peer, service, (current.get(), Arc::clone(&is_paused)), stop.clone()))
+    })
+    .await;
+}
+
+/// Lets a peer in, or tells him why not.
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    service: Service,
+    (shared, is_paused): (Shared, Arc<AtomicBool>),
+    stop: watch::Receiver<bool>,
+) {
+    let Shared { hostname, max_message, mail, tls, login_delay, kept, tracer, peers, memory, .. } = shared;
+    if is_paused.load(Ordering::Relaxed) {
+        return refuse(stream, service, &Refusal::new(421, "4.3.2", "this server pauses – try again later"), &tracer).await;
     }
-    while open.join_next().await.is_some() {}
+    if let Some(refused) = mail.gate().connection(peer.ip(), now()) {
+        return refuse(stream, service, &refused, &tracer).await;
+    }
+    let Some(_counted) = peers.count(peer.ip()) else {
+        return refuse(stream, service, &Refusal::new(421, "4.7.0", "too many connections from your address"), &tracer).await;
+    };
+    let (trace, tls, starts) = (tracer.begin(service.name(), peer), Some(tls), service.starts_with_tls());
+    let state = if starts { Tls::Active } else { Tls::Offered };
+    // how a connection ends is the peer's affair
+    let _ = match service {
+        Service::Pop3 | Service::Pop3s => {
+            let config = pop3::Config { kept, login_delay, ..pop3::Config::new(&hostname, state) };
+            let conversation = Box::new(Pop3::new(pop3::Session::new(config), mail, peer.ip()));
+            drive(stream, tls, starts, conversation, trace, memory, stop).await
+        }
+        Service::Smtp | Service::Submission | Service::Submissions => {
+            let role = if service == Service::Smtp { smtp::Role::Relay } else { smtp::Role::Submission };
+            let config = smtp::Config { max_size: max_message, kept, ..smtp::Config::new(&hostname, role, state) };
+            let conversation = Box::new(Smtp::new(smtp::Session::new(config), mail, peer.ip()));
+            drive(stream, tls, starts, conversation, trace, memory, stop).await
+        }
+    };
 }
 
 /// Tells a peer why he is not let in; who expects TLS at once hears nothing.

@@ -143,7 +143,7 @@ impl Start {
         };
         let currents: Vec<(String, Current)> =
             servers.iter().map(|server| (server.name.clone(), server.current.clone())).collect();
-        let doors = Doors::open(servers)?;
+        let doors = Doors::open(servers, &overview)?;
         let addresses = doors.addresses();
         addresses.iter().for_each(|(service, address)| overview.serves(service.name(), *address));
         let reloader = Reloader::new(source, lasting, (currents.clone(), queue.clone()), config.clone());

@@ -9,11 +9,10 @@ use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
 use crate::server::api::{Api, Peer};
-use crate::server::listen::ServerTls;
+use crate::server::listen::{ServerTls, each};
 use crate::server::peers::Peers;
 use crate::server::reload::Current;
 use crate::server::web::{Deadlines, connection};
@@ -42,33 +41,21 @@ impl Drop for Open {
 }
 
 /// Accepts connections until the server stops, then waits for those that are open.
-pub(in crate::server) async fn accept(door: Door, api: Arc<Api>, mut stop: watch::Receiver<bool>) {
-    let router = api.router();
-    let (permits, peers, mut open) = (Arc::new(Semaphore::new(CONNECTIONS)), Peers::default(), JoinSet::new());
-    loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            accepted = door.listener.accept() => accepted,
-            _ = stop.wait_for(|stops| *stops) => break,
-        };
-        while open.try_join_next().is_some() {}
-        let Ok((stream, peer)) = accepted else {
-            // too many open files, for one: others must end first
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let Some(counted) = peers.count(peer.ip()) else { continue };
-        let (api, router, tls, stop) =
-            (Arc::clone(&api), router.clone(), door.tls.as_ref().map(|current| current.get().tls), stop.clone());
-        open.spawn(async move {
+pub(in crate::server) async fn accept(door: Door, api: Arc<Api>, stop: watch::Receiver<bool>) {
+    let (Door { listener, tls }, router, peers) = (door, api.router(), Peers::default());
+    each(listener, CONNECTIONS, stop.clone(), |stream, peer| {
+        let counted = peers.count(peer.ip())?;
+        let (api, router, stop) = (Arc::clone(&api), router.clone(), stop.clone());
+        let tls = tls.as_ref().map(|current| current.get().tls);
+        Some(async move {
             api.tracer.metrics().opened("api");
             let _open = Open(api);
             // how a connection ends is the peer's affair
             let _ = tokio::time::timeout(LIFETIME, serve(stream, peer, router, tls, stop)).await;
-            drop((permit, counted));
-        });
-    }
-    while open.join_next().await.is_some() {}
+            drop(counted);
+        })
+    })
+    .await;
 }
 
 async fn serve(
@@ -78,7 +65,6 @@ async fn serve(
     tls: Option<Arc<ServerTls>>,
     stop: watch::Receiver<bool>,
 ) -> Option<()> {
-    let _ = stream.set_nodelay(true);
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));

@@ -92,6 +92,11 @@ impl Overview {
         }
     }
 
+    /// So many of these tasks end because somebody wants it.
+    pub(in crate::server) fn dismiss(&self, tasks: usize) {
+        self.tasks.0.fetch_sub(tasks, Ordering::Relaxed);
+    }
+
     /// What is measured when somebody asks. Reads the store.
     pub(in crate::server) fn gauges(&self, now: Timestamp) -> Gauges {
         let store = self.accounts.store();

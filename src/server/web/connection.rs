@@ -14,10 +14,10 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
+use crate::server::listen::each;
 use crate::server::peers::Peers;
 use crate::server::web::{Site, answer};
 
@@ -49,37 +49,23 @@ impl Default for Deadlines {
 }
 
 /// Accepts connections until the server stops, then waits for those that are open.
-pub(super) async fn accept(listener: TcpListener, site: Arc<Site>, mut stop: watch::Receiver<bool>) {
-    let (permits, peers, mut open) = (Arc::new(Semaphore::new(CONNECTIONS)), Peers::default(), JoinSet::new());
-    loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stops| *stops) => break,
-        };
-        while open.try_join_next().is_some() {}
-        let Ok((stream, peer)) = accepted else {
-            // too many open files, for one: others must end first
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
+pub(super) async fn accept(listener: TcpListener, site: Arc<Site>, stop: watch::Receiver<bool>) {
+    let peers = Peers::default();
+    each(listener, CONNECTIONS, stop.clone(), |stream, peer| {
         // one more than an address may have is closed without a word: it costs nothing
-        let Some(counted) = peers.count(peer.ip()) else { continue };
-        let (site, stop) = (Arc::clone(&site), stop.clone());
-        let _ = stream.set_nodelay(true);
-        open.spawn(async move {
-            let deadlines = site.deadlines;
+        let counted = peers.count(peer.ip())?;
+        let (site, stop, deadlines) = (Arc::clone(&site), stop.clone(), site.deadlines);
+        Some(async move {
             let service = service_fn(move |request| {
                 let site = Arc::clone(&site);
                 async move { Ok::<_, Infallible>(answer::to(&site, request).await) }
             });
             // how a connection ends is the peer's affair
             let _ = tokio::time::timeout(deadlines.lifetime, serve(stream, deadlines, service, stop)).await;
-            drop((permit, counted));
-        });
-    }
-    drop(listener);
-    while open.join_next().await.is_some() {}
+            drop(counted);
+        })
+    })
+    .await;
 }
 
 /// Serves one connection, of any kind, with deadlines for all but its whole life, until it ends or the server stops.

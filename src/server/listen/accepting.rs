@@ -1,0 +1,46 @@
+//! The loop of every listener: connections are taken, so many at once, and each gets a task.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// Gives each connection to a task until it is told to stop; then nobody listens any more, and those that are open are waited for. One more than
+/// `most` waits in the kernel's queue; one for which there is no task is closed without a word.
+pub(in crate::server) async fn each<F>(
+    listener: TcpListener,
+    most: usize,
+    mut stop: watch::Receiver<bool>,
+    serve: impl Fn(TcpStream, SocketAddr) -> Option<F>,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (permits, mut open) = (Arc::new(Semaphore::new(most)), JoinSet::new());
+    loop {
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stops| *stops) => break,
+        };
+        while open.try_join_next().is_some() {}
+        let Ok((stream, peer)) = accepted else {
+            // too many open files, for one: others must end first
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        if let Some(served) = serve(stream, peer) {
+            open.spawn(async move {
+                served.await;
+                drop(permit);
+            });
+        }
+    }
+    // the address is free again, for one that is started anew
+    drop(listener);
+    while open.join_next().await.is_some() {}
+}
