@@ -178,16 +178,10 @@ impl Mail {
             smtp::Question::Message(envelope, content) => {
                 return self
                     .message(&envelope, spool.whole(content), peer, now)
-                    .unwrap_or_else(|error| Answered::Now(self.failed(&error, now)));
+                    .unwrap_or_else(|error| Answered::Now(failed(&self.tracer, &error, now)));
             }
         };
-        Answered::Now(answered.unwrap_or_else(|error| self.failed(&error, now)))
-    }
-
-    /// What the peer may try again; the reason is for our log.
-    fn failed(&self, error: &Error, now: Timestamp) -> smtp::Answer {
-        self.tracer.note(now, &format!("mail cannot be taken – {error}"));
-        temporary(error)
+        Answered::Now(answered.unwrap_or_else(|error| failed(&self.tracer, &error, now)))
     }
 
     /// A user sends as himself, or as an alias that leads to him.
@@ -340,9 +334,9 @@ impl Mail {
         if sender.is_empty() || !arrived.iter().any(consequences::wants_to_know) {
             // nobody is told anything: the thread need not wait for the disk
             let (told, later) = oneshot::channel();
-            let mail = self.clone();
+            let tracer = self.tracer.clone();
             let answer =
-                move |kept: Result<(), Error>| kept.map_or_else(|error| mail.failed(&error, now), |()| smtp::Answer::Accept);
+                move |kept: Result<(), Error>| kept.map_or_else(|error| failed(&tracer, &error, now), |()| smtp::Answer::Accept);
             // who sent it may be gone
             self.deliver_then(kept, final_fields.into_bytes(), to, sender, now, move |kept| drop(told.send(answer(kept))));
             return Ok(Answered::Later(later));
@@ -479,6 +473,12 @@ fn disk(error: std::io::Error) -> Error {
 
 fn disk_is_full() -> smtp::Answer {
     reject(452, "4.3.1", "the disk is full – try again later")
+}
+
+/// What the peer may try again; the log hears the reason.
+fn failed(tracer: &Tracer, error: &Error, now: Timestamp) -> smtp::Answer {
+    tracer.warn(now, &format!("mail cannot be taken – {error}"));
+    temporary(error)
 }
 
 /// What the peer may try again; the reason is for our log, not for him.

@@ -64,7 +64,7 @@ impl MailboxAccess {
             Error::NotFound(what) => pop3::Answer::Rejected("", format!("it is gone \u{2013} {what}")),
             // the reason is for our log, not for him
             error => {
-                self.tracer.note(now(), &format!("a mailbox cannot be served – {error}"));
+                self.tracer.warn(now(), &format!("a mailbox cannot be served – {error}"));
                 pop3::Answer::Rejected("SYS/TEMP", "the server failed \u{2013} try again later".to_owned())
             }
         })

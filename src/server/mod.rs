@@ -32,6 +32,7 @@ pub mod policy;
 pub mod privileges;
 mod queue;
 pub mod reload;
+mod resolver;
 pub mod sandbox;
 pub mod scan;
 mod space;

@@ -53,7 +53,7 @@ pub(crate) fn server(context: &Context, verb: ServerVerb) -> Result<Exit, Failur
         ServerVerb::Stop { name } => (Order::Stop, name, "server.stop"),
         ServerVerb::Pause { name } => (Order::Pause, name, "server.pause"),
         ServerVerb::List => {
-            return list(context, &Question::Servers, "server.list", "servers", ["name", "state", "addresses"]);
+            return list(context, &Question::Servers, "server.list", "servers", &["name", "state", "addresses"]);
         }
     };
     order_one(context, &Question::Server(order, name), verb)
@@ -62,7 +62,7 @@ pub(crate) fn server(context: &Context, verb: ServerVerb) -> Result<Exit, Failur
 /// Runs `ban`.
 pub(crate) fn ban(context: &Context, verb: &BanVerb) -> Result<Exit, Failure> {
     match verb {
-        BanVerb::List => list(context, &Question::Bans, "ban.list", "bans", ["address", "until", ""]),
+        BanVerb::List => list(context, &Question::Bans, "ban.list", "bans", &["address", "until"]),
         BanVerb::Lift { address } => order_one(context, &Question::LiftBan(*address), "ban.lift"),
     }
 }
@@ -87,12 +87,12 @@ fn order_one(context: &Context, question: &Question, verb: &str) -> Result<Exit,
     service::done(context, verb)
 }
 
-/// Lines of fields, as a table or as JSON with these names; one without a name is left out.
-fn list(context: &Context, question: &Question, schema: &str, all: &str, names: [&str; 3]) -> Result<Exit, Failure> {
+/// Lines of fields, as a table or as JSON with these names.
+fn list(context: &Context, question: &Question, schema: &str, all: &str, names: &[&str]) -> Result<Exit, Failure> {
     let lines = ask(context, question)?;
     if context.json {
         let object = |line: &String| {
-            let fields = names.iter().zip(line.split('\t')).filter(|(name, _)| !name.is_empty());
+            let fields = names.iter().zip(line.split('\t'));
             serde_json::Value::Object(fields.map(|(name, value)| ((*name).to_owned(), json!(value))).collect())
         };
         let list: Vec<_> = lines.iter().map(object).collect();

@@ -18,6 +18,8 @@ pub mod tls;
 
 use std::sync::Arc;
 
+pub use crate::smime::Severity;
+
 use crate::server::config::Config;
 use crate::server::outbound;
 use crate::server::store::Store;
@@ -35,28 +37,6 @@ pub struct Finding {
     pub text: String,
     /// A command that can be typed, or a record that can be published.
     pub fix: Option<String>,
-}
-
-/// How bad something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// It works, and not as well as it could, or not for long.
-    Warning,
-    /// It does not work.
-    Error,
-}
-
-impl Severity {
-    /// Its word in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
-    }
 }
 
 /// What a finding is about; it decides how `doctor` ends.

@@ -122,8 +122,18 @@ impl Mail {
         let (terms, recipients) = (envelope.terms.clone(), Vec::new());
         let queued = Queued { id: 0, sender: sender.to_owned(), created: now, terms, recipients };
         let report = queue::report(&self.hostname, &queued, header, (Kind::Delivered, &told), now);
-        let to = Places::of(filter::places(&self.accounts, sender)?, Terms::default());
-        self.deliver(report.into(), b"Return-Path: <>\r\n".to_vec(), to, "", now)
+        self.write_to(report, filter::places(&self.accounts, sender)?, now)
+    }
+
+    /// Sends a message of the server's own, which has no sender: nobody is told what becomes of it.
+    pub(in crate::server::mail) fn write_to(
+        &self,
+        message: Vec<u8>,
+        places: (Vec<String>, Vec<String>),
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let to = Places::of(places, Terms::default());
+        self.deliver(message.into(), b"Return-Path: <>\r\n".to_vec(), to, "", now)
     }
 
     /// What scripts send themselves. It comes before the message is put into its places: a failure here makes the peer try again, and what
@@ -155,16 +165,9 @@ impl Mail {
             let sender = self.accounts.onward_sender(user, sender, now)?;
             self.deliver(marked.into(), final_fields.clone(), to, &sender, now)?;
         }
-        let null = b"Return-Path: <>\r\n";
         for (user, reason) in filtered.refused.iter().filter(|_| !sender.is_empty()) {
             let told = filter::refusal(&self.hostname, user, sender, reason, now);
-            self.deliver(
-                told.into(),
-                null.to_vec(),
-                Places::of(filter::places(&self.accounts, sender)?, Terms::default()),
-                "",
-                now,
-            )?;
+            self.write_to(told, filter::places(&self.accounts, sender)?, now)?;
         }
         for (user, reply) in &filtered.replies {
             let id = format!("{}@{}", filter::unique(now), self.hostname);
@@ -172,13 +175,7 @@ impl Mail {
             if let Some(filters) = &self.filters {
                 filters.answered(user, &reply.handle, &reply.to, reply.silent_until, now)?;
             }
-            self.deliver(
-                written.into(),
-                null.to_vec(),
-                Places::of(filter::places(&self.accounts, &reply.to)?, Terms::default()),
-                "",
-                now,
-            )?;
+            self.write_to(written, filter::places(&self.accounts, &reply.to)?, now)?;
         }
         Ok(())
     }

@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::proto::smtp::{self, Addressee, Envelope, Hello, Path, Terms};
 use crate::server::filter;
-use crate::server::mail::consequences::Places;
 use crate::server::mail::{Mail, Peer};
 use crate::server::queue::{self, Kind, Told};
 use crate::server::spool::Incoming;
@@ -107,15 +106,14 @@ impl Mail {
         if wanted.is_empty() {
             return Ok(true);
         }
-        let (mailboxes, elsewhere) = filter::places(&self.accounts, sender)?;
-        if mailboxes.is_empty() && elsewhere.is_empty() {
+        let places = filter::places(&self.accounts, sender)?;
+        if places.0.is_empty() && places.1.is_empty() {
             return Ok(false);
         }
         let (sender, terms) = (sender.clone(), Terms { ret: String::new(), ..envelope.terms.clone() });
         let queued = Queued { id: 0, sender, created: now, terms, recipients: Vec::new() };
         let report = queue::report(&self.hostname, &queued, header, (Kind::Failed, &wanted), now);
-        let to = Places::of((mailboxes, elsewhere), Terms::default());
-        self.deliver(report.into(), b"Return-Path: <>\r\n".to_vec(), to, "", now)?;
+        self.write_to(report, places, now)?;
         Ok(true)
     }
 

@@ -17,7 +17,7 @@ use hickory_resolver::{NameServerPool, PoolContext, TlsConfig, system_conf};
 use crate::keys::directory::smimea::{Record, Usage};
 use crate::server::config::{Dane, Delivery};
 use crate::server::drive::now;
-use crate::server::outbound::find::name_server;
+use crate::server::resolver::name_server;
 use crate::time::Timestamp;
 
 type Validating = DnssecDnsHandle<NameServerPool<TokioRuntimeProvider>>;

@@ -4,11 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{NameServerConfig, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
 
 use crate::server::config::{Delivery, Hop};
+use crate::server::resolver;
 
 /// What a search found.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,15 +47,8 @@ const HOSTS: usize = 10;
 
 impl Servers {
     pub(in crate::server::outbound) fn new(hostname: &str, delivery: &Delivery) -> Self {
-        let builder = match delivery.resolver {
-            Some(address) => {
-                let config = ResolverConfig::from_parts(None, Vec::new(), vec![name_server(address)]);
-                Ok(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
-            }
-            None => TokioResolver::builder_tokio(),
-        };
         // a machine without a resolver can still serve its routes
-        let resolver = builder.ok().and_then(|mut builder| {
+        let resolver = resolver::builder(delivery.resolver).and_then(|mut builder| {
             builder.options_mut().timeout = Duration::from_secs(5);
             builder.build().ok()
         });
@@ -167,13 +159,6 @@ impl Servers {
             Err(error) => Err(error.to_string()),
         }
     }
-}
-
-/// A name server at this address.
-pub(in crate::server::outbound) fn name_server(address: SocketAddr) -> NameServerConfig {
-    let mut server = NameServerConfig::udp_and_tcp(address.ip());
-    server.connections.iter_mut().for_each(|connection| connection.port = address.port());
-    server
 }
 
 /// The server of a route; its name may be one that only this machine knows.

@@ -4,12 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
 
 use crate::server::policy::dns::{Dns, Nothing};
+use crate::server::resolver;
 
 /// DNS by the name server of the configuration, or those of the system.
 #[derive(Clone)]
@@ -27,15 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 impl Resolver {
     /// The resolver, where this machine has one.
     pub(in crate::server) fn new(server: Option<SocketAddr>) -> Option<Self> {
-        let mut builder = match server {
-            Some(address) => {
-                let mut server = NameServerConfig::udp_and_tcp(address.ip());
-                server.connections.iter_mut().for_each(|connection| connection.port = address.port());
-                let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
-                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            }
-            None => TokioResolver::builder_tokio().ok()?,
-        };
+        let mut builder = resolver::builder(server)?;
         builder.options_mut().timeout = TIMEOUT;
         builder.options_mut().attempts = 2;
         // what /etc/hosts says of others' names is no answer of DNS

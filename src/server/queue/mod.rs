@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::proto::smtp::client::{Addressee, Terms};
+use crate::proto::smtp::client::Terms;
 use crate::server::accounts::Accounts;
 use crate::server::addressing::Destination;
 use crate::server::config;
@@ -37,7 +37,7 @@ use crate::server::outbound::Outbound;
 use crate::server::queue::clock::Clock;
 use crate::server::queue::destinations::Destinations;
 use crate::server::queue::judge::{FARTHEST, Times};
-use crate::server::store::{Delivery, Error, Priority, Queued};
+use crate::server::store::{Delivery, Error, Queued};
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
@@ -222,24 +222,9 @@ impl Queue {
             }
         };
         let message = report(&self.hostname, queued, message, (kind, told), now);
-        let final_fields = b"Return-Path: <>\r\n".to_vec();
-        let mut elsewhere: Vec<Addressee> = elsewhere.into_iter().map(Into::into).collect();
-        // RFC 3461 6.2: nobody is told of what becomes of a report
-        elsewhere.iter_mut().for_each(|to| to.notify = "NEVER".to_owned());
         // RFC 8689 5: what is told of a message is kept as the message itself
         let terms = Terms { tls: queued.terms.tls, ..Terms::default() };
-        let (sender, priority) = (String::new(), Priority::Low);
-        self.accounts.store().deliver(Delivery {
-            message: message.into(),
-            final_fields,
-            mailboxes,
-            sender,
-            elsewhere,
-            terms,
-            priority,
-            at: now,
-            extra: Default::default(),
-        })?;
+        self.accounts.store().deliver(Delivery::from_nobody(message, (mailboxes, elsewhere), terms, now))?;
         self.wake.notify_one();
         Ok(())
     }

@@ -132,6 +132,29 @@ pub struct Extra {
 }
 
 impl Delivery {
+    /// A message that the server writes itself: it has no sender, nobody is told what becomes of it (RFC 3461 6.2), and it comes after what people
+    /// write.
+    pub(in crate::server) fn from_nobody(
+        message: Vec<u8>,
+        (mailboxes, elsewhere): (Vec<String>, Vec<String>),
+        terms: Terms,
+        at: Timestamp,
+    ) -> Self {
+        let mut elsewhere: Vec<Addressee> = elsewhere.into_iter().map(Into::into).collect();
+        elsewhere.iter_mut().for_each(|to| to.notify = "NEVER".to_owned());
+        Self {
+            message: message.into(),
+            final_fields: b"Return-Path: <>\r\n".to_vec(),
+            mailboxes,
+            sender: String::new(),
+            elsewhere,
+            terms,
+            priority: Priority::Low,
+            at,
+            extra: Extra::default(),
+        }
+    }
+
     /// The fields that stand before the message in a mailbox: those of all mailboxes, whose it is, and its marks there.
     pub(in crate::server::store) fn fields_in(final_fields: &[u8], mailbox: &str, marks: &[String]) -> Vec<u8> {
         if final_fields.is_empty() {

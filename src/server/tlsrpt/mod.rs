@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::proto::smtp::client::{Addressee, RequireTls, Terms};
+use crate::proto::smtp::client::{RequireTls, Terms};
 use crate::server::accounts::Accounts;
 use crate::server::drive::now;
 use crate::server::filter;
 use crate::server::outbound::{Outbound, Place};
 use crate::server::policy::Signer;
-use crate::server::store::{Delivery, Error, Extra, Priority, TlsResult};
+use crate::server::store::{Delivery, Error, TlsResult};
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
@@ -156,24 +156,10 @@ impl Reports {
         let message = [self.signatures(&message, now)?.as_bytes(), &message].concat();
         let (accounts, address) = (self.accounts.clone(), address.to_owned());
         let deliver = move || {
-            let (mailboxes, elsewhere) = filter::places(&accounts, &address)?;
-            let mut elsewhere: Vec<Addressee> = elsewhere.into_iter().map(Into::into).collect();
-            elsewhere.iter_mut().for_each(|to| to.notify = "NEVER".to_owned());
+            let places = filter::places(&accounts, &address)?;
             // RFC 8460 3: a report that TLS fails arrives although TLS fails
             let terms = Terms { tls: RequireTls::Waived, ..Terms::default() };
-            let (sender, final_fields, priority) = (String::new(), b"Return-Path: <>\r\n".to_vec(), Priority::Low);
-            let message = message.into();
-            accounts.store().deliver(Delivery {
-                message,
-                final_fields,
-                mailboxes,
-                sender,
-                elsewhere,
-                terms,
-                priority,
-                at: now,
-                extra: Extra::default(),
-            })
+            accounts.store().deliver(Delivery::from_nobody(message, places, terms, now))
         };
         blocking(deliver).await?;
         self.wake.notify_one();
