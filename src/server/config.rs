@@ -120,6 +120,11 @@ const KEYS: &[&str] = &[
 const WATCH: u64 = 30;
 
 impl Config {
+    /// The rules of every server, the main one's first.
+    pub fn policies(&self) -> impl Iterator<Item = &policy::Settings> {
+        std::iter::once(&self.policy).chain(self.servers.iter().map(|server| &server.policy))
+    }
+
     /// Every service, and where it is.
     pub fn listens(&self) -> Vec<(Service, SocketAddr)> {
         self.listeners.iter().chain(self.servers.iter().flat_map(|server| &server.listeners)).copied().collect()
@@ -314,6 +319,11 @@ impl Reader<'_> {
         Some(path)
     }
 
+    /// A section that may be missing.
+    fn section<'t>(&mut self, root: &'t Table, key: &str) -> Option<&'t Table> {
+        if root.contains_key(key) { self.table(root, key) } else { None }
+    }
+
     fn table<'t>(&mut self, root: &'t Table, key: &str) -> Option<&'t Table> {
         match root.get(key) {
             Some(Item::Table(table)) => Some(table),
@@ -330,10 +340,7 @@ impl Reader<'_> {
 
     /// Bytes of a message, and seconds between two logins by POP3.
     fn limits(&mut self, root: &Table) -> (Option<u64>, Option<u64>) {
-        if !root.contains_key("limits") {
-            return (None, None);
-        }
-        let Some(limits) = self.table(root, "limits") else { return (None, None) };
+        let Some(limits) = self.section(root, "limits") else { return (None, None) };
         self.known(limits, "limits.", &["message_bytes", "login_delay_seconds"]);
         let mut number = |key: &str, text: &str, fits: fn(u64) -> bool| {
             let found = limits.get(key)?.as_integer().and_then(|n| u64::try_from(n).ok()).filter(|n| fits(*n));
@@ -370,10 +377,7 @@ impl Reader<'_> {
     /// `"b.example" = { file = "…" }` or `{ ldap = "ldaps://…", … }`.
     fn accounts(&mut self, root: &Table) -> Vec<(String, Kind)> {
         let mut found = Vec::new();
-        if !root.contains_key("accounts") {
-            return found;
-        }
-        let Some(accounts) = self.table(root, "accounts") else { return found };
+        let Some(accounts) = self.section(root, "accounts") else { return found };
         for (domain, item) in accounts {
             let Some(given) = item.as_table_like().filter(|_| is_host(domain)) else {
                 let text =

@@ -137,6 +137,8 @@ struct Holds {
     config: Config,
     /// The files of TLS as they were when they were read last, or tried.
     files: Vec<u8>,
+    /// The keys of DKIM as they were.
+    keys: Vec<u8>,
 }
 
 impl std::fmt::Debug for Reloader {
@@ -152,8 +154,9 @@ impl Reloader {
         (currents, queue): (Vec<(String, Current)>, Queue),
         config: Config,
     ) -> Arc<Self> {
-        let files = state(&config);
-        Arc::new(Self { source, lasting, currents, queue, holds: Mutex::new(Holds { config, files }), looks: Notify::new() })
+        let (files, keys) = (state(&config), keys(&config));
+        let holds = Mutex::new(Holds { config, files, keys });
+        Arc::new(Self { source, lasting, currents, queue, holds, looks: Notify::new() })
     }
 
     /// Reads the configuration again; the error says why the old one stays.
@@ -197,8 +200,8 @@ impl Reloader {
         let source = self.source.as_ref().ok_or("this server was started without a file")?;
         let new = (source.0)()?;
         let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
-        let files = state(&new);
-        let (reloaded, config) = differences(&holds.config, new, holds.files != files);
+        let (files, keys) = (state(&new), keys(&new));
+        let (reloaded, config) = differences(&holds.config, new, (holds.files != files, holds.keys != keys));
         if reloaded.changed.is_empty() {
             return Ok(reloaded);
         }
@@ -209,7 +212,7 @@ impl Reloader {
         let outbound = Outbound::new(&config.hostname, &config.delivery, store, tracer)?.dropping(drop);
         self.queue.change(&config.hostname, accounts, outbound, &config.delivery);
         Self::set(all);
-        *holds = Holds { config, files };
+        *holds = Holds { config, files, keys };
         Ok(reloaded)
     }
 
@@ -247,7 +250,7 @@ enum Looked {
 }
 
 /// What is another, and the configuration that can hold at once: what needs a restart is in it as it was.
-fn differences(old: &Config, mut new: Config, are_files_others: bool) -> (Reloaded, Config) {
+fn differences(old: &Config, mut new: Config, (are_files_others, are_keys_others): (bool, bool)) -> (Reloaded, Config) {
     let mut found = Reloaded::default();
     let mut keep = |is_other: bool, what: &str| {
         if is_other {
@@ -285,6 +288,7 @@ fn differences(old: &Config, mut new: Config, are_files_others: bool) -> (Reload
             "whom mail is taken from: [access], [relay], [rates], [greylist], [blocklists], [authentication], [dkim]".to_owned(),
         ),
         (old.servers != new.servers, "[[server]]".to_owned()),
+        (are_keys_others, "the keys of DKIM".to_owned()),
     ] {
         if is_other {
             found.changed.push(what);
@@ -299,9 +303,20 @@ fn differences(old: &Config, mut new: Config, are_files_others: bool) -> (Reload
 
 /// A digest of the files of TLS.
 fn state(config: &Config) -> Vec<u8> {
-    let mut hash = digest::Digest::new(DigestAlgorithm::Sha256);
     let (authority, lists) = config.clients.as_ref().map_or((None, None), |c| (Some(c.authority.clone()), c.lists.clone()));
-    for path in [Some(config.certificate.clone()), Some(config.key.clone()), authority, lists].into_iter().flatten() {
+    of_files([Some(config.certificate.clone()), Some(config.key.clone()), authority, lists].into_iter().flatten())
+}
+
+/// A digest of the keys of DKIM, which lie in a folder for each domain.
+fn keys(config: &Config) -> Vec<u8> {
+    let folders = config.policies().filter_map(|policy| policy.dkim.as_deref());
+    of_files(folders.flat_map(files))
+}
+
+/// A digest of files, and of those in folders.
+fn of_files(paths: impl Iterator<Item = PathBuf>) -> Vec<u8> {
+    let mut hash = digest::Digest::new(DigestAlgorithm::Sha256);
+    for path in paths {
         for file in files(&path) {
             // one that cannot be read is another one than before
             let bytes = crate::secret::Secret::new(std::fs::read(&file).unwrap_or_default());
@@ -333,10 +348,10 @@ mod tests {
         let text = Config::template("mail.a.example", 0, &[]);
         let read = |text: &str| Config::parse(text, folder.path()).expect("good");
         let old = read(&text);
-        let (found, _) = differences(&old, read(&text), false);
+        let (found, _) = differences(&old, read(&text), (false, false));
         assert_eq!(found, Reloaded::default());
         let other = text.replace(":2525", ":2526").replace("52428800", "70000").replace("data = \"mail\"", "data = \"post\"");
-        let (found, holds) = differences(&old, read(&other), true);
+        let (found, holds) = differences(&old, read(&other), (true, false));
         assert_eq!(found.kept, ["the addresses in [listen] – restart the server", "data – restart the server"]);
         assert_eq!(found.changed.first().map(String::as_str), Some("limits.message_bytes 52428800 → 70000"));
         assert!(found.changed.len() == 2 && found.changed.concat().contains("of TLS"), "{found:?}");

@@ -20,8 +20,8 @@ const RIGHTS: ABI = ABI::V5;
 /// Closes it for this thread and those that it makes; says in words what came of it. `files` is what else will be read.
 pub fn close(config: &Config, files: &[&Path], wish: Sandbox) -> Result<String, String> {
     // a rule is about what is there
-    if let Err(error) = crate::keys::files::make_folder(&config.data) {
-        return Err(error.to_string());
+    for folder in folders(config) {
+        crate::keys::files::make_folder(folder).map_err(|error| error.to_string())?;
     }
     let closed = restrict(&readable(config, files), &writable(config));
     match (closed, wish) {
@@ -43,13 +43,15 @@ fn restrict(readable: &[PathBuf], writable: &[PathBuf]) -> Result<RulesetStatus,
     Ok(rules.restrict_self()?.ruleset)
 }
 
-/// Its data, temporary folders, and the folders that the configuration gives it: those that are not there yet may be made.
+/// The folders that are its own: its data, and those in which messages are files.
+fn folders(config: &Config) -> impl Iterator<Item = &PathBuf> {
+    std::iter::once(&config.data).chain(&config.pickup).chain(config.drop.iter().map(|drop| &drop.folder))
+}
+
+/// Its own folders, temporary ones, and that of the log.
 fn writable(config: &Config) -> Vec<PathBuf> {
-    let mut found = vec![config.data.clone(), std::env::temp_dir(), PathBuf::from("/dev/null")];
-    let folders = config.pickup.iter().chain(config.drop.iter().map(|drop| &drop.folder));
-    for folder in folders {
-        found.extend(if folder.is_dir() { Some(folder.clone()) } else { folder.parent().map(Path::to_owned) });
-    }
+    let mut found: Vec<PathBuf> = folders(config).cloned().collect();
+    found.extend([std::env::temp_dir(), PathBuf::from("/dev/null")]);
     if let LogTo::File(path) = &config.log.to {
         found.extend(path.parent().map(Path::to_owned));
     }
@@ -67,8 +69,7 @@ fn readable(config: &Config, files: &[&Path]) -> Vec<PathBuf> {
         folder_of(&clients.authority);
         clients.lists.iter().for_each(|path| folder_of(path));
     }
-    let policies = std::iter::once(&config.policy).chain(config.servers.iter().map(|server| &server.policy));
-    let keys: Vec<PathBuf> = policies.filter_map(|policy| policy.dkim.clone()).collect();
+    let keys: Vec<PathBuf> = config.policies().filter_map(|policy| policy.dkim.clone()).collect();
     config.acme.iter().filter_map(|acme| acme.trust.as_ref()).for_each(|path| folder_of(path));
     config.delivery.trust.iter().chain(&config.delivery.anchor).for_each(|path| folder_of(path));
     for login in config.delivery.routes.iter().filter_map(|(_, route)| route.login.as_ref()) {

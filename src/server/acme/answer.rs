@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
+
+use crate::server::listen::each;
 
 /// The answers that stand, by their tokens; none but while an order is under way.
 #[derive(Debug, Clone, Default)]
@@ -28,23 +30,14 @@ impl Challenges {
         self.all().clear();
     }
 
-    /// Answers until it is dropped.
-    pub(super) async fn serve(&self, listener: TcpListener) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            let Ok((stream, _)) = listener.accept().await else {
-                // too many open files, for one: others must end first
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            };
+    /// Answers until the server stops.
+    pub(super) async fn serve(&self, listener: TcpListener, stop: watch::Receiver<bool>) {
+        each(listener, CONNECTIONS, stop, |stream, _| {
             let challenges = self.clone();
-            tokio::spawn(async move {
-                // how a connection ends is the peer's affair
-                let _ = tokio::time::timeout(PATIENCE, challenges.answer(stream)).await;
-                drop(place);
-            });
-        }
+            // how a connection ends is the peer's affair
+            Some(async move { drop(tokio::time::timeout(PATIENCE, challenges.answer(stream)).await) })
+        })
+        .await;
     }
 
     async fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {

@@ -40,10 +40,10 @@ pub(in crate::server) struct Keeper {
 impl Keeper {
     /// Answers challenges on this socket, and orders a certificate whenever it is time.
     pub(in crate::server) async fn run(self, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-        let challenges = Challenges::default();
+        let (challenges, stopping) = (Challenges::default(), stop.clone());
         tokio::select! {
             _ = stop.wait_for(|stops| *stops) => {}
-            () = challenges.serve(listener) => {}
+            () = challenges.serve(listener, stopping) => {}
             () = self.renew(&challenges) => {}
         }
     }

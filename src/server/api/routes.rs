@@ -209,7 +209,7 @@ pub(in crate::server::api) const ROUTES: &[Route] = &[
         By::Post,
         "/v1/queue/retry",
         WHICH,
-        "Try messages again now; without a choice, all that are due",
+        "Try messages again now; without a choice, all that nobody holds",
     ),
     change(Operation::HoldQueue, By::Post, "/v1/queue/hold", WHICH, "Hold messages until they are tried again by name"),
     change(Operation::DropQueue, By::Post, "/v1/queue/drop", WHICH, "Take messages out of the queue; nobody is told"),

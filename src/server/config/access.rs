@@ -29,10 +29,6 @@ impl Reader<'_> {
         }
     }
 
-    fn section<'t>(&mut self, root: &'t Table, key: &str) -> Option<&'t Table> {
-        if root.contains_key(key) { self.table(root, key) } else { None }
-    }
-
     fn access(&mut self, section: &Table) -> Access {
         let known = ["allow", "deny", "allow_senders", "deny_senders", "allow_recipients", "deny_recipients"];
         self.known(section, "access.", &known);

@@ -207,14 +207,10 @@ const KEYS: &[&str] = &[
 impl Reader<'_> {
     pub(super) fn delivery(&mut self, root: &Table) -> Delivery {
         let mut found = Delivery::default();
-        if root.contains_key("routes")
-            && let Some(routes) = self.table(root, "routes")
-        {
+        if let Some(routes) = self.section(root, "routes") {
             self.routes(routes, &mut found);
         }
-        if root.contains_key("tls-policy")
-            && let Some(policies) = self.table(root, "tls-policy")
-        {
+        if let Some(policies) = self.section(root, "tls-policy") {
             let words = [
                 ("opportunistic", TlsPolicy::Opportunistic),
                 ("encrypted", TlsPolicy::Encrypted),
@@ -229,9 +225,7 @@ impl Reader<'_> {
                 }
             }
         }
-        if root.contains_key("delivery")
-            && let Some(delivery) = self.table(root, "delivery")
-        {
+        if let Some(delivery) = self.section(root, "delivery") {
             self.ways(delivery, &mut found);
         }
         found

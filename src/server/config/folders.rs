@@ -21,14 +21,14 @@ pub(super) const SECTIONS: [&str; 2] = ["pickup", "drop"];
 impl Reader<'_> {
     /// The folder whose files are sent.
     pub(super) fn pickup(&mut self, root: &Table) -> Option<PathBuf> {
-        let section = root.contains_key("pickup").then(|| self.table(root, "pickup")).flatten()?;
+        let section = self.section(root, "pickup")?;
         self.known(section, "pickup.", &["folder"]);
         self.path(section, "pickup.", "folder", Must::Anything)
     }
 
     /// The domains whose mail goes into files.
     pub(super) fn dropped(&mut self, root: &Table) -> Option<Drop> {
-        let section = root.contains_key("drop").then(|| self.table(root, "drop")).flatten()?;
+        let section = self.section(root, "drop")?;
         self.known(section, "drop.", &["domains", "folder"]);
         let folder = self.path(section, "drop.", "folder", Must::Anything);
         let given = match section.get("domains") {

@@ -77,7 +77,7 @@ pub(super) const TEMPLATE: &str = "\
 
 impl Reader<'_> {
     pub(super) fn api(&mut self, root: &Table) -> Option<ApiConfig> {
-        let api = root.contains_key("api").then(|| self.table(root, "api")).flatten()?;
+        let api = self.section(root, "api")?;
         self.known(api, "api.", &["listen", "tls"]);
         let words = [("on", Transport::Tls), ("off", Transport::Plain)];
         let transport = if api.contains_key("tls") { Some(self.word(api, "api.", "tls", &words)?) } else { None };
@@ -102,7 +102,7 @@ impl Reader<'_> {
 
     fn read_log(&mut self, root: &Table) -> Option<LogConfig> {
         let mut config = LogConfig::default();
-        let log = root.contains_key("log").then(|| self.table(root, "log")).flatten()?;
+        let log = self.section(root, "log")?;
         self.known(log, "log.", &["form", "level", "file"]);
         if log.contains_key("form") {
             config.form = self.word(log, "log.", "form", &[("text", Form::Text), ("json", Form::Json)])?;

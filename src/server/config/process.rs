@@ -28,10 +28,7 @@ pub enum Sandbox {
 impl Reader<'_> {
     pub(super) fn process(&mut self, root: &Table) -> Process {
         let mut found = Process::default();
-        if !root.contains_key("process") {
-            return found;
-        }
-        let Some(process) = self.table(root, "process") else { return found };
+        let Some(process) = self.section(root, "process") else { return found };
         self.known(process, "process.", &["user", "sandbox"]);
         if process.contains_key("user") {
             found.user = self.string(process, "process.", "user").filter(|user| !user.is_empty());

@@ -51,8 +51,7 @@ pub fn gather(config: &Config, file: &Path, home: &Path) -> Vec<Entry> {
     for path in [config.data.join("login.secret"), Acme::account(&config.data)] {
         look(&path, Wish::Private);
     }
-    let policies = std::iter::once(&config.policy).chain(config.servers.iter().map(|server| &server.policy));
-    for folder in policies.filter_map(|policy| policy.dkim.as_ref()) {
+    for folder in config.policies().filter_map(|policy| policy.dkim.as_ref()) {
         look(folder, Wish::Private);
     }
     for login in config.delivery.routes.iter().filter_map(|(_, route)| route.login.as_ref()) {

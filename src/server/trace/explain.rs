@@ -12,17 +12,6 @@ pub enum Language {
     Chinese,
 }
 
-impl Language {
-    /// The one of this word: `en` or `zh`.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "en" => Some(Self::English),
-            "zh" => Some(Self::Chinese),
-            _ => None,
-        }
-    }
-}
-
 /// The beginning of a line, what it means in English, and in Chinese.
 type Row = (&'static str, &'static str, &'static str);
 

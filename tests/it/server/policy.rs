@@ -294,6 +294,9 @@ fn virtual_servers_are_paused_stopped_and_started_alone_and_rules_change_while_t
     assert!(greeting(*other).is_none() && greets(*main, "220 "));
     let list: serde_json::Value = serde_json::from_str(&b.run(&["server", "list", "--json"]).0).expect("JSON");
     assert_eq!((&list["servers"][1]["name"], &list["servers"][1]["state"]), (&"office".into(), &"stopped".into()));
+    let (_, said, _) = support::run(env!("CARGO_BIN_EXE_sealpost"), &["--home", &b.path("home"), "doctor", "--offline"], b"");
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(said.contains(&other.to_string()) && !said.contains(&main.to_string()), "doctor knocks at each: {said}");
     b.run(&["server", "start", "office"]);
     assert!(greets(*other, "220 "), "it comes back where it was");
     let (code, _, talk) =

@@ -102,3 +102,16 @@ fn mail_that_waits_takes_the_new_route() {
     a.run(&["queue", "retry", "1"]);
     assert_eq!(b.fetch("cherry@b.example").len(), 1);
 }
+
+#[test]
+fn a_new_key_of_dkim_is_taken_without_a_restart() {
+    let served = Served::of("a.example", &["jane"], |text| format!("{text}\n[dkim]\nfolder = \"dkim\"\n"));
+    let letter = "From: jane@a.example\nTo: jane@a.example\n\nhi\n";
+    served.send("jane@a.example", letter);
+    assert!(!served.fetch("jane@a.example")[0].contains("DKIM-Signature:"));
+    served.run(&["dkim", "new", "a.example"]);
+    assert_eq!(served.run(&["reload"]).0, "changed: the keys of DKIM\n");
+    served.send("jane@a.example", letter);
+    assert!(served.fetch("jane@a.example")[0].contains("DKIM-Signature: "));
+    assert_eq!(served.run(&["reload"]).0, "", "nothing changed");
+}

@@ -20,7 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Knocks at the services among these facts of `status`.
 pub(super) fn all(facts: &[(&str, &str)]) -> Vec<Knocked> {
     let service = |name: &str| Service::ALL.iter().find(|(_, known, _)| *known == name).map(|(service, _, _)| *service);
-    let found = facts.iter().filter_map(|(name, address)| Some((service(name)?, address.parse::<SocketAddr>().ok()?)));
+    // of several servers, each may serve it
+    let addresses = |all: &str| all.split(", ").filter_map(|address| address.parse().ok()).collect::<Vec<SocketAddr>>();
+    let known = facts.iter().filter_map(|(name, all)| Some((service(name)?, addresses(all))));
+    let found = known.flat_map(|(service, all)| all.into_iter().map(move |address| (service, address)));
     found.map(|(service, address)| Knocked { service, address, answer: knock(service, address) }).collect()
 }
 

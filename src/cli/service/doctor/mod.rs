@@ -162,9 +162,8 @@ impl Examination<'_> {
 
     /// The keys with which the servers of the configuration sign.
     fn dkim_keys(&self) -> Result<Vec<dns::DkimKey>, Failure> {
-        let policies = std::iter::once(&self.config.policy).chain(self.config.servers.iter().map(|server| &server.policy));
         let mut found: Vec<dns::DkimKey> = Vec::new();
-        for folder in policies.filter_map(|policy| policy.dkim.as_ref()) {
+        for folder in self.config.policies().filter_map(|policy| policy.dkim.as_ref()) {
             for key in DomainKey::all(folder).map_err(Failure::io)? {
                 let (domain, name, record) = (key.domain.clone(), key.name(), key.record().map_err(Failure::io)?);
                 if found.iter().all(|known| known.name != name) {
