@@ -5,11 +5,13 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use zeroize::Zeroize;
+
 /// Work on less than this many bytes is over before a thread would help.
 const LARGE: u64 = 2 << 20;
 
-/// Bytes of one block, of which there are two: waking the other thread costs as much as copying some ten KiB.
-const BLOCK: usize = 256 << 10;
+/// Bytes that are gathered before this thread writes them.
+const GATHERED: usize = 64 << 10;
 
 /// Whether a second thread has a processor to run on; asked of the system once.
 fn has_processors() -> bool {
@@ -17,71 +19,141 @@ fn has_processors() -> bool {
     *MORE.get_or_init(|| std::thread::available_parallelism().is_ok_and(|count| count.get() > 1))
 }
 
-/// Who writes a large result.
+/// How large the blocks are that a second thread writes, where there is a processor for it, in bytes. There are two: one is filled while the
+/// other is written. Waking the thread costs as much as copying some ten KiB, and memory is bounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hands {
-    /// The thread that makes it: where making it is so quick that handing it over would cost a tenth of the work.
-    One,
-    /// A second thread, where there is a processor for it.
-    Two,
+pub(crate) struct Blocks(usize);
+
+impl Blocks {
+    /// For verbs that have little else in memory.
+    pub(crate) const LARGE: Self = Self(512 << 10);
+    /// For verbs that hold more.
+    pub(crate) const SMALL: Self = Self(256 << 10);
 }
 
 /// A place to write to; from some MiB on a thread may do it.
 pub(crate) struct WriteBehind<W: Write + Send + 'static> {
-    hands: Hands,
+    blocks: Blocks,
     /// The place, while no thread writes there.
     place: Option<W>,
     worker: Option<Worker<W>>,
     written: u64,
-    /// Small pieces that wait to be written together.
-    gathered: Vec<u8>,
+    block: Block,
 }
 
-/// Bytes that are gathered before they are written.
-const GATHERED: usize = 32 << 10;
+/// What is to be written together: the bytes at its front. It may be content that only its reader may see, and is wiped at the end.
+#[derive(Default)]
+struct Block {
+    memory: Vec<u8>,
+    filled: usize,
+}
 
 struct Worker<W> {
-    blocks: SyncSender<Vec<u8>>,
-    used: Receiver<Vec<u8>>,
+    blocks: SyncSender<Block>,
+    used: Receiver<Block>,
     handle: JoinHandle<(W, io::Result<()>)>,
-    block: Vec<u8>,
+    size: usize,
+}
+
+impl Block {
+    fn new(size: usize) -> Self {
+        Self { memory: vec![0; size], filled: 0 }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.memory.get(..self.filled).unwrap_or_default()
+    }
+
+    fn room(&self) -> usize {
+        self.memory.len().saturating_sub(self.filled)
+    }
+
+    /// So many bytes of the room, to be filled.
+    fn lend(&mut self, bytes: usize) -> &mut [u8] {
+        let from = self.filled;
+        self.filled = from.saturating_add(bytes).min(self.memory.len());
+        self.memory.get_mut(from..self.filled).unwrap_or_default()
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.memory.zeroize();
+    }
 }
 
 impl<W: Write + Send + 'static> WriteBehind<W> {
     /// Writes to this place.
-    pub(crate) fn new(place: W, hands: Hands) -> Self {
-        Self { hands, place: Some(place), worker: None, written: 0, gathered: Vec::new() }
+    pub(crate) fn new(place: W, blocks: Blocks) -> Self {
+        Self { blocks, place: Some(place), worker: None, written: 0, block: Block::default() }
+    }
+
+    /// Room for so many bytes, which count as written: at most [`GATHERED`].
+    pub(crate) fn lend(&mut self, bytes: usize) -> io::Result<&mut [u8]> {
+        self.count(bytes)?;
+        if self.block.room() < bytes {
+            self.pass_on()?;
+        }
+        Ok(self.block.lend(bytes))
     }
 
     /// Waits until all is written; gives the place back, to be written to from its start.
     pub(crate) fn settle(&mut self) -> io::Result<&mut W> {
         self.written = 0;
-        if let Some(worker) = self.worker.take() {
-            let (place, result) = worker.end();
-            self.place = place;
-            result?;
+        if self.block.filled > 0 {
+            self.pass_on()?;
         }
-        self.write_gathered()?;
+        if let Some(worker) = self.worker.take() {
+            self.end(worker)?;
+        }
         self.place.as_mut().ok_or_else(lost)
     }
 
-    fn write_gathered(&mut self) -> io::Result<()> {
-        let place = self.place.as_mut().ok_or_else(lost)?;
-        place.write_all(&self.gathered)?;
-        self.gathered.clear();
+    /// Counts bytes that come; starts the thread where they are many.
+    fn count(&mut self, bytes: usize) -> io::Result<()> {
+        self.written = self.written.saturating_add(u64::try_from(bytes).unwrap_or(0));
+        if self.written <= LARGE || self.worker.is_some() || !has_processors() {
+            return Ok(());
+        }
+        self.pass_on()?;
+        self.worker = self.place.take().map(|place| Worker::start(place, self.blocks.0));
+        self.block = Block::new(self.blocks.0);
         Ok(())
     }
 
-    /// Writes what is much, gathers what is little.
-    fn write_here(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.gathered.len().saturating_add(bytes.len()) > GATHERED {
-            self.write_gathered()?;
-            if bytes.len() > GATHERED / 2 {
-                return self.place.as_mut().ok_or_else(lost)?.write_all(bytes);
+    /// Gives what is gathered to who writes; the block is empty then and has room.
+    fn pass_on(&mut self) -> io::Result<()> {
+        match &self.worker {
+            None => {
+                let place = self.place.as_mut().ok_or_else(lost)?;
+                place.write_all(self.block.bytes())?;
+                self.block.filled = 0;
+                if self.block.memory.is_empty() {
+                    self.block = Block::new(GATHERED);
+                }
+                Ok(())
             }
+            Some(worker) => match worker.blocks.send(std::mem::take(&mut self.block)) {
+                Ok(()) => {
+                    self.block = worker.used.try_recv().unwrap_or_else(|_| Block::new(worker.size));
+                    self.block.filled = 0;
+                    Ok(())
+                }
+                // the thread ended because writing failed: it says why
+                Err(_) => match self.worker.take() {
+                    Some(worker) => self.end(worker).and(Err(lost())),
+                    None => Err(lost()),
+                },
+            },
         }
-        self.gathered.extend_from_slice(bytes);
-        Ok(())
+    }
+
+    /// Waits for the thread, and takes the place back.
+    fn end(&mut self, worker: Worker<W>) -> io::Result<()> {
+        drop(worker.blocks);
+        let (place, result) = worker.handle.join().map_err(|_| lost())?;
+        self.place = Some(place);
+        result
     }
 
     /// Waits until all is written; gives the place.
@@ -107,19 +179,24 @@ fn lost() -> io::Error {
 
 impl<W: Write + Send + 'static> Write for WriteBehind<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.written = self.written.saturating_add(u64::try_from(bytes.len()).unwrap_or(0));
-        if self.written > LARGE && self.hands == Hands::Two && self.worker.is_none() && has_processors() {
-            self.write_gathered()?;
-            self.worker = self.place.take().map(Worker::start);
+        self.count(bytes.len())?;
+        if self.worker.is_none() && bytes.len() > GATHERED / 4 {
+            if self.block.filled > 0 {
+                self.pass_on()?;
+            }
+            self.place.as_mut().ok_or_else(lost)?.write_all(bytes)?;
+            return Ok(bytes.len());
         }
-        let is_taken = match &mut self.worker {
-            None => self.write_here(bytes).map(|()| true)?,
-            Some(worker) => worker.push(bytes),
-        };
-        if !is_taken {
-            // the thread ended because writing failed: it says why
-            self.settle()?;
-            return Err(lost());
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.block.room() == 0 {
+                self.pass_on()?;
+            }
+            let (now, later) = rest.split_at(self.block.room().min(rest.len()));
+            let space = self.block.lend(now.len());
+            // in pieces: copies between buffers at the same place in their pages crawl otherwise on some processors
+            space.chunks_mut(COPY).zip(now.chunks(COPY)).for_each(|(to, from)| to.copy_from_slice(from));
+            rest = later;
         }
         Ok(bytes.len())
     }
@@ -129,55 +206,24 @@ impl<W: Write + Send + 'static> Write for WriteBehind<W> {
     }
 }
 
+/// Bytes of one copy.
+const COPY: usize = 1 << 10;
+
 impl<W: Write + Send + 'static> Worker<W> {
-    fn start(place: W) -> Self {
+    fn start(place: W, size: usize) -> Self {
         // a block is handed over when the one before is written: one is filled while the other is written
-        let (blocks, take) = sync_channel::<Vec<u8>>(0);
-        let (give, used) = sync_channel::<Vec<u8>>(1);
+        let (blocks, take) = sync_channel::<Block>(0);
+        let (give, used) = sync_channel::<Block>(1);
         let handle = std::thread::spawn(move || {
             let mut place = place;
             for block in take {
-                if let Err(error) = place.write_all(&block) {
+                if let Err(error) = place.write_all(block.bytes()) {
                     return (place, Err(error));
                 }
                 give.try_send(block).ok();
             }
             (place, Ok(()))
         });
-        Self { blocks, used, handle, block: Vec::with_capacity(BLOCK) }
-    }
-
-    /// Takes bytes; says whether the thread is still there.
-    fn push(&mut self, bytes: &[u8]) -> bool {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let room = BLOCK.saturating_sub(self.block.len());
-            let (now, later) = rest.split_at(room.min(rest.len()));
-            // in pieces: copies between buffers at the same place in their pages crawl otherwise on some processors
-            now.chunks(1 << 10).for_each(|piece| self.block.extend_from_slice(piece));
-            rest = later;
-            if self.block.len() == BLOCK && !self.send() {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn send(&mut self) -> bool {
-        if self.blocks.send(std::mem::take(&mut self.block)).is_err() {
-            return false;
-        }
-        self.block = self.used.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK));
-        self.block.clear();
-        true
-    }
-
-    fn end(mut self) -> (Option<W>, io::Result<()>) {
-        self.send();
-        drop(self.blocks);
-        match self.handle.join() {
-            Ok((place, result)) => (Some(place), result),
-            Err(_) => (None, Err(lost())),
-        }
+        Self { blocks, used, handle, size }
     }
 }

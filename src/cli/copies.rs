@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sealpost::mime::submission::BCC_COPY;
 use sealpost::smime::{Chosen, Encrypt, Recipient, Spool};
 
-use crate::cli::behind::Hands;
+use crate::cli::behind::Blocks;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::Output;
@@ -30,7 +30,7 @@ pub(crate) fn write(
     let mut each = || -> Result<(), Failure> {
         for copy in &copies {
             let encrypt = recipients.encryption(copy.readers)?;
-            copy.output.write_by(Hands::One, |sink| match copy.address {
+            copy.output.write_by(Blocks::LARGE, |sink| match copy.address {
                 Some(_) => write(&encrypt, &mut Marked::begin(sink).map_err(Failure::io)?),
                 None => write(&encrypt, sink),
             })?;
@@ -94,6 +94,10 @@ impl Spool for Marked<'_> {
     fn restart(&mut self) -> io::Result<()> {
         self.0.restart()?;
         self.0.write_all(BCC_COPY.as_bytes())
+    }
+
+    fn lend(&mut self, bytes: usize) -> io::Result<Option<&mut [u8]>> {
+        self.0.lend(bytes)
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 
 use sealpost::smime::{Finding, Layers, Opened, Outcome, Want};
 
-use crate::cli::behind::Hands;
+use crate::cli::behind::Blocks;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::{Message, Source};
@@ -63,7 +63,7 @@ pub(crate) fn read(
 ) -> Result<Exit, Failure> {
     // with JSON on standard output there is no room for the result
     let want = if context.json && output.is_stdout() { Want::Nothing } else { verb.want };
-    let mut spool = output.spool(Hands::Two)?;
+    let mut spool = output.spool(Blocks::SMALL)?;
     let mut stream = |materials: &Materials| {
         let opened = materials.open(context).stream(message, verb.layers, want, &mut spool, &mut context.random());
         opened.map_err(Failure::io)

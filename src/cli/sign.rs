@@ -11,7 +11,7 @@ use sealpost::keys::Identity;
 use sealpost::pki::{Certificate, email};
 use sealpost::smime::{self, Form, HeaderProtection, Sign};
 
-use crate::cli::behind::Hands;
+use crate::cli::behind::Blocks;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
@@ -130,7 +130,7 @@ pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
     let mut message = Source(args.message.clone()).open("signing", &context.limits)?;
     let signer = args.signer.signer(context, &message.header(&context.limits)?)?;
     let signing = args.signer.signing(&signer)?;
-    args.output.write_by(Hands::Two, |spool| {
+    args.output.write_by(Blocks::LARGE, |spool| {
         signing.stream(&mut message, context.now, &mut context.random(), spool).map_err(from_smime)
     })?;
     if context.json {

@@ -87,7 +87,7 @@ impl Encrypt {
     pub(in crate::smime) fn entity(
         &self,
         random: &mut dyn Random,
-        sink: &mut dyn Write,
+        spool: &mut dyn Spool,
         content: impl FnOnce(&mut dyn Write, &mut dyn Random) -> Result<Written, Error>,
     ) -> Result<Written, Error> {
         if self.recipients.is_empty() {
@@ -104,7 +104,7 @@ impl Encrypt {
             });
         }
         let smime_type = if chosen.cipher.is_authenticated() { "authEnveloped-data" } else { "enveloped-data" };
-        let mut lines = Pkcs7Mime::begin(smime_type, sink)?;
+        let mut lines = Pkcs7Mime::begin_in(smime_type, spool)?;
         let mut encrypting = builder.begin(&mut lines, random)?;
         if content(&mut encrypting, random)? == Written::Unsafe {
             return Ok(Written::Unsafe);

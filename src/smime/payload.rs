@@ -172,16 +172,31 @@ fn copy(head: &[u8], input: &mut dyn Input, scan: Option<SafeScan>, out: &mut dy
     let mut scan = scan;
     let mut feed = Feed::new(input);
     let mut lines = Crlf::watched(head, &mut feed);
+    // what is safe as it is has all its line ends: most messages are looked at once
+    let mut is_as_it_is = scan.is_some();
     loop {
-        let window = lines.fill_buf()?;
+        let ahead = scan.clone().filter(|_| is_as_it_is);
+        let mut known = None;
+        let window = lines.fill_unless(|bytes| {
+            known = ahead.map(|mut ahead| {
+                ahead.update(bytes);
+                ahead
+            });
+            known.as_ref().is_some_and(SafeScan::is_safe)
+        })?;
         if window.is_empty() {
             break;
         }
-        if let Some(scan) = &mut scan {
-            scan.update(window);
-            if !scan.is_safe() {
-                return Ok(Written::Unsafe);
+        match (known.filter(SafeScan::is_safe), &mut scan) {
+            (Some(known), _) => scan = Some(known),
+            (None, Some(scan)) => {
+                is_as_it_is = false;
+                scan.update(window);
+                if !scan.is_safe() {
+                    return Ok(Written::Unsafe);
+                }
             }
+            (None, None) => {}
         }
         out.write_all(window)?;
         let len = window.len();

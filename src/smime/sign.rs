@@ -214,25 +214,30 @@ fn clear_signed_end(boundary: &str, signature: &[u8], sink: &mut dyn Write) -> s
 }
 
 /// `application/pkcs7-mime` (RFC 8551 3.2), written as its content goes by.
-pub(in crate::smime) struct Pkcs7Mime<'a>(transfer::Base64Lines<&'a mut dyn Write>);
+pub(in crate::smime) struct Pkcs7Mime<W>(transfer::Base64Lines<W>);
 
-impl<'a> Pkcs7Mime<'a> {
+impl<'a> Pkcs7Mime<&'a mut dyn Write> {
     pub(in crate::smime) fn begin(smime_type: &str, sink: &'a mut dyn Write) -> std::io::Result<Self> {
-        write!(
-            sink,
-            "MIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; smime-type={smime_type}; name=\"smime.p7m\"\r\n\
-             Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7m\"\r\n\
-             Content-Description: S/MIME message\r\n\r\n"
-        )?;
+        pkcs7_mime_begin(smime_type, sink)?;
         Ok(Self(transfer::Base64Lines::new(sink)))
     }
+}
 
+impl<'a> Pkcs7Mime<&'a mut dyn Spool> {
+    /// As [`Pkcs7Mime::begin`], into room that the spool lends.
+    pub(in crate::smime) fn begin_in(smime_type: &str, spool: &'a mut dyn Spool) -> std::io::Result<Self> {
+        pkcs7_mime_begin(smime_type, spool)?;
+        Ok(Self(transfer::Base64Lines::lent(spool, |spool, bytes| spool.lend(bytes))?))
+    }
+}
+
+impl<W: Write> Pkcs7Mime<W> {
     pub(in crate::smime) fn finish(self) -> std::io::Result<()> {
         self.0.finish()
     }
 }
 
-impl Write for Pkcs7Mime<'_> {
+impl<W: Write> Write for Pkcs7Mime<W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.write(bytes)
     }
@@ -240,6 +245,16 @@ impl Write for Pkcs7Mime<'_> {
     fn flush(&mut self) -> std::io::Result<()> {
         self.0.flush()
     }
+}
+
+/// Its header section.
+fn pkcs7_mime_begin(smime_type: &str, sink: &mut dyn Write) -> std::io::Result<()> {
+    write!(
+        sink,
+        "MIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; smime-type={smime_type}; name=\"smime.p7m\"\r\n\
+         Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7m\"\r\n\
+         Content-Description: S/MIME message\r\n\r\n"
+    )
 }
 
 /// A boundary that no content holds by chance: 128 random bits, and `=_`, which neither base64 nor quoted-printable writes.

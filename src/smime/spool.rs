@@ -18,6 +18,13 @@ impl<T: Read + Seek> Input for T {}
 pub trait Spool: Write {
     /// Forgets what was written.
     fn restart(&mut self) -> io::Result<()>;
+
+    /// Lends room for so many bytes, some KiB at most; they count as written, and whoever borrows fills them. `None` where it only copies,
+    /// always then: lending saves that copy.
+    fn lend(&mut self, bytes: usize) -> io::Result<Option<&mut [u8]>> {
+        let _ = bytes;
+        Ok(None)
+    }
 }
 
 impl Spool for Vec<u8> {
@@ -27,6 +34,12 @@ impl Spool for Vec<u8> {
             self.zeroize();
         }
         Ok(())
+    }
+
+    fn lend(&mut self, bytes: usize) -> io::Result<Option<&mut [u8]>> {
+        let from = self.len();
+        self.resize(from.saturating_add(bytes), 0);
+        Ok(self.get_mut(from..))
     }
 }
 

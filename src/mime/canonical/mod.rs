@@ -125,25 +125,15 @@ impl<B: BufRead> Crlf<B> {
         Self { watch: Some(Watch::after(head)), ..Self::new(source) }
     }
 
-    /// Whether line feeds went by that may be content, and were made line ends.
-    pub(crate) fn is_doubtful(&self) -> bool {
-        self.watch.as_ref().is_some_and(Watch::is_doubtful)
-    }
-
-    /// Whether line ends of both kinds went by.
-    pub(crate) fn is_mixed(&self) -> bool {
-        self.watch.as_ref().is_some_and(Watch::is_mixed)
-    }
-}
-
-impl<B: BufRead> BufRead for Crlf<B> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+    /// As [`BufRead::fill_buf`]; who looks at the source's bytes for more than their line ends says here whether these are all CRLF, and saves
+    /// a look where they are.
+    pub(crate) fn fill_unless(&mut self, is_known: impl FnOnce(&[u8]) -> bool) -> io::Result<&[u8]> {
         if self.at < self.converted.len() {
             return Ok(self.converted.get(self.at..).unwrap_or_default());
         }
         if self.clean == 0 {
             let bytes = self.source.fill_buf()?;
-            let is_clean = is_crlf_after(bytes, self.before);
+            let is_clean = is_known(bytes) || is_crlf_after(bytes, self.before);
             if let Some(watch) = &mut self.watch {
                 watch.look(bytes, !is_clean);
             }
@@ -161,6 +151,22 @@ impl<B: BufRead> BufRead for Crlf<B> {
         }
         let bytes = self.source.fill_buf()?;
         Ok(bytes.get(..self.clean).unwrap_or(bytes))
+    }
+
+    /// Whether line feeds went by that may be content, and were made line ends.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_doubtful)
+    }
+
+    /// Whether line ends of both kinds went by.
+    pub(crate) fn is_mixed(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_mixed)
+    }
+}
+
+impl<B: BufRead> BufRead for Crlf<B> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.fill_unless(|_| false)
     }
 
     fn consume(&mut self, bytes: usize) {

@@ -88,36 +88,45 @@ impl SafeScan {
 fn is_clean(bytes: &[u8]) -> bool {
     let is_in = |what: &[u8]| memchr::memmem::find(bytes, what).is_some();
     let seen = wide(|| Seen::of(bytes));
-    !seen.odd && !seen.pairs && (!seen.from || !(is_in(b"\nFrom ") || is_in(b"\n.\r")))
+    !seen.is_bad && (!seen.may_be_from || !(is_in(b"\nFrom ") || is_in(b"\n.\r")))
 }
 
 /// What may not be in bytes that stay as they are.
 struct Seen {
-    /// Bytes that are not ASCII, or NUL.
-    odd: bool,
-    /// Line ends that are not CRLF, or follow a blank.
-    pairs: bool,
+    /// A byte that is not ASCII, or NUL; a line end that is not CRLF, or follows a blank.
+    is_bad: bool,
     /// What may be `From ` or a lone dot at the beginning of a line.
-    from: bool,
+    may_be_from: bool,
 }
 
 impl Seen {
-    /// Without a branch in the loops, so that the compiler takes many bytes at once.
+    /// Without a branch in the loop, so that the compiler takes many bytes at once.
     #[inline(always)]
     fn of(bytes: &[u8]) -> Self {
         let (first, second, third) = (bytes, bytes.get(1..).unwrap_or_default(), bytes.get(2..).unwrap_or_default());
-        let odd = first.iter().fold(0_u8, |odd, byte| odd | (byte & 0x80) | u8::from(*byte == 0));
-        let pairs = first.iter().zip(second).fold(0_u8, |bad, (a, b)| {
-            let (is_return, is_feed) = (*a == b'\r', *b == b'\n');
-            bad | u8::from(is_return != is_feed) | u8::from((*b == b'\r') & ((*a == b' ') | (*a == b'\t')))
+        let triples = first.iter().zip(second).zip(third);
+        let (odd, pairs, from) = triples.fold((0_u8, 0_u8, 0_u8), |(odd, pairs, from), ((a, b), c)| {
+            let may_be_from = (*a == b'\n') & (((*b == b'F') & (*c == b'r')) | (*b == b'.'));
+            (odd.max(oddness(*a)), pairs | u8::from(is_bad_pair(*a, *b)), from | u8::from(may_be_from))
         });
-        let from = first.iter().zip(second).zip(third).fold(0_u8, |seen, ((a, b), c)| {
-            let is_from = (*b == b'F') & (*c == b'r');
-            let is_dot = (*b == b'.') & (*c == b'\r');
-            seen | (u8::from(*a == b'\n') & u8::from(is_from | is_dot))
-        });
-        Self { odd: odd != 0, pairs: pairs != 0, from: from != 0 }
+        // the loop looks at all triples: the last two bytes, and the pair that they are, are left
+        let last = bytes.get(bytes.len().saturating_sub(2)..).unwrap_or_default();
+        let odd = last.iter().fold(odd, |odd, byte| odd.max(oddness(*byte)));
+        let is_bad_end = matches!(last, [a, b] if is_bad_pair(*a, *b));
+        Self { is_bad: odd >= oddness(0x80) || pairs != 0 || is_bad_end, may_be_from: from != 0 }
     }
+}
+
+/// At least as much as of 0x80 for what is not ASCII, and for NUL.
+#[inline(always)]
+fn oddness(byte: u8) -> u8 {
+    byte.wrapping_sub(1)
+}
+
+/// Whether these are a part of a line end that is not CRLF, or a blank before one.
+#[inline(always)]
+fn is_bad_pair(a: u8, b: u8) -> bool {
+    ((a == b'\r') != (b == b'\n')) | ((b == b'\r') & ((a == b' ') | (a == b'\t')))
 }
 
 #[cfg(test)]

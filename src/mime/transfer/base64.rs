@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read, Write};
 
-use crate::secret::scratch::Piece;
+use crate::secret::scratch::{self, Piece, Window};
 
 /// Decodes base64; line breaks and characters outside the alphabet do not count (RFC 2045 6.8), the first padding ends it.
 pub fn decode_base64(text: &[u8]) -> Vec<u8> {
@@ -201,25 +201,21 @@ pub fn encode_base64(bytes: &[u8]) -> Vec<u8> {
 /// Bytes that one line of base64 carries, and characters of the line with its CRLF.
 const LINE_BYTES: usize = 57;
 const LINE: usize = 78;
-/// Lines that are written at once: with those of one more round they fit into a [`Piece`].
-const LINES: usize = 768;
 
 /// Lines that are encoded in one go and then broken.
 const TOGETHER: usize = 32;
 
-/// Encodes [`TOGETHER`] lines.
-fn encode_lines(bytes: &[u8], out: &mut Vec<u8>) {
+/// Encodes [`TOGETHER`] lines to where there is room for them.
+fn encode_lines(bytes: &[u8], to: &mut [u8]) {
     let mut text = [0; (LINE - 2) * TOGETHER];
     let encoded = base64_simd::STANDARD.encode(bytes, base64_simd::Out::from_slice(text.as_mut_slice()));
-    let mut lines = [0; LINE * TOGETHER];
-    let (to, _) = lines.as_chunks_mut::<LINE>();
+    let (to, _) = to.as_chunks_mut::<LINE>();
     let (from, _) = encoded.as_chunks::<{ LINE - 2 }>();
     for (to, from) in to.iter_mut().zip(from) {
         let (line, end) = to.split_at_mut(LINE - 2);
         line.copy_from_slice(from);
         end.copy_from_slice(b"\r\n");
     }
-    out.extend_from_slice(&lines);
 }
 
 /// Encodes at most [`LINE_BYTES`] bytes as a line with its CRLF.
@@ -233,31 +229,79 @@ fn encode_line<'a>(bytes: &[u8], line: &'a mut [u8; LINE]) -> &'a [u8] {
 #[derive(Debug)]
 pub struct Base64Lines<W> {
     sink: W,
+    /// Where the sink lends room, lines are encoded to where they stay.
+    lend: Option<Lend<W>>,
     /// Bytes of a line that is not full.
     rest: Vec<u8>,
-    out: Piece,
+    /// Else, lines that wait to be written together, at the front.
+    out: Window,
+    /// Their bytes.
+    waiting: usize,
 }
+
+/// Lends room for so many bytes of a sink.
+pub(crate) type Lend<W> = for<'s> fn(&'s mut W, usize) -> io::Result<Option<&'s mut [u8]>>;
 
 impl<W: Write> Base64Lines<W> {
     /// Writes to this sink.
     pub fn new(sink: W) -> Self {
-        Self { sink, rest: Vec::with_capacity(LINE_BYTES), out: Piece::new() }
+        Self::over(sink, None, Window::new(scratch::SIZE))
+    }
+
+    /// Writes to this sink, into room that it lends where it lends any.
+    pub(crate) fn lent(mut sink: W, lend: Lend<W>) -> io::Result<Self> {
+        if lend(&mut sink, 0)?.is_none() {
+            return Ok(Self::new(sink));
+        }
+        Ok(Self::over(sink, Some(lend), Window::new(0)))
+    }
+
+    fn over(sink: W, lend: Option<Lend<W>>, out: Window) -> Self {
+        Self { sink, lend, rest: Vec::with_capacity(LINE_BYTES), out, waiting: 0 }
     }
 
     /// Writes what is left.
     pub fn finish(mut self) -> io::Result<()> {
-        if !self.rest.is_empty() {
-            self.out.expose_mut().extend_from_slice(encode_line(&self.rest, &mut [0; LINE]));
+        let rest = std::mem::take(&mut self.rest);
+        if !rest.is_empty() {
+            self.line(&rest)?;
         }
-        self.sink.write_all(self.out.expose())?;
-        self.sink.flush()
+        self.flush()
+    }
+
+    /// Encodes one line.
+    fn line(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut line = [0; LINE];
+        let line = encode_line(bytes, &mut line);
+        self.space(line.len())?.copy_from_slice(line);
+        Ok(())
+    }
+
+    /// Room for so many bytes more, at most [`TOGETHER`] lines; what waits is written where there is none.
+    fn space(&mut self, bytes: usize) -> io::Result<&mut [u8]> {
+        if let Some(lend) = self.lend {
+            let room = lend(&mut self.sink, bytes)?.filter(|room| room.len() == bytes);
+            return room.ok_or_else(|| io::Error::other("a spool that lent room lends none"));
+        }
+        if self.out.len().saturating_sub(self.waiting) < bytes {
+            self.write_waiting()?;
+        }
+        let from = self.waiting;
+        self.waiting = from.saturating_add(bytes);
+        self.out.filled(self.waiting);
+        Ok(self.out.get_mut(from..self.waiting).unwrap_or_default())
+    }
+
+    fn write_waiting(&mut self) -> io::Result<()> {
+        self.sink.write_all(self.out.get(..self.waiting).unwrap_or_default())?;
+        self.waiting = 0;
+        Ok(())
     }
 }
 
 impl<W: Write> Write for Base64Lines<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut left = bytes;
-        let mut line = [0; LINE];
         if !self.rest.is_empty() {
             let (head, tail) = left.split_at(left.len().min(LINE_BYTES.saturating_sub(self.rest.len())));
             self.rest.extend_from_slice(head);
@@ -265,28 +309,25 @@ impl<W: Write> Write for Base64Lines<W> {
             if self.rest.len() < LINE_BYTES {
                 return Ok(bytes.len());
             }
-            self.out.expose_mut().extend_from_slice(encode_line(&self.rest, &mut line));
-            self.rest.clear();
+            let mut rest = std::mem::take(&mut self.rest);
+            self.line(&rest)?;
+            rest.clear();
+            self.rest = rest;
         }
         let mut chunks = left.chunks_exact(LINE_BYTES.saturating_mul(TOGETHER));
         for chunk in &mut chunks {
-            encode_lines(chunk, self.out.expose_mut());
-            if self.out.expose().len() >= LINES.saturating_mul(LINE) {
-                self.sink.write_all(self.out.expose())?;
-                self.out.clear();
-            }
+            encode_lines(chunk, self.space(LINE.saturating_mul(TOGETHER))?);
         }
         let mut chunks = chunks.remainder().chunks_exact(LINE_BYTES);
         for chunk in &mut chunks {
-            self.out.expose_mut().extend_from_slice(encode_line(chunk, &mut line));
+            self.line(chunk)?;
         }
         self.rest.extend_from_slice(chunks.remainder());
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sink.write_all(self.out.expose())?;
-        self.out.clear();
+        self.write_waiting()?;
         self.sink.flush()
     }
 }
@@ -300,6 +341,15 @@ mod tests {
         for len in [0, 1, 2, 56, 57, 58, 1000] {
             let bytes: Vec<u8> = (0..len).map(|i| u8::try_from(i % 251).expect("small")).collect();
             assert_eq!(decode_base64(&encode_base64(&bytes)), bytes);
+        }
+        for (piece, len) in [(1, 300), (57, 70_000), (1000, 200_000), (65_537, 300_000)] {
+            let bytes: Vec<u8> = (0..len).map(|i| u8::try_from(i % 251).expect("small")).collect();
+            let mut lines = Base64Lines::new(Vec::new());
+            bytes.chunks(piece).for_each(|chunk| lines.write_all(chunk).expect("memory takes all"));
+            assert!(lines.waiting <= lines.out.len() && (len < 70_000 || !lines.sink.is_empty()), "what waits is bounded");
+            lines.flush().expect("memory takes all");
+            let rest = encode_base64(&lines.rest);
+            assert_eq!([lines.sink, rest].concat(), encode_base64(&bytes), "in pieces of {piece}");
         }
         assert_eq!(decode_base64(b" aG Vs\n!bG8=\nrest"), b"hello");
         assert_eq!(decode_base64(b"aGVsbG9="), b"hello");
