@@ -22,10 +22,10 @@ use crate::server::outbound::Outbound;
 use crate::server::peers::Peers;
 use crate::server::pickup::{Drop, Pickup};
 use crate::server::places::Places;
-use crate::server::policy::{self, Gate};
+use crate::server::policy::{self, Gate, Own};
 use crate::server::privileges::Standing;
 use crate::server::queue::Queue;
-use crate::server::reload::{Current, Lasting, Reloaded, Reloader, Source};
+use crate::server::reload::{self, Current, Lasting, Reloaded, Reloader, Source};
 use crate::server::store::{SqliteStore, Store};
 use crate::server::tlsrpt::Reports;
 use crate::server::trace::Tracer;
@@ -98,7 +98,9 @@ impl Start {
             peers: Peers::default(),
             places: Places::of_this_process(),
             memory: Memory::default(),
+            own: Own::default(),
         };
+        lasting.own.set(reload::signer(&config)?);
         let common = lasting.shared(&config)?;
         let accounts = common.mail.accounts().clone();
         let drop = config.drop.as_ref().map(Drop::open).transpose()?;
@@ -106,10 +108,10 @@ impl Start {
             Outbound::new(&config.hostname, &config.delivery, Arc::clone(accounts.store()), tracer.clone())?.dropping(drop);
         let told = (tracer.clone(), Arc::clone(&wake));
         let queue = Queue::new(&config.hostname, accounts.clone(), outbound, &config.delivery, told.clone());
+        let queue = queue.signing(lasting.own.clone());
         let overview = Overview::new(accounts.clone(), tracer.clone(), &config.data, drive::now());
         overview.stands(&standing);
-        let reports = Reports::new(&config.hostname, accounts.clone(), queue.outbound(), told);
-        let reports = reports.signed(config.policy.dkim.as_deref())?;
+        let reports = Reports::new(&config.hostname, accounts.clone(), queue.outbound(), told, lasting.own.clone());
         let admin = Admin::bind(&config.data, Arc::clone(&overview), tracer.clone(), (queue.clone(), reports.clone()))?;
         // the socket is ours: no other server has messages coming in
         spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;

@@ -11,6 +11,7 @@ mod doctor;
 mod drills;
 mod filters;
 mod outbound;
+mod own;
 mod pickup;
 mod policy;
 mod pop3;

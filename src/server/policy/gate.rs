@@ -21,6 +21,7 @@ use crate::server::policy::relay::Place;
 use crate::server::policy::resolver::Resolver;
 use crate::server::policy::results::{self, QUARANTINE};
 use crate::server::policy::settings::Settings;
+use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
 /// The gate of one server.
@@ -396,6 +397,11 @@ impl Gate {
     /// no key.
     pub(in crate::server) fn sign(&self, domain: &str, message: (&[u8], &[u8]), now: Timestamp) -> Result<String, String> {
         self.0.signer.sign(domain, message, now)
+    }
+
+    /// A message of the server's own, behind its signatures.
+    pub(in crate::server) fn signed(&self, message: Vec<u8>, now: Timestamp, tracer: &Tracer) -> Vec<u8> {
+        self.0.signer.signed(message, now, tracer)
     }
 
     /// Writes what must outlive the process; to be done every some minutes and at the end.

@@ -6,6 +6,7 @@ use sealpost::server::store::{PolicyStore, TlsResult};
 use super::dns::Dns;
 use super::mx::{Mx, Web};
 use super::{Authority, Host, now, until};
+use crate::server::own::is_signed;
 use crate::support;
 
 fn yesterday() -> i64 {
@@ -83,11 +84,12 @@ fn a_domain_that_asks_for_it_gets_one_report_of_a_day() {
          c.example TXT x\n_smtp._tls.d.example TXT !servfail\n\
          reports.example MX 10 mx.reports.example\nmx.reports.example A 127.0.0.1\n",
     );
-    let host = Host::new(&format!(
-        "[delivery]\nresolver = \"{}\"\nport = {}\ndane = \"off\"\nmta_sts = \"off\"\n",
+    let mut host = Host::new(&format!(
+        "[dkim]\nfolder = \"dkim\"\n[delivery]\nresolver = \"{}\"\nport = {}\ndane = \"off\"\nmta_sts = \"off\"\n",
         dns.address,
         mx.port()
     ));
+    let records = host.signs();
     count(&host, "b.example", "success", 3);
     count(&host, "b.example", "certificate-expired", 1);
     count(&host, "b.example", "starttls-not-supported", 2);
@@ -102,6 +104,8 @@ fn a_domain_that_asks_for_it_gets_one_report_of_a_day() {
     until("it has gone", || mx.messages().len() == 1);
     assert!(mx.commands().iter().any(|line| line.starts_with("MAIL FROM:<>")), "{:?}", mx.commands());
     let there = mx.messages().remove(0);
+    let there = there.strip_suffix(".\r\n").expect("the end of the data").to_owned();
+    [&here, &there].iter().for_each(|report| is_signed(&records, report));
     if support::peer("python3") {
         for report in [here, there] {
             let (code, out, talk) = support::run("python3", &["-c", JUDGE], report.as_bytes());
