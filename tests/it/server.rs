@@ -4,6 +4,7 @@
 mod accounts;
 mod acme;
 mod api;
+mod arc;
 mod clients;
 mod delivery;
 mod disasters;

@@ -367,7 +367,14 @@ impl Gate {
     /// Checks who wrote a message.
     pub(in crate::server) async fn check(&self, sends: &Sends<'_>, helo: &str, message: &[u8]) -> Judged {
         let Some(authenticator) = &self.0.authenticator else { return Judged::default() };
-        let came = Came { address: sends.address, helo, sender: sends.sender, message, host: &self.0.host };
+        let came = Came {
+            address: sends.address,
+            helo,
+            sender: sends.sender,
+            message,
+            host: &self.0.host,
+            sealers: &self.0.settings.sealers,
+        };
         let found = authenticator.check(came).await;
         let mut fields = results::field(&self.0.host, &found.lines);
         if found.wish != Wish::Nothing {

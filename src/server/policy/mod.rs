@@ -8,6 +8,7 @@
 //! RFC 5782, 6376, 6647, 7208, 7489, 8463, 8601, 8617.
 
 mod access;
+mod arc;
 mod authentication;
 mod bans;
 mod blocklist;

@@ -13,7 +13,7 @@ use crate::support;
 #[derive(Clone)]
 pub(super) struct Dns {
     texts: Arc<Mutex<BTreeMap<String, String>>>,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
 }
 
 impl Dns {
@@ -72,7 +72,7 @@ fn connect(served: &Served) -> BufReader<TcpStream> {
 }
 
 /// Hands over a message without TLS or login; gives the last reply.
-fn hand(served: &Served, sender: &str, message: &str) -> String {
+pub(super) fn hand(served: &Served, sender: &str, message: &str) -> String {
     let mut stream = connect(served);
     let mut last = say(&mut stream, "").expect("a greeting");
     for line in ["EHLO mail.a.example", &format!("MAIL FROM:<{sender}>"), "RCPT TO:<bob@b.example>", "DATA"] {
