@@ -162,6 +162,16 @@ impl Reloader {
         Arc::new(Self { source, lasting, currents, queue, holds, looks: Notify::new() })
     }
 
+    /// The folder of the main server's keys of DKIM, where there is one.
+    pub(in crate::server) fn folder_of_keys(&self) -> Option<PathBuf> {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner).config.policy.dkim.clone()
+    }
+
+    /// Takes the files of TLS and the keys of DKIM, where they are others, now. Blocks.
+    pub(in crate::server) fn take_files(&self) -> Result<(), String> {
+        self.look().map(|_| ())
+    }
+
     /// Reads the configuration again; the error says why the old one stays.
     pub(in crate::server) async fn reload(self: &Arc<Self>) -> Result<Reloaded, String> {
         let reloader = Arc::clone(self);

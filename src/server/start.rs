@@ -149,6 +149,7 @@ impl Start {
         let addresses = doors.addresses();
         addresses.iter().for_each(|(service, address)| overview.serves(service.name(), *address));
         let reloader = Reloader::new(source, lasting, (currents.clone(), queue.clone()), config.clone());
+        let levers = Levers { reloader: Arc::clone(&reloader), doors: Arc::clone(&doors) };
         let (api, tasks) = (None, JoinSet::new());
         let mut running = Running { addresses, api, tracer: tracer.clone(), reloader: Arc::clone(&reloader), stop, tasks };
         if let (Some(listener), Some(settings)) = (api_socket, &config.api) {
@@ -157,7 +158,7 @@ impl Start {
             overview.serves("api", address);
             let main = currents.first().map(|(_, current)| current.clone());
             let tls = main.filter(|_| settings.transport == Transport::Tls);
-            let (manage, told) = (Manage::new(accounts.clone(), &config.data), (tracer.clone(), queue.clone()));
+            let (manage, told) = (Manage::new(accounts.clone(), &config.data), (tracer.clone(), queue.clone(), levers.clone()));
             let api = Api::new(manage, Arc::clone(&overview), told, Arc::new(drive::now), stopping.clone());
             running.tasks.spawn(overview.vital(api::accept(api::Door { listener, tls }, api, stopping.clone())));
         }
@@ -178,7 +179,7 @@ impl Start {
             running.tasks.spawn(policy::keep(current, tracer.clone(), stopping.clone()));
         }
         running.tasks.spawn(Arc::clone(&reloader).watch(stopping.clone()));
-        running.tasks.spawn(admin.run(Levers { reloader, doors }, stopping));
+        running.tasks.spawn(admin.run(levers, stopping));
         Ok(running)
     }
 }

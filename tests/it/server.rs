@@ -57,6 +57,15 @@ impl Served {
         good(self.folder.path(), args)
     }
 
+    /// Runs a command in the home of this server; it must be refused. Gives what it said.
+    fn refused(&self, args: &[&str]) -> String {
+        let home = self.path("home");
+        let all = [&["--home", &home, "--batch"], args].concat();
+        let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &all, b"");
+        assert_eq!(code, 2, "{args:?}: {talk}");
+        talk
+    }
+
     /// Sends a message as a user, by submission.
     fn send(&self, user: &str, message: &str) {
         let letter = self.path("letter.eml");
