@@ -6,8 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use sealpost::keys::Error;
-use sealpost::keys::domain::{DomainKey, Kind, SPREADS, STAYS, Use};
-use sealpost::time::{Civil, Timestamp};
+use sealpost::keys::domain::{self, DomainKey, Kind, Use};
+use sealpost::time::Timestamp;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -19,7 +19,8 @@ use crate::cli::output;
 Examples:
   sealpost dkim new a.example             keys of both kinds, and the records to publish
   sealpost dkim list                      which key signs, which waits, which may go
-  sealpost dkim dns a.example             the records once more, as lines of a zone file")]
+  sealpost dkim dns a.example             the records once more, as lines of a zone file
+  sealpost dkim remove a.example 20261101r    a key that is over")]
 pub(crate) struct DkimArgs {
     #[command(subcommand)]
     verb: DkimVerb,
@@ -43,6 +44,13 @@ enum DkimVerb {
     },
     /// List the keys, and what each is good for
     List,
+    /// Remove a key that is over, or has not signed yet
+    Remove {
+        /// The domain
+        domain: String,
+        /// The key, as `dkim list` names it
+        selector: String,
+    },
     /// Print the records to publish
     Dns {
         /// Only of this domain
@@ -64,6 +72,7 @@ impl DkimArgs {
         match self.verb {
             DkimVerb::New { .. } => "dkim.new",
             DkimVerb::List => "dkim.list",
+            DkimVerb::Remove { .. } => "dkim.remove",
             DkimVerb::Dns { .. } => "dkim.dns",
         }
     }
@@ -72,36 +81,29 @@ impl DkimArgs {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &DkimArgs) -> Result<Exit, Failure> {
     let folder = args.folder.clone().unwrap_or_else(|| context.home_path().join("dkim"));
-    let all = DomainKey::all(&folder).map_err(failure)?;
-    let shown = match &args.verb {
+    let (verb, shown) = match &args.verb {
         DkimVerb::New { domain, kind, from } => {
-            let kinds = match kind {
-                None => vec![Kind::Rsa, Kind::Ed25519],
-                Some(KindName::Rsa) => vec![Kind::Rsa],
-                Some(KindName::Ed25519) => vec![Kind::Ed25519],
-            };
-            let mut made = Vec::new();
-            for kind in kinds {
-                let is_first = !all.iter().any(|key| key.domain.eq_ignore_ascii_case(domain) && key.kind == kind);
-                let from = start(from.as_deref(), is_first, context.now)?;
-                made.push(DomainKey::make(&folder, domain, kind, from, &mut context.random()).map_err(failure)?);
-            }
+            let kind = kind.map(|kind| match kind {
+                KindName::Rsa => Kind::Rsa,
+                KindName::Ed25519 => Kind::Ed25519,
+            });
+            let made = (kind, from.as_deref().map(day).transpose()?);
+            let made = DomainKey::roll(&folder, domain, made, context.now, &mut context.random()).map_err(failure)?;
             eprintln!("publish these records; the server signs where [dkim] folder is {}", folder.display());
-            made
+            ("new", made)
         }
-        DkimVerb::List => return list(context, &all),
-        DkimVerb::Dns { domain } => {
-            let is_wanted = |key: &DomainKey| domain.as_ref().is_none_or(|domain| key.domain.eq_ignore_ascii_case(domain));
-            let is_needed = |key: &DomainKey| key.state(&all, context.now) != Use::Over;
-            all.iter().filter(|key| is_wanted(key) && is_needed(key)).cloned().collect()
+        DkimVerb::List => return list(context, &DomainKey::all(&folder).map_err(failure)?),
+        DkimVerb::Remove { domain, selector } => {
+            DomainKey::remove(&folder, domain, selector, context.now).map_err(failure)?;
+            if context.json {
+                context.print_json(&json!({ "schema": "sealpost.dkim.remove/1", "exit": 0 }))?;
+            }
+            return Ok(Exit::Good);
         }
+        DkimVerb::Dns { domain } => ("dns", DomainKey::published(&folder, domain.as_deref(), context.now).map_err(failure)?),
     };
     if context.json {
-        let records: Result<Vec<_>, Failure> = shown
-            .iter()
-            .map(|key| Ok(json!({ "name": key.name(), "type": "TXT", "text": key.record().map_err(failure)? })))
-            .collect();
-        context.print_json(&json!({ "schema": format!("sealpost.{}/1", args.name()), "records": records? }))?;
+        context.print_json(&domain::json::records(verb, &shown).map_err(failure)?)?;
         return Ok(Exit::Good);
     }
     for key in &shown {
@@ -111,49 +113,35 @@ pub(crate) fn run(context: &Context, args: &DkimArgs) -> Result<Exit, Failure> {
 }
 
 fn list(context: &Context, all: &[DomainKey]) -> Result<Exit, Failure> {
-    let told = |key: &DomainKey| match key.state(all, context.now) {
-        Use::Waits => ("waits", "signs from its day on; its record must be published by then"),
-        Use::Signs => ("signs", "its record is published"),
-        Use::Stays => ("stays", "a newer one signs; its record stays for mail under way"),
-        Use::Over => ("over", "its record and its file may go"),
-    };
     if context.json {
-        let keys: Vec<_> = all
-            .iter()
-            .map(|key| {
-                let (state, _) = told(key);
-                json!({ "domain": key.domain, "selector": key.selector, "kind": key.kind.to_string(), "from": day(key.from), "state": state })
-            })
-            .collect();
-        context.print_json(&json!({ "schema": "sealpost.dkim.list/1", "stays_days": STAYS, "keys": keys }))?;
+        context.print_json(&domain::json::list(all, context.now))?;
         return Ok(Exit::Good);
     }
     for key in all {
-        let (state, why) = told(key);
-        let line = format!("{}  {}  {:<8}  {state} – {why}\n", key.domain, key.selector, key.kind.to_string());
+        let state = key.state(all, context.now);
+        let why = match state {
+            Use::Waits => "signs from its day on; its record must be published by then",
+            Use::Signs => "its record is published",
+            Use::Stays => "a newer one signs; its record stays for mail under way",
+            Use::Over => "its record and its file may go",
+        };
+        let line = format!("{}  {}  {:<8}  {} – {why}\n", key.domain, key.selector, key.kind.to_string(), state.word());
         output::stdout(line.as_bytes())?;
     }
     Ok(Exit::Good)
 }
 
-/// The day of a new key: a successor waits until its record is known everywhere.
-fn start(wanted: Option<&str>, is_first: bool, now: Timestamp) -> Result<Timestamp, Failure> {
-    match wanted {
-        Some(text) => Timestamp::parse_rfc3339(text)
-            .ok_or_else(|| Failure::usage(format!("--from {text} is not a day")).hint("write it as 2026-12-01")),
-        None if is_first => Ok(now),
-        None => Ok(now.plus_days(SPREADS)),
-    }
-}
-
-fn day(at: Timestamp) -> String {
-    let Civil { year, month, day, .. } = at.civil();
-    format!("{year:04}-{month:02}-{day:02}")
+fn day(text: &str) -> Result<Timestamp, Failure> {
+    Timestamp::parse_rfc3339(text)
+        .ok_or_else(|| Failure::usage(format!("--from {text} is not a day")).hint("write it as 2026-12-01"))
 }
 
 fn failure(error: Error) -> Failure {
     match error {
         Error::Exists(_) => Failure::usage(error).hint("give another day with --from"),
+        Error::InUse(_) => Failure::usage(error)
+            .hint("make its successor first with `sealpost dkim new`; `sealpost dkim list` says when it may go"),
+        Error::NotFound(_) => Failure::usage(error).hint("`sealpost dkim list` shows all"),
         Error::Malformed(_) => Failure::usage(error),
         other => Failure::io(other),
     }

@@ -4,6 +4,9 @@
 //! folder alone tells which one is used: rolling a key over is making a new one. The old one stays published until no message signed with it is
 //! under way any more.
 
+#[cfg(any(feature = "cli", feature = "server"))]
+pub mod json;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +55,18 @@ pub enum Use {
     Over,
 }
 
+impl Use {
+    /// The word of the JSON output.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Waits => "waits",
+            Self::Signs => "signs",
+            Self::Stays => "stays",
+            Self::Over => "over",
+        }
+    }
+}
+
 /// Days for which a key stays published after a newer one signs: servers try for five days, and people forward later.
 pub const STAYS: i64 = 14;
 
@@ -83,6 +98,51 @@ impl DomainKey {
         files::write(&path, text.expose())?;
         let from = Timestamp::from_civil(Civil { hour: 0, minute: 0, second: 0, ..from.civil() }).unwrap_or(from);
         Ok(Self { domain, selector, kind, from, path })
+    }
+
+    /// Makes a key, or one of each kind: the first of its domain signs at once, its successor when its record is known everywhere, and both on
+    /// another day where one is given.
+    pub fn roll(
+        folder: &Path,
+        domain: &str,
+        (kind, from): (Option<Kind>, Option<Timestamp>),
+        now: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Vec<Self>, Error> {
+        let all = Self::all(folder)?;
+        let is_first =
+            |kind: Kind| !all.iter().any(|key| key.kind == kind && key.domain.eq_ignore_ascii_case(domain.trim_end_matches('.')));
+        let day = |kind: Kind| from.unwrap_or_else(|| if is_first(kind) { now } else { now.plus_days(SPREADS) });
+        let kinds = kind.map_or_else(|| vec![Kind::Rsa, Kind::Ed25519], |kind| vec![kind]);
+        kinds.into_iter().map(|kind| Self::make(folder, domain, kind, day(kind), random)).collect()
+    }
+
+    /// The keys whose records are to be published, of one domain or of all.
+    pub fn published(folder: &Path, domain: Option<&str>, now: Timestamp) -> Result<Vec<Self>, Error> {
+        let all = Self::all(folder)?;
+        let is_wanted = |key: &&Self| domain.is_none_or(|domain| key.domain.eq_ignore_ascii_case(domain));
+        let published = all.iter().filter(is_wanted).filter(|key| key.state(&all, now) != Use::Over);
+        Ok(published.cloned().collect())
+    }
+
+    /// Removes a key that is over, or has not signed yet. One that signs, or whose mail is under way, stays.
+    pub fn remove(folder: &Path, domain: &str, selector: &str, now: Timestamp) -> Result<(), Error> {
+        let all = Self::all(folder)?;
+        let found = all.iter().find(|key| key.domain.eq_ignore_ascii_case(domain) && key.selector.eq_ignore_ascii_case(selector));
+        let key = found.ok_or_else(|| Error::NotFound(format!("{domain} has no key {selector}")))?;
+        match key.state(&all, now) {
+            Use::Signs => Err(Error::InUse(format!("{} signs the mail of {domain}", key.name()))),
+            Use::Stays => Err(Error::InUse(format!("mail signed with {} is under way for {STAYS} days", key.name()))),
+            Use::Waits | Use::Over => {
+                std::fs::remove_file(&key.path).map_err(|error| Error::Io { path: key.path.clone(), error })
+            }
+        }
+    }
+
+    /// The day from which it signs, as 2026-12-01.
+    pub fn day(&self) -> String {
+        let Civil { year, month, day, .. } = self.from.civil();
+        format!("{year:04}-{month:02}-{day:02}")
     }
 
     /// Every key below a folder, the newest of each domain first. Files with other names are nobody's keys.
@@ -230,6 +290,26 @@ pub(crate) mod tests {
         assert_eq!((at(&old, "2026-11-19"), at(&new, "2026-11-19")), (Use::Signs, Use::Waits));
         assert_eq!((at(&old, "2026-11-20"), at(&new, "2026-11-20")), (Use::Stays, Use::Signs));
         assert_eq!((at(&old, "2026-12-04"), at(&new, "2026-12-04")), (Use::Over, Use::Signs));
+    }
+
+    #[test]
+    fn a_key_is_removed_before_it_signs_and_when_nothing_needs_it_and_not_between() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let roll = |now| DomainKey::roll(folder.path(), "a.example", (Some(Kind::Ed25519), None), day(now), &mut OsRandom);
+        let remove =
+            |selector, now| DomainKey::remove(folder.path(), "A.example", selector, day(now)).map_err(|why| why.to_string());
+        assert_eq!(roll("2026-11-01").expect("made")[0].day(), "2026-11-01", "the first signs at once");
+        assert_eq!(roll("2026-11-10").expect("made")[0].day(), "2026-11-12", "its successor when it is known");
+        let names = |now| DomainKey::published(folder.path(), Some("a.example"), day(now)).expect("read").len();
+        assert_eq!((names("2026-11-10"), names("2026-11-25"), names("2026-11-26")), (2, 2, 1));
+        assert!(remove("20261101e", "2026-11-10").is_err_and(|why| why.ends_with("signs the mail of A.example")));
+        assert!(remove("20261101e", "2026-11-25").is_err_and(|why| why.contains("is under way for 14 days")));
+        assert!(remove("20261112e", "2026-11-25").is_err(), "it signs");
+        assert!(remove("../x", "2026-11-25").is_err_and(|why| why == "A.example has no key ../x"));
+        assert_eq!(remove("20261101e", "2026-11-26"), Ok(()));
+        roll("2026-11-26").expect("made");
+        assert_eq!(remove("20261128e", "2026-11-26"), Ok(()), "it never signed");
+        assert_eq!(DomainKey::all(folder.path()).expect("read").len(), 1);
     }
 
     #[test]

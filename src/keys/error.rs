@@ -24,6 +24,8 @@ pub enum Error {
     NotFound(String),
     /// It is there already.
     Exists(String),
+    /// It is still needed.
+    InUse(String),
     /// The file holds nothing of use.
     Malformed(String),
     /// A certificate that cannot be read.
@@ -54,7 +56,7 @@ impl fmt::Display for Error {
             Self::ForeignCertificate { subject } => write!(f, "the certificate of {subject} belongs to another key"),
             Self::PassphraseNeeded => f.write_str("a passphrase is needed"),
             Self::WrongPassphrase => f.write_str("the passphrase is wrong"),
-            Self::NotFound(what) | Self::Exists(what) | Self::Malformed(what) => f.write_str(what),
+            Self::NotFound(what) | Self::Exists(what) | Self::InUse(what) | Self::Malformed(what) => f.write_str(what),
             Self::Certificate(error) => error.fmt(f),
             Self::Crypto(error) => error.fmt(f),
             Self::Limit(limit) => limit.fmt(f),

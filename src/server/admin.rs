@@ -27,7 +27,7 @@ use crate::server::trace::{Event, Level, Tracer};
 /// What a server can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// Its state, a line of two fields for each fact.
+    /// Its state, a line for each fact: its name, and its value as JSON ([`Status::fact`](crate::server::manage::Status::fact)).
     Status,
     /// Everything that is said from now on.
     Trace,
@@ -176,15 +176,11 @@ impl Admin {
             Some(Question::Server(order, name)) => {
                 let told = match levers.doors.order(order, &name) {
                     Ok(()) => format!("changed\t{name}: {}\n", order.done()),
-                    Err(why) => format!("error\t{}\n", why.replace(char::is_control, " ")),
+                    Err(why) => format!("error\t{}\n", why.to_string().replace(char::is_control, " ")),
                 };
                 writer.write_all(told.as_bytes()).await?;
             }
-            Some(Question::Bans) => {
-                for (address, until) in levers.doors.bans(now()) {
-                    writer.write_all(format!("{address}\t{until}\n").as_bytes()).await?;
-                }
-            }
+            Some(Question::Bans) => writer.write_all(levers.doors.list_bans(now()).as_bytes()).await?,
             Some(Question::LiftBan(address)) => {
                 let told = match levers.doors.lift_ban(address) {
                     true => format!("changed\t{address} is banned no more\n"),

@@ -51,6 +51,22 @@ impl Order {
     }
 }
 
+/// Why a server is not started, stopped or paused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::server) enum NotDone {
+    /// There is none of this name.
+    Unknown(String),
+    /// Not as it stands.
+    NotNow(String),
+}
+
+impl std::fmt::Display for NotDone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Unknown(why) | Self::NotNow(why)) = self;
+        f.write_str(why)
+    }
+}
+
 /// How one of the servers of a configuration appears to its peers.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Setting {
@@ -182,18 +198,18 @@ impl Doors {
     }
 
     /// Starts, stops or pauses one; the error says why not.
-    pub(in crate::server) fn order(&self, order: Order, name: &str) -> Result<(), String> {
+    pub(in crate::server) fn order(&self, order: Order, name: &str) -> Result<(), NotDone> {
         let door = self.0.iter().find(|door| door.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.0.iter().map(|door| door.name.as_str()).collect();
-            format!("there is no server {name} – there are {}", names.join(", "))
+            NotDone::Unknown(format!("there is no server {name} – there are {}", names.join(", ")))
         })?;
         match order {
-            Order::Start => door.start(),
+            Order::Start => door.start().map_err(NotDone::NotNow),
             Order::Stop => {
                 door.stop();
                 Ok(())
             }
-            Order::Pause if door.lock().is_none() => Err(format!("{name} is stopped – start it first")),
+            Order::Pause if door.lock().is_none() => Err(NotDone::NotNow(format!("{name} is stopped – start it first"))),
             Order::Pause => {
                 door.is_paused.store(true, Ordering::Relaxed);
                 Ok(())
@@ -211,11 +227,16 @@ impl Doors {
     }
 
     /// Who is banned anywhere, and until when.
-    pub(in crate::server) fn bans(&self, now: Timestamp) -> Vec<(IpAddr, Timestamp)> {
+    fn bans(&self, now: Timestamp) -> Vec<(IpAddr, Timestamp)> {
         let mut all: Vec<_> = self.0.iter().flat_map(|door| door.current.get().mail.gate().bans(now)).collect();
         all.sort_by_key(|(address, until)| (*address, std::cmp::Reverse(until.unix())));
         all.dedup_by_key(|(address, _)| *address);
         all
+    }
+
+    /// A line for each ban: address, until when.
+    pub(in crate::server) fn list_bans(&self, now: Timestamp) -> String {
+        self.bans(now).into_iter().map(|(address, until)| format!("{address}\t{until}\n")).collect()
     }
 
     /// Ends a ban everywhere; whether there was one.

@@ -23,6 +23,7 @@ use crate::server::outbound::Outbound;
 use crate::server::peers::Peers;
 use crate::server::pickup::Drop;
 use crate::server::places::Places;
+use crate::server::policy::{Own, Signer};
 use crate::server::queue::Queue;
 use crate::server::trace::Tracer;
 
@@ -88,6 +89,8 @@ pub(in crate::server) struct Lasting {
     pub(in crate::server) peers: Peers,
     pub(in crate::server) places: Places,
     pub(in crate::server) memory: Memory,
+    /// The keys for what the server writes itself.
+    pub(in crate::server) own: Own,
 }
 
 impl Lasting {
@@ -137,7 +140,7 @@ struct Holds {
     config: Config,
     /// The files of TLS as they were when they were read last, or tried.
     files: Vec<u8>,
-    /// The keys of DKIM as they were.
+    /// The keys of DKIM, likewise.
     keys: Vec<u8>,
 }
 
@@ -159,6 +162,16 @@ impl Reloader {
         Arc::new(Self { source, lasting, currents, queue, holds, looks: Notify::new() })
     }
 
+    /// The folder of the main server's keys of DKIM, where there is one.
+    pub(in crate::server) fn folder_of_keys(&self) -> Option<PathBuf> {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner).config.policy.dkim.clone()
+    }
+
+    /// Takes the files of TLS and the keys of DKIM, where they are others, now. Blocks.
+    pub(in crate::server) fn take_files(&self) -> Result<(), String> {
+        self.look().map(|_| ())
+    }
+
     /// Reads the configuration again; the error says why the old one stays.
     pub(in crate::server) async fn reload(self: &Arc<Self>) -> Result<Reloaded, String> {
         let reloader = Arc::clone(self);
@@ -176,7 +189,7 @@ impl Reloader {
         done
     }
 
-    /// Looks at the files of TLS now and then, and takes them when they are others.
+    /// Looks at the files of TLS and the keys of DKIM now and then, and takes them when they are others.
     pub(in crate::server) async fn watch(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         loop {
             let seconds = self.holds.lock().unwrap_or_else(PoisonError::into_inner).config.watch_seconds;
@@ -189,8 +202,8 @@ impl Reloader {
             let looked = tokio::task::spawn_blocking(move || reloader.look()).await;
             let note = match looked.unwrap_or_else(|error| Err(error.to_string())) {
                 Ok(Looked::Same) => continue,
-                Ok(Looked::Taken) => "the files of TLS changed and are in use".to_owned(),
-                Err(why) => format!("the files of TLS changed and cannot be used; the old certificate stays – {why}"),
+                Ok(Looked::Taken(what)) => format!("{what} changed and are in use"),
+                Err(why) => why,
             };
             self.lasting.tracer.note(now(), &note);
         }
@@ -210,22 +223,28 @@ impl Reloader {
         let (store, tracer) = (Arc::clone(accounts.store()), self.lasting.tracer.clone());
         let drop = config.drop.as_ref().map(Drop::open).transpose()?;
         let outbound = Outbound::new(&config.hostname, &config.delivery, store, tracer)?.dropping(drop);
+        let signer = signer(&config)?;
         self.queue.change(&config.hostname, accounts, outbound, &config.delivery);
-        Self::set(all);
+        self.set(all, signer);
         *holds = Holds { config, files, keys };
         Ok(reloaded)
     }
 
     fn look(&self) -> Result<Looked, String> {
         let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
-        let files = state(&holds.config);
-        if files == holds.files {
-            return Ok(Looked::Same);
-        }
+        let (files, keys) = (state(&holds.config), keys(&holds.config));
+        let what = match (files != holds.files, keys != holds.keys) {
+            (false, false) => return Ok(Looked::Same),
+            (true, false) => "the files of TLS",
+            (false, true) => "the keys of DKIM",
+            (true, true) => "the files of TLS and the keys of DKIM",
+        };
         // a file that is bad is told once, not at every look; and of two that are written one after the other the second comes
-        holds.files = files;
-        Self::set(self.shared(&holds.config)?.1);
-        Ok(Looked::Taken)
+        (holds.files, holds.keys) = (files, keys);
+        let taken = self.shared(&holds.config).and_then(|(_, all)| Ok((all, signer(&holds.config)?)));
+        let (all, signer) = taken.map_err(|why| format!("{what} changed and cannot be used; the old ones stay – {why}"))?;
+        self.set(all, signer);
+        Ok(Looked::Taken(what))
     }
 
     /// The accounts under a configuration, and what each server's connections get.
@@ -239,14 +258,16 @@ impl Reloader {
         Ok((common.mail.accounts().clone(), all))
     }
 
-    fn set(all: Vec<Coming<'_>>) {
+    fn set(&self, all: Vec<Coming<'_>>, signer: Signer) {
+        self.lasting.own.set(signer);
         all.into_iter().for_each(|(current, shared)| current.set(shared));
     }
 }
 
 enum Looked {
     Same,
-    Taken,
+    /// What.
+    Taken(&'static str),
 }
 
 /// What is another, and the configuration that can hold at once: what needs a restart is in it as it was.
@@ -299,6 +320,12 @@ fn differences(old: &Config, mut new: Config, (are_files_others, are_keys_others
     (new.pickup, new.drop) = (old.pickup.clone(), old.drop.clone());
     (new.api, new.log) = (old.api, old.log.clone());
     (found, new)
+}
+
+/// The keys with which a server of this configuration signs what it writes itself.
+pub(in crate::server) fn signer(config: &Config) -> Result<Signer, String> {
+    let signer = config.policy.dkim.as_deref().map_or_else(|| Ok(Signer::default()), Signer::load);
+    signer.map_err(|error| format!("the keys of DKIM cannot be read – {error}"))
 }
 
 /// A digest of the files of TLS.

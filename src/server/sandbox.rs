@@ -1,6 +1,6 @@
 //! The file system closed to the server but for what it needs (Landlock of Linux).
 //!
-//! It writes to its data and to temporary folders alone; it reads those, the folders of the configuration and of what that names, and what belongs
+//! It writes to its data, to temporary folders, and where its API makes keys of DKIM, alone; it reads those, the folders of the configuration and of what that names, and what belongs
 //! to the system. Done before the runtime starts: threads have what their maker has.
 
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ pub fn close(config: &Config, files: &[&Path], wish: Sandbox) -> Result<String, 
     for folder in folders(config) {
         crate::keys::files::make_folder(folder).map_err(|error| error.to_string())?;
     }
+    // where it cannot be made, none can be made in it, and the API says so
+    made_keys(config).for_each(|folder| drop(crate::keys::files::make_folder(folder)));
     let closed = restrict(&readable(config, files), &writable(config));
     match (closed, wish) {
         (Ok(RulesetStatus::FullyEnforced), _) => Ok("landlock".to_owned()),
@@ -48,9 +50,14 @@ fn folders(config: &Config) -> impl Iterator<Item = &PathBuf> {
     std::iter::once(&config.data).chain(&config.pickup).chain(config.drop.iter().map(|drop| &drop.folder))
 }
 
+/// The folder in which keys of DKIM are made over the API, where there is one.
+fn made_keys(config: &Config) -> impl Iterator<Item = &PathBuf> {
+    config.policy.dkim.iter().filter(|_| config.api.is_some())
+}
+
 /// Its own folders, temporary ones, and that of the log.
 fn writable(config: &Config) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = folders(config).cloned().collect();
+    let mut found: Vec<PathBuf> = folders(config).chain(made_keys(config)).cloned().collect();
     found.extend([std::env::temp_dir(), PathBuf::from("/dev/null")]);
     if let LogTo::File(path) = &config.log.to {
         found.extend(path.parent().map(Path::to_owned));

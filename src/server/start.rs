@@ -22,10 +22,10 @@ use crate::server::outbound::Outbound;
 use crate::server::peers::Peers;
 use crate::server::pickup::{Drop, Pickup};
 use crate::server::places::Places;
-use crate::server::policy::{self, Gate};
+use crate::server::policy::{self, Gate, Own};
 use crate::server::privileges::Standing;
 use crate::server::queue::Queue;
-use crate::server::reload::{Current, Lasting, Reloaded, Reloader, Source};
+use crate::server::reload::{self, Current, Lasting, Reloaded, Reloader, Source};
 use crate::server::store::{SqliteStore, Store};
 use crate::server::tlsrpt::Reports;
 use crate::server::trace::Tracer;
@@ -98,7 +98,9 @@ impl Start {
             peers: Peers::default(),
             places: Places::of_this_process(),
             memory: Memory::default(),
+            own: Own::default(),
         };
+        lasting.own.set(reload::signer(&config)?);
         let common = lasting.shared(&config)?;
         let accounts = common.mail.accounts().clone();
         let drop = config.drop.as_ref().map(Drop::open).transpose()?;
@@ -106,10 +108,10 @@ impl Start {
             Outbound::new(&config.hostname, &config.delivery, Arc::clone(accounts.store()), tracer.clone())?.dropping(drop);
         let told = (tracer.clone(), Arc::clone(&wake));
         let queue = Queue::new(&config.hostname, accounts.clone(), outbound, &config.delivery, told.clone());
+        let queue = queue.signing(lasting.own.clone());
         let overview = Overview::new(accounts.clone(), tracer.clone(), &config.data, drive::now());
         overview.stands(&standing);
-        let reports = Reports::new(&config.hostname, accounts.clone(), queue.outbound(), told);
-        let reports = reports.signed(config.policy.dkim.as_deref())?;
+        let reports = Reports::new(&config.hostname, accounts.clone(), queue.outbound(), told, lasting.own.clone());
         let admin = Admin::bind(&config.data, Arc::clone(&overview), tracer.clone(), (queue.clone(), reports.clone()))?;
         // the socket is ours: no other server has messages coming in
         spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;
@@ -147,6 +149,7 @@ impl Start {
         let addresses = doors.addresses();
         addresses.iter().for_each(|(service, address)| overview.serves(service.name(), *address));
         let reloader = Reloader::new(source, lasting, (currents.clone(), queue.clone()), config.clone());
+        let levers = Levers { reloader: Arc::clone(&reloader), doors: Arc::clone(&doors) };
         let (api, tasks) = (None, JoinSet::new());
         let mut running = Running { addresses, api, tracer: tracer.clone(), reloader: Arc::clone(&reloader), stop, tasks };
         if let (Some(listener), Some(settings)) = (api_socket, &config.api) {
@@ -155,7 +158,7 @@ impl Start {
             overview.serves("api", address);
             let main = currents.first().map(|(_, current)| current.clone());
             let tls = main.filter(|_| settings.transport == Transport::Tls);
-            let (manage, told) = (Manage::new(accounts.clone(), &config.data), (tracer.clone(), queue.clone()));
+            let (manage, told) = (Manage::new(accounts.clone(), &config.data), (tracer.clone(), queue.clone(), levers.clone()));
             let api = Api::new(manage, Arc::clone(&overview), told, Arc::new(drive::now), stopping.clone());
             running.tasks.spawn(overview.vital(api::accept(api::Door { listener, tls }, api, stopping.clone())));
         }
@@ -176,7 +179,7 @@ impl Start {
             running.tasks.spawn(policy::keep(current, tracer.clone(), stopping.clone()));
         }
         running.tasks.spawn(Arc::clone(&reloader).watch(stopping.clone()));
-        running.tasks.spawn(admin.run(Levers { reloader, doors }, stopping));
+        running.tasks.spawn(admin.run(levers, stopping));
         Ok(running)
     }
 }

@@ -4,6 +4,7 @@
 mod accounts;
 mod acme;
 mod api;
+mod arc;
 mod clients;
 mod delivery;
 mod disasters;
@@ -11,6 +12,7 @@ mod doctor;
 mod drills;
 mod filters;
 mod outbound;
+mod own;
 mod pickup;
 mod policy;
 mod pop3;
@@ -53,6 +55,15 @@ impl Served {
     /// Runs a command in the home of this server; it must go well. Gives what it printed and what it said.
     fn run(&self, args: &[&str]) -> (String, String) {
         good(self.folder.path(), args)
+    }
+
+    /// Runs a command in the home of this server; it must be refused. Gives what it said.
+    fn refused(&self, args: &[&str]) -> String {
+        let home = self.path("home");
+        let all = [&["--home", &home, "--batch"], args].concat();
+        let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &all, b"");
+        assert_eq!(code, 2, "{args:?}: {talk}");
+        talk
     }
 
     /// Sends a message as a user, by submission.

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::Value;
 
 use sealpost::server::admin::{self, Question};
 use sealpost::server::doors::Order;
+use sealpost::server::manage::json;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -53,7 +54,8 @@ pub(crate) fn server(context: &Context, verb: ServerVerb) -> Result<Exit, Failur
         ServerVerb::Stop { name } => (Order::Stop, name, "server.stop"),
         ServerVerb::Pause { name } => (Order::Pause, name, "server.pause"),
         ServerVerb::List => {
-            return list(context, &Question::Servers, "server.list", "servers", &["name", "state", "addresses"]);
+            let lines = ask(context, &Question::Servers)?;
+            return list(context, &lines, |lines| json::servers(lines.iter().map(String::as_str)));
         }
     };
     order_one(context, &Question::Server(order, name), verb)
@@ -62,7 +64,10 @@ pub(crate) fn server(context: &Context, verb: ServerVerb) -> Result<Exit, Failur
 /// Runs `ban`.
 pub(crate) fn ban(context: &Context, verb: &BanVerb) -> Result<Exit, Failure> {
     match verb {
-        BanVerb::List => list(context, &Question::Bans, "ban.list", "bans", &["address", "until"]),
+        BanVerb::List => {
+            let lines = ask(context, &Question::Bans)?;
+            list(context, &lines, |lines| json::bans(lines.iter().map(String::as_str)))
+        }
         BanVerb::Lift { address } => order_one(context, &Question::LiftBan(*address), "ban.lift"),
     }
 }
@@ -87,16 +92,10 @@ fn order_one(context: &Context, question: &Question, verb: &str) -> Result<Exit,
     service::done(context, verb)
 }
 
-/// Lines of fields, as a table or as JSON with these names.
-fn list(context: &Context, question: &Question, schema: &str, all: &str, names: &[&str]) -> Result<Exit, Failure> {
-    let lines = ask(context, question)?;
+/// Lines of fields, as a table or as JSON.
+fn list(context: &Context, lines: &[String], json: impl Fn(&[String]) -> Value) -> Result<Exit, Failure> {
     if context.json {
-        let object = |line: &String| {
-            let fields = names.iter().zip(line.split('\t'));
-            serde_json::Value::Object(fields.map(|(name, value)| ((*name).to_owned(), json!(value))).collect())
-        };
-        let list: Vec<_> = lines.iter().map(object).collect();
-        context.print_json(&json!({ "schema": format!("sealpost.{schema}/1"), all: list }))?;
+        context.print_json(&json(lines))?;
         return Ok(Exit::Good);
     }
     for line in lines {

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use sealpost::proto::Party;
 use sealpost::server::admin::{self, Question};
+use sealpost::server::manage::Status;
 use sealpost::server::trace::{Event, Language, Wanted, explain};
 
 use crate::cli::context::Context;
@@ -51,20 +52,20 @@ enum Word {
 pub(crate) fn status(context: &Context) -> Result<Exit, Failure> {
     let lines: Vec<String> =
         ask(context, &Question::Status)?.collect::<std::io::Result<_>>().map_err(|e| Failure::io(format!("no answer – {e}")))?;
-    let facts = lines.iter().filter_map(|line| line.split_once('\t'));
+    let facts = lines.iter().filter_map(|line| Status::fact(line));
     if context.json {
         let mut object = json!({ "schema": "sealpost.status/1" });
         for (name, value) in facts {
-            let value = value.parse::<u64>().map_or_else(|_| json!(value), |number| json!(number));
             if let Some(map) = object.as_object_mut() {
-                map.insert(name.to_owned(), value);
+                map.insert(name, value);
             }
         }
         context.print_json(&object)?;
         return Ok(Exit::Good);
     }
     for (name, value) in facts {
-        output::stdout(format!("{name:<20} {}\n", report::safe(value)).as_bytes())?;
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        output::stdout(format!("{name:<20} {}\n", report::safe(&value)).as_bytes())?;
     }
     Ok(Exit::Good)
 }

@@ -149,9 +149,28 @@ impl Record {
         }
     }
 
+    /// Whether another record about the same has a digest that is stronger.
+    fn is_weaker_than(&self, other: &Self) -> bool {
+        let strength = |record: &Self| match record.matching {
+            // neither weak nor strong: it is the thing itself
+            Matching::Full => None,
+            Matching::Digest(DigestAlgorithm::Sha512) => Some(2),
+            Matching::Digest(_) => Some(1),
+        };
+        let is_about_the_same = (self.usage, self.selector) == (other.usage, other.selector);
+        is_about_the_same && strength(self).zip(strength(other)).is_some_and(|(own, other)| own < other)
+    }
+
     fn is_certificate(&self) -> bool {
         self.selector == Selector::Certificate && self.matching == Matching::Full
     }
+}
+
+/// Of digests by several algorithms for one usage and selector, the strongest alone (RFC 7671 9): who breaks the weaker one has won nothing. Records
+/// that hold all of it stay. To be asked about records that can be used.
+pub fn strongest(records: &[Record]) -> Vec<Record> {
+    let is_strong = |record: &&Record| !records.iter().any(|other| record.is_weaker_than(other));
+    records.iter().filter(is_strong).cloned().collect()
 }
 
 impl fmt::Display for Record {
@@ -186,6 +205,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn of_several_digests_the_strongest_counts_for_each_usage_and_selector() {
+        let record = |(usage, selector, matching): (u8, u8, u8)| {
+            let length = [4, 32, 64][usize::from(matching)];
+            Record::new(usage, selector, matching, &vec![7; length]).expect("a record")
+        };
+        let left = |all: &[(u8, u8, u8)]| {
+            let records: Vec<Record> = all.iter().copied().map(record).collect();
+            strongest(&records).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(left(&[(3, 1, 1), (3, 1, 2), (3, 1, 1)]), ["dane-ee key sha512"]);
+        assert_eq!(left(&[(3, 1, 1), (3, 1, 1)]).len(), 2, "of one algorithm all count");
+        assert_eq!(left(&[(3, 1, 1), (3, 0, 2), (2, 1, 2)]).len(), 3, "others are about something else");
+        assert_eq!(left(&[(3, 1, 2), (3, 1, 0), (3, 1, 1)]), ["dane-ee key sha512", "dane-ee key full"]);
+        assert!(left(&[]).is_empty());
     }
 
     #[test]

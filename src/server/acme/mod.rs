@@ -5,10 +5,10 @@
 
 mod answer;
 mod order;
+mod schedule;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -16,18 +16,12 @@ use tokio::sync::watch;
 use crate::keys::files;
 use crate::pki::{self, Certificate};
 use crate::server::acme::answer::Challenges;
+use crate::server::acme::schedule::{Next, Schedule};
 use crate::server::config::Acme;
 use crate::server::drive::now;
 use crate::server::reload::Reloader;
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
-
-/// Seconds after the first failure; doubled with each. Authorities allow five failures an hour for one name.
-const FIRST: u64 = 900;
-/// A day: what fails for long is seen by people.
-const LONGEST: u64 = 86_400;
-/// Seconds of one sleep: clocks are set, and machines are put to sleep.
-const NAP: u64 = 3600;
 
 /// Keeps the certificate until the server stops.
 pub(in crate::server) struct Keeper {
@@ -49,34 +43,34 @@ impl Keeper {
     }
 
     async fn renew(&self, challenges: &Challenges) {
-        let mut wait = FIRST;
+        let mut schedule = Schedule::new();
         loop {
-            let due = due(&Acme::certificate(&self.data), &self.acme.domains);
-            let left = due.map_or(0, |due| due.unix().saturating_sub(now().unix()));
-            if let Ok(left @ 1..) = u64::try_from(left) {
-                tokio::time::sleep(Duration::from_secs(left.min(NAP))).await;
+            let own = own(&Acme::certificate(&self.data));
+            let due = own.as_ref().and_then(|own| due(own, &self.acme.domains));
+            if let Next::Nap(wait) = schedule::next(due, now()) {
+                tokio::time::sleep(wait).await;
                 continue;
             }
             match self.once(challenges).await {
                 Ok(()) => {
-                    wait = FIRST;
+                    schedule.succeeded();
                     self.tracer.note(now(), &format!("ACME: a certificate for {} is in place", self.acme.domains.join(", ")));
                     // what came of it is noted there
                     let _ = self.reloader.reload().await;
                 }
                 Err(why) => {
-                    let text =
-                        format!("no certificate from {}, tried again in {} minutes – {why}", self.acme.directory, wait / 60);
-                    self.tracer.note(now(), &format!("ACME: {text}"));
-                    // where it cannot be written, the note stands alone
-                    let _ = files::write(&Acme::failure(&self.data), format!("{} {text}\n", now()).as_bytes());
                     let mut lot = [0; 1];
                     files::random_name(&mut lot);
                     let [lot] = lot;
-                    // up to a quarter more: servers that failed together do not come back together
-                    let more = wait.saturating_mul(u64::from(lot)) / 1024;
-                    tokio::time::sleep(Duration::from_secs(wait.saturating_add(more))).await;
-                    wait = wait.saturating_mul(2).min(LONGEST);
+                    let wait = schedule.failed(lot);
+                    let (from, minutes) = (&self.acme.directory, wait.as_secs() / 60);
+                    let stays =
+                        own.map_or_else(String::new, |own| format!("the one of before stays, until {}; ", own.not_after()));
+                    let text = format!("no certificate from {from}, {stays}tried again in {minutes} minutes – {why}");
+                    self.tracer.warn(now(), &format!("ACME: {text}"));
+                    // where it cannot be written, the note stands alone
+                    let _ = files::write(&Acme::failure(&self.data), format!("{} {text}\n", now()).as_bytes());
+                    tokio::time::sleep(wait).await;
                 }
             }
         }
@@ -96,19 +90,16 @@ impl Keeper {
     }
 }
 
-/// When another certificate is ordered; `None` where there is none that is for all these names.
-fn due(file: &Path, domains: &[String]) -> Option<Timestamp> {
-    let own = pki::load::certificates(&std::fs::read(file).ok()?).ok()?.into_iter().next()?;
-    let names = own.dns_names();
-    let is_named = |domain: &String| names.iter().any(|name| name.eq_ignore_ascii_case(domain));
-    domains.iter().all(is_named).then(|| renewal(&own))
+/// The certificate that an authority gave, where there is one.
+fn own(file: &Path) -> Option<Certificate> {
+    pki::load::certificates(&std::fs::read(file).ok()?).ok()?.into_iter().next()
 }
 
-/// At two thirds of its life, and up to a twenty-fourth later, by a lot that the certificate itself is: the same after each start.
-fn renewal(certificate: &Certificate) -> Timestamp {
-    let life = certificate.not_after().unix().saturating_sub(certificate.not_before().unix());
-    let lot = certificate.fingerprint().first().copied().map_or(0, i64::from);
-    certificate.not_before().plus_seconds((life / 3).saturating_mul(2).saturating_add((life / 24).saturating_mul(lot) / 256))
+/// When another certificate is ordered; `None` where this one is not for all these names.
+fn due(own: &Certificate, domains: &[String]) -> Option<Timestamp> {
+    let names = own.dns_names();
+    let is_named = |domain: &String| names.iter().any(|name| name.eq_ignore_ascii_case(domain));
+    domains.iter().all(is_named).then(|| schedule::renewal(own))
 }
 
 #[cfg(test)]
@@ -118,12 +109,13 @@ mod tests {
     #[test]
     fn a_certificate_is_renewed_at_two_thirds_of_its_life() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/alice.pem");
-        let own = pki::load::certificates(&std::fs::read(&path).expect("read")).expect("one").swap_remove(0);
+        let own = own(&path).expect("one");
         let life = own.not_after().unix() - own.not_before().unix();
-        let at = renewal(&own).unix() - own.not_before().unix();
+        let renewal = schedule::renewal(&own);
+        let at = renewal.unix() - own.not_before().unix();
         assert!((life / 3 * 2..life / 3 * 2 + life / 24).contains(&at), "{at} of {life}");
-        assert_eq!(due(&path, &["mail.a.example".to_owned()]), None, "it is for another name");
-        assert_eq!(due(Path::new("/none"), &[]), None);
-        assert_eq!(due(&path, &[]), Some(renewal(&own)));
+        assert_eq!(due(&own, &["mail.a.example".to_owned()]), None, "it is for another name");
+        assert_eq!(due(&own, &[]), Some(renewal));
+        assert!(super::own(Path::new("/none")).is_none());
     }
 }

@@ -124,6 +124,9 @@ fn fields(body: &Secret<Vec<u8>>, known: &[Field]) -> Result<Map<String, Value>,
         };
         let (is_right, meant) = match field.kind {
             Kind::Text | Kind::Password => (value.is_string(), "a text"),
+            Kind::OneOf(words) => {
+                (value.as_str().is_some_and(|word| words.contains(&word)), "one of the words that /v1/openapi.json has")
+            }
             Kind::Number => (value.as_u64().is_some_and(|number| i64::try_from(number).is_ok()), "a whole number, 0 at least"),
         };
         if !is_right {

@@ -1,6 +1,6 @@
 //! The admin API: what administrators do, over HTTP/1.1, for a web console and for scripts; metrics; health.
 //!
-//! Uses: manage (the verbs), trace, metrics; `web` (how a connection is served and bounded); axum finds which path is meant. Never: a verb of its
+//! Uses: manage (the verbs), doors and reload (the servers, the keys), trace, metrics; `web` (how a connection is served and bounded); axum finds which path is meant. Never: a verb of its
 //! own, a password or a token in an answer.
 //! Holds always: nothing but health and the description is told without a token; a token with scope `read` changes nothing; outside of loopback
 //! all is under TLS; a connection has so many bytes and so much time for each thing that it does.
@@ -10,6 +10,7 @@
 mod answer;
 mod connection;
 mod gate;
+mod keys;
 mod openapi;
 mod problem;
 mod routes;
@@ -27,6 +28,7 @@ use axum::extract::{Query, RawPathParams, Request};
 use axum::routing::on;
 use tokio::sync::watch;
 
+use crate::server::admin::Levers;
 use crate::server::api::answer::Asked;
 use crate::server::api::gate::Gate;
 use crate::server::api::problem::Problem;
@@ -47,6 +49,8 @@ pub(in crate::server) struct Api {
     overview: Arc<Overview>,
     tracer: Tracer,
     queue: Queue,
+    /// What changes while the server runs.
+    levers: Levers,
     gate: Gate,
     clock: Clock,
     description: String,
@@ -61,12 +65,12 @@ impl Api {
     pub(in crate::server) fn new(
         manage: Manage,
         overview: Arc<Overview>,
-        (tracer, queue): (Tracer, Queue),
+        (tracer, queue, levers): (Tracer, Queue, Levers),
         clock: Clock,
         stop: watch::Receiver<bool>,
     ) -> Arc<Self> {
         let description = openapi::document().to_string();
-        Arc::new(Self { manage, overview, tracer, queue, gate: Gate::default(), clock, description, stop })
+        Arc::new(Self { manage, overview, tracer, queue, levers, gate: Gate::default(), clock, description, stop })
     }
 
     /// Finds what is meant, and answers it.

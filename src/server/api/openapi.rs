@@ -95,6 +95,7 @@ fn schema(field: Field) -> Value {
         Kind::Password => {
             json!({ "type": "string", "format": "password", "writeOnly": true, "minLength": 1, "maxLength": 1024, "description": field.about })
         }
+        Kind::OneOf(words) => json!({ "type": "string", "enum": words, "description": field.about }),
         Kind::Number => json!({ "type": "integer", "minimum": 0, "description": field.about }),
     }
 }

@@ -129,6 +129,24 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "cut-off", "The request is not whole", detail, "send it again").closing()
     }
 
+    pub(in crate::server::api) fn not_found(detail: String) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "It is not there", detail, "look at the list, and mind the spelling")
+    }
+
+    pub(in crate::server::api) fn exists(detail: String) -> Self {
+        Self::new(StatusCode::CONFLICT, "exists", "It is there already", detail, "change it, or remove it first")
+    }
+
+    /// It could be done at another time.
+    pub(in crate::server::api) fn not_now(detail: String, fix: &'static str) -> Self {
+        Self::new(StatusCode::CONFLICT, "not-now", "Not as it stands now", detail, fix)
+    }
+
+    pub(in crate::server::api) fn no_folder_of_keys() -> Self {
+        let detail = "the configuration names no folder for keys of DKIM".to_owned();
+        Self::not_now(detail, "set `folder` in [dkim], and run `sealpost reload`")
+    }
+
     /// Something in the request is not as the description has it.
     pub(in crate::server::api) fn invalid(place: &str, detail: String) -> Self {
         let fix = "compare it with /v1/openapi.json";
@@ -184,16 +202,8 @@ impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         let detail = error.to_string();
         match error {
-            store::Error::NotFound(_) => Self::new(
-                StatusCode::NOT_FOUND,
-                "not-found",
-                "It is not there",
-                detail,
-                "look at the list, and mind the spelling",
-            ),
-            store::Error::Exists(_) => {
-                Self::new(StatusCode::CONFLICT, "exists", "It is there already", detail, "change it, or remove it first")
-            }
+            store::Error::NotFound(_) => Self::not_found(detail),
+            store::Error::Exists(_) => Self::exists(detail),
             store::Error::Full(_) => {
                 let fix = "make room on the disk, and send it again";
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The disk takes no more", detail, fix)

@@ -67,6 +67,16 @@ pub(in crate::server::api) enum Operation {
     RetryQueue,
     HoldQueue,
     DropQueue,
+    ListDkim,
+    NewDkim,
+    DkimDns,
+    RemoveDkim,
+    ListServers,
+    StartServer,
+    StopServer,
+    PauseServer,
+    ListBans,
+    LiftBan,
     Description,
     Metrics,
     Alive,
@@ -81,6 +91,8 @@ pub(in crate::server::api) enum Kind {
     Password,
     /// A whole number, 0 at least.
     Number,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
 }
 
 /// A part of a path, of a query or of a body.
@@ -213,6 +225,48 @@ pub(in crate::server::api) const ROUTES: &[Route] = &[
     ),
     change(Operation::HoldQueue, By::Post, "/v1/queue/hold", WHICH, "Hold messages until they are tried again by name"),
     change(Operation::DropQueue, By::Post, "/v1/queue/drop", WHICH, "Take messages out of the queue; nobody is told"),
+    get(Operation::ListDkim, "/v1/dkim", "DkimKeys", "The keys with which domains sign (DKIM), and what each is good for"),
+    Route {
+        answer: "DkimRecords",
+        ..change(
+            Operation::NewDkim,
+            By::Post,
+            "/v1/dkim",
+            &[
+                must("domain", Kind::Text, "The domain."),
+                may("kind", Kind::OneOf(&["rsa", "ed25519"]), "The kind of key; without it one of each."),
+                may(
+                    "from",
+                    Kind::Text,
+                    "The day from which it signs, as 2026-12-01; without it today for the first, in two days for its successor.",
+                ),
+            ],
+            "Make keys, or roll them over: the new ones sign from their day on",
+        )
+    },
+    Route {
+        query: &[may("domain", Kind::Text, "Only of this domain.")],
+        ..get(Operation::DkimDns, "/v1/dkim/dns", "DkimRecords", "The records of keys to publish")
+    },
+    change(
+        Operation::RemoveDkim,
+        By::Delete,
+        "/v1/dkim/{domain}/{selector}",
+        &[],
+        "Remove a key that is over, or has not signed yet",
+    ),
+    get(Operation::ListServers, "/v1/servers", "Servers", "The virtual servers of the process"),
+    change(Operation::StartServer, By::Post, "/v1/servers/{name}/start", &[], "Listen again, and let everybody in"),
+    change(Operation::StopServer, By::Post, "/v1/servers/{name}/stop", &[], "Listen no more; open sessions are told"),
+    change(
+        Operation::PauseServer,
+        By::Post,
+        "/v1/servers/{name}/pause",
+        &[],
+        "Tell who comes to try again later; open sessions go on",
+    ),
+    get(Operation::ListBans, "/v1/bans", "Bans", "Who is banned for failed logins, and until when"),
+    change(Operation::LiftBan, By::Post, "/v1/bans/{ip}/lift", &[], "End a ban"),
     Route { access: For::Everybody, ..get(Operation::Description, "/v1/openapi.json", "Description", "This description") },
     get(Operation::Metrics, "/metrics", "", "What is counted, in the text of Prometheus"),
     Route { access: For::Everybody, ..get(Operation::Alive, "/healthz", "", "Whether the server lives") },

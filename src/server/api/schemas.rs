@@ -78,6 +78,37 @@ pub(in crate::server::api) fn all() -> Map<String, Value> {
                 })) },
             })),
         ),
+        (
+            "DkimKeys",
+            object(json!({
+                "schema": schema("dkim.list"), "stays_days": number(), "keys": { "type": "array", "items": object(json!({
+                    "domain": text(), "selector": text(), "kind": text(), "from": { "type": "string", "format": "date" },
+                    "state": { "type": "string", "enum": ["waits", "signs", "stays", "over"] },
+                })) },
+            })),
+        ),
+        (
+            "DkimRecords",
+            object(json!({
+                "schema": text(),
+                "records": { "type": "array", "items": object(json!({ "name": text(), "type": { "const": "TXT" }, "text": text() })) },
+            })),
+        ),
+        (
+            "Servers",
+            object(json!({
+                "schema": schema("server.list"), "servers": { "type": "array", "items": object(json!({
+                    "name": text(), "state": { "type": "string", "enum": ["running", "paused", "stopped"] }, "addresses": text(),
+                })) },
+            })),
+        ),
+        (
+            "Bans",
+            object(json!({
+                "schema": schema("ban.list"),
+                "bans": { "type": "array", "items": object(json!({ "address": text(), "until": time() })) },
+            })),
+        ),
         ("Status", status),
         (
             "Event",

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -15,10 +16,16 @@ use tokio::sync::{Notify, watch};
 
 use super::*;
 use crate::crypto::random::OsRandom;
+use crate::server::accounts::Accounts;
 use crate::server::accounts::tests::accounts;
 use crate::server::api::routes::{By, For};
 use crate::server::config::Config;
+use crate::server::doors::Doors;
+use crate::server::filter::FileFilters;
+use crate::server::locks::Locks;
 use crate::server::outbound::Outbound;
+use crate::server::places::Places;
+use crate::server::reload::{Lasting, Reloader};
 use crate::server::store::{Delivery, Scope, Store};
 use crate::server::trace::Event;
 
@@ -58,7 +65,8 @@ impl Served {
         let clock = Arc::new(AtomicI64::new(now.unix()));
         let reads = Arc::clone(&clock);
         let clock_of = Arc::new(move || Timestamp::from_unix(reads.load(Ordering::Relaxed)));
-        let api = Api::new(manage, overview, (tracer, queue), clock_of, stopping);
+        let levers = levers(config, &overview, (Arc::clone(&store), queue.clone()), tracer.clone());
+        let api = Api::new(manage, overview, (tracer, queue, levers), clock_of, stopping);
         Self { _folder: folder, api, store, clock, stop, admin, read }
     }
 
@@ -81,6 +89,23 @@ impl Served {
     }
 }
 
+/// Of a process without servers.
+fn levers(config: Config, overview: &Arc<Overview>, (store, queue): (Arc<dyn Store>, Queue), tracer: Tracer) -> Levers {
+    let lasting = Lasting {
+        accounts: Accounts::new(store).expect("accounts"),
+        locks: Locks::new(Duration::ZERO),
+        wake: Arc::default(),
+        filters: Arc::new(FileFilters::new(&config.data)),
+        tracer,
+        peers: Default::default(),
+        places: Places::of_this_process(),
+        memory: Default::default(),
+        own: Default::default(),
+    };
+    let reloader = Reloader::new(None, lasting, (Vec::new(), queue), config);
+    Levers { reloader, doors: Doors::open(Vec::new(), overview).expect("none") }
+}
+
 async fn read(response: hyper::Response<Body>) -> (u16, Value) {
     let status = response.status().as_u16();
     let bytes = response.into_body().collect().await.expect("a body").to_bytes();
@@ -93,6 +118,9 @@ fn filled(path: &str) -> String {
         .replace("{address}", "x@b.example")
         .replace("{alias}", "y@b.example")
         .replace("{id}", "7")
+        .replace("{selector}", "20261101r")
+        .replace("{name}", "main")
+        .replace("{ip}", "192.0.2.1")
 }
 
 #[tokio::test]
@@ -340,4 +368,27 @@ async fn health_says_ok_or_not_and_nothing_else() {
     assert_eq!((health("/healthz").await, health("/readyz").await), ((200, json!("ok\n")), (503, json!("not ok\n"))));
     let (_, status) = served.say(Method::GET, "/v1/status", None).await;
     assert_eq!(status["ready"], "the queue's worker does not move");
+}
+
+#[tokio::test]
+async fn servers_bans_and_keys_that_are_not_there_are_told() {
+    let served = Served::new();
+    let problem = |name: &str| json!(format!("urn:sealpost:problem:{name}"));
+    for (method, path, body, status, name) in [
+        (Method::POST, "/v1/servers/shop/stop", None, 404, "not-found"),
+        (Method::POST, "/v1/bans/192.0.2.1/lift", None, 404, "not-found"),
+        (Method::POST, "/v1/bans/everybody/lift", None, 400, "invalid"),
+        (Method::GET, "/v1/dkim", None, 409, "not-now"),
+        (Method::DELETE, "/v1/dkim/a.example/20261101r", None, 409, "not-now"),
+        (Method::POST, "/v1/dkim", Some(r#"{"domain":"a.example","kind":"dsa"}"#), 400, "invalid"),
+        (Method::POST, "/v1/dkim", Some(r#"{"domain":"a.example","from":"soon"}"#), 400, "invalid"),
+    ] {
+        let (found, answer) = served.say(method, path, body).await;
+        assert_eq!((found, &answer["type"]), (status, &problem(name)), "{path}: {answer}");
+    }
+    assert_eq!(
+        served.say(Method::GET, "/v1/servers", None).await.1,
+        json!({ "schema": "sealpost.server.list/1", "servers": [] })
+    );
+    assert_eq!(served.say(Method::GET, "/v1/bans", None).await.1, json!({ "schema": "sealpost.ban.list/1", "bans": [] }));
 }

@@ -11,10 +11,11 @@ use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
-use crate::server::api::Api;
 use crate::server::api::answer::{Asked, Said};
 use crate::server::api::problem::Problem;
 use crate::server::api::routes::Operation;
+use crate::server::api::{Api, keys};
+use crate::server::doors::{NotDone, Order};
 use crate::server::manage::json;
 use crate::server::store::{Standing, Which};
 use crate::server::trace::{Event, Level, Wanted};
@@ -72,6 +73,23 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
         }
         Operation::HoldQueue => done(manage.hold(&which(asked)?), "queue.hold")?,
         Operation::DropQueue => done(manage.drop_queued(&which(asked)?), "queue.drop")?,
+        Operation::ListDkim => keys::list(api, now)?,
+        Operation::NewDkim => keys::make(api, asked, now)?,
+        Operation::DkimDns => keys::dns(api, asked.query("domain"), now)?,
+        Operation::RemoveDkim => keys::remove(api, (asked.part("domain"), asked.part("selector")), now)?,
+        Operation::ListServers => json::servers(api.levers.doors.list().lines()),
+        Operation::StartServer => order(api, Order::Start, asked)?,
+        Operation::StopServer => order(api, Order::Stop, asked)?,
+        Operation::PauseServer => order(api, Order::Pause, asked)?,
+        Operation::ListBans => json::bans(api.levers.doors.list_bans(now).lines()),
+        Operation::LiftBan => {
+            let text = asked.part("ip");
+            let address = text.parse().map_err(|_| Problem::invalid("path ip", format!("{text} is no IP address")))?;
+            match api.levers.doors.lift_ban(address) {
+                true => json::done("ban.lift"),
+                false => return Err(Problem::not_found(format!("{address} is not banned"))),
+            }
+        }
         Operation::Description => return Ok(Said::Text(StatusCode::OK, "application/json", api.description.clone())),
         Operation::Metrics => {
             let page = api.tracer.metrics().page(&api.overview.gauges(now));
@@ -89,6 +107,17 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
         Operation::Trace => return Err(Problem::broken("a trace is no single answer".to_owned())),
     };
     Ok(Said::Json(value))
+}
+
+/// What is done to one of the servers.
+fn order(api: &Api, order: Order, asked: &Asked) -> Result<Value, Problem> {
+    match api.levers.doors.order(order, asked.part("name")) {
+        Ok(()) => Ok(json::done(&format!("server.{}", order.word()))),
+        Err(NotDone::Unknown(why)) => Err(Problem::not_found(why)),
+        Err(NotDone::NotNow(why)) => {
+            Err(Problem::not_now(why, "look at /v1/servers for its state, and at its port for who listens"))
+        }
+    }
 }
 
 fn done(result: Result<(), crate::server::manage::Error>, verb: &str) -> Result<Value, Problem> {

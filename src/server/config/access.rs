@@ -22,6 +22,7 @@ impl Reader<'_> {
             greylist: self.section(root, "greylist").map(|section| self.greylist(section)),
             zones: self.section(root, "blocklists").map(|section| self.zones(section)).unwrap_or_default(),
             check: self.section(root, "authentication").map(|section| self.check(section)).unwrap_or_default(),
+            sealers: self.section(root, "authentication").map(|section| self.sealers(section)).unwrap_or_default(),
             dkim: self.section(root, "dkim").and_then(|section| {
                 self.known(section, "dkim.", &["folder"]);
                 self.path(section, "dkim.", "folder", super::Must::Anything)
@@ -107,8 +108,12 @@ impl Reader<'_> {
         zones
     }
 
+    fn sealers(&mut self, section: &Table) -> Vec<Name> {
+        self.list(section, "authentication.", "trusted_sealers", Name::parse)
+    }
+
     fn check(&mut self, section: &Table) -> Check {
-        self.known(section, "authentication.", &["check"]);
+        self.known(section, "authentication.", &["check", "trusted_sealers"]);
         match self.string(section, "authentication.", "check").as_deref() {
             Some("off") | None => Check::Off,
             Some("report") => Check::Report,
@@ -206,9 +211,11 @@ pub(super) const TEMPLATE: &str = "\
 # [blocklists]
 # addresses = [\"bl.example.org\"]
 
-# SPF, DKIM, DMARC and ARC: \"report\" writes Authentication-Results, \"reject\" refuses as well what DMARC asks to refuse.
+# SPF, DKIM, DMARC and ARC: \"report\" writes Authentication-Results, \"reject\" refuses as well what DMARC asks to refuse. What lists and forwarders
+# changed, who seal what they saw before (ARC), is taken although DMARC fails, where they are named here.
 # [authentication]
 # check = \"report\"
+# trusted_sealers = [\"lists.example.org\", \".friend.example\"]
 
 # The keys that `sealpost dkim new` makes, with which the mail of our domains is signed.
 # [dkim]
@@ -235,7 +242,7 @@ mod tests {
         let settings = read(
             "[access]\nallow = [\"192.0.2.0/24\"]\ndeny = [\".bad.example\"]\n[relay]\nnetworks = [\"10.0.0.0/8\"]\ndomains = [\"b.example\"]\n\
              [rates]\nmessages = \"7/day\"\nfirst_ban_minutes = 1\n[greylist]\n[blocklists]\naddresses = [\"bl.example=2\"]\n\
-             [authentication]\ncheck = \"reject\"\n[dkim]\nfolder = \"keys\"\n",
+             [authentication]\ncheck = \"reject\"\ntrusted_sealers = [\"lists.example\"]\n[dkim]\nfolder = \"keys\"\n",
         )
         .expect("good");
         assert_eq!(settings.access.allowed, [Client::parse("192.0.2.0/24").expect("a network")]);
@@ -245,6 +252,7 @@ mod tests {
         assert_eq!(settings.logins.first_ban, 60);
         assert_eq!(settings.greylist, Some(Greylisting::default()));
         assert_eq!((settings.zones.len(), settings.check), (1, Check::Reject));
+        assert_eq!(settings.sealers, [Name::parse("lists.example").expect("a name")]);
         assert!(settings.dkim.is_some_and(|folder| folder.ends_with("keys")));
     }
 
@@ -265,7 +273,7 @@ mod tests {
     fn every_mistake_is_told_with_its_line() {
         let told = read(
             "[access]\nallow = [\n \"192.0.2.0/24\",\n \"192.0.2.1/24\",\n 7]\ndenied = []\ndeny = \"x\"\n[relay]\nnetworks = [\"0.0.0.0/0\"]\n\
-             [rates]\nmessages = \"many\"\nrecipients = \"0/hour\"\nfirst_ban_minutes = 0\n[authentication]\ncheck = \"yes\"\n\
+             [rates]\nmessages = \"many\"\nrecipients = \"0/hour\"\nfirst_ban_minutes = 0\n[authentication]\ncheck = \"yes\"\ntrusted_sealers = [\"a b\"]\n\
              [greylist]\ndelay_seconds = -1\n[blocklists]\naddresses = [\"zen\"]\n",
         )
         .expect_err("many");
@@ -279,8 +287,9 @@ mod tests {
             "line 18: rates.recipients = \"0/hour\" is not a rate, as \"100/minute\" or \"1000/hour\"",
             "line 19: rates.first_ban_minutes is a number from 1 to 43200",
             "line 21: authentication.check = \"yes\" is not one of \"off\", \"report\", \"reject\"",
-            "line 23: greylist.delay_seconds is a number from 1 to 86400",
-            "line 25: blocklists.addresses: zen is no domain of a list",
+            "line 22: authentication.trusted_sealers: a b is no name of a host or domain",
+            "line 24: greylist.delay_seconds is a number from 1 to 86400",
+            "line 26: blocklists.addresses: zen is no domain of a list",
         ];
         assert_eq!(told, expected);
     }

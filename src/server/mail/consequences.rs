@@ -125,14 +125,14 @@ impl Mail {
         self.write_to(report, filter::places(&self.accounts, sender)?, now)
     }
 
-    /// Sends a message of the server's own, which has no sender: nobody is told what becomes of it.
+    /// Signs and sends a message of the server's own, which has no sender: nobody is told what becomes of it.
     pub(in crate::server::mail) fn write_to(
         &self,
         message: Vec<u8>,
         places: (Vec<String>, Vec<String>),
         now: Timestamp,
     ) -> Result<(), Error> {
-        let to = Places::of(places, Terms::default());
+        let (to, message) = (Places::of(places, Terms::default()), self.gate.signed(message, now, &self.tracer));
         self.deliver(message.into(), b"Return-Path: <>\r\n".to_vec(), to, "", now)
     }
 

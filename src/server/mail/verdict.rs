@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::{Mail, Peer, disk};
-use crate::mime::address;
 use crate::proto::sasl::{self, Ended};
 use crate::proto::smtp::{self, Addressee, Envelope};
 use crate::server::head::Head;
-use crate::server::policy::{Judged, Login, Place, Refusal, Sends};
+use crate::server::policy::{Judged, Login, Place, Refusal, Sends, author_domain};
 use crate::server::spool::Incoming;
 use crate::server::store::Error;
 use crate::time::Timestamp;
@@ -81,9 +80,7 @@ impl Mail {
         if !self.gate.is_inside(&sends(envelope, peer)) {
             return Ok(String::new());
         }
-        let mut authors = head.values("from").flat_map(|value| address::parse(value).mailboxes).map(|mailbox| mailbox.address());
-        let domain = authors.next().and_then(|author| author.rsplit_once('@').map(|(_, domain)| domain.to_lowercase()));
-        match domain.filter(|domain| self.gate.signs(domain)) {
+        match author_domain(head).filter(|domain| self.gate.signs(domain)) {
             Some(domain) => {
                 let message = message.bytes().map_err(disk)?;
                 self.gate.sign(&domain, (front.as_bytes(), &message), now).map_err(Error::Broken)

@@ -65,6 +65,24 @@ pub fn tls(day: i64, results: &[(TlsResult, u64)]) -> Value {
     json!({ "schema": "sealpost.queue.tls/1", "day": day, "results": results.iter().map(one).collect::<Vec<_>>() })
 }
 
+/// The virtual servers, of lines with a tab between fields.
+pub fn servers<'l>(lines: impl Iterator<Item = &'l str>) -> Value {
+    json!({ "schema": "sealpost.server.list/1", "servers": rows(lines, &["name", "state", "addresses"]) })
+}
+
+/// Who is banned, likewise.
+pub fn bans<'l>(lines: impl Iterator<Item = &'l str>) -> Value {
+    json!({ "schema": "sealpost.ban.list/1", "bans": rows(lines, &["address", "until"]) })
+}
+
+fn rows<'l>(lines: impl Iterator<Item = &'l str>, names: &[&str]) -> Vec<Value> {
+    let object = |line: &str| {
+        let fields = names.iter().zip(line.split('\t'));
+        Value::Object(fields.map(|(name, value)| ((*name).to_owned(), json!(value))).collect())
+    };
+    lines.map(object).collect()
+}
+
 /// The tokens, without what they are.
 pub fn tokens(tokens: &[Token]) -> Value {
     json!({ "schema": "sealpost.token.list/1", "tokens": tokens.iter().map(token).collect::<Vec<_>>() })
@@ -77,6 +95,7 @@ pub fn token_made(made: &Token, secret: &str) -> Value {
     value["token"] = json!(secret);
     value
 }
+
 fn token(token: &Token) -> Value {
     let (created, expires) = (token.created.to_string(), token.expires.map(|at| at.to_string()));
     json!({ "name": token.name, "scope": token.scope.name(), "created": created, "expires": expires })

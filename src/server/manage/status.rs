@@ -218,10 +218,15 @@ fn judge(
 }
 
 impl Status {
-    /// As lines of a name and a value with a tab between them.
+    /// As lines of a name and a value in JSON with a tab between them: what is a number, and what only looks like one, stays what it is.
     pub(in crate::server) fn to_lines(&self) -> String {
-        let value = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        self.0.iter().map(|(name, of)| format!("{name}\t{}\n", value(of).replace(['\n', '\t'], " "))).collect()
+        self.0.iter().map(|(name, of)| format!("{name}\t{of}\n")).collect()
+    }
+
+    /// A fact of such a line.
+    pub fn fact(line: &str) -> Option<(String, Value)> {
+        let (name, value) = line.split_once('\t')?;
+        Some((name.to_owned(), serde_json::from_str(value).ok()?))
     }
 
     /// As `status --json` and the admin API tell it.
@@ -274,9 +279,19 @@ mod tests {
         overview.serves("smtp", "127.0.0.1:2525".parse().expect("an address"));
         let status = overview.status(Timestamp::from_unix(1030));
         let (lines, value) = (status.to_lines(), status.to_json());
-        for line in ["smtp\t127.0.0.1:25, 127.0.0.1:2525", "uptime_seconds\t30", "queued\t0", "users\t1", "suspended\t0"] {
+        for line in ["smtp\t\"127.0.0.1:25, 127.0.0.1:2525\"", "uptime_seconds\t30", "queued\t0", "users\t1", "suspended\t0"] {
             assert!(lines.lines().any(|known| known == line), "{line}: {lines}");
         }
+        overview.stands(&Standing { user: "1000".to_owned(), ..Standing::default() });
+        let status = overview.status(Timestamp::from_unix(1030));
+        let (lines, json) = (status.to_lines(), status.to_json());
+        for (name, fact) in lines.lines().filter_map(Status::fact) {
+            assert_eq!(json[&name], fact, "{name}");
+        }
+        assert_eq!(
+            (&json["user"], lines.lines().count() + 1),
+            (&json!("1000"), json.as_object().map_or(0, serde_json::Map::len))
+        );
         assert_eq!((&value["users"], &value["smtp"]), (&json!(1), &json!("127.0.0.1:25, 127.0.0.1:2525")));
     }
 }

@@ -14,7 +14,7 @@ use hickory_resolver::proto::rr::rdata::CNAME;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig, system_conf};
 
-use crate::keys::directory::smimea::{Record, Usage};
+use crate::keys::directory::smimea::{self, Record, Usage};
 use crate::server::config::{Dane, Delivery};
 use crate::server::drive::now;
 use crate::server::resolver::name_server;
@@ -168,6 +168,7 @@ impl Proven {
                 Word::Unknown(why) => return Tlsa::Unknown(why),
             };
             let usable: Vec<Record> = records.iter().take(RECORDS).filter_map(usable).collect();
+            let usable = smimea::strongest(&usable);
             let wording = records.iter().take(RECORDS).filter_map(wording).collect::<Vec<_>>().join("\n");
             let base = base.to_string().trim_end_matches('.').to_lowercase();
             return if usable.is_empty() {

@@ -13,6 +13,8 @@ use mail_auth::{
     AuthenticatedMessage, DkimResult, DmarcResult, MX, MessageAuthenticator, Parameters, RecordSet, ResolverCache, SpfResult, Txt,
 };
 
+use crate::server::policy::access::Name;
+use crate::server::policy::arc;
 use crate::server::policy::refusal::Refusal;
 use crate::server::policy::resolver::Resolver;
 use crate::server::policy::results::Line;
@@ -42,6 +44,8 @@ pub(in crate::server) struct Came<'a> {
     pub(in crate::server) message: &'a [u8],
     /// The name of this host.
     pub(in crate::server) host: &'a str,
+    /// Whose seal counts.
+    pub(in crate::server) sealers: &'a [Name],
 }
 
 /// What was found.
@@ -68,7 +72,7 @@ pub(in crate::server) enum Wish {
 }
 
 impl Found {
-    /// Refuses where the domain of the author wishes it; a chain of ARC that holds is no reason not to, as nobody here is trusted to seal.
+    /// Refuses where the domain of the author wishes it.
     pub(in crate::server) fn refusal(&self, check: Check) -> Option<Refusal> {
         let is_refused = check == Check::Reject && self.wish == Wish::Reject;
         is_refused.then(|| {
@@ -174,12 +178,18 @@ impl Authenticator {
             }
             found.lines.push(Line { method: "dkim", result, reason, properties });
         }
-        let arc = self.0.verify_arc(asking(&message, known)).await;
-        if !arc.sets().is_empty() || *arc.result() != DkimResult::None {
-            let (result, reason) = dkim_result(arc.result());
+        let chain = self.0.verify_arc(asking(&message, known)).await;
+        if !chain.sets().is_empty() || *chain.result() != DkimResult::None {
+            let (result, reason) = arc::result(chain.result());
             found.lines.push(Line { method: "arc", result, reason, properties: vec![("smtp.remote-ip", address.to_string())] });
         }
         self.dmarc(&mut found, &message, &dkim, &spf, &came, known).await;
+        // RFC 8617 7.2.1: it fails, and is taken all the same
+        let failed = found.lines.last_mut().filter(|line| line.method == "dmarc" && line.result == "fail");
+        if let Some((line, voucher)) = failed.zip(arc::voucher(&chain, came.sealers, &found.author)) {
+            line.reason = voucher.to_string();
+            found.wish = Wish::Nothing;
+        }
         found
     }
 

@@ -21,6 +21,7 @@ use crate::server::policy::relay::Place;
 use crate::server::policy::resolver::Resolver;
 use crate::server::policy::results::{self, QUARANTINE};
 use crate::server::policy::settings::Settings;
+use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
 /// The gate of one server.
@@ -366,7 +367,14 @@ impl Gate {
     /// Checks who wrote a message.
     pub(in crate::server) async fn check(&self, sends: &Sends<'_>, helo: &str, message: &[u8]) -> Judged {
         let Some(authenticator) = &self.0.authenticator else { return Judged::default() };
-        let came = Came { address: sends.address, helo, sender: sends.sender, message, host: &self.0.host };
+        let came = Came {
+            address: sends.address,
+            helo,
+            sender: sends.sender,
+            message,
+            host: &self.0.host,
+            sealers: &self.0.settings.sealers,
+        };
         let found = authenticator.check(came).await;
         let mut fields = results::field(&self.0.host, &found.lines);
         if found.wish != Wish::Nothing {
@@ -396,6 +404,11 @@ impl Gate {
     /// no key.
     pub(in crate::server) fn sign(&self, domain: &str, message: (&[u8], &[u8]), now: Timestamp) -> Result<String, String> {
         self.0.signer.sign(domain, message, now)
+    }
+
+    /// A message of the server's own, behind its signatures.
+    pub(in crate::server) fn signed(&self, message: Vec<u8>, now: Timestamp, tracer: &Tracer) -> Vec<u8> {
+        self.0.signer.signed(message, now, tracer)
     }
 
     /// Writes what must outlive the process; to be done every some minutes and at the end.

@@ -8,6 +8,7 @@
 //! RFC 5782, 6376, 6647, 7208, 7489, 8463, 8601, 8617.
 
 mod access;
+mod arc;
 mod authentication;
 mod bans;
 mod blocklist;
@@ -18,6 +19,7 @@ mod gate;
 mod greylist;
 mod keep;
 mod network;
+mod own;
 mod rates;
 mod refusal;
 mod relay;
@@ -39,5 +41,6 @@ pub use settings::Settings;
 pub(in crate::server) use dkim::Signer;
 pub(in crate::server) use gate::{Gate, Judged, Login, Sends};
 pub(in crate::server) use keep::keep;
+pub(in crate::server) use own::{Own, author_domain};
 pub(in crate::server) use refusal::Refusal;
 pub(in crate::server) use relay::Place;

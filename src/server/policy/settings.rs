@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::server::policy::access::Access;
+use crate::server::policy::access::{Access, Name};
 use crate::server::policy::authentication::Check;
 use crate::server::policy::bans::Logins;
 use crate::server::policy::blocklist::Zone;
@@ -27,6 +27,8 @@ pub struct Settings {
     pub zones: Vec<Zone>,
     /// Whether SPF, DKIM, DMARC and ARC are checked, and what follows.
     pub check: Check,
+    /// Whose seal counts (ARC): what they saw pass is taken although DMARC fails here.
+    pub sealers: Vec<Name>,
     /// Where the keys lie with which domains sign what their users send.
     pub dkim: Option<PathBuf>,
 }

@@ -34,6 +34,7 @@ use crate::server::addressing::Destination;
 use crate::server::config;
 use crate::server::drive::now;
 use crate::server::outbound::Outbound;
+use crate::server::policy::Own;
 use crate::server::queue::clock::Clock;
 use crate::server::queue::destinations::Destinations;
 use crate::server::queue::judge::{FARTHEST, Times};
@@ -52,6 +53,8 @@ pub(in crate::server) struct Queue {
     outbound: Arc<Outbound>,
     tracer: Tracer,
     wake: Arc<Notify>,
+    /// Signs reports.
+    own: Own,
     times: Times,
     state: Arc<Mutex<State>>,
     /// Connections to all destinations.
@@ -91,12 +94,18 @@ impl Queue {
             outbound: Arc::new(outbound),
             tracer,
             wake,
+            own: Own::default(),
             times: Times::new(delivery.warn_hours, delivery.give_up_hours),
             state: Arc::new(Mutex::new(state)),
             places: Arc::new(Semaphore::new(delivery.connections)),
             more: Arc::new(Notify::new()),
             next: Arc::default(),
         }
+    }
+
+    /// With the keys by which reports are signed.
+    pub(in crate::server) fn signing(self, own: Own) -> Self {
+        Self { own, ..self }
     }
 
     /// What takes its mail to other servers.
@@ -221,7 +230,8 @@ impl Queue {
                 return Ok(());
             }
         };
-        let message = report(&self.hostname, queued, message, (kind, told), now);
+        let report = report(&self.hostname, queued, message, (kind, told), now);
+        let message = self.own.signed(report, now, &self.tracer);
         // RFC 8689 5: what is told of a message is kept as the message itself
         let terms = Terms { tls: queued.terms.tls, ..Terms::default() };
         self.accounts.store().deliver(Delivery::from_nobody(message, (mailboxes, elsewhere), terms, now))?;

@@ -6,7 +6,6 @@
 
 mod report;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::server::accounts::Accounts;
 use crate::server::drive::now;
 use crate::server::filter;
 use crate::server::outbound::{Outbound, Place};
-use crate::server::policy::Signer;
+use crate::server::policy::Own;
 use crate::server::store::{Delivery, Error, TlsResult};
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
@@ -33,7 +32,8 @@ pub(in crate::server) struct Reports {
     tracer: Tracer,
     /// Told when the queue has something new.
     wake: Arc<Notify>,
-    signer: Signer,
+    /// Signs them: a report that nobody signed may be ignored (RFC 8460 3).
+    own: Own,
 }
 
 impl std::fmt::Debug for Reports {
@@ -57,23 +57,9 @@ impl Reports {
         accounts: Accounts,
         outbound: Arc<Outbound>,
         (tracer, wake): (Tracer, Arc<Notify>),
+        own: Own,
     ) -> Self {
-        Self { hostname: hostname.to_owned(), accounts, outbound, tracer, wake, signer: Signer::default() }
-    }
-
-    /// With the keys of this folder: a report that nobody signed may be ignored (RFC 8460 3).
-    pub(in crate::server) fn signed(self, folder: Option<&Path>) -> Result<Self, String> {
-        let signer = folder.map_or_else(|| Ok(Signer::default()), Signer::load);
-        Ok(Self { signer: signer.map_err(|error| format!("the keys of DKIM cannot be read – {error}"))?, ..self })
-    }
-
-    /// The signatures of this host, or of the domain above its name.
-    fn signatures(&self, message: &[u8], now: Timestamp) -> Result<String, Error> {
-        let above = self.hostname.split_once('.').map_or("", |(_, above)| above);
-        match [self.hostname.as_str(), above].into_iter().find(|domain| self.signer.has(domain)) {
-            Some(domain) => self.signer.sign(domain, (&[], message), now).map_err(Error::Broken),
-            None => Ok(String::new()),
-        }
+        Self { hostname: hostname.to_owned(), accounts, outbound, tracer, wake, own }
     }
 
     /// Sends the reports of each day some time after its end, until the server stops.
@@ -152,8 +138,7 @@ impl Reports {
     }
 
     async fn mail(&self, report: &Report, address: &str, now: Timestamp) -> Result<(), Error> {
-        let message = report.mail(address, now);
-        let message = [self.signatures(&message, now)?.as_bytes(), &message].concat();
+        let message = self.own.signed(report.mail(address, now), now, &self.tracer);
         let (accounts, address) = (self.accounts.clone(), address.to_owned());
         let deliver = move || {
             let places = filter::places(&accounts, &address)?;

@@ -42,12 +42,39 @@ fn serve(folder: tempfile::TempDir) -> Served {
     Served { folder, child, ports }
 }
 
-/// The issuer of the certificate that a server shows.
+/// The issuer and the serial number of the certificate that a server shows.
 fn shown(served: &Served) -> String {
     let port = served.port("smtp");
-    let line =
-        format!("openssl s_client -connect 127.0.0.1:{port} -starttls smtp </dev/null 2>/dev/null | openssl x509 -noout -issuer");
+    let line = format!(
+        "openssl s_client -connect 127.0.0.1:{port} -starttls smtp </dev/null 2>/dev/null | openssl x509 -noout -issuer -serial"
+    );
     String::from_utf8_lossy(&support::run("sh", &["-c", &line], b"").1).into_owned()
+}
+
+/// Pebble for a home that [`ordering`] laid out; its certificates are good for so many seconds.
+fn pebble(folder: &tempfile::TempDir, (directory, challenges): (u16, u16), seconds: u64) -> Running {
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    good(folder.path(), &["ca", "server-cert", "localhost", "-o", &path("pebble.pem"), "--key", &path("pebble.key")]);
+    let config = format!(
+        "{{\"pebble\":{{\"listenAddress\":\"127.0.0.1:{directory}\",\"managementListenAddress\":\"127.0.0.1:{}\",\
+         \"certificate\":\"{}\",\"privateKey\":\"{}\",\"httpPort\":{challenges},\"tlsPort\":{},\"ocspResponderURL\":\"\",\
+         \"externalAccountBindingRequired\":false,\"certificateValidityPeriod\":{seconds}}}}}",
+        free(),
+        path("pebble.pem"),
+        path("pebble.key"),
+        free(),
+    );
+    fs::write(path("pebble.json"), config).expect("written");
+    let dns = Zone::new().a("mail.a.example", "127.0.0.1").serve().to_string();
+    let pebble = Command::new("pebble")
+        .args(["-config", &path("pebble.json"), "-dnsserver", &dns])
+        .env("PEBBLE_VA_NOSLEEP", "1")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let pebble = Running(pebble.expect("pebble starts"));
+    until("pebble does not listen", || std::net::TcpStream::connect(("127.0.0.1", directory)).is_ok());
+    pebble
 }
 
 fn until(what: &str, is: impl Fn() -> bool) {
@@ -63,28 +90,9 @@ fn a_certificate_is_ordered_and_served_without_a_restart() {
     if !support::peer("pebble") || !support::peer("openssl") {
         return;
     }
-    let (directory, challenges, management) = (free(), free(), free());
+    let (directory, challenges) = (free(), free());
     let folder = ordering(directory, challenges);
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    good(folder.path(), &["ca", "server-cert", "localhost", "-o", &path("pebble.pem"), "--key", &path("pebble.key")]);
-    let config = format!(
-        "{{\"pebble\":{{\"listenAddress\":\"127.0.0.1:{directory}\",\"managementListenAddress\":\"127.0.0.1:{management}\",\
-         \"certificate\":\"{}\",\"privateKey\":\"{}\",\"httpPort\":{challenges},\"tlsPort\":{},\"ocspResponderURL\":\"\",\
-         \"externalAccountBindingRequired\":false}}}}",
-        path("pebble.pem"),
-        path("pebble.key"),
-        free(),
-    );
-    fs::write(path("pebble.json"), config).expect("written");
-    let dns = Zone::new().a("mail.a.example", "127.0.0.1").serve().to_string();
-    let pebble = Command::new("pebble")
-        .args(["-config", &path("pebble.json"), "-dnsserver", &dns])
-        .env("PEBBLE_VA_NOSLEEP", "1")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let _pebble = Running(pebble.expect("pebble starts"));
-    until("pebble does not listen", || std::net::TcpStream::connect(("127.0.0.1", directory)).is_ok());
+    let _pebble = pebble(&folder, (directory, challenges), 86_400);
     let served = serve(folder);
     until("the authority's certificate is not served", || shown(&served).contains("Pebble"));
     for name in ["account.json", "certificate.pem"] {
@@ -101,6 +109,40 @@ fn a_certificate_is_ordered_and_served_without_a_restart() {
     served.restart();
     assert!(shown(&served).contains("Pebble"));
     assert_eq!(fs::read(served.path("home/mail/acme/certificate.pem")).expect("read"), before);
+}
+
+#[test]
+fn a_certificate_has_a_successor_without_a_restart_and_stays_where_there_is_none() {
+    if !support::peer("pebble") || !support::peer("openssl") {
+        return;
+    }
+    let (directory, challenges) = (free(), free());
+    let folder = ordering(directory, challenges);
+    let config = folder.path().join("home/sealpost.toml");
+    let text = fs::read_to_string(&config).expect("a configuration");
+    fs::write(&config, format!("{text}\n[log]\nfile = \"log.txt\"\n")).expect("written");
+    // renewed after six seconds: the clock that runs is the one of the authority
+    let running = pebble(&folder, (directory, challenges), 9);
+    let served = serve(folder);
+    until("the authority's certificate is not served", || shown(&served).contains("Pebble"));
+    let first = shown(&served);
+    until("there is no successor", || shown(&served).contains("Pebble") && shown(&served) != first);
+    assert!(!served.run(&["status"]).0.contains("acme "), "nothing failed");
+    // the authority is gone when the next one is due
+    drop(running);
+    until("the failure is not told", || served.run(&["status"]).0.contains("acme "));
+    let status = served.run(&["status"]).0;
+    let acme = status.lines().find(|line| line.starts_with("acme ")).expect("a line");
+    assert!(acme.contains("failed: ") && acme.contains("the one of before stays, until 20"), "{acme}");
+    let last = shown(&served);
+    assert!(last.contains("Pebble") && last != first, "{last}");
+    let log = fs::read_to_string(served.path("home/log.txt")).expect("a log");
+    assert!(log.lines().any(|line| line.contains("warning") && line.contains("ACME: no certificate from")), "{log}");
+    assert!(log.matches("ACME: a certificate for mail.a.example is in place").count() >= 2, "{log}");
+    let (_, doctor, _) =
+        support::run(env!("CARGO_BIN_EXE_sealpost"), &["--home", &served.path("home"), "doctor", "--offline"], b"");
+    let doctor = String::from_utf8_lossy(&doctor).into_owned();
+    assert!(doctor.contains("acme-failed") && !doctor.contains("port-other-certificate"), "{doctor}");
 }
 
 #[test]

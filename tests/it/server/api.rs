@@ -181,6 +181,74 @@ fn the_api_is_under_the_tls_of_the_server_where_that_is_asked_for_and_bounds_wha
     assert!(code == 2 && talk.contains("is not on loopback – set tls = \"on\""), "{talk}");
 }
 
+#[test]
+fn curl_rolls_keys_over_pauses_servers_and_lifts_bans_as_the_commands_do() {
+    if !support::peer("curl") {
+        return;
+    }
+    let more = "[dkim]\nfolder = \"dkim\"\n[[server]]\nname = \"office\"\n[server.listen]\nsmtp = \"127.0.0.1:0\"\n";
+    let served = with(more);
+    let (admin, read) = (token(&served, &["console", "--scope", "admin"]), token(&served, &["watcher"]));
+    let by_both = |path: &str, args: &[&str]| {
+        let here: Value = serde_json::from_str(&served.run(&[args, &["--json"]].concat()).0).expect("JSON");
+        assert_eq!(json_of(curl(&served, &read, "GET", path, None)), here, "{path}");
+        here
+    };
+    let problem = |(status, body): (u16, String)| -> (u16, String) {
+        let problem: Value = serde_json::from_str(&body).expect("JSON");
+        (status, problem["type"].as_str().expect("a type").trim_start_matches("urn:sealpost:problem:").to_owned())
+    };
+
+    // keys: the first signs at once, its successor waits and may be taken back
+    assert_eq!(by_both("/v1/dkim", &["dkim", "list"])["keys"], json!([]));
+    assert_eq!(curl(&served, &read, "POST", "/v1/dkim", Some(r#"{"domain":"a.example"}"#)).0, 403);
+    let made = json_of(curl(&served, &admin, "POST", "/v1/dkim", Some(r#"{"domain":"a.example"}"#)));
+    assert_eq!((made["schema"].as_str(), made["records"].as_array().map(Vec::len)), (Some("sealpost.dkim.new/1"), Some(2)));
+    served.send("jane@a.example", "From: jane@a.example\nTo: joe@a.example\n\nhi\n");
+    assert_eq!(served.fetch("joe@a.example").concat().matches("DKIM-Signature:").count(), 2, "nobody had to reload");
+    json_of(curl(&served, &admin, "POST", "/v1/dkim", Some(r#"{"domain":"a.example","kind":"ed25519"}"#)));
+    let keys = by_both("/v1/dkim", &["dkim", "list"])["keys"].clone();
+    let states: Vec<&str> = keys.as_array().expect("a list").iter().filter_map(|key| key["state"].as_str()).collect();
+    assert_eq!(states, ["waits", "signs", "signs"], "{keys}");
+    assert_eq!(
+        by_both("/v1/dkim/dns?domain=a.example", &["dkim", "dns", "a.example"])["records"].as_array().map(Vec::len),
+        Some(3)
+    );
+    let path = |at: usize| format!("/v1/dkim/a.example/{}", keys[at]["selector"].as_str().expect("text"));
+    assert_eq!(problem(curl(&served, &admin, "DELETE", &path(1), None)), (409, "not-now".to_owned()));
+    let refused = served.refused(&["dkim", "remove", "a.example", keys[1]["selector"].as_str().expect("text")]);
+    assert!(refused.contains("signs the mail of a.example"), "{refused}");
+    let gone = json_of(curl(&served, &admin, "DELETE", &path(0), None));
+    assert_eq!(gone, json!({ "schema": "sealpost.dkim.remove/1", "exit": 0 }));
+    assert_eq!(problem(curl(&served, &admin, "DELETE", &path(0), None)), (404, "not-found".to_owned()));
+
+    // servers, each alone
+    let office = |what: &str| curl(&served, &admin, "POST", &format!("/v1/servers/office/{what}"), None);
+    let state = || by_both("/v1/servers", &["server", "list"])["servers"][1]["state"].clone();
+    assert_eq!(state(), "running");
+    assert_eq!(curl(&served, &read, "POST", "/v1/servers/office/stop", None).0, 403);
+    for (order, is) in [("pause", "paused"), ("stop", "stopped"), ("start", "running")] {
+        assert_eq!(json_of(office(order)), json!({ "schema": format!("sealpost.server.{order}/1"), "exit": 0 }));
+        assert_eq!(state(), is);
+    }
+    json_of(office("stop"));
+    assert_eq!(problem(office("pause")), (409, "not-now".to_owned()));
+    assert_eq!(problem(curl(&served, &admin, "POST", "/v1/servers/shop/start", None)), (404, "not-found".to_owned()));
+
+    // bans: loopback is never banned, so that there is none to lift
+    assert_eq!(by_both("/v1/bans", &["ban", "list"])["bans"], json!([]));
+    assert_eq!(problem(curl(&served, &admin, "POST", "/v1/bans/192.0.2.1/lift", None)), (404, "not-found".to_owned()));
+
+    // what both doors say of the state is one, but for what goes on meanwhile
+    let told = |text: String| -> Vec<(String, &str)> {
+        let status: serde_json::Map<String, Value> = serde_json::from_str(&text).expect("JSON");
+        let kind = |value: &Value| if value.is_number() { "number" } else { "text" };
+        status.iter().filter(|(name, _)| !name.starts_with("open_")).map(|(name, value)| (name.clone(), kind(value))).collect()
+    };
+    let (status, over_http) = curl(&served, &read, "GET", "/v1/status", None);
+    assert_eq!((status, told(over_http)), (200, told(served.run(&["status", "--json"]).0)));
+}
+
 /// A server that puts everything off.
 fn puts_off() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 
+use sealpost::crypto::random::OsRandom;
+use sealpost::keys::domain::{DomainKey, Kind};
 use sealpost::proto::smtp::client::Terms;
 use sealpost::server::admin::{self, Question};
 use sealpost::server::store::{
@@ -70,6 +72,15 @@ impl Host {
     fn start(&mut self) {
         let config = Config::parse(&self.config, self.folder.path()).unwrap_or_else(|wrong| panic!("{wrong:?}"));
         self.running = Some(self.runtime.block_on(sealpost::server::start(config)).expect("it starts"));
+    }
+
+    /// Signs from now on with a key of its domain, where its configuration has `[dkim] folder = "dkim"`; gives the record.
+    fn signs(&mut self) -> Vec<(String, String)> {
+        let (domain, folder) = (self.store.domains().expect("read").remove(0), self.folder.path().join("dkim"));
+        let key = DomainKey::make(&folder, &domain, Kind::Ed25519, now(), &mut OsRandom).expect("made");
+        self.stop();
+        self.start();
+        vec![(key.name(), key.record().expect("a record"))]
     }
 
     fn stop(&mut self) {

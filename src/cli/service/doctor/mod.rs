@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use sealpost::ca;
 use sealpost::keys::domain::DomainKey;
@@ -18,6 +18,7 @@ use sealpost::server::config::Acme;
 use sealpost::server::doctor::{
     self, Concern, Finding, Severity, accounts, clock, disk, dns, files, ports, queue, settings, tls,
 };
+use sealpost::server::manage::Status;
 use sealpost::server::store::{SqliteStore, Store};
 use sealpost::time::Timestamp;
 
@@ -154,7 +155,8 @@ impl Examination<'_> {
     fn ports(&mut self, certificate: Option<&Certificate>) {
         let lines = admin::ask(&self.config.data, &Question::Status).and_then(Iterator::collect::<std::io::Result<Vec<String>>>);
         let Ok(lines) = lines else { return self.found.push(ports::not_running()) };
-        let facts: Vec<(&str, &str)> = lines.iter().filter_map(|line| line.split_once('\t')).collect();
+        let facts: Vec<(String, Value)> = lines.iter().filter_map(|line| Status::fact(line)).collect();
+        let facts: Vec<(&str, &str)> = facts.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect();
         let fact = |name: &str| facts.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| *value);
         self.found.extend(ports::rights(fact("user"), fact("sandbox")));
         self.found.extend(ports::judge(&knock::all(&facts), certificate));

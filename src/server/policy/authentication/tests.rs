@@ -120,6 +120,7 @@ fn check(table: &Table, address: &str, sender: &str, message: &str) -> Found {
         sender,
         message: message.as_bytes(),
         host: "mx.our.example",
+        sealers: &[],
     };
     run(async { Authenticator::new(&Resolver::new(Some(nowhere)).expect("a resolver")).check_with(came, table).await })
 }

@@ -106,6 +106,18 @@ fn mail_goes_to_who_has_the_key_that_the_zone_names_and_to_nobody_else() {
         + &tlsa("mx.two", port, &format!("3 1 1 {other}"))
         + &tlsa("mx.two", port, &format!("3 1 1 {hash}"));
     add(lines, "two", true, "tlsa", "success");
+    // RFC 7671 9: of several digests for one usage and selector the strongest that can be used
+    let (strong, other_strong) = (good(1, 2), authority(1, 2));
+    for (label, records, gets) in [
+        ("agile", [format!("3 1 1 {hash}"), format!("3 1 2 {other_strong}")], false),
+        ("strong", [format!("3 1 1 {other}"), format!("3 1 2 {strong}")], true),
+        ("beside", [format!("3 0 1 {}", good(0, 1)), format!("3 1 2 {other_strong}")], true),
+        ("held", [format!("3 1 0 {}", good(1, 0)), format!("3 1 2 {other_strong}")], true),
+        ("short", [format!("3 1 1 {hash}"), "3 1 2 abcd".to_owned()], true),
+    ] {
+        let lines: String = records.iter().map(|record| tlsa(&format!("mx.{label}"), port, record)).collect();
+        add(at(label, "127.0.0.2") + &lines, label, gets, "tlsa", if gets { "success" } else { "validation-failure" });
+    }
     // RFC 7672 3.1.3: what says nothing between mail servers asks for TLS alone; and so does what cannot be read
     let lines = at("pkix", "127.0.0.2") + &tlsa("mx.pkix", port, &format!("1 1 1 {other}"));
     add(lines, "pkix", true, "tlsa", "success");

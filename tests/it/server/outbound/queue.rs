@@ -13,6 +13,7 @@ use super::dns::Dns;
 use super::forward::bring;
 use super::mx::Mx;
 use super::{Host, LETTER, now, until};
+use crate::server::own::is_signed;
 
 /// A server of ours that finds others by these names, at this port, without TLS policies.
 fn host(dns: &Dns, port: u16, more: &str) -> Host {
@@ -256,7 +257,8 @@ fn pressed(host: &Host, user: &str, count: usize) {
 #[test]
 fn senders_hear_of_delays_once_and_of_the_end() {
     let mx = Mx::build().says(|line| line.starts_with("RCPT").then(|| "450 4.2.1 busy".to_owned())).run();
-    let host = Host::new(&format!("[routes]\n\"*\" = \"127.0.0.1:{}\"\n", mx.port()));
+    let mut host = Host::new(&format!("[dkim]\nfolder = \"dkim\"\n[routes]\n\"*\" = \"127.0.0.1:{}\"\n", mx.port()));
+    let records = host.signs();
     let ago = |hours: i64| Timestamp::from_unix(now().unix() - hours * 3600);
     host.send_as(LETTER.as_bytes(), &["slow@b.example"], Terms::default(), ago(5));
     // however old it is: it had a quarter of its chances before
@@ -272,6 +274,7 @@ fn senders_hear_of_delays_once_and_of_the_end() {
         assert!(told.contains(part), "{part} in {told}");
     }
     assert!(!told.contains("A letter."), "{told}");
+    is_signed(&records, &told);
     let times = host.waiting().iter().map(|one| one.attempts).max().expect("it waits");
     host.retry();
     host.tried(times + 1);

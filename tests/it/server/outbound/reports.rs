@@ -6,6 +6,7 @@ use sealpost::server::store::{PolicyStore, TlsResult};
 use super::dns::Dns;
 use super::mx::{Mx, Web};
 use super::{Authority, Host, now, until};
+use crate::server::own::is_signed;
 use crate::support;
 
 fn yesterday() -> i64 {
@@ -72,8 +73,32 @@ print(p['summary']['total-successful-session-count'], p['summary']['total-failur
   [(d['result-type'], d['failed-session-count'], d['receiving-ip']) for d in p['failure-details']], p['policy']['mx-host'])
 "#;
 
+/// parsedmarc, by which receivers of reports read them; it finds the report in the message itself.
+const PARSEDMARC: &str = r#"
+import parsedmarc, sys
+found = parsedmarc.parse_report_email(sys.stdin.buffer.read(), offline=True)
+assert found['report_type'] == 'smtp_tls', found
+r = found['report']
+assert r['organization_name'] == 'mail.a.example' and r['contact_info'] == 'postmaster@mail.a.example', r
+assert r['begin_date'].endswith('T00:00:00Z') and r['end_date'].endswith('T23:59:59Z') and r['begin_date'][:10] == r['end_date'][:10], r
+[p] = r['policies']
+assert (p['policy_domain'], p['policy_type']) == ('b.example', 'sts') and p['policy_strings'][1] == 'mode: testing', p
+assert all(d['sending_mta_ip'] == '2001:db8::1' and d['receiving_mx_hostname'] == 'mx1.mail.b.example' for d in p['failure_details']), p
+print(p['successful_session_count'], p['failed_session_count'],
+  [(d['result_type'], d['failed_session_count'], d['receiving_ip']) for d in p['failure_details']])
+"#;
+
 const TOLD: &str =
     "3 3 [('certificate-expired', 1, '192.0.2.1'), ('starttls-not-supported', 2, '192.0.2.1')] ['*.mail.b.example']";
+
+fn with_parsedmarc() -> Option<String> {
+    let python = support::named_peer("SEALPOST_PYTHON")?;
+    if support::run(&python, &["-c", "import parsedmarc"], b"").0 != 0 {
+        support::skip("SEALPOST_PYTHON has no parsedmarc");
+        return None;
+    }
+    Some(python)
+}
 
 #[test]
 fn a_domain_that_asks_for_it_gets_one_report_of_a_day() {
@@ -83,11 +108,12 @@ fn a_domain_that_asks_for_it_gets_one_report_of_a_day() {
          c.example TXT x\n_smtp._tls.d.example TXT !servfail\n\
          reports.example MX 10 mx.reports.example\nmx.reports.example A 127.0.0.1\n",
     );
-    let host = Host::new(&format!(
-        "[delivery]\nresolver = \"{}\"\nport = {}\ndane = \"off\"\nmta_sts = \"off\"\n",
+    let mut host = Host::new(&format!(
+        "[dkim]\nfolder = \"dkim\"\n[delivery]\nresolver = \"{}\"\nport = {}\ndane = \"off\"\nmta_sts = \"off\"\n",
         dns.address,
         mx.port()
     ));
+    let records = host.signs();
     count(&host, "b.example", "success", 3);
     count(&host, "b.example", "certificate-expired", 1);
     count(&host, "b.example", "starttls-not-supported", 2);
@@ -102,6 +128,17 @@ fn a_domain_that_asks_for_it_gets_one_report_of_a_day() {
     until("it has gone", || mx.messages().len() == 1);
     assert!(mx.commands().iter().any(|line| line.starts_with("MAIL FROM:<>")), "{:?}", mx.commands());
     let there = mx.messages().remove(0);
+    let there = there.strip_suffix(".\r\n").expect("the end of the data").to_owned();
+    [&here, &there].iter().for_each(|report| is_signed(&records, report));
+    if let Some(python) = with_parsedmarc() {
+        for report in [&here, &there] {
+            let (code, out, talk) = support::run(&python, &["-c", PARSEDMARC], report.as_bytes());
+            let wanted = TOLD.split(" ['").next().expect("the counts");
+            assert_eq!((code, String::from_utf8_lossy(&out).trim()), (0, wanted), "{talk}\n{report}");
+            let broken = report.replace("H4sI", "AAAA");
+            assert_ne!(support::run(&python, &["-c", PARSEDMARC], broken.as_bytes()).0, 0, "it judges");
+        }
+    }
     if support::peer("python3") {
         for report in [here, there] {
             let (code, out, talk) = support::run("python3", &["-c", JUDGE], report.as_bytes());
