@@ -39,5 +39,6 @@ pub use settings::Settings;
 pub(in crate::server) use dkim::Signer;
 pub(in crate::server) use gate::{Gate, Judged, Login, Sends};
 pub(in crate::server) use keep::keep;
+pub(in crate::server) use network::peer;
 pub(in crate::server) use refusal::Refusal;
 pub(in crate::server) use relay::Place;
