@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use clap::Subcommand;
 use serde_json::json;
 
-use sealpost::server::admin::{self, Question};
+use sealpost::server::admin::Question;
 use sealpost::server::doors::Order;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::{output, report, service};
+use crate::cli::service::{self, running};
+use crate::cli::{output, report};
 
 /// What is done to a virtual server.
 #[derive(Debug, Subcommand)]
@@ -67,17 +68,8 @@ pub(crate) fn ban(context: &Context, verb: &BanVerb) -> Result<Exit, Failure> {
     }
 }
 
-fn ask(context: &Context, question: &Question) -> Result<Vec<String>, Failure> {
-    let data = service::data(context)?;
-    let lines = admin::ask(&data, question).map_err(|error| {
-        Failure::io(format!("no server runs with the data of {} – {error}", data.display()))
-            .hint("start it with `sealpost serve`")
-    })?;
-    lines.collect::<Result<_, _>>().map_err(|error| Failure::io(format!("no answer – {error}")))
-}
-
 fn order_one(context: &Context, question: &Question, verb: &str) -> Result<Exit, Failure> {
-    for line in ask(context, question)? {
+    for line in running::answer(context, question)? {
         match line.split_once('\t') {
             Some(("error", why)) => return Err(Failure::usage(report::safe(why))),
             Some((_, done)) if !context.json => output::stdout(format!("{}\n", report::safe(done)).as_bytes())?,
@@ -89,7 +81,7 @@ fn order_one(context: &Context, question: &Question, verb: &str) -> Result<Exit,
 
 /// Lines of fields, as a table or as JSON with these names.
 fn list(context: &Context, question: &Question, schema: &str, all: &str, names: &[&str]) -> Result<Exit, Failure> {
-    let lines = ask(context, question)?;
+    let lines = running::answer(context, question)?;
     if context.json {
         let object = |line: &String| {
             let fields = names.iter().zip(line.split('\t'));
