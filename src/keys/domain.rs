@@ -79,7 +79,7 @@ impl DomainKey {
         }
         let key = PrivateKey::generate(kind.algorithm(), random)?;
         files::make_folder(&place)?;
-        let text = Secret::new(pem::encode("PRIVATE KEY", key.to_pkcs8()?.expose()).into_bytes());
+        let text = pem::encode_secret("PRIVATE KEY", key.to_pkcs8()?.expose());
         files::write(&path, text.expose())?;
         let from = Timestamp::from_civil(Civil { hour: 0, minute: 0, second: 0, ..from.civil() }).unwrap_or(from);
         Ok(Self { domain, selector, kind, from, path })
