@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::secret::Secret;
+
 /// One block of a PEM file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pem {
@@ -107,14 +109,29 @@ pub fn unwrap_only(bytes: &mut Vec<u8>, label: &str) -> Result<bool, Error> {
 
 /// Writes one block with lines of 64 characters (RFC 7468).
 pub fn encode(label: &str, der: &[u8]) -> String {
-    let text = base64_simd::STANDARD.encode_to_string(der);
-    let mut out = format!("-----BEGIN {label}-----\n");
-    for line in text.as_bytes().chunks(64) {
-        out.push_str(&String::from_utf8_lossy(line));
-        out.push('\n');
-    }
-    out.push_str(&format!("-----END {label}-----\n"));
+    let mut out = String::new();
+    write(label, &base64_simd::STANDARD.encode_to_string(der), &mut |text| out.push_str(text));
     out
+}
+
+/// The same for a key: no copy of its text stays in memory.
+pub fn encode_secret(label: &str, der: &[u8]) -> Secret<Vec<u8>> {
+    let base64 = Secret::new(base64_simd::STANDARD.encode_to_string(der));
+    let (mut length, mut out) = (0_usize, Secret::new(Vec::new()));
+    write(label, base64.expose(), &mut |text| length = length.saturating_add(text.len()));
+    // what grows leaves copies behind
+    out.expose_mut().reserve_exact(length);
+    write(label, base64.expose(), &mut |text| out.expose_mut().extend_from_slice(text.as_bytes()));
+    out
+}
+
+fn write(label: &str, base64: &str, push: &mut dyn FnMut(&str)) {
+    ["-----BEGIN ", label, "-----\n"].into_iter().for_each(&mut *push);
+    for line in base64.as_bytes().chunks(64) {
+        push(&String::from_utf8_lossy(line));
+        push("\n");
+    }
+    ["-----END ", label, "-----\n"].into_iter().for_each(push);
 }
 
 const BEGIN: &[u8] = b"-----BEGIN ";
@@ -160,6 +177,16 @@ mod tests {
         }
         let damaged = &mut one.replace("Bw", "!w").into_bytes();
         assert_eq!(unwrap_only(damaged, "X509 CRL"), Err(Error::Base64("X509 CRL".to_owned())));
+    }
+
+    #[test]
+    fn a_key_is_written_as_anything_else_into_memory_that_did_not_grow() {
+        for length in [0, 1, 47, 48, 49, 1000] {
+            let der = vec![7; length];
+            let text = encode_secret("PRIVATE KEY", &der);
+            assert_eq!(text.expose().as_slice(), encode("PRIVATE KEY", &der).as_bytes());
+            assert_eq!(text.expose().capacity(), text.expose().len());
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use sealpost::crypto::algorithm::DigestAlgorithm;
 use sealpost::keys::pkcs12::{self, Target};
 use sealpost::keys::{Identity, mobileconfig};
 use sealpost::pki::Certificate;
+use sealpost::secret::Secret;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -62,25 +63,26 @@ pub(crate) fn packed(
 }
 
 /// A key and its certificates as PEM; under a passphrase where one is given.
-pub(crate) fn pem_of(context: &Context, identities: &[Identity]) -> Result<Vec<u8>, Failure> {
+pub(crate) fn pem_of(context: &Context, identities: &[Identity]) -> Result<Secret<Vec<u8>>, Failure> {
     let passphrase = context.passphrase.given()?;
     if passphrase.is_none() {
         eprintln!("warning: the file holds the private key without a passphrase");
     }
-    let mut text = String::new();
+    let mut blocks = Vec::new();
     for identity in identities {
         let key = identity.private_key();
-        text.push_str(&match &passphrase {
+        blocks.push(match &passphrase {
             Some(passphrase) => {
                 let encrypted = key.to_encrypted_pkcs8(passphrase, &mut context.random()).map_err(Failure::refused)?;
-                pem::encode("ENCRYPTED PRIVATE KEY", &encrypted)
+                pem::encode_secret("ENCRYPTED PRIVATE KEY", &encrypted)
             }
-            None => pem::encode("PRIVATE KEY", key.to_pkcs8().map_err(Failure::refused)?.expose()),
+            None => pem::encode_secret("PRIVATE KEY", key.to_pkcs8().map_err(Failure::refused)?.expose()),
         });
         let certificates = std::iter::once(identity.certificate()).chain(identity.chain());
-        certificates.for_each(|certificate| text.push_str(&pem::encode("CERTIFICATE", certificate.der())));
+        blocks.extend(certificates.map(|certificate| pem::encode_secret("CERTIFICATE", certificate.der())));
     }
-    Ok(text.into_bytes())
+    let parts: Vec<&[u8]> = blocks.iter().map(|block| block.expose().as_slice()).collect();
+    Ok(Secret::new(parts.concat()))
 }
 
 /// Refuses early what [`packed`] would refuse at the end, where nobody can be asked for the passphrase.

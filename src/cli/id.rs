@@ -11,6 +11,7 @@ use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::keys::token::Uri;
 use sealpost::keys::{Identity, Stored};
 use sealpost::pki::{Certificate, KeyUsage, Usage, email};
+use sealpost::secret::Secret;
 use sealpost::smime::check_recipient;
 
 use crate::cli::ca::{failed, open_store};
@@ -433,8 +434,8 @@ fn export(context: &Context, address: &str, form: &str, (output, signature): (&O
     }
     let bytes = match form {
         "pem" => export::pem_of(context, &identities)?,
-        _ => export::packed(context, &identities, Some(form), (output.file.as_deref(), signature))?,
+        _ => Secret::new(export::packed(context, &identities, Some(form), (output.file.as_deref(), signature))?),
     };
-    output.write(&bytes)?;
+    output.write(bytes.expose())?;
     Ok(Exit::Good)
 }

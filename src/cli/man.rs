@@ -26,7 +26,9 @@ pub(crate) fn run(command: Command, args: &ManArgs) -> Result<Exit, Failure> {
     command.build();
     pages(&command, &args.folder)?;
     #[cfg(feature = "server")]
-    for (name, text) in [("sealpost-sendmail.8", SENDMAIL.to_owned()), ("sealpost.toml.5", configuration())] {
+    for (name, text) in
+        [("sealpost-sendmail.8", heading("SEALPOST-SENDMAIL", 8) + SENDMAIL), ("sealpost.toml.5", configuration())]
+    {
         let path = args.folder.join(name);
         std::fs::write(&path, text).map_err(on_file("write", &path))?;
     }
@@ -47,7 +49,7 @@ fn page(command: &Command, name: &str) -> std::io::Result<Vec<u8>> {
     let mut page = Vec::new();
     let man = Man::new(command.clone());
     let title = name.to_uppercase();
-    writeln!(page, ".TH {title} 1 \"{DATE}\" \"sealpost {}\" \"Sealpost\"", env!("CARGO_PKG_VERSION"))?;
+    page.write_all(heading(&title, 1).as_bytes())?;
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     writeln!(page, ".SH NAME\n{} \\- {}", escaped(name), escaped(&about))?;
     let mut sections = Vec::new();
@@ -75,6 +77,11 @@ fn page(command: &Command, name: &str) -> std::io::Result<Vec<u8>> {
     Ok(page)
 }
 
+/// The first line of a page.
+fn heading(title: &str, section: u8) -> String {
+    format!(".TH {title} {section} \"{DATE}\" \"sealpost {}\" \"Sealpost\"\n", env!("CARGO_PKG_VERSION"))
+}
+
 /// Text as it stands in a page, line by line.
 fn verbatim(text: &str) -> String {
     let lines: String = text.trim_matches('\n').lines().map(|line| format!("{}\n", escaped(line))).collect();
@@ -93,23 +100,20 @@ fn escaped(line: &str) -> String {
 fn configuration() -> String {
     let template = sealpost::server::Config::template("mail.a.example", 0, &[]);
     format!(
-        ".TH SEALPOST.TOML 5 \"{DATE}\" \"sealpost {}\" \"Sealpost\"\n.SH NAME\nsealpost.toml \\- configuration of the mail server sealpost\n\
+        "{}.SH NAME\nsealpost.toml \\- configuration of the mail server sealpost\n\
          .SH DESCRIPTION\nThe file\n.B sealpost.toml\nin the home of the server says what it serves, where, and for whom. It is written in TOML.\n\
          .B sealpost up\nmakes one, and\n.B sealpost serve \\-\\-check\ntells every mistake in it with its line. Paths are relative to its folder.\n\
          .PP\nThis is the file as it is made; what stands behind a\n.B #\nis not in force, and shows how it is written.\n\
          .SH FORMAT\n{}.SH FILES\n.TP\n.I ~/.local/share/sealpost/sealpost.toml\nThe configuration where no home is named.\n\
          .TP\n.I /var/lib/sealpost/sealpost.toml\nThat of the service of the system.\n\
          .SH SEE ALSO\n.BR sealpost\\-serve (1),\n.BR sealpost\\-up (1),\n.BR sealpost\\-sendmail (8)\n",
-        env!("CARGO_PKG_VERSION"),
+        heading("SEALPOST.TOML", 5),
         verbatim(&template)
     )
 }
 
 #[cfg(feature = "server")]
-const SENDMAIL: &str = concat!(
-    ".TH SEALPOST-SENDMAIL 8 \"2026-11-26\" \"sealpost ",
-    env!("CARGO_PKG_VERSION"),
-    "\" \"Sealpost\"
+const SENDMAIL: &str = "\
 .SH NAME
 sealpost\\-sendmail \\- hand mail to a server as sendmail does
 .SH SYNOPSIS
@@ -224,4 +228,4 @@ The domain of names without one, where mail goes over SMTP.
 .SH SEE ALSO
 .BR sealpost\\-send (1),
 .BR sealpost.toml (5)
-");
+";

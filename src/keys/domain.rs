@@ -94,7 +94,7 @@ impl DomainKey {
         }
         let key = PrivateKey::generate(kind.algorithm(), random)?;
         files::make_folder(&place)?;
-        let text = Secret::new(pem::encode("PRIVATE KEY", key.to_pkcs8()?.expose()).into_bytes());
+        let text = pem::encode_secret("PRIVATE KEY", key.to_pkcs8()?.expose());
         files::write(&path, text.expose())?;
         let from = Timestamp::from_civil(Civil { hour: 0, minute: 0, second: 0, ..from.civil() }).unwrap_or(from);
         Ok(Self { domain, selector, kind, from, path })
@@ -197,10 +197,7 @@ impl DomainKey {
 
     /// A line of a zone file; the text is in strings of 255 bytes at most (RFC 1035 3.3.14).
     pub fn zone_line(&self) -> Result<String, Error> {
-        let record = self.record()?;
-        let strings: Vec<String> =
-            record.as_bytes().chunks(255).map(|part| format!("\"{}\"", String::from_utf8_lossy(part))).collect();
-        Ok(format!("{}. IN TXT ( {} )", self.name(), strings.join(" ")))
+        Ok(format!("{}. IN TXT ( {} )", self.name(), zone_text(&self.record()?)))
     }
 
     /// The secret key as PKCS#8, for whoever signs.
@@ -260,6 +257,21 @@ fn names(folder: &Path) -> Result<Vec<String>, Error> {
     let names: Result<Vec<String>, Error> =
         entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()).map_err(on)).collect();
     names
+}
+
+/// A text of a zone file: strings of 255 bytes at most (RFC 1035 3.3.14).
+pub(crate) fn zone_text(text: &str) -> String {
+    let mut strings = String::new();
+    let mut bytes = 0_usize;
+    for letter in text.chars() {
+        bytes = bytes.saturating_add(letter.len_utf8());
+        if bytes > 255 {
+            strings.push_str("\" \"");
+            bytes = letter.len_utf8();
+        }
+        strings.push(letter);
+    }
+    format!("\"{strings}\"")
 }
 
 #[cfg(test)]

@@ -159,10 +159,10 @@ impl Home {
         random: &mut dyn Random,
     ) -> Result<(), Error> {
         let key = match passphrase {
-            Some(passphrase) => pem::encode(ENCRYPTED, &identity.private_key().to_encrypted_pkcs8(passphrase, random)?),
-            None => pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8()?.expose()),
+            Some(passphrase) => pem::encode_secret(ENCRYPTED, &identity.private_key().to_encrypted_pkcs8(passphrase, random)?),
+            None => pem::encode_secret("PRIVATE KEY", identity.private_key().to_pkcs8()?.expose()),
         };
-        self.add_key((identity.certificate(), identity.chain()), "key.pem", &Secret::new(key.into_bytes()))
+        self.add_key((identity.certificate(), identity.chain()), "key.pem", &key)
     }
 
     /// Adds an identity whose key stays on its token, where this names it.

@@ -130,6 +130,13 @@ impl Config {
         self.listeners.iter().chain(self.servers.iter().flat_map(|server| &server.listeners)).copied().collect()
     }
 
+    /// The files that nobody else may read: the key of TLS, passwords that the server has elsewhere, and those of its users.
+    pub fn secrets(&self) -> impl Iterator<Item = &Path> {
+        let logins = self.delivery.routes.iter().filter_map(|(_, route)| route.login.as_ref());
+        let accounts = self.accounts.iter().filter_map(|(_, kind)| kind.secret());
+        std::iter::once(self.key.as_path()).chain(logins.map(|login| login.password_file.as_path())).chain(accounts)
+    }
+
     /// Reads a configuration; paths in it are relative to `folder`. The error holds every mistake.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, Vec<Mistake>> {
         let document = match Document::parse(text) {
@@ -520,6 +527,21 @@ mod tests {
             let (found, wrong) = kinds(line);
             assert!(found.is_empty() && wrong.contains(reason), "{line}: {wrong}");
         }
+    }
+
+    #[test]
+    fn every_file_that_nobody_else_may_read_is_named() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for name in ["c.pem", "k.pem", "relay", "reader", "users"] {
+            std::fs::write(folder.path().join(name), "x").expect("written");
+        }
+        let text = "hostname = \"mail.a.example\"\ndata = \"mail\"\n[tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n[listen]\n\
+                    [routes]\n\"*\" = { server = \"b:587\", user = \"jane\", password_file = \"relay\" }\n\
+                    [accounts]\n\"b.example\" = { file = \"users\" }\n\"c.example\" = { ldap = \"ldaps://h/dc=c\" }\n\
+                    \"d.example\" = { ldap = \"ldap://h/dc=d\", search_as = \"cn=r\", password_file = \"reader\" }\n";
+        let config = Config::parse(text, folder.path()).expect("good");
+        let names: Vec<_> = config.secrets().filter_map(|path| path.file_name()?.to_str()).collect();
+        assert_eq!(names, ["k.pem", "relay", "users", "reader"]);
     }
 
     #[test]

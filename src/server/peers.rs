@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::server::policy::peer;
+
 /// Connections of one address at once, over all listeners: a large mail server opens some dozens.
 const PER_ADDRESS: usize = 100;
 
@@ -21,7 +23,7 @@ pub(in crate::server) struct Counted {
 impl Peers {
     /// Counts a connection, unless its address has too many.
     pub(in crate::server) fn count(&self, address: IpAddr) -> Option<Counted> {
-        let address = network(address);
+        let address = peer(address);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_default();
         if *count >= PER_ADDRESS {
@@ -41,14 +43,6 @@ impl Drop for Counted {
                 counts.remove(&self.address);
             }
         }
-    }
-}
-
-/// What counts as one peer.
-pub(in crate::server) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
     }
 }
 

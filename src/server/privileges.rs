@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use nix::unistd::{AccessFlags, ResUid, Uid, User, access, geteuid, getresuid, initgroups, setgid, setuid};
+use nix::unistd::{AccessFlags, ResUid, Uid, User, access, geteuid, getresuid, getuid, initgroups, setgid, setuid};
 
 use crate::server::config::{Config, Sandbox};
 use crate::server::listen::Sockets;
@@ -106,7 +106,7 @@ fn may_work(config: &Config, user: &str) -> Result<(), String> {
     let not = |path: &Path, what: &str, folder: &Path| {
         format!("the user {user} may not {what} {} – `chown -R {user}: {}`", path.display(), folder.display())
     };
-    for path in [&config.certificate, &config.key] {
+    for path in std::iter::once(config.certificate.as_path()).chain(config.secrets()) {
         if let Err(error) = File::open(path)
             && error.kind() == std::io::ErrorKind::PermissionDenied
         {
@@ -117,7 +117,13 @@ fn may_work(config: &Config, user: &str) -> Result<(), String> {
     access(folder, AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK).map_err(|_| not(folder, "write to", folder))
 }
 
-fn name(uid: Uid) -> String {
+/// Who runs this program; nobody where the system has no name for him.
+pub fn own_name() -> Option<String> {
+    User::from_uid(getuid()).ok().flatten().map(|user| user.name)
+}
+
+/// The name of a user, or his number where he has none.
+pub(in crate::server) fn name(uid: Uid) -> String {
     User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 

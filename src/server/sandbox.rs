@@ -9,7 +9,7 @@ use landlock::{
     ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
 };
 
-use crate::server::config::{Bind, Config, Kind, LogTo, Sandbox};
+use crate::server::config::{Config, Kind, LogTo, Sandbox};
 
 /// What belongs to the system: libraries, names, certificates, clocks.
 const SYSTEM: [&str; 9] = ["/etc", "/usr", "/lib", "/lib64", "/bin", "/proc", "/sys", "/run", "/dev"];
@@ -71,7 +71,7 @@ fn readable(config: &Config, files: &[&Path]) -> Vec<PathBuf> {
     let mut folder_of = |path: &Path| found.extend(path.parent().map(Path::to_owned));
     files.iter().copied().for_each(&mut folder_of);
     folder_of(&config.certificate);
-    folder_of(&config.key);
+    config.secrets().for_each(&mut folder_of);
     if let Some(clients) = &config.clients {
         folder_of(&clients.authority);
         clients.lists.iter().for_each(|path| folder_of(path));
@@ -79,18 +79,9 @@ fn readable(config: &Config, files: &[&Path]) -> Vec<PathBuf> {
     let keys: Vec<PathBuf> = config.policies().filter_map(|policy| policy.dkim.clone()).collect();
     config.acme.iter().filter_map(|acme| acme.trust.as_ref()).for_each(|path| folder_of(path));
     config.delivery.trust.iter().chain(&config.delivery.anchor).for_each(|path| folder_of(path));
-    for login in config.delivery.routes.iter().filter_map(|(_, route)| route.login.as_ref()) {
-        folder_of(&login.password_file);
-    }
     for (_, kind) in &config.accounts {
-        match kind {
-            Kind::File(path) => folder_of(path),
-            Kind::Ldap(ldap) => {
-                ldap.trust.iter().for_each(|path| folder_of(path));
-                if let Bind::Search(Some((_, path))) = &ldap.bind {
-                    folder_of(path);
-                }
-            }
+        if let Kind::Ldap(ldap) = kind {
+            ldap.trust.iter().for_each(|path| folder_of(path));
         }
     }
     found.extend(keys);

@@ -6,6 +6,24 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Space(PathBuf);
 
+/// What a file system has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that are free to who is no root, and all.
+    pub bytes: (u64, u64),
+    /// Names of files that are free, and all; (0, 0) where the file system does not count them.
+    pub names: (u64, u64),
+}
+
+impl Room {
+    /// Asks the system for the room where this folder is.
+    pub(in crate::server) fn of(folder: &Path) -> std::io::Result<Self> {
+        let disk = rustix::fs::statvfs(folder)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Ok(Self { bytes: (bytes(disk.f_bavail), bytes(disk.f_blocks)), names: (disk.f_favail, disk.f_files) })
+    }
+}
+
 /// What incoming mail leaves free: users must be able to delete what they have, and the queue to write down what it delivered, or a full disk
 /// could never be emptied by those who fill it. 64 MiB, and a twentieth of a small disk.
 const RESERVE: u64 = 64 << 20;
@@ -18,13 +36,9 @@ impl Space {
 
     /// Whether a message of so many bytes may come. Where the system does not say, it may: the write will tell.
     pub(in crate::server) fn has_room(&self, bytes: u64) -> bool {
-        let Ok(disk) = rustix::fs::statvfs(&self.0) else { return true };
-        // some file systems count no inodes, and say 0 of 0
-        if disk.f_files > 0 && disk.f_favail == 0 {
-            return false;
-        }
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        fits(bytes, free, disk.f_blocks.saturating_mul(disk.f_frsize))
+        let Ok(Room { bytes: (free, all), names: (free_names, names) }) = Room::of(&self.0) else { return true };
+        let has_names = names == 0 || free_names > 0;
+        has_names && fits(bytes, free, all)
     }
 }
 

@@ -58,7 +58,8 @@ pub enum Nonces {
     /// It is left out, so that what was signed before can be given (RFC 5019 4, RFC 9654 2.1).
     #[default]
     Ignored,
-    /// It is answered, with a signature for each request.
+    /// It is answered, with a signature for each request; beyond as many as are made in a second, it is left out where the answer was signed
+    /// before.
     Answered,
 }
 
@@ -161,38 +162,46 @@ impl Responder {
             let status = self.states.state(counter.by, &question.serial)?;
             about.push((question.digest.unwrap_or(DigestAlgorithm::Sha1), question.serial.clone(), status));
         }
-        if let ([(digest, serial, status)], None) = (about.as_slice(), nonce) {
-            let before = || counter.signed_before(*digest, serial, *status, at);
-            let kept = || self.kept(&(which, *digest, serial.clone()), *status, at);
-            // what cannot be read of what was signed before is signed anew
-            let (found, trouble) = match before() {
-                Ok(found) => (found.or_else(kept), None),
-                Err(error) => (kept(), Some(error.to_string())),
-            };
-            let reply = match found {
-                Some(reply) => reply,
-                None => self.sign((which, counter), &about, None, at)?,
-            };
-            return Ok(Reply { trouble: trouble.or(reply.trouble.clone()), ..reply });
+        if nonce.is_some()
+            && let Some(reply) = self.sign((which, counter), &about, nonce, at)?
+        {
+            return Ok(reply);
         }
-        self.sign((which, counter), &about, nonce, at)
+        let late = || Reply::refused(Refusal::TryLater);
+        let [(digest, serial, status)] = about.as_slice() else {
+            let signed = if nonce.is_some() { None } else { self.sign((which, counter), &about, None, at)? };
+            return Ok(signed.unwrap_or_else(late));
+        };
+        let before = || counter.signed_before(*digest, serial, *status, at);
+        let kept = || self.kept(&(which, *digest, serial.clone()), *status, at);
+        // what cannot be read of what was signed before is signed anew
+        let (found, trouble) = match before() {
+            Ok(found) => (found.or_else(kept), None),
+            Err(error) => (kept(), Some(error.to_string())),
+        };
+        let reply = match found {
+            Some(reply) => reply,
+            None => self.sign((which, counter), &about, None, at)?.unwrap_or_else(late),
+        };
+        Ok(Reply { trouble: trouble.or(reply.trouble.clone()), ..reply })
     }
 
+    /// None where too much was signed in this second.
     fn sign(
         &self,
         (which, counter): (usize, &Counter),
         about: &[(DigestAlgorithm, Vec<u8>, Status)],
         nonce: Option<&[u8]>,
         at: Timestamp,
-    ) -> Result<Reply, Error> {
+    ) -> Result<Option<Reply>, Error> {
         let delegate = counter.delegate()?.filter(|delegate| delegate.certificate().is_valid_at(at));
         let Some(delegate) = delegate else {
             let trouble = "no responder's certificate is good now – renew them: `sealpost ca publish`".to_owned();
-            return Ok(Reply { trouble: Some(trouble), ..Reply::refused(Refusal::TryLater) });
+            return Ok(Some(Reply { trouble: Some(trouble), ..Reply::refused(Refusal::TryLater) }));
         };
         let is_news = nonce.is_none() && matches!(about, [(_, _, Status::Revoked { .. })]);
         if !self.may_sign(if is_news { SIGNATURES.saturating_add(RESERVED) } else { SIGNATURES }, at) {
-            return Ok(Reply::refused(Refusal::TryLater));
+            return Ok(None);
         }
         let holds = if about.iter().any(|(_, _, status)| *status == Status::Unknown) { UNKNOWN_VALIDITY } else { VALIDITY };
         let fresh = Freshness { this_update: at, next_update: at.plus_seconds(holds).min(delegate.certificate().not_after()) };
@@ -218,7 +227,7 @@ impl Responder {
             }
             live.kept.insert((which, *digest, serial.clone()), (*status, reply.clone()));
         }
-        Ok(reply)
+        Ok(Some(reply))
     }
 
     fn kept(&self, key: &(usize, DigestAlgorithm, Vec<u8>), status: Status, at: Timestamp) -> Option<Reply> {

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::ca::records::Transaction;
+use crate::ca::records::{Records, Transaction};
 use crate::ca::store::Store;
 use crate::ca::{Authority, Error, Issuer, MailProfile, Request, Uses, escrow};
 use crate::crypto::algorithm::KeyAlgorithm;
@@ -27,7 +27,7 @@ pub enum OrderKey {
     Public(PublicKey),
     /// It is made with the certificate.
     New(KeyAlgorithm),
-    /// Whoever asks for the certificate holds it; [`Store::check_requests`] has looked at the request.
+    /// Whoever asks for the certificate holds it; [`Store::check_requests`] of the same store has looked at the request.
     Request(Box<Request>),
 }
 
@@ -47,14 +47,18 @@ impl Store {
     /// Keys and signatures are made on every processor where the randomness is the system's.
     pub fn issue_all(&self, orders: &[Order], at: Timestamp, random: &mut dyn Random) -> Result<Vec<Result<Made, Error>>, Error> {
         let authority = self.authority();
-        let made = if random.is_system() {
+        let mut made = if random.is_system() {
             in_parallel(orders, |order| make(authority, order, at, &mut OsRandom))
         } else {
             orders.iter().map(|order| make(authority, order, at, random)).collect()
         };
         let has_escrow = escrow::exists(self.folder());
         let mut records = self.locked();
+        let seen = records.events();
         let mut turn = Transaction::begin(&mut records, at)?;
+        if turn.records().events() != seen {
+            self.check_again(turn.records(), orders, &mut made, at)?;
+        }
         for (order, made) in orders.iter().zip(&made) {
             let Ok(made) = made else { continue };
             let (issued, whom) = ((&made.certificate, Issuer::Mail), order.profile.addresses.join(","));
@@ -68,6 +72,30 @@ impl Store {
         }
         turn.commit()?;
         Ok(made)
+    }
+
+    /// Others wrote since the requests were looked at: a key may be somebody's by now, or be known as compromised.
+    fn check_again(
+        &self,
+        records: &Records,
+        orders: &[Order],
+        made: &mut [Result<Made, Error>],
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let requests = orders.iter().zip(made).filter_map(|(order, made)| match &order.key {
+            OrderKey::Request(request) if made.is_ok() => Some(((&order.profile, request.as_ref()), made)),
+            _ => None,
+        });
+        let (asked, mut made): (Vec<_>, Vec<_>) = requests.unzip();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        for (place, error) in self.refused(records, &asked, at)? {
+            if let Some(made) = made.get_mut(place) {
+                **made = Err(error);
+            }
+        }
+        Ok(())
     }
 }
 

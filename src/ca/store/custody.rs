@@ -170,10 +170,10 @@ pub(super) fn read_key(path: &Path, passphrase: Option<&Secret<Vec<u8>>>) -> Res
 
 fn write_key(path: &Path, key: &PrivateKey, passphrase: Option<&Secret<Vec<u8>>>, random: &mut dyn Random) -> Result<(), Error> {
     let text = match passphrase {
-        Some(passphrase) => pem::encode("ENCRYPTED PRIVATE KEY", &key.to_encrypted_pkcs8(passphrase, random)?),
-        None => pem::encode("PRIVATE KEY", key.to_pkcs8()?.expose()),
+        Some(passphrase) => pem::encode_secret("ENCRYPTED PRIVATE KEY", &key.to_encrypted_pkcs8(passphrase, random)?),
+        None => pem::encode_secret("PRIVATE KEY", key.to_pkcs8()?.expose()),
     };
-    Ok(files::write(path, Secret::new(text.into_bytes()).expose())?)
+    Ok(files::write(path, text.expose())?)
 }
 
 fn key_path(folder: &Path, by: Issuer) -> PathBuf {

@@ -183,16 +183,30 @@ impl Store {
         at: Timestamp,
         random: &mut dyn Random,
     ) -> Result<Certificate, Error> {
-        if let Some((_, error)) = self.check_requests(&[(profile, request)], at)?.into_iter().next() {
+        // within the turn: of two who ask for one key at once, the second is refused
+        let mut records = self.locked();
+        let mut turn = Transaction::begin(&mut records, at)?;
+        if let Some((_, error)) = self.refused(turn.records(), &[(profile, request)], at)?.into_iter().next() {
             return Err(error);
         }
         let certificate = self.authority.issue_request(profile, request, at, random)?;
-        self.record((&certificate, Issuer::Mail), &profile.addresses.join(","), at)?;
+        turn.certificate("issue", (&certificate, Issuer::Mail), &profile.addresses.join(","))?;
+        turn.commit()?;
         Ok(certificate)
     }
 
     /// Says which of some requests would get no certificate, each by its place, and why; nothing is signed.
     pub fn check_requests(&self, asked: &[(&MailProfile, &Request)], at: Timestamp) -> Result<Vec<(usize, Error)>, Error> {
+        if asked.is_empty() { Ok(Vec::new()) } else { self.refused(&self.records()?, asked, at) }
+    }
+
+    /// The same, held against these records.
+    fn refused(
+        &self,
+        records: &Records,
+        asked: &[(&MailProfile, &Request)],
+        at: Timestamp,
+    ) -> Result<Vec<(usize, Error)>, Error> {
         let mut refused = BTreeMap::new();
         let mut places: HashMap<&[u8], Vec<usize>> = HashMap::new();
         for (place, (profile, request)) in asked.iter().enumerate() {
@@ -201,11 +215,7 @@ impl Store {
             }
             places.entry(request.key().key_bits()).or_default().push(place);
         }
-        if asked.is_empty() {
-            return Ok(Vec::new());
-        }
         // what was given out is read once, however many are asked about
-        let records = self.records()?;
         for entry in records.entries()? {
             let entry = entry?;
             let certificate = records.certificate_of(&entry)?;

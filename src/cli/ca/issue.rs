@@ -10,6 +10,7 @@ use sealpost::ca::escrow::Escrow;
 use sealpost::ca::{DEFAULT_DAYS, MailProfile, Request, ServerProfile, Uses};
 use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::pki::Certificate;
+use sealpost::secret::Secret;
 
 use crate::cli::ca::naming::Naming;
 use crate::cli::ca::{bulk, chain_pem, failed, open_store};
@@ -176,15 +177,15 @@ pub(super) fn server_cert(
     let store = open_store(context)?;
     let profile = ServerProfile { hosts, days: days.unwrap_or_else(|| ServerProfile::longest(context.now)) };
     let identity = store.new_server(&profile, KeyAlgorithm::P256, context.now, &mut context.random()).map_err(failed)?;
-    let key_pem = pem::encode("PRIVATE KEY", identity.private_key().to_pkcs8().map_err(Failure::refused)?.expose());
+    let key_pem = pem::encode_secret("PRIVATE KEY", identity.private_key().to_pkcs8().map_err(Failure::refused)?.expose());
     tell(identity.certificate());
     let certificates = chain_pem(&[identity.certificate(), store.authority().servers()]);
     match key {
         Some(path) => {
-            output::write_file(&path, key_pem.as_bytes(), output.force)?;
+            output::write_file(&path, key_pem.expose(), output.force)?;
             output.write(certificates.as_bytes())?;
         }
-        None => output.write(format!("{key_pem}{certificates}").as_bytes())?,
+        None => output.write(Secret::new([key_pem.expose(), certificates.as_bytes()].concat()).expose())?,
     }
     done(context, identity.certificate())
 }

@@ -106,8 +106,8 @@ fn one(context: &Context, args: &RenewArgs, store: &Store, serial: &str) -> Resu
                 replaced.by(context, &[identity])?;
             }
             (None, Some(path)) => {
-                let text = pem::encode("PRIVATE KEY", key.to_pkcs8().map_err(Failure::refused)?.expose());
-                output::write_file(path, text.as_bytes(), args.output.force)?;
+                let text = pem::encode_secret("PRIVATE KEY", key.to_pkcs8().map_err(Failure::refused)?.expose());
+                output::write_file(path, text.expose(), args.output.force)?;
             }
             (None, None) => {}
         }

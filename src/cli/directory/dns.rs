@@ -116,9 +116,14 @@ pub(super) fn records(args: &FindArgs, address: &Address) -> Result<Asked, Failu
 fn server(text: &str) -> Result<NameServerConfig, Failure> {
     let address = text.parse::<SocketAddr>().ok().or_else(|| text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53)));
     let address = address.ok_or_else(|| Failure::usage(format!("--dns-server {text} is not IP or IP:PORT")))?;
+    Ok(name_server(address))
+}
+
+/// A name server at this address.
+pub(crate) fn name_server(address: SocketAddr) -> NameServerConfig {
     let mut server = NameServerConfig::udp_and_tcp(address.ip());
     server.connections.iter_mut().for_each(|connection| connection.port = address.port());
-    Ok(server)
+    server
 }
 
 async fn ask(handle: &Validating, owner: &str) -> Result<Asked, Failure> {

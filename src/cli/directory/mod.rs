@@ -21,6 +21,8 @@ use sealpost::limits::Budget;
 use sealpost::pki::{Certificate, Inquiry};
 use sealpost::smime::Trust;
 
+pub(crate) use dns::name_server;
+
 use crate::cli::context::Context;
 use crate::cli::directory::result::{Outcome, Source};
 use crate::cli::failure::{Exit, Failure};

@@ -19,7 +19,7 @@ use sealpost::server::config::Hop;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Progress;
-use crate::cli::{input, report, resolve};
+use crate::cli::{details, input, report, resolve};
 
 /// How to reach a server.
 #[derive(Debug, Clone, Args)]
@@ -75,7 +75,7 @@ pub(crate) fn roots(context: &Context, files: &[PathBuf]) -> Result<Vec<Certific
 pub(crate) fn nonce() -> String {
     let mut bytes = [0; 18];
     OsRandom.fill(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    details::hex(&bytes)
 }
 
 /// Reads `HOST:PORT`.

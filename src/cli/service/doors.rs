@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use clap::Subcommand;
 use serde_json::Value;
 
-use sealpost::server::admin::{self, Question};
+use sealpost::server::admin::Question;
 use sealpost::server::doors::Order;
 use sealpost::server::manage::json;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::{output, report, service};
+use crate::cli::service::{self, running};
+use crate::cli::{output, report};
 
 /// What is done to a virtual server.
 #[derive(Debug, Subcommand)]
@@ -54,8 +55,7 @@ pub(crate) fn server(context: &Context, verb: ServerVerb) -> Result<Exit, Failur
         ServerVerb::Stop { name } => (Order::Stop, name, "server.stop"),
         ServerVerb::Pause { name } => (Order::Pause, name, "server.pause"),
         ServerVerb::List => {
-            let lines = ask(context, &Question::Servers)?;
-            return list(context, &lines, |lines| json::servers(lines.iter().map(String::as_str)));
+            return list(context, &Question::Servers, |lines| json::servers(lines.iter().map(String::as_str)));
         }
     };
     order_one(context, &Question::Server(order, name), verb)
@@ -65,24 +65,14 @@ pub(crate) fn server(context: &Context, verb: ServerVerb) -> Result<Exit, Failur
 pub(crate) fn ban(context: &Context, verb: &BanVerb) -> Result<Exit, Failure> {
     match verb {
         BanVerb::List => {
-            let lines = ask(context, &Question::Bans)?;
-            list(context, &lines, |lines| json::bans(lines.iter().map(String::as_str)))
+            list(context, &Question::Bans, |lines| json::bans(lines.iter().map(String::as_str)))
         }
         BanVerb::Lift { address } => order_one(context, &Question::LiftBan(*address), "ban.lift"),
     }
 }
 
-fn ask(context: &Context, question: &Question) -> Result<Vec<String>, Failure> {
-    let data = service::data(context)?;
-    let lines = admin::ask(&data, question).map_err(|error| {
-        Failure::io(format!("no server runs with the data of {} – {error}", data.display()))
-            .hint("start it with `sealpost serve`")
-    })?;
-    lines.collect::<Result<_, _>>().map_err(|error| Failure::io(format!("no answer – {error}")))
-}
-
 fn order_one(context: &Context, question: &Question, verb: &str) -> Result<Exit, Failure> {
-    for line in ask(context, question)? {
+    for line in running::answer(context, question)? {
         match line.split_once('\t') {
             Some(("error", why)) => return Err(Failure::usage(report::safe(why))),
             Some((_, done)) if !context.json => output::stdout(format!("{}\n", report::safe(done)).as_bytes())?,
@@ -93,9 +83,10 @@ fn order_one(context: &Context, question: &Question, verb: &str) -> Result<Exit,
 }
 
 /// Lines of fields, as a table or as JSON.
-fn list(context: &Context, lines: &[String], json: impl Fn(&[String]) -> Value) -> Result<Exit, Failure> {
+fn list(context: &Context, question: &Question, json: impl Fn(&[String]) -> Value) -> Result<Exit, Failure> {
+    let lines = running::answer(context, question)?;
     if context.json {
-        context.print_json(&json(lines))?;
+        context.print_json(&json(&lines))?;
         return Ok(Exit::Good);
     }
     for line in lines {

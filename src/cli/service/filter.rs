@@ -12,7 +12,7 @@ use sealpost::sieve::{Script, ready};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, on_file};
-use crate::cli::service::{accounts, data, done, from_store};
+use crate::cli::service::{accounts_of, config, done, from_store, has_mistakes};
 
 /// Arguments of `user filter`.
 #[derive(Debug, Args)]
@@ -45,8 +45,9 @@ pub(crate) struct FilterArgs {
 /// Does it.
 pub(crate) fn run(context: &Context, args: &FilterArgs) -> Result<Exit, Failure> {
     let user = args.address.to_lowercase();
-    let filters = FileFilters::new(&data(context)?);
-    if !accounts(context)?.store().users().map_err(from_store)?.contains(&user) {
+    let config = config(context)?;
+    let filters = FileFilters::new(&config.data);
+    if !accounts_of(&config)?.store().users().map_err(from_store)?.contains(&user) {
         return Err(Failure::usage(format!("there is no user {user}")).hint("`sealpost user list` shows all"));
     }
     if args.remove {
@@ -62,10 +63,7 @@ pub(crate) fn run(context: &Context, args: &FilterArgs) -> Result<Exit, Failure>
     }
     if let Some(path) = args.file.as_ref().or(args.check.as_ref()) {
         let script = std::fs::read(path).map_err(on_file("read", path))?;
-        Script::parse(&script, &Limits::default()).map_err(|mistakes| {
-            let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
-            Failure::usage(format!("{} has {} mistakes\n{}", path.display(), mistakes.len(), lines.join("\n")))
-        })?;
+        Script::parse(&script, &Limits::default()).map_err(|mistakes| has_mistakes(path, &mistakes))?;
         if args.check.is_none() {
             filters.put(&user, &script).map_err(from_store)?;
         }

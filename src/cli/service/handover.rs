@@ -1,13 +1,12 @@
 //! Which way a message leaves: through a pickup folder, or over SMTP.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sealpost::crypto::random::Random;
 use sealpost::proto::smtp::client::Outgoing;
 use sealpost::server::config::Hop;
-use sealpost::server::{Service, pickup};
+use sealpost::server::{Service, pickup, privileges};
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -86,11 +85,5 @@ pub(crate) fn login() -> String {
         !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "._-".contains(c)) && !name.starts_with(['.', '-'])
     };
     let told = ["LOGNAME", "USER"].into_iter().filter_map(|variable| std::env::var(variable).ok()).find(is_name);
-    told.or_else(|| {
-        let own = std::fs::metadata("/proc/self").ok()?.uid().to_string();
-        let users = std::fs::read_to_string("/etc/passwd").ok()?;
-        let line = users.lines().find(|line| line.split(':').nth(2) == Some(own.as_str()))?;
-        line.split(':').next().map(str::to_owned).filter(is_name)
-    })
-    .unwrap_or_else(|| "nobody".to_owned())
+    told.or_else(|| privileges::own_name().filter(is_name)).unwrap_or_else(|| "nobody".to_owned())
 }

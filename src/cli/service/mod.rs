@@ -11,6 +11,7 @@ mod handover;
 mod monitor;
 mod notify;
 mod queue;
+mod running;
 mod send;
 pub(crate) mod sendmail;
 mod token;
@@ -28,7 +29,7 @@ use sealpost::crypto::random::Random;
 use sealpost::proto::smtp::Credentials;
 use sealpost::secret::Secret;
 use sealpost::server::accounts::Accounts;
-use sealpost::server::config::Hop;
+use sealpost::server::config::{Hop, Mistake};
 use sealpost::server::log::Log;
 use sealpost::server::manage::{self, Manage, json as told_as};
 use sealpost::server::store::{Error as StoreError, SqliteStore, Standing};
@@ -334,15 +335,22 @@ fn read_config(context: &Context, file: Option<&Path>) -> Result<Config, Failure
 }
 
 fn config_of(path: &Path) -> Result<Config, Failure> {
+    parsed(path)?.map_err(|mistakes| has_mistakes(path, &mistakes))
+}
+
+/// The configuration of a file, or what is wrong with it.
+fn parsed(path: &Path) -> Result<Result<Config, Vec<Mistake>>, Failure> {
     if !path.exists() {
         return Err(Failure::usage(format!("there is no configuration {}", path.display())).hint("make one with `sealpost up`"));
     }
     let text = std::fs::read_to_string(path).map_err(on_file("read", path))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    Config::parse(&text, folder).map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
-        Failure::usage(format!("{} has {} mistakes\n{}", path.display(), mistakes.len(), lines.join("\n")))
-    })
+    Ok(Config::parse(&text, path.parent().unwrap_or(Path::new("."))))
+}
+
+/// A file that was written by hand, and every mistake in it.
+fn has_mistakes(path: &Path, mistakes: &[impl std::fmt::Display]) -> Failure {
+    let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
+    Failure::usage(format!("{} has {} mistakes\n{}", path.display(), mistakes.len(), lines.join("\n")))
 }
 
 /// The configuration of the home's server.
@@ -383,7 +391,10 @@ pub(crate) fn accounts_in(data: &Path) -> Result<Accounts, Failure> {
 
 /// The accounts of the home's server.
 pub(crate) fn accounts(context: &Context) -> Result<Accounts, Failure> {
-    let config = read_config(context, None)?;
+    accounts_of(&config(context)?)
+}
+
+fn accounts_of(config: &Config) -> Result<Accounts, Failure> {
     accounts_in(&config.data)?.with(&config.accounts).map_err(Failure::usage)
 }
 
@@ -397,7 +408,8 @@ pub(crate) fn from_store(error: StoreError) -> Failure {
 
 /// What is done to the data of the home's server.
 pub(crate) fn manage(context: &Context) -> Result<Manage, Failure> {
-    Ok(Manage::new(accounts(context)?, &data(context)?))
+    let config = config(context)?;
+    Ok(Manage::new(accounts_of(&config)?, &config.data))
 }
 
 /// What an error of an administrator's verb means for the command line.

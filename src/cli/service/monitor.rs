@@ -4,13 +4,14 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use sealpost::proto::Party;
-use sealpost::server::admin::{self, Question};
+use sealpost::server::admin::Question;
 use sealpost::server::manage::Status;
 use sealpost::server::trace::{Event, Language, Wanted, explain};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::{output, report, service};
+use crate::cli::service::{self, running};
+use crate::cli::{output, report};
 
 /// Show what is said on every connection of the running server, with secrets masked
 #[derive(Debug, Args)]
@@ -50,8 +51,7 @@ enum Word {
 
 /// Runs `status`.
 pub(crate) fn status(context: &Context) -> Result<Exit, Failure> {
-    let lines: Vec<String> =
-        ask(context, &Question::Status)?.collect::<std::io::Result<_>>().map_err(|e| Failure::io(format!("no answer – {e}")))?;
+    let lines = running::answer(context, &Question::Status)?;
     let facts = lines.iter().filter_map(|line| Status::fact(line));
     if context.json {
         let mut object = json!({ "schema": "sealpost.status/1" });
@@ -75,8 +75,7 @@ pub(crate) fn reload(context: &Context) -> Result<Exit, Failure> {
     // whoever cannot read it here knows already what the server would say
     let stays = |text: &str| format!("the old configuration stays – {text}");
     service::data(context).map_err(|failure| Failure { message: stays(&failure.message), ..failure })?;
-    let lines: Vec<String> =
-        ask(context, &Question::Reload)?.collect::<std::io::Result<_>>().map_err(|e| Failure::io(format!("no answer – {e}")))?;
+    let lines = running::answer(context, &Question::Reload)?;
     let of = |kind: &str| -> Vec<&str> {
         lines.iter().filter_map(|line| line.split_once('\t')).filter(|(known, _)| *known == kind).map(|(_, text)| text).collect()
     };
@@ -107,7 +106,7 @@ pub(crate) fn trace(context: &Context, args: &TraceArgs) -> Result<Exit, Failure
         Word::En => Language::English,
         Word::Zh => Language::Chinese,
     };
-    for line in ask(context, &Question::Trace)? {
+    for line in running::ask(context, &Question::Trace)? {
         let line = line.map_err(|e| Failure::io(format!("the trace ends – {e}")))?;
         let Some(event) = Event::from_line(&line).filter(|event| wanted.has(event)) else { continue };
         let meaning = if args.explain { explain(&event, language) } else { None };
@@ -135,12 +134,4 @@ fn shown(event: &Event) -> String {
         (None, 0) => format!("{}  {text}\n", event.at),
         (None, number) => format!("{}  {number} {} [{peer}] {text}\n", event.at, event.service),
     }
-}
-
-fn ask(context: &Context, question: &Question) -> Result<impl Iterator<Item = std::io::Result<String>> + use<>, Failure> {
-    let data = service::data(context)?;
-    admin::ask(&data, question).map_err(|error| {
-        Failure::io(format!("no server runs with the data of {} – {error}", data.display()))
-            .hint("start it with `sealpost serve`")
-    })
 }

@@ -2,13 +2,14 @@
 
 use clap::{Args, Subcommand};
 
-use sealpost::server::admin::{self, Question};
+use sealpost::server::admin::Question;
 use sealpost::server::manage::json;
 use sealpost::server::store::{HELD, Waiting, Which};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::{output, report, service};
+use crate::cli::service::{self, running};
+use crate::cli::{output, report};
 
 /// What is done to the queue.
 #[derive(Debug, Subcommand)]
@@ -76,11 +77,11 @@ pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> 
             return Ok(Exit::Good);
         }
         QueueVerb::Show { id } => {
-            let message = manage.queued(*id).map_err(service::from_manage)?;
             let waiting = manage.waiting(&Which::Message(*id)).map_err(service::from_manage)?;
             if context.json {
-                context.print_json(&json::queued(&waiting, message.len()))?;
+                context.print_json(&json::queued(&waiting, manage.queued_size(*id).map_err(service::from_manage)?))?;
             } else {
+                let message = manage.queued(*id).map_err(service::from_manage)?;
                 waiting.iter().for_each(|one| eprint!("{}", waiting_line(one)));
                 output::stdout(&message)?;
             }
@@ -88,9 +89,8 @@ pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> 
         }
         QueueVerb::Retry(selection) => {
             manage.retry(&selection.which(), context.now).map_err(service::from_manage)?;
-            match admin::ask(&service::data(context)?, &Question::Wake) {
-                Ok(_) => {}
-                Err(_) => eprintln!("note: the server does not run; it tries when it does"),
+            if running::ask(context, &Question::Wake).is_err() {
+                eprintln!("note: the server does not run; it tries when it does");
             }
             (Ok(()), "queue.retry")
         }
@@ -123,9 +123,7 @@ pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> 
 
 /// Asks the server that runs: it has the names and the way out.
 fn send_reports(context: &Context) -> Result<Exit, Failure> {
-    let lines = admin::ask(&service::data(context)?, &Question::Report)
-        .map_err(|error| Failure::io(format!("the server does not run – {error}")).hint("start it with `sealpost serve`"))?;
-    let lines: Vec<String> = lines.collect::<Result<_, _>>().map_err(|error| Failure::io(error.to_string()))?;
+    let lines = running::answer(context, &Question::Report)?;
     if context.json {
         context.print_json(&serde_json::json!({ "schema": "sealpost.queue.tls.send/1", "reports": lines }))?;
         return Ok(Exit::Good);

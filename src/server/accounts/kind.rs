@@ -15,6 +15,17 @@ pub enum Kind {
     Ldap(Ldap),
 }
 
+impl Kind {
+    /// The file of it that nobody else may read.
+    pub(in crate::server) fn secret(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Ldap(Ldap { bind: Bind::Search(Some((_, path))), .. }) => Some(path),
+            Self::Ldap(_) => None,
+        }
+    }
+}
+
 /// An LDAP directory with passwords.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ldap {

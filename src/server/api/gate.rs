@@ -10,7 +10,7 @@ use axum::http::header::AUTHORIZATION;
 use crate::secret::Secret;
 use crate::server::api::problem::Problem;
 use crate::server::manage::{Manage, Unknown};
-use crate::server::peers;
+use crate::server::policy;
 use crate::server::store::{Scope, Token};
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
@@ -65,7 +65,7 @@ impl Gate {
         if counts.len() >= REMEMBERED {
             counts.retain(|_, (since, _)| !is_over(*since));
         }
-        let peer = peers::network(peer);
+        let peer = policy::peer(peer);
         // more at once than can be remembered: strangers are not told apart any more
         if counts.len() >= REMEMBERED && !counts.contains_key(&peer) {
             return Patience::Lost;

@@ -58,7 +58,7 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
         Operation::ShowQueued => {
             let id = asked.part("id");
             let id = id.parse().map_err(|_| Problem::invalid("path id", format!("{id} is no number of a message")))?;
-            let size = manage.queued(id)?.len();
+            let size = manage.queued_size(id)?;
             json::queued(&manage.waiting(&Which::Message(id))?, size)
         }
         Operation::ListTls => {

@@ -2,25 +2,12 @@
 
 use std::path::Path;
 
-use nix::sys::statvfs::statvfs;
-
 use crate::server::doctor::{Concern, Finding};
-
-/// What a file system has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// Bytes that are free to who is no root, and all.
-    pub bytes: (u64, u64),
-    /// Names of files that are free, and all; (0, 0) where the file system does not count them.
-    pub names: (u64, u64),
-}
+pub use crate::server::space::Room;
 
 /// Asks the system.
 pub fn gather(path: &Path) -> Result<Room, String> {
-    let told = statvfs(path).map_err(|error| format!("{} – {error}", path.display()))?;
-    let piece = told.fragment_size();
-    let bytes = (told.blocks_available().saturating_mul(piece), told.blocks().saturating_mul(piece));
-    Ok(Room { bytes, names: (told.files_available(), told.files()) })
+    Room::of(path).map_err(|error| format!("{} – {error}", path.display()))
 }
 
 /// Judges the room at a place, where messages have so many bytes at most.

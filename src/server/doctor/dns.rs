@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::keys::directory::smimea::Record;
+use crate::keys::domain::zone_text;
 use crate::pki::{Certificate, hex};
 use crate::server::doctor::spf::{self, Word};
 use crate::server::doctor::{Concern, Finding, Severity};
@@ -207,7 +208,7 @@ fn dkim(resolver: &dyn Resolve, host: &Host<'_>, domain: &str) -> Result<Vec<Fin
     let mut found = Vec::new();
     for key in keys {
         let texts = resolver.texts(&key.name)?;
-        let fix = format!("{}. IN TXT {}", key.name, quoted(&key.record));
+        let fix = format!("{}. IN TXT {}", key.name, zone_text(&key.record));
         if texts.is_empty() {
             let text = format!("the key with which mail of {domain} is signed is not published at {}", key.name);
             found.push(host.error("dkim-missing", text).fix(fix));
@@ -297,13 +298,6 @@ fn tag(list: &str, name: &str) -> Option<String> {
         (key.trim() == name).then(|| value.chars().filter(|c| !c.is_whitespace()).collect())
     };
     list.split(';').find_map(pair)
-}
-
-/// A text of a zone file: pieces of 255 bytes at most (RFC 1035 3.3.14).
-fn quoted(text: &str) -> String {
-    let characters: Vec<char> = text.chars().collect();
-    let pieces = characters.chunks(250).map(|piece| format!("\"{}\"", piece.iter().collect::<String>()));
-    pieces.collect::<Vec<_>>().join(" ")
 }
 
 /// The name under which an address has its names.

@@ -7,6 +7,7 @@ use nix::unistd::{Uid, User};
 
 use crate::server::config::{Acme, Config};
 use crate::server::doctor::{Concern, Finding};
+use crate::server::privileges;
 
 /// What is asked of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub fn gather(config: &Config, file: &Path, home: &Path) -> Vec<Entry> {
     look(&config.data, Wish::Private);
     look(file, Wish::Public);
     look(&config.certificate, Wish::Public);
-    look(&config.key, Wish::Private);
+    config.secrets().for_each(|path| look(path, Wish::Private));
     for name in ["ca/root.key", "ca/issuing.key", "ca/servers.key"] {
         look(&home.join(name), Wish::Private);
     }
@@ -53,9 +54,6 @@ pub fn gather(config: &Config, file: &Path, home: &Path) -> Vec<Entry> {
     }
     for folder in config.policies().filter_map(|policy| policy.dkim.as_ref()) {
         look(folder, Wish::Private);
-    }
-    for login in config.delivery.routes.iter().filter_map(|(_, route)| route.login.as_ref()) {
-        look(&login.password_file, Wish::Private);
     }
     for entry in std::fs::read_dir(&config.data).into_iter().flatten().flatten() {
         look(&entry.path(), Wish::Public);
@@ -87,8 +85,7 @@ pub fn judge(entries: &[Entry], user: Option<&str>) -> Vec<Finding> {
             found.push(finding.fix(format!("chmod {right} {}", path.display())));
         }
         if *is != owner {
-            let name =
-                |uid: u32| User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+            let name = |uid: u32| privileges::name(Uid::from_raw(uid));
             let text = format!("{} belongs to {} and not to {}, as whom the server runs", path.display(), name(*is), name(owner));
             let finding = Finding::error("file-owner", Concern::Settings, text);
             found.push(finding.fix(format!("chown {}: {}", name(owner), path.display())));
@@ -99,10 +96,32 @@ pub fn judge(entries: &[Entry], user: Option<&str>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+    use crate::server::doctor::Severity;
 
     fn entry(path: &str, wish: Wish, mode: u32, owner: u32) -> Entry {
         Entry { path: path.into(), wish, is_folder: path.ends_with("home"), mode, owner }
+    }
+
+    #[test]
+    fn passwords_that_others_may_read_are_told() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for name in ["c.pem", "k.pem", "users", "reader"] {
+            std::fs::write(folder.path().join(name), "x").expect("written");
+            std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(0o644)).expect("set");
+        }
+        let text = "hostname = \"mail.a.example\"\ndata = \"mail\"\n[tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n[listen]\n\
+                    [accounts]\n\"b.example\" = { file = \"users\" }\n\
+                    \"d.example\" = { ldap = \"ldap://h/dc=d\", search_as = \"cn=r\", password_file = \"reader\" }\n";
+        let config = Config::parse(text, folder.path()).expect("good");
+        let found = judge(&gather(&config, &folder.path().join("sealpost.toml"), folder.path()), None);
+        let open = |name: &str| {
+            let path = folder.path().join(name).display().to_string();
+            found.iter().any(|one| one.code == "file-open" && one.severity == Severity::Error && one.text.starts_with(&path))
+        };
+        assert!(open("k.pem") && open("users") && open("reader") && !open("c.pem"), "{found:?}");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub fn queue(waiting: &[Waiting]) -> Value {
 }
 
 /// One message of the queue, with its size.
-pub fn queued(waiting: &[Waiting], size: usize) -> Value {
+pub fn queued(waiting: &[Waiting], size: u64) -> Value {
     let list: Vec<_> = waiting.iter().map(one).collect();
     json!({ "schema": "sealpost.queue.show/1", "queue": list, "size": size })
 }

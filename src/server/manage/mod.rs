@@ -180,19 +180,17 @@ impl Manage {
 
     /// What waits for other servers.
     pub fn waiting(&self, which: &Which) -> Result<Vec<Waiting>, Error> {
-        let mut waiting = self.store().waiting()?;
-        waiting.retain(|one| match which {
-            Which::All => true,
-            Which::Message(id) => one.id == *id,
-            Which::Domain(domain) => one.recipient.rsplit_once('@').is_some_and(|(_, of)| of.eq_ignore_ascii_case(domain)),
-            Which::User(user) => one.sender.eq_ignore_ascii_case(user),
-        });
-        Ok(waiting)
+        Ok(self.store().waiting_of(which)?)
     }
 
     /// A message of the queue.
     pub fn queued(&self, id: i64) -> Result<Vec<u8>, Error> {
         Ok(self.store().queued(id)?)
+    }
+
+    /// How large a message of the queue is.
+    pub fn queued_size(&self, id: i64) -> Result<u64, Error> {
+        Ok(self.store().read_queued(id)?.size())
     }
 
     /// Makes messages due now; those that are held only where they are named. The server is to be told, too.

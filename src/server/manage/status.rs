@@ -12,6 +12,7 @@ use crate::server::accounts::Accounts;
 use crate::server::config::Acme;
 use crate::server::metrics::Gauges;
 use crate::server::privileges::Standing;
+use crate::server::space::Room;
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
@@ -187,8 +188,7 @@ impl Overview {
     }
 
     fn disk_free(&self) -> Option<u64> {
-        let disk = rustix::fs::statvfs(&self.data).ok()?;
-        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+        Room::of(&self.data).ok().map(|room| room.bytes.0)
     }
 }
 

@@ -41,6 +41,7 @@ pub use settings::Settings;
 pub(in crate::server) use dkim::Signer;
 pub(in crate::server) use gate::{Gate, Judged, Login, Sends};
 pub(in crate::server) use keep::keep;
+pub(in crate::server) use network::peer;
 pub(in crate::server) use own::{Own, author_domain};
 pub(in crate::server) use refusal::Refusal;
 pub(in crate::server) use relay::Place;

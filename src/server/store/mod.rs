@@ -454,7 +454,11 @@ pub trait QueueStore {
     /// How much waits.
     fn depth(&self, now: Timestamp) -> Result<Depth, Error>;
     /// Everything that waits.
-    fn waiting(&self) -> Result<Vec<Waiting>, Error>;
+    fn waiting(&self) -> Result<Vec<Waiting>, Error> {
+        self.waiting_of(&Which::All)
+    }
+    /// What waits of some messages, in the order of their numbers.
+    fn waiting_of(&self, which: &Which) -> Result<Vec<Waiting>, Error>;
     /// A message of the queue.
     fn queued(&self, id: i64) -> Result<Vec<u8>, Error> {
         self.read_queued(id)?.whole()

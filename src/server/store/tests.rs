@@ -210,6 +210,20 @@ fn what_is_held_waits_until_somebody_says_its_name() {
 }
 
 #[test]
+fn what_waits_is_found_by_its_number_its_domain_and_its_sender() {
+    let (_folder, store) = store();
+    for (sender, to) in [("Jane@a.example", "p@C.example"), ("joe@a.example", "q@c.example"), ("jane@a.example", "r@d.example")] {
+        let elsewhere = vec![to.to_owned().into()];
+        store.deliver(Delivery { sender: sender.to_owned(), elsewhere, ..delivery(b"x", &[]) }).expect("kept");
+    }
+    let of = |which: Which| -> Vec<i64> { store.waiting_of(&which).expect("read").iter().map(|one| one.id).collect() };
+    assert_eq!(of(Which::All), [1, 2, 3]);
+    assert_eq!((of(Which::Message(2)), of(Which::Message(4))), (vec![2], Vec::new()));
+    assert_eq!(of(Which::Domain("c.example".to_owned())), [1, 2]);
+    assert_eq!(of(Which::User("jane@a.example".to_owned())), [1, 3]);
+}
+
+#[test]
 fn quotas_count_what_comes_and_what_goes() {
     let (_folder, store) = store();
     store.deliver(delivery(&[b'x'; 1000], &["jane@a.example", "joe@a.example"])).expect("kept");

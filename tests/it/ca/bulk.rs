@@ -87,6 +87,8 @@ fn refuses_the_whole_table_for_one_bad_row_and_says_its_line() {
         ("address\njane@a.example\n\"joe@a.example\n", "line 3: a quotation mark is not closed"),
         ("address\njane@a.example\nJANE@a.example\n", "line 3: it has the address and the usage of line 2"),
         ("address,csr\njane@a.example,no.csr\n", "line 2: "),
+        ("address,csr\njane@a.example,/etc/hostname\n", "line 2: the request /etc/hostname is not in the folder of the table"),
+        ("address,csr\njane@a.example,sub/../../x\n", "line 2: the request sub/../../x is not in the folder of the table"),
     ] {
         let (code, talk) = home.issue(table, &[]);
         assert!(code == 8 && talk.contains(said) && talk.contains("nothing was issued"), "{said}: {code} {talk}");

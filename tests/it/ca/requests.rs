@@ -1,6 +1,7 @@
 //! Requests of `openssl req`: their key is taken with proof that someone holds it, and what they ask for beyond the profile is refused.
 
 use sealpost::asn1::{Cursor, pem};
+use sealpost::ca::store::{Order, OrderKey, Store};
 use sealpost::ca::{Error, MailProfile, Person, Request, RevocationReason, Shape, Uses};
 use sealpost::crypto::algorithm::KeyAlgorithm;
 use sealpost::crypto::random::OsRandom;
@@ -199,6 +200,48 @@ fn refuses_a_request_for_the_key_of_another() {
     let at = mine.windows(old.len()).position(|window| window == old).expect("its key");
     let mixed = [&mine[..at], &new, &mine[at + old.len()..]].concat();
     assert!(matches!(Request::read(&mixed), Err(Error::Refused(why)) if why.contains("its own key")));
+}
+
+#[test]
+fn of_two_who_ask_for_one_key_at_the_same_time_one_gets_a_certificate() {
+    if !support::peer("openssl") {
+        return;
+    }
+    let bench = Bench::new(KeyAlgorithm::P384);
+    for _ in 0..5 {
+        let request = Request::read(&with(KINDS[3].0, &["-subj", "/"])).expect("a request");
+        let (request, start) = (&request, &std::sync::Barrier::new(2));
+        let stores = ["jane@a.example", "joe@a.example"].map(|who| (who, Store::open(&bench.ca(), None).expect("open")));
+        let issued: Vec<Result<Certificate, Error>> = std::thread::scope(|scope| {
+            let ask = |(who, store): (&'static str, Store)| {
+                scope.spawn(move || {
+                    start.wait();
+                    store.issue_request(&profile(who, Uses::Sign), request, at(), &mut OsRandom)
+                })
+            };
+            stores.map(ask).into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        let [refused] = issued.iter().filter_map(|one| one.as_ref().err()).collect::<Vec<_>>()[..] else { panic!("{issued:?}") };
+        assert!(refused.to_string().starts_with("the key is that of "), "{refused}");
+    }
+}
+
+#[test]
+fn refuses_in_a_batch_a_key_that_another_process_certified_since_it_was_looked_at() {
+    if !support::peer("openssl") {
+        return;
+    }
+    let bench = Bench::new(KeyAlgorithm::P384);
+    let request = Request::read(&with(KINDS[3].0, &["-subj", "/"])).expect("a request");
+    let jane = profile("jane@a.example", Uses::Sign);
+    let other = Store::open(&bench.ca(), None).expect("open");
+    assert!(bench.store.check_requests(&[(&jane, &request)], at()).expect("read").is_empty());
+    other.issue_request(&profile("joe@a.example", Uses::Sign), &request, at(), &mut OsRandom).expect("the first");
+    let order = Order { profile: jane, key: OrderKey::Request(Box::new(request)) };
+    let made = bench.store.issue_all(&[order], at(), &mut OsRandom).expect("written");
+    let [Err(refused)] = made.as_slice() else { panic!("{made:?}") };
+    assert!(refused.to_string().starts_with("the key is that of joe@a.example"), "{refused}");
+    assert_eq!(bench.store.issued().expect("readable").len(), 1);
 }
 
 #[test]

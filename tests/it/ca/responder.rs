@@ -426,12 +426,19 @@ fn signatures_are_counted_and_beyond_so_many_a_second_the_client_comes_later() {
     let desk = Desk::new();
     let responder = desk.open(Nonces::Answered);
     let id = id_of(&desk.request(&desk.jane));
-    let ask = |at| status(&responder.respond(&request_of(&[&id], &[nonce(16)]), at).der);
+    let both = [id.clone(), id_of(&desk.request(&desk.joe))];
+    let both = request_of(&[&both[0], &both[1]], &[nonce(16)]);
+    let ask = |at| status(&responder.respond(&both, at).der);
     let answered = (0..600).filter(|_| ask(at()) == Ok(Status::Good)).count();
     assert_eq!(answered, 500);
     assert_eq!(ask(at()), Err(Refusal::TryLater));
-    assert_eq!(status(&responder.respond(&desk.request(&desk.jane), at()).der), Ok(Status::Good), "signed before");
+    let before = responder.respond(&desk.request(&desk.jane), at());
+    assert_eq!(status(&before.der), Ok(Status::Good), "signed before");
+    let reply = responder.respond(&request_of(&[&id], &[nonce(16)]), at());
+    assert_eq!(reply.der, before.der, "who floods with nonces keeps nobody from an answer that was signed before");
     assert_eq!(ask(at().plus_seconds(1)), Ok(Status::Good));
+    let reply = responder.respond(&request_of(&[&id], &[nonce(16)]), at().plus_seconds(1));
+    assert!(reply.fresh.is_none() && reply.der != before.der, "its nonce is answered again");
 }
 
 #[test]

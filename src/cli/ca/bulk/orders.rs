@@ -2,7 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use sealpost::ca::store::Store;
 use sealpost::ca::{MailProfile, Organization, Request};
@@ -85,6 +85,17 @@ impl Plan<'_> {
         Ok(if wrong.is_empty() { Ok(orders) } else { Err(wrong) })
     }
 
+    /// The file of a request: beside the table, as its author sees it, or below. Whoever wrote the table must not have other files of this
+    /// machine read.
+    fn beside(&self, csr: &str) -> Result<PathBuf, String> {
+        let is_below = Path::new(csr).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if !is_below {
+            let csr = report::safe(csr);
+            return Err(format!("the request {csr} is not in the folder of the table, nor below it – put it there, and name it from there"));
+        }
+        Ok(self.csv.parent().unwrap_or(Path::new("")).join(csr))
+    }
+
     fn order(&self, row: &Row) -> Result<Order, String> {
         self.table.check(row)?;
         let field = |column: &str| self.table.field(row, column).map(str::to_owned);
@@ -115,10 +126,9 @@ impl Plan<'_> {
             None => self.args.days,
         };
         let source = match field("csr") {
-            // beside the table, as its author sees it
             Some(_) if field("algorithm").is_some() => return Err("the key of a request has its own algorithm".to_owned()),
             Some(csr) => {
-                let path = self.csv.parent().unwrap_or(Path::new("")).join(csr);
+                let path = self.beside(&csr)?;
                 Source::Request(Box::new(issue::read_request(self.context, &path).map_err(|failure| failure.message)?))
             }
             None => {

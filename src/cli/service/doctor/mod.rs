@@ -19,11 +19,11 @@ use sealpost::server::doctor::{
     self, Concern, Finding, Severity, accounts, clock, disk, dns, files, ports, queue, settings, tls,
 };
 use sealpost::server::manage::Status;
-use sealpost::server::store::{SqliteStore, Store};
+use sealpost::server::store::{Error as StoreError, SqliteStore, Store, Waiting};
 use sealpost::time::Timestamp;
 
 use crate::cli::context::Context;
-use crate::cli::failure::{Exit, Failure, on_file};
+use crate::cli::failure::{Exit, Failure};
 use crate::cli::service::client;
 use crate::cli::service::doctor::resolver::Resolver;
 use crate::cli::{fix, output, report, service};
@@ -57,11 +57,7 @@ pub(crate) struct DoctorArgs {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Failure> {
     let path = args.config.clone().unwrap_or_else(|| context.home_path().join("sealpost.toml"));
-    if !path.exists() {
-        return Err(Failure::usage(format!("there is no configuration {}", path.display())).hint("make one with `sealpost up`"));
-    }
-    let text = std::fs::read_to_string(&path).map_err(on_file("read", &path))?;
-    let findings = match Config::parse(&text, path.parent().unwrap_or(Path::new("."))) {
+    let findings = match service::parsed(&path)? {
         Ok(config) => Examination { context, args, config, path, found: Vec::new() }.whole()?,
         Err(mistakes) => settings::mistakes(&path.display().to_string(), &mistakes),
     };
@@ -89,23 +85,23 @@ impl Examination<'_> {
                 return Ok(self.found);
             }
         };
-        self.store(&store, now)?;
+        let waiting = store.waiting();
+        self.store(&store, waiting.as_deref(), now)?;
         let certificate = self.tls(now)?;
-        self.machine(&store, certificate.as_ref(), now);
+        self.machine(waiting.as_deref().unwrap_or_default(), certificate.as_ref(), now);
         self.ports(certificate.as_ref());
         self.dns(&store, certificate.as_ref())?;
         Ok(self.found)
     }
 
-    fn store(&mut self, store: &Arc<dyn Store>, now: Timestamp) -> Result<(), Failure> {
+    fn store(&mut self, store: &Arc<dyn Store>, waiting: Result<&[Waiting], &StoreError>, now: Timestamp) -> Result<(), Failure> {
         if self.args.repair {
             for fault in store.repair().map_err(service::from_store)? {
                 eprintln!("repaired, where it can be: {}", report::safe(&fault.to_string()));
             }
         }
         self.found.extend(doctor::store::judge(store.check()));
-        let waiting = store.waiting();
-        self.found.extend(queue::judge(waiting.as_deref(), self.config.delivery.warn_hours, now));
+        self.found.extend(queue::judge(waiting, self.config.delivery.warn_hours, now));
         let elsewhere = self.config.accounts.iter().map(|(domain, _)| domain.clone());
         self.found.extend(accounts::judge(accounts::gather(store.as_ref(), elsewhere)));
         Ok(())
@@ -133,11 +129,11 @@ impl Examination<'_> {
     }
 
     /// Disk, clock, permissions.
-    fn machine(&mut self, store: &Arc<dyn Store>, certificate: Option<&Certificate>, now: Timestamp) {
+    fn machine(&mut self, waiting: &[Waiting], certificate: Option<&Certificate>, now: Timestamp) {
         let data = &self.config.data;
         self.found.extend(disk::judge(data, disk::gather(data), self.config.max_message));
         let mut written = Vec::new();
-        for one in store.waiting().unwrap_or_default() {
+        for one in waiting {
             written.push((format!("message {} came into the queue", one.id), one.created));
         }
         for entry in std::fs::read_dir(data).into_iter().flatten().flatten() {

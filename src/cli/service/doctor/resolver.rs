@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+use hickory_resolver::config::ResolverConfig;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
@@ -15,6 +15,7 @@ use sealpost::server::Config;
 use sealpost::server::doctor::{self, dns::Resolve};
 use sealpost::server::store::Store;
 
+use crate::cli::directory::name_server;
 use crate::cli::failure::Failure;
 
 /// A resolver with a runtime of its own.
@@ -33,9 +34,7 @@ impl Resolver {
         let within = runtime.enter();
         let mut builder = match server {
             Some(address) => {
-                let mut server = NameServerConfig::udp_and_tcp(address.ip());
-                server.connections.iter_mut().for_each(|connection| connection.port = address.port());
-                let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+                let config = ResolverConfig::from_parts(None, Vec::new(), vec![name_server(address)]);
                 TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
             }
             None => TokioResolver::builder_tokio().map_err(|error| told(&error))?,

@@ -56,8 +56,8 @@ impl QueueStore for SqliteStore {
         self.read(|c| depth(c, now))
     }
 
-    fn waiting(&self) -> Result<Vec<Waiting>, Error> {
-        self.read(waiting)
+    fn waiting_of(&self, which: &Which) -> Result<Vec<Waiting>, Error> {
+        self.read(|c| waiting(c, which))
     }
 
     fn retry(&self, which: &Which, now: Timestamp) -> Result<(), Error> {
@@ -198,9 +198,12 @@ fn forget_without_recipients(c: &Connection, id: i64) -> Result<Vec<i64>, Error>
     deleted(c, query, [id])
 }
 
-fn waiting(c: &Connection) -> rusqlite::Result<Vec<Waiting>> {
-    let query = "SELECT q.id, q.sender, r.address, r.attempts, r.next_at, r.error, r.priority, q.created_at
-                 FROM queue q JOIN queue_recipients r ON r.id = q.id ORDER BY q.id, r.address";
+fn waiting(c: &Connection, which: &Which) -> rusqlite::Result<Vec<Waiting>> {
+    let (condition, value) = condition(which);
+    let query = format!(
+        "SELECT q.id, q.sender, address, attempts, next_at, error, priority, q.created_at
+         FROM queue q JOIN queue_recipients ON queue_recipients.id = q.id WHERE {condition} ORDER BY q.id, address"
+    );
     let row = |r: &rusqlite::Row<'_>| {
         let (next, created): (i64, i64) = (r.get(4)?, r.get(7)?);
         let priority: i64 = r.get(6)?;
@@ -219,7 +222,7 @@ fn waiting(c: &Connection) -> rusqlite::Result<Vec<Waiting>> {
             },
         })
     };
-    c.prepare_cached(query)?.query_map([], row)?.collect()
+    c.prepare_cached(&query)?.query_map([value], row)?.collect()
 }
 
 fn not_later_than(c: &Connection, latest: Timestamp, now: Timestamp) -> Result<usize, Error> {
@@ -233,9 +236,9 @@ fn not_later_than(c: &Connection, latest: Timestamp, now: Timestamp) -> Result<u
 fn condition(which: &Which) -> (&'static str, rusqlite::types::Value) {
     match which {
         Which::All => ("?1 IS NOT NULL", 0.into()),
-        Which::Message(id) => ("id = ?1", (*id).into()),
-        Which::Domain(domain) => ("domain = ?1", domain.clone().into()),
-        Which::User(user) => ("id IN (SELECT id FROM queue WHERE lower(sender) = ?1)", user.clone().into()),
+        Which::Message(id) => ("queue_recipients.id = ?1", (*id).into()),
+        Which::Domain(domain) => ("queue_recipients.domain = ?1", domain.clone().into()),
+        Which::User(user) => ("queue_recipients.id IN (SELECT id FROM queue WHERE lower(sender) = ?1)", user.clone().into()),
     }
 }
 
