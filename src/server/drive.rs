@@ -200,7 +200,7 @@ impl Conversation for Pop3 {
     }
     fn answer(&mut self) -> Option<Later> {
         if let Some(question) = self.asked.take() {
-            let login = |question: &sasl::Question| self.mail.login(question, self.address, now());
+            let login = |question: &sasl::Question| self.mail.login(question, self.address);
             self.session.answer(self.access.answer(question, login));
         }
         None

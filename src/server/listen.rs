@@ -18,7 +18,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::pki::Certificate;
 use crate::proto::{Tls, pop3, sasl, smtp};
 use crate::server::accounts::certificate::{AnyCertificate, ClientAuthority};
-use crate::server::drive::{Memory, Pop3, Smtp, drive, now};
+use crate::server::clock::steady;
+use crate::server::drive::{Memory, Pop3, Smtp, drive};
 use crate::server::mail::Mail;
 use crate::server::peers::Peers;
 use crate::server::places::Places;
@@ -169,7 +170,7 @@ async fn serve(
     if is_paused.load(Ordering::Relaxed) {
         return refuse(stream, service, &Refusal::new(421, "4.3.2", "this server pauses – try again later"), &tracer).await;
     }
-    if let Some(refused) = mail.gate().connection(peer.ip(), now()) {
+    if let Some(refused) = mail.gate().connection(peer.ip(), steady()) {
         return refuse(stream, service, &refused, &tracer).await;
     }
     let Some(_counted) = peers.count(peer.ip()) else {
