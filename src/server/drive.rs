@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::proto::{Spoken, Step, pop3, sasl, smtp};
@@ -20,6 +20,7 @@ use crate::server::mail::{Answered, Mail, Peer};
 use crate::server::mailbox::MailboxAccess;
 use crate::server::spool::Spool;
 use crate::server::trace;
+use crate::server::turns::Turns;
 use crate::time::Timestamp;
 
 /// RFC 5321 4.5.3.2.7: five minutes for the next command; RFC 1939 3: ten.
@@ -32,6 +33,12 @@ const PIECE: usize = 64 << 10;
 const BUFFER: usize = 16 << 10;
 /// For a TLS handshake, and to say good bye; no honest client needs longer.
 const HANDSHAKE: Duration = Duration::from_secs(30);
+
+/// Mistakes that cost nothing.
+const FORGIVEN: usize = 4;
+/// For each mistake more.
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A session of any protocol, with the service behind it.
 pub(in crate::server) trait Conversation: Send + 'static {
@@ -63,8 +70,12 @@ pub(in crate::server) trait Conversation: Send + 'static {
     fn held(&self) -> usize {
         0
     }
-    /// The places for logins, where the question that stands is one.
-    fn logins(&self) -> Option<Arc<Semaphore>>;
+    /// The turns for logins, where the question that stands is one.
+    fn logins(&self) -> Option<Turns>;
+    /// Who is at the other end.
+    fn peer(&self) -> IpAddr;
+    /// What he said so far that he should not have said.
+    fn mistakes(&self) -> usize;
     /// What was said since the last time, and the user who is known by now.
     fn spoken(&mut self) -> (Vec<Spoken>, Option<String>);
 }
@@ -175,9 +186,15 @@ impl Conversation for Smtp {
     fn held(&self) -> usize {
         self.session.held()
     }
-    fn logins(&self) -> Option<Arc<Semaphore>> {
+    fn logins(&self) -> Option<Turns> {
         let Some(smtp::Question::Authenticate(question)) = &self.asked else { return None };
-        self.mail.accounts().places(question)
+        self.mail.accounts().turns(question)
+    }
+    fn peer(&self) -> IpAddr {
+        self.peer.address
+    }
+    fn mistakes(&self) -> usize {
+        self.session.mistakes()
     }
     fn spoken(&mut self) -> (Vec<Spoken>, Option<String>) {
         (self.session.spoken(), self.session.user().map(str::to_owned))
@@ -217,9 +234,15 @@ impl Conversation for Pop3 {
     fn held(&self) -> usize {
         self.session.held().saturating_add(self.access.held())
     }
-    fn logins(&self) -> Option<Arc<Semaphore>> {
+    fn logins(&self) -> Option<Turns> {
         let Some(pop3::Question::Authenticate(question)) = &self.asked else { return None };
-        self.access.accounts().places(question)
+        self.access.accounts().turns(question)
+    }
+    fn peer(&self) -> IpAddr {
+        self.address
+    }
+    fn mistakes(&self) -> usize {
+        self.session.mistakes()
     }
     fn spoken(&mut self) -> (Vec<Spoken>, Option<String>) {
         (self.session.spoken(), self.access.user().map(str::to_owned))
@@ -270,14 +293,15 @@ pub(in crate::server) async fn drive<C: Conversation>(
     starts_with_tls: bool,
     mut conversation: Box<C>,
     mut trace: trace::Conversation,
-    memory: Memory,
+    (memory, handshakes): (Memory, Turns),
     mut stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
+    let secured = Handshakes { tls, turns: handshakes, peer: conversation.peer() };
     let mut plain = Some(stream);
     let mut secure: Option<Box<dyn Stream>> = None;
     if starts_with_tls {
         // on its own: what a handshake needs is not kept while the connection lasts
-        let (stream, channel, how) = Box::pin(accept(&tls, plain.take())).await?;
+        let (stream, channel, how) = Box::pin(secured.accept(plain.take())).await?;
         secure = Some(stream);
         conversation.channel(channel);
         trace.secured(&how);
@@ -312,7 +336,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
             Next::Answer => {
                 let logins = conversation.logins();
                 let _place = match &logins {
-                    Some(logins) => logins.acquire().await.ok(),
+                    Some(logins) => Some(logins.take(conversation.peer()).await),
                     None => None,
                 };
                 let (back, said, next) = tokio::task::spawn_blocking(move || answer(conversation, out, |c| c.logins().is_none()))
@@ -322,7 +346,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
             }
             Next::StartTls => {
                 send(&mut secure, &mut plain, &mut out, &trace).await?;
-                let (stream, channel, how) = Box::pin(accept(&tls, plain.take())).await?;
+                let (stream, channel, how) = Box::pin(secured.accept(plain.take())).await?;
                 secure = Some(stream);
                 conversation.tls_started();
                 conversation.channel(channel);
@@ -338,6 +362,13 @@ pub(in crate::server) async fn drive<C: Conversation>(
                 if !out.is_empty() {
                     clock.since = Instant::now();
                     send(&mut secure, &mut plain, &mut out, &trace).await?;
+                }
+                let patience = pause(conversation.mistakes());
+                if !patience.is_zero() {
+                    tokio::select! {
+                        () = tokio::time::sleep(patience) => {}
+                        _ = stop.wait_for(|stops| *stops) => {}
+                    }
                 }
                 let deadline = clock.deadline(conversation.length());
                 let read = poll_fn(|context| {
@@ -372,6 +403,13 @@ pub(in crate::server) async fn drive<C: Conversation>(
         (None, Some(mut stream)) => timeout(HANDSHAKE, stream.shutdown()).await?,
         (None, None) => Ok(()),
     }
+}
+
+/// How long nothing more is read from a peer who made so many mistakes. A person who types makes some, a program that works makes none; one that
+/// tries what it may do asks the less, the more it tries.
+fn pause(mistakes: usize) -> Duration {
+    let more = u32::try_from(mistakes.saturating_sub(FORGIVEN)).unwrap_or(u32::MAX);
+    PAUSE.saturating_mul(more).min(LONGEST_PAUSE)
 }
 
 /// Answers what is asked, and what is asked next as long as that may be answered on this thread; gives what is to be sent, and what comes then.
@@ -452,16 +490,27 @@ impl Clock {
 
 type Secured = (Box<dyn Stream>, sasl::Channel, String);
 
-async fn accept(tls: &Option<Arc<ServerTls>>, stream: Option<TcpStream>) -> std::io::Result<Secured> {
-    let (Some(tls), Some(stream)) = (tls, stream) else { return Err(std::io::Error::other("no TLS here")) };
-    let stream = timeout(HANDSHAKE, tls.acceptor().accept(stream)).await??;
-    let connection = stream.get_ref().1;
-    let channel = tls.channel(connection, now()).await;
-    let cipher = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown");
-    let version = connection.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown");
-    // RFC 8314 4.3: the name that IANA has; that of rustls differs for TLS 1.3
-    let how = format!("{} ({})", cipher.replacen("TLS13_", "TLS_", 1), version.replacen('_', ".", 1));
-    Ok((Box::new(stream), channel, how))
+/// How a connection becomes secure.
+struct Handshakes {
+    tls: Option<Arc<ServerTls>>,
+    /// Signatures and key agreements cost most of what a stranger can ask for.
+    turns: Turns,
+    peer: IpAddr,
+}
+
+impl Handshakes {
+    async fn accept(&self, stream: Option<TcpStream>) -> std::io::Result<Secured> {
+        let (Some(tls), Some(stream)) = (&self.tls, stream) else { return Err(std::io::Error::other("no TLS here")) };
+        let handshake = self.turns.run(self.peer, tls.acceptor().accept(stream));
+        let stream = timeout(HANDSHAKE, handshake).await??;
+        let connection = stream.get_ref().1;
+        let channel = tls.channel(connection, now()).await;
+        let cipher = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown");
+        let version = connection.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown");
+        // RFC 8314 4.3: the name that IANA has; that of rustls differs for TLS 1.3
+        let how = format!("{} ({})", cipher.replacen("TLS13_", "TLS_", 1), version.replacen('_', ".", 1));
+        Ok((Box::new(stream), channel, how))
+    }
 }
 
 /// Reads the system's clock.
@@ -483,6 +532,13 @@ mod tests {
         assert!(first >= begin + IDLE);
         assert_eq!(clock.deadline(Some(100)), first, "too slow");
         assert_eq!(clock.deadline(Some(10 * SLOWEST)), first + Duration::from_secs(10), "as long as it comes on");
+    }
+
+    #[test]
+    fn who_makes_mistakes_is_heard_the_less_the_more_he_makes() {
+        assert_eq!([0, FORGIVEN].map(pause), [Duration::ZERO; 2]);
+        assert_eq!([5, 6, 20].map(pause), [PAUSE, 2 * PAUSE, 16 * PAUSE]);
+        assert_eq!(pause(usize::MAX), LONGEST_PAUSE);
     }
 
     #[test]

@@ -42,6 +42,7 @@ mod start;
 pub mod store;
 mod tlsrpt;
 pub mod trace;
+mod turns;
 pub mod web;
 
 pub use config::Config;

@@ -25,6 +25,7 @@ use crate::server::pickup::Drop;
 use crate::server::places::Places;
 use crate::server::queue::Queue;
 use crate::server::trace::Tracer;
+use crate::server::turns::Turns;
 
 /// Where the configuration is read again; the error says all that is wrong with it.
 #[derive(Clone)]
@@ -88,6 +89,7 @@ pub(in crate::server) struct Lasting {
     pub(in crate::server) peers: Peers,
     pub(in crate::server) places: Places,
     pub(in crate::server) memory: Memory,
+    pub(in crate::server) handshakes: Turns,
 }
 
 impl Lasting {
@@ -113,6 +115,7 @@ impl Lasting {
             peers: self.peers.clone(),
             places: self.places,
             memory: self.memory.clone(),
+            handshakes: self.handshakes.clone(),
         })
     }
 }

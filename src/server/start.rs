@@ -29,6 +29,7 @@ use crate::server::reload::{Current, Lasting, Reloaded, Reloader, Source};
 use crate::server::store::{SqliteStore, Store};
 use crate::server::tlsrpt::Reports;
 use crate::server::trace::Tracer;
+use crate::server::turns::Turns;
 use crate::server::{Config, spool};
 
 /// A server that runs.
@@ -98,6 +99,7 @@ impl Start {
             peers: Peers::default(),
             places: Places::of_this_process(),
             memory: Memory::default(),
+            handshakes: Turns::beside_others(),
         };
         let common = lasting.shared(&config)?;
         let accounts = common.mail.accounts().clone();
