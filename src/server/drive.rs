@@ -25,6 +25,8 @@ use crate::time::Timestamp;
 
 /// RFC 5321 4.5.3.2.7: five minutes for the next command; RFC 1939 3: ten.
 const IDLE: Duration = Duration::from_secs(600);
+/// After that time nothing is kept at hand for a peer: most connections that say nothing for so long say nothing for longer.
+const REST: Duration = Duration::from_secs(10);
 /// Bytes a second at which a message comes at least, after that time: the slowest lines have five times as many.
 const SLOWEST: u64 = 1024;
 /// Bytes that must be taken within that time.
@@ -66,6 +68,12 @@ pub(in crate::server) trait Conversation: Send + 'static {
     }
     /// The server stops.
     fn shut_down(&mut self, text: &str);
+    /// Nothing was said for too long.
+    fn expire(&mut self) {
+        self.shut_down("nothing was said for too long");
+    }
+    /// Nothing was said for a while: what is held so that the next answer comes sooner is let go.
+    fn rest(&mut self) {}
     /// Bytes that the peer makes this connection hold.
     fn held(&self) -> usize {
         0
@@ -231,6 +239,12 @@ impl Conversation for Pop3 {
     fn shut_down(&mut self, text: &str) {
         self.session.shut_down(text);
     }
+    fn expire(&mut self) {
+        self.session.expire();
+    }
+    fn rest(&mut self) {
+        self.access.rest();
+    }
     fn held(&self) -> usize {
         self.session.held().saturating_add(self.access.held())
     }
@@ -311,6 +325,8 @@ pub(in crate::server) async fn drive<C: Conversation>(
     let mut held = Held { memory, bytes: 0 };
     // replies to commands that came together go out together
     let (mut out, mut known) = (Vec::new(), None);
+    // whether what was held for the next answer is let go already
+    let mut rests = false;
     loop {
         let next = known.take().unwrap_or_else(|| conversation.next());
         // a message that is whole is held no more; whether there is room is asked where more comes
@@ -371,6 +387,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
                     }
                 }
                 let deadline = clock.deadline(conversation.length());
+                let until = if rests { deadline } else { deadline.min(Instant::now() + REST) };
                 let read = poll_fn(|context| {
                     let reads = |bytes: &[u8]| {
                         conversation.receive(bytes);
@@ -383,11 +400,16 @@ pub(in crate::server) async fn drive<C: Conversation>(
                     }
                 });
                 tokio::select! {
-                    read = timeout_at(deadline, read) => match read {
-                        Err(_) => conversation.shut_down("nothing was said for too long"),
+                    read = timeout_at(until, read) => match read {
+                        Err(_) if until < deadline => {
+                            conversation.rest();
+                            rests = true;
+                        }
+                        Err(_) => conversation.expire(),
                         Ok(Ok(0)) => return Ok(()),
                         Ok(read) => {
                             trace.moved(read?, 0);
+                            rests = false;
                             if !held.set(conversation.held()) {
                                 conversation.shut_down("too much mail comes at once - try again later");
                             }

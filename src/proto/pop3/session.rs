@@ -294,6 +294,12 @@ impl Session {
         self.state = State::Closed;
     }
 
+    /// Nothing was said for too long: the connection ends, nothing is deleted, and no answer goes out that could be taken for one to the next command
+    /// (RFC 1939 3).
+    pub fn expire(&mut self) {
+        self.state = State::Closed;
+    }
+
     /// A SASL exchange that gets such a line is over: the next line is a command, and no password.
     fn bad_line(&mut self, why: &str) {
         if let State::Sasl(_) = self.state {
@@ -467,7 +473,7 @@ impl Session {
     }
 
     fn list(&mut self, mailbox: Mailbox, number: Option<usize>, what: What) {
-        match number.map(|number| (number, mailbox.get(number).copied())) {
+        match number.map(|number| (number, mailbox.get(number))) {
             None => {
                 self.ok(&format!("{} messages", mailbox.count()));
                 self.dialogue.line(Party::Server, &format!("({} lines)", mailbox.count()));

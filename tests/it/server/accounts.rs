@@ -38,7 +38,7 @@ fn login(served: &Served, user: &str, password: &str) -> String {
 }
 
 /// Adds to the section of accounts.
-fn with_accounts(lines: &str) -> impl Fn(&str) -> String + use<'_> {
+pub(super) fn with_accounts(lines: &str) -> impl Fn(&str) -> String + use<'_> {
     move |config| config.replace("[accounts]\n", &format!("[accounts]\n{lines}\n"))
 }
 

@@ -9,6 +9,7 @@ mod faults;
 mod hostile;
 mod kill;
 mod load;
+mod logged_in;
 mod migrations;
 mod syncs;
 
