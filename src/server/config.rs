@@ -223,7 +223,8 @@ impl Config {
              # Certificates of this authority open mailboxes (AUTH EXTERNAL), unless its lists say otherwise.\n\
              # client_ca = \"root.pem\"\n# client_crl = \"lists\"\n\n\
              # Started as root, the server binds its ports and goes on as this user, to whom the folder of this file belongs.\n\
-             # [process]\n# user = \"sealpost\"\n# sandbox = \"auto\"           # what is not its own is closed to it, where the kernel can; or \"on\", \"off\"\n\n\
+             # [process]\n# user = \"sealpost\"\n# sandbox = \"auto\"           # what is not its own is closed to it, where the kernel can; or \"on\", \"off\"\n\
+             # system_calls = \"auto\"      # those that it never makes, too\n\n\
              # What is served where. The usual ports are 25, 587, 465, 110 and 995; they need rights, and loopback is for trying.\n\
              [listen]\n{listeners}\n\
              [limits]\nmessage_bytes = 52428800\n\n\
@@ -380,8 +381,9 @@ impl Reader<'_> {
         let Some(accounts) = self.section(root, "accounts") else { return found };
         for (domain, item) in accounts {
             let Some(given) = item.as_table_like().filter(|_| is_host(domain)) else {
-                let text =
-                    format!("accounts: \"{domain}\" is to be a domain with {{ file = \"…\" }} or {{ ldap = \"ldaps://…\" }}");
+                let text = format!(
+                    "accounts: \"{domain}\" is to be a domain with {{ file = \"…\" }} or {{ ldap = \"ldaps://…\" }}"
+                );
                 self.wrong(accounts, domain, text);
                 continue;
             };

@@ -10,6 +10,7 @@ mod acme;
 pub mod addressing;
 pub mod admin;
 mod api;
+pub mod calls;
 mod clock;
 pub mod config;
 pub mod doctor;

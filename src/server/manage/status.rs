@@ -141,7 +141,7 @@ impl Overview {
         }
         addresses.into_iter().for_each(|(service, all)| put(service, json!(all)));
         let rights = self.rights.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (name, value) in [("user", rights.user), ("sandbox", rights.sandbox)] {
+        for (name, value) in [("user", rights.user), ("sandbox", rights.sandbox), ("system_calls", rights.system_calls)] {
             if !value.is_empty() {
                 put(name, json!(value));
             }

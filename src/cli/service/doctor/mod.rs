@@ -156,7 +156,7 @@ impl Examination<'_> {
         let Ok(lines) = lines else { return self.found.push(ports::not_running()) };
         let facts: Vec<(&str, &str)> = lines.iter().filter_map(|line| line.split_once('\t')).collect();
         let fact = |name: &str| facts.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| *value);
-        self.found.extend(ports::rights(fact("user"), fact("sandbox")));
+        self.found.extend(ports::rights(fact("user"), fact("sandbox"), fact("system_calls")));
         self.found.extend(ports::judge(&knock::all(&facts), certificate));
     }
 
