@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use nix::libc;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 
-use crate::server::config::Sandbox;
+use crate::server::config::{Config, Kind, Sandbox};
 
 /// Whether programs may be started: modules of PAM do that, and nothing else of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,13 @@ pub enum Programs {
     None,
     /// As PAM wants it.
     Pam,
+}
+
+impl Programs {
+    /// What a server of this configuration starts.
+    pub fn of(config: &Config) -> Self {
+        if config.accounts.iter().any(|(_, kind)| matches!(kind, Kind::Pam(_))) { Self::Pam } else { Self::None }
+    }
 }
 
 /// Starts a program in place of this one.

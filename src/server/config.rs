@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Document, Item, Table};
 
 use crate::server::accounts::kind;
-pub use crate::server::accounts::kind::{Bind, Kind, Ldap};
+pub use crate::server::accounts::kind::{Bind, Kind, Ldap, Pam};
 use crate::server::listen::Service;
 use crate::server::policy;
 use crate::server::scan::{Address, OnFailure, Scanner};
@@ -245,6 +245,7 @@ impl Config {
              # is offered to nobody, for clients choose it where it is offered, and these users could not log in by it.\n\
              [accounts]\n# \"b.example\" = {{ file = \"passwords\" }}\n\
              # \"c.example\" = {{ ldap = \"ldaps://dir.c.example/ou=people,dc=c\", trust = \"dir-ca.pem\" }}\n\
+             # \"d.example\" = {{ pam = \"sealpost\" }}     # users of this system (builds with the feature pam; a service in /etc/pam.d)\n\
              # \"d.example\" = {{ ldap = \"ldap://dc.d.example/dc=d\", bind = \"{{address}}\" }}\n\n\
              # Programs that look at each message before it is accepted, over the milter protocol: rspamd, clamav-milter, spamass-milter.\n\
              # on-failure says what becomes of messages while one cannot be asked: accept or tempfail.\n\
@@ -382,7 +383,7 @@ impl Reader<'_> {
         for (domain, item) in accounts {
             let Some(given) = item.as_table_like().filter(|_| is_host(domain)) else {
                 let text = format!(
-                    "accounts: \"{domain}\" is to be a domain with {{ file = \"…\" }} or {{ ldap = \"ldaps://…\" }}"
+                    "accounts: \"{domain}\" is to be a domain with {{ file = \"…\" }}, {{ ldap = \"ldaps://…\" }} or {{ pam = \"…\" }}"
                 );
                 self.wrong(accounts, domain, text);
                 continue;

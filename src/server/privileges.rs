@@ -52,7 +52,7 @@ pub fn prepare(config: &Config, files: &[&Path]) -> Result<(Sockets, Standing), 
     };
     standing.system_calls = match config.process.system_calls {
         Sandbox::Off => "off".to_owned(),
-        wish => calls::close(Programs::None, wish)?,
+        wish => calls::close(Programs::of(config), wish)?,
     };
     Ok((sockets, standing))
 }

@@ -78,6 +78,8 @@ fn readable(config: &Config, files: &[&Path]) -> Vec<PathBuf> {
     for (_, kind) in &config.accounts {
         match kind {
             Kind::File(path) => folder_of(path),
+            // its services and modules are the system's
+            Kind::Pam(_) => {}
             Kind::Ldap(ldap) => {
                 ldap.trust.iter().for_each(|path| folder_of(path));
                 if let Bind::Search(Some((_, path))) = &ldap.bind {

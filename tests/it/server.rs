@@ -11,6 +11,7 @@ mod doctor;
 mod drills;
 mod filters;
 mod outbound;
+mod pam;
 mod pickup;
 mod policy;
 mod pop3;

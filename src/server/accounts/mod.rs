@@ -4,7 +4,7 @@
 //! Holds always: a name that does not exist takes as long as a wrong password and is answered alike; what is remembered of a login is a keyed
 //! hash, and good only while what it was checked against is the same; no password is kept that can be read.
 //!
-//! Each domain has one `Directory`: the store (our own users), a password file, or an LDAP directory.
+//! Each domain has one `Directory`: the store (our own users), a password file, an LDAP directory, or PAM.
 
 pub(in crate::server) mod certificate;
 mod crypt;
@@ -13,6 +13,8 @@ mod file;
 pub(in crate::server) mod kind;
 mod ldap;
 mod own;
+#[cfg(feature = "pam")]
+mod pam;
 mod remembered;
 
 use std::collections::HashMap;
@@ -73,6 +75,10 @@ impl Accounts {
             let made: Result<Arc<dyn Directory>, String> = match kind {
                 Kind::File(path) => file::PasswordFile::open(path, domain).map(|file| Arc::new(file) as _),
                 Kind::Ldap(config) => ldap::Ldap::new(config, domain).map(|ldap| Arc::new(ldap) as _),
+                #[cfg(feature = "pam")]
+                Kind::Pam(config) => Ok(Arc::new(pam::Pam::new(config, domain)) as _),
+                #[cfg(not(feature = "pam"))]
+                Kind::Pam(_) => Err(kind::NO_PAM.to_owned()),
             };
             match made {
                 Ok(directory) => drop(others.insert(domain.clone(), directory)),

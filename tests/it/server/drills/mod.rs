@@ -8,7 +8,7 @@ mod disk;
 mod faults;
 mod hostile;
 mod kill;
-mod load;
+pub(super) mod load;
 mod logged_in;
 mod migrations;
 mod syncs;
