@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Document, Item, Table};
 
 use crate::server::accounts::kind;
-pub use crate::server::accounts::kind::{Bind, Kind, Ldap};
+pub use crate::server::accounts::kind::{Bind, Kind, Ldap, Pam};
 use crate::server::listen::Service;
 use crate::server::policy;
 use crate::server::scan::{Address, OnFailure, Scanner};
@@ -230,7 +230,8 @@ impl Config {
              # Certificates of this authority open mailboxes (AUTH EXTERNAL), unless its lists say otherwise.\n\
              # client_ca = \"root.pem\"\n# client_crl = \"lists\"\n\n\
              # Started as root, the server binds its ports and goes on as this user, to whom the folder of this file belongs.\n\
-             # [process]\n# user = \"sealpost\"\n# sandbox = \"auto\"           # what is not its own is closed to it, where the kernel can; or \"on\", \"off\"\n\n\
+             # [process]\n# user = \"sealpost\"\n# sandbox = \"auto\"           # what is not its own is closed to it, where the kernel can; or \"on\", \"off\"\n\
+             # system_calls = \"auto\"      # those that it never makes, too\n\n\
              # What is served where. The usual ports are 25, 587, 465, 110 and 995; they need rights, and loopback is for trying.\n\
              [listen]\n{listeners}\n\
              [limits]\nmessage_bytes = 52428800\n\n\
@@ -251,6 +252,7 @@ impl Config {
              # is offered to nobody, for clients choose it where it is offered, and these users could not log in by it.\n\
              [accounts]\n# \"b.example\" = {{ file = \"passwords\" }}\n\
              # \"c.example\" = {{ ldap = \"ldaps://dir.c.example/ou=people,dc=c\", trust = \"dir-ca.pem\" }}\n\
+             # \"d.example\" = {{ pam = \"sealpost\" }}     # users of this system (builds with the feature pam; a service in /etc/pam.d)\n\
              # \"d.example\" = {{ ldap = \"ldap://dc.d.example/dc=d\", bind = \"{{address}}\" }}\n\n\
              # Programs that look at each message before it is accepted, over the milter protocol: rspamd, clamav-milter, spamass-milter.\n\
              # on-failure says what becomes of messages while one cannot be asked: accept or tempfail.\n\
@@ -387,8 +389,9 @@ impl Reader<'_> {
         let Some(accounts) = self.section(root, "accounts") else { return found };
         for (domain, item) in accounts {
             let Some(given) = item.as_table_like().filter(|_| is_host(domain)) else {
-                let text =
-                    format!("accounts: \"{domain}\" is to be a domain with {{ file = \"…\" }} or {{ ldap = \"ldaps://…\" }}");
+                let text = format!(
+                    "accounts: \"{domain}\" is to be a domain with {{ file = \"…\" }}, {{ ldap = \"ldaps://…\" }} or {{ pam = \"…\" }}"
+                );
                 self.wrong(accounts, domain, text);
                 continue;
             };

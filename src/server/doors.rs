@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::server::Service;
+use crate::server::clock::{shifted, steady};
 use crate::server::config::Config;
 use crate::server::listen::{self, Shared, Socket};
 use crate::server::manage::Overview;
@@ -228,7 +229,9 @@ impl Doors {
 
     /// Who is banned anywhere, and until when.
     fn bans(&self, now: Timestamp) -> Vec<(IpAddr, Timestamp)> {
-        let mut all: Vec<_> = self.0.iter().flat_map(|door| door.current.get().mail.gate().bans(now)).collect();
+        let by = steady();
+        let bans = self.0.iter().flat_map(|door| door.current.get().mail.gate().bans(by));
+        let mut all: Vec<_> = bans.map(|(address, until)| (address, shifted(until, by, now))).collect();
         all.sort_by_key(|(address, until)| (*address, std::cmp::Reverse(until.unix())));
         all.dedup_by_key(|(address, _)| *address);
         all

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::proto::{Spoken, Step, pop3, sasl, smtp};
@@ -20,10 +20,13 @@ use crate::server::mail::{Answered, Mail, Peer};
 use crate::server::mailbox::MailboxAccess;
 use crate::server::spool::Spool;
 use crate::server::trace;
+use crate::server::turns::Turns;
 use crate::time::Timestamp;
 
 /// RFC 5321 4.5.3.2.7: five minutes for the next command; RFC 1939 3: ten.
 const IDLE: Duration = Duration::from_secs(600);
+/// After that time nothing is kept at hand for a peer: most connections that say nothing for so long say nothing for longer.
+const REST: Duration = Duration::from_secs(10);
 /// Bytes a second at which a message comes at least, after that time: the slowest lines have five times as many.
 const SLOWEST: u64 = 1024;
 /// Bytes that must be taken within that time.
@@ -32,6 +35,12 @@ const PIECE: usize = 64 << 10;
 const BUFFER: usize = 16 << 10;
 /// For a TLS handshake, and to say good bye; no honest client needs longer.
 const HANDSHAKE: Duration = Duration::from_secs(30);
+
+/// Mistakes that cost nothing.
+const FORGIVEN: usize = 4;
+/// For each mistake more.
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A session of any protocol, with the service behind it.
 pub(in crate::server) trait Conversation: Send + 'static {
@@ -59,12 +68,22 @@ pub(in crate::server) trait Conversation: Send + 'static {
     }
     /// The server stops.
     fn shut_down(&mut self, text: &str);
+    /// Nothing was said for too long.
+    fn expire(&mut self) {
+        self.shut_down("nothing was said for too long");
+    }
+    /// Nothing was said for a while: what is held so that the next answer comes sooner is let go.
+    fn rest(&mut self) {}
     /// Bytes that the peer makes this connection hold.
     fn held(&self) -> usize {
         0
     }
-    /// The places for logins, where the question that stands is one.
-    fn logins(&self) -> Option<Arc<Semaphore>>;
+    /// The turns for logins, where the question that stands is one.
+    fn logins(&self) -> Option<Turns>;
+    /// Who is at the other end.
+    fn peer(&self) -> IpAddr;
+    /// What he said so far that he should not have said.
+    fn mistakes(&self) -> usize;
     /// What was said since the last time, and the user who is known by now.
     fn spoken(&mut self) -> (Vec<Spoken>, Option<String>);
 }
@@ -175,9 +194,15 @@ impl Conversation for Smtp {
     fn held(&self) -> usize {
         self.session.held()
     }
-    fn logins(&self) -> Option<Arc<Semaphore>> {
+    fn logins(&self) -> Option<Turns> {
         let Some(smtp::Question::Authenticate(question)) = &self.asked else { return None };
-        self.mail.accounts().places(question)
+        self.mail.accounts().turns(question)
+    }
+    fn peer(&self) -> IpAddr {
+        self.peer.address
+    }
+    fn mistakes(&self) -> usize {
+        self.session.mistakes()
     }
     fn spoken(&mut self) -> (Vec<Spoken>, Option<String>) {
         (self.session.spoken(), self.session.user().map(str::to_owned))
@@ -200,7 +225,7 @@ impl Conversation for Pop3 {
     }
     fn answer(&mut self) -> Option<Later> {
         if let Some(question) = self.asked.take() {
-            let login = |question: &sasl::Question| self.mail.login(question, self.address, now());
+            let login = |question: &sasl::Question| self.mail.login(question, self.address);
             self.session.answer(self.access.answer(question, login));
         }
         None
@@ -214,12 +239,24 @@ impl Conversation for Pop3 {
     fn shut_down(&mut self, text: &str) {
         self.session.shut_down(text);
     }
+    fn expire(&mut self) {
+        self.session.expire();
+    }
+    fn rest(&mut self) {
+        self.access.rest();
+    }
     fn held(&self) -> usize {
         self.session.held().saturating_add(self.access.held())
     }
-    fn logins(&self) -> Option<Arc<Semaphore>> {
+    fn logins(&self) -> Option<Turns> {
         let Some(pop3::Question::Authenticate(question)) = &self.asked else { return None };
-        self.access.accounts().places(question)
+        self.access.accounts().turns(question)
+    }
+    fn peer(&self) -> IpAddr {
+        self.address
+    }
+    fn mistakes(&self) -> usize {
+        self.session.mistakes()
     }
     fn spoken(&mut self) -> (Vec<Spoken>, Option<String>) {
         (self.session.spoken(), self.access.user().map(str::to_owned))
@@ -270,14 +307,15 @@ pub(in crate::server) async fn drive<C: Conversation>(
     starts_with_tls: bool,
     mut conversation: Box<C>,
     mut trace: trace::Conversation,
-    memory: Memory,
+    (memory, handshakes): (Memory, Turns),
     mut stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
+    let secured = Handshakes { tls, turns: handshakes, peer: conversation.peer() };
     let mut plain = Some(stream);
     let mut secure: Option<Box<dyn Stream>> = None;
     if starts_with_tls {
         // on its own: what a handshake needs is not kept while the connection lasts
-        let (stream, channel, how) = Box::pin(accept(&tls, plain.take())).await?;
+        let (stream, channel, how) = Box::pin(secured.accept(plain.take())).await?;
         secure = Some(stream);
         conversation.channel(channel);
         trace.secured(&how);
@@ -287,6 +325,8 @@ pub(in crate::server) async fn drive<C: Conversation>(
     let mut held = Held { memory, bytes: 0 };
     // replies to commands that came together go out together
     let (mut out, mut known) = (Vec::new(), None);
+    // whether what was held for the next answer is let go already
+    let mut rests = false;
     loop {
         let next = known.take().unwrap_or_else(|| conversation.next());
         // a message that is whole is held no more; whether there is room is asked where more comes
@@ -312,7 +352,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
             Next::Answer => {
                 let logins = conversation.logins();
                 let _place = match &logins {
-                    Some(logins) => logins.acquire().await.ok(),
+                    Some(logins) => Some(logins.take(conversation.peer()).await),
                     None => None,
                 };
                 let (back, said, next) = tokio::task::spawn_blocking(move || answer(conversation, out, |c| c.logins().is_none()))
@@ -322,7 +362,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
             }
             Next::StartTls => {
                 send(&mut secure, &mut plain, &mut out, &trace).await?;
-                let (stream, channel, how) = Box::pin(accept(&tls, plain.take())).await?;
+                let (stream, channel, how) = Box::pin(secured.accept(plain.take())).await?;
                 secure = Some(stream);
                 conversation.tls_started();
                 conversation.channel(channel);
@@ -339,7 +379,15 @@ pub(in crate::server) async fn drive<C: Conversation>(
                     clock.since = Instant::now();
                     send(&mut secure, &mut plain, &mut out, &trace).await?;
                 }
+                let patience = pause(conversation.mistakes());
+                if !patience.is_zero() {
+                    tokio::select! {
+                        () = tokio::time::sleep(patience) => {}
+                        _ = stop.wait_for(|stops| *stops) => {}
+                    }
+                }
                 let deadline = clock.deadline(conversation.length());
+                let until = if rests { deadline } else { deadline.min(Instant::now() + REST) };
                 let read = poll_fn(|context| {
                     let reads = |bytes: &[u8]| {
                         conversation.receive(bytes);
@@ -352,11 +400,16 @@ pub(in crate::server) async fn drive<C: Conversation>(
                     }
                 });
                 tokio::select! {
-                    read = timeout_at(deadline, read) => match read {
-                        Err(_) => conversation.shut_down("nothing was said for too long"),
+                    read = timeout_at(until, read) => match read {
+                        Err(_) if until < deadline => {
+                            conversation.rest();
+                            rests = true;
+                        }
+                        Err(_) => conversation.expire(),
                         Ok(Ok(0)) => return Ok(()),
                         Ok(read) => {
                             trace.moved(read?, 0);
+                            rests = false;
                             if !held.set(conversation.held()) {
                                 conversation.shut_down("too much mail comes at once - try again later");
                             }
@@ -372,6 +425,13 @@ pub(in crate::server) async fn drive<C: Conversation>(
         (None, Some(mut stream)) => timeout(HANDSHAKE, stream.shutdown()).await?,
         (None, None) => Ok(()),
     }
+}
+
+/// How long nothing more is read from a peer who made so many mistakes. A person who types makes some, a program that works makes none; one that
+/// tries what it may do asks the less, the more it tries.
+fn pause(mistakes: usize) -> Duration {
+    let more = u32::try_from(mistakes.saturating_sub(FORGIVEN)).unwrap_or(u32::MAX);
+    PAUSE.saturating_mul(more).min(LONGEST_PAUSE)
 }
 
 /// Answers what is asked, and what is asked next as long as that may be answered on this thread; gives what is to be sent, and what comes then.
@@ -452,16 +512,27 @@ impl Clock {
 
 type Secured = (Box<dyn Stream>, sasl::Channel, String);
 
-async fn accept(tls: &Option<Arc<ServerTls>>, stream: Option<TcpStream>) -> std::io::Result<Secured> {
-    let (Some(tls), Some(stream)) = (tls, stream) else { return Err(std::io::Error::other("no TLS here")) };
-    let stream = timeout(HANDSHAKE, tls.acceptor().accept(stream)).await??;
-    let connection = stream.get_ref().1;
-    let channel = tls.channel(connection, now()).await;
-    let cipher = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown");
-    let version = connection.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown");
-    // RFC 8314 4.3: the name that IANA has; that of rustls differs for TLS 1.3
-    let how = format!("{} ({})", cipher.replacen("TLS13_", "TLS_", 1), version.replacen('_', ".", 1));
-    Ok((Box::new(stream), channel, how))
+/// How a connection becomes secure.
+struct Handshakes {
+    tls: Option<Arc<ServerTls>>,
+    /// Signatures and key agreements cost most of what a stranger can ask for.
+    turns: Turns,
+    peer: IpAddr,
+}
+
+impl Handshakes {
+    async fn accept(&self, stream: Option<TcpStream>) -> std::io::Result<Secured> {
+        let (Some(tls), Some(stream)) = (&self.tls, stream) else { return Err(std::io::Error::other("no TLS here")) };
+        let handshake = self.turns.run(self.peer, tls.acceptor().accept(stream));
+        let stream = timeout(HANDSHAKE, handshake).await??;
+        let connection = stream.get_ref().1;
+        let channel = tls.channel(connection, now()).await;
+        let cipher = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown");
+        let version = connection.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown");
+        // RFC 8314 4.3: the name that IANA has; that of rustls differs for TLS 1.3
+        let how = format!("{} ({})", cipher.replacen("TLS13_", "TLS_", 1), version.replacen('_', ".", 1));
+        Ok((Box::new(stream), channel, how))
+    }
 }
 
 /// Reads the system's clock.
@@ -483,6 +554,13 @@ mod tests {
         assert!(first >= begin + IDLE);
         assert_eq!(clock.deadline(Some(100)), first, "too slow");
         assert_eq!(clock.deadline(Some(10 * SLOWEST)), first + Duration::from_secs(10), "as long as it comes on");
+    }
+
+    #[test]
+    fn who_makes_mistakes_is_heard_the_less_the_more_he_makes() {
+        assert_eq!([0, FORGIVEN].map(pause), [Duration::ZERO; 2]);
+        assert_eq!([5, 6, 20].map(pause), [PAUSE, 2 * PAUSE, 16 * PAUSE]);
+        assert_eq!(pause(usize::MAX), LONGEST_PAUSE);
     }
 
     #[test]

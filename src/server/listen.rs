@@ -18,13 +18,15 @@ use tokio_rustls::TlsAcceptor;
 use crate::pki::Certificate;
 use crate::proto::{Tls, pop3, sasl, smtp};
 use crate::server::accounts::certificate::{AnyCertificate, ClientAuthority};
-use crate::server::drive::{Memory, Pop3, Smtp, drive, now};
+use crate::server::clock::steady;
+use crate::server::drive::{Memory, Pop3, Smtp, drive};
 use crate::server::mail::Mail;
 use crate::server::peers::Peers;
 use crate::server::places::Places;
 use crate::server::policy::Refusal;
 use crate::server::reload::Current;
 use crate::server::trace::Tracer;
+use crate::server::turns::Turns;
 use crate::time::Timestamp;
 
 pub(in crate::server) use accepting::each;
@@ -141,6 +143,7 @@ pub(in crate::server) struct Shared {
     pub(in crate::server) peers: Peers,
     pub(in crate::server) places: Places,
     pub(in crate::server) memory: Memory,
+    pub(in crate::server) handshakes: Turns,
 }
 
 /// Accepts connections until it is told to stop; each has the settings of its first moment to its end. While it pauses, nobody is let in.
@@ -165,11 +168,11 @@ async fn serve(
     (shared, is_paused): (Shared, Arc<AtomicBool>),
     stop: watch::Receiver<bool>,
 ) {
-    let Shared { hostname, max_message, mail, tls, login_delay, kept, tracer, peers, memory, .. } = shared;
+    let Shared { hostname, max_message, mail, tls, login_delay, kept, tracer, peers, memory, handshakes, .. } = shared;
     if is_paused.load(Ordering::Relaxed) {
         return refuse(stream, service, &Refusal::new(421, "4.3.2", "this server pauses – try again later"), &tracer).await;
     }
-    if let Some(refused) = mail.gate().connection(peer.ip(), now()) {
+    if let Some(refused) = mail.gate().connection(peer.ip(), steady()) {
         return refuse(stream, service, &refused, &tracer).await;
     }
     let Some(_counted) = peers.count(peer.ip()) else {
@@ -182,13 +185,13 @@ async fn serve(
         Service::Pop3 | Service::Pop3s => {
             let config = pop3::Config { kept, login_delay, ..pop3::Config::new(&hostname, state) };
             let conversation = Box::new(Pop3::new(pop3::Session::new(config), mail, peer.ip()));
-            drive(stream, tls, starts, conversation, trace, memory, stop).await
+            drive(stream, tls, starts, conversation, trace, (memory, handshakes), stop).await
         }
         Service::Smtp | Service::Submission | Service::Submissions => {
             let role = if service == Service::Smtp { smtp::Role::Relay } else { smtp::Role::Submission };
             let config = smtp::Config { max_size: max_message, kept, ..smtp::Config::new(&hostname, role, state) };
             let conversation = Box::new(Smtp::new(smtp::Session::new(config), mail, peer.ip()));
-            drive(stream, tls, starts, conversation, trace, memory, stop).await
+            drive(stream, tls, starts, conversation, trace, (memory, handshakes), stop).await
         }
     };
 }

@@ -171,9 +171,9 @@ impl Mail {
     /// Answers a question of an SMTP session.
     pub(in crate::server) fn smtp(&self, question: smtp::Question, spool: &mut Spool, peer: &Peer, now: Timestamp) -> Answered {
         let answered = match question {
-            smtp::Question::Authenticate(question) => Ok(smtp::Answer::Login(self.login(&question, peer.address, now))),
-            smtp::Question::Sender(envelope) => self.sender(&envelope, peer, now),
-            smtp::Question::Recipient(envelope, recipient) => self.recipient(&envelope, &recipient, peer, now),
+            smtp::Question::Authenticate(question) => Ok(smtp::Answer::Login(self.login(&question, peer.address))),
+            smtp::Question::Sender(envelope) => self.sender(&envelope, peer),
+            smtp::Question::Recipient(envelope, recipient) => self.recipient(&envelope, &recipient, peer),
             smtp::Question::Piece(piece) => spool.keep(&piece).map(|()| smtp::Answer::Accept).map_err(disk),
             smtp::Question::Message(envelope, content) => {
                 return self
@@ -185,8 +185,8 @@ impl Mail {
     }
 
     /// A user sends as himself, or as an alias that leads to him.
-    fn sender(&self, envelope: &Envelope, peer: &Peer, now: Timestamp) -> Result<smtp::Answer, Error> {
-        if let Some(refused) = self.verdict(&Stage::Sender(envelope), peer, now) {
+    fn sender(&self, envelope: &Envelope, peer: &Peer) -> Result<smtp::Answer, Error> {
+        if let Some(refused) = self.verdict(&Stage::Sender(envelope), peer) {
             return Ok(refused);
         }
         if self.is_full(envelope.size) {
@@ -203,14 +203,14 @@ impl Mail {
     }
 
     /// Never an open relay: mail for others is taken from whom the gate lets alone.
-    fn recipient(&self, envelope: &Envelope, recipient: &Addressee, peer: &Peer, now: Timestamp) -> Result<smtp::Answer, Error> {
+    fn recipient(&self, envelope: &Envelope, recipient: &Addressee, peer: &Peer) -> Result<smtp::Answer, Error> {
         let destination = self.accounts.destination(&self.full(&recipient.address)?)?;
         let place = match destination {
             Destination::Unknown => return Ok(reject(550, "5.1.1", &format!("no such user – {}", recipient.address))),
             Destination::Elsewhere => Place::Elsewhere,
             Destination::Ours { .. } => Place::Here,
         };
-        if let Some(refused) = self.verdict(&Stage::Recipient(envelope, recipient, place), peer, now) {
+        if let Some(refused) = self.verdict(&Stage::Recipient(envelope, recipient, place), peer) {
             return Ok(refused);
         }
         match destination {

@@ -90,6 +90,11 @@ impl MailboxAccess {
         self.ahead.iter().map(|(_, message)| message.len()).sum()
     }
 
+    /// Lets go of what was read ahead.
+    pub(in crate::server) fn rest(&mut self) {
+        self.ahead = VecDeque::new();
+    }
+
     fn retrieve(&mut self, uid: i64) -> Result<pop3::Answer, Error> {
         let Some(locked) = &self.open else { return Err(Error::NotFound(format!("message {uid}"))) };
         self.reading = None;

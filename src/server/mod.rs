@@ -10,6 +10,8 @@ mod acme;
 pub mod addressing;
 pub mod admin;
 mod api;
+pub mod calls;
+mod clock;
 pub mod config;
 pub mod doctor;
 pub mod doors;
@@ -41,6 +43,7 @@ mod start;
 pub mod store;
 mod tlsrpt;
 pub mod trace;
+mod turns;
 pub mod web;
 
 pub use config::Config;

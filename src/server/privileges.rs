@@ -7,6 +7,7 @@ use std::path::Path;
 
 use nix::unistd::{AccessFlags, ResUid, Uid, User, access, geteuid, getresuid, getuid, initgroups, setgid, setuid};
 
+use crate::server::calls::{self, Programs};
 use crate::server::config::{Config, Sandbox};
 use crate::server::listen::Sockets;
 use crate::server::sandbox;
@@ -18,11 +19,13 @@ pub struct Standing {
     pub user: String,
     /// What closes the file system to it.
     pub sandbox: String,
+    /// What closes system calls to it.
+    pub system_calls: String,
     /// What somebody should know of that.
     pub warning: Option<String>,
 }
 
-/// Binds the ports of a server, leaves root, and closes the file system but for what the server needs; the error names the remedy. To be called
+/// Binds the ports of a server, leaves root, and closes the file system but for what the server needs, and system calls that it never makes; the error names the remedy. To be called
 /// before the process has a second thread. `files` is what else will be read: the configuration.
 pub fn prepare(config: &Config, files: &[&Path]) -> Result<(Sockets, Standing), String> {
     let target = target(config)?;
@@ -46,6 +49,10 @@ pub fn prepare(config: &Config, files: &[&Path]) -> Result<(Sockets, Standing), 
     standing.sandbox = match config.process.sandbox {
         Sandbox::Off => "off".to_owned(),
         wish => sandbox::close(config, files, wish)?,
+    };
+    standing.system_calls = match config.process.system_calls {
+        Sandbox::Off => "off".to_owned(),
+        wish => calls::close(Programs::of(config), wish)?,
     };
     Ok((sockets, standing))
 }

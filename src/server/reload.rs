@@ -26,6 +26,7 @@ use crate::server::places::Places;
 use crate::server::policy::{Own, Signer};
 use crate::server::queue::Queue;
 use crate::server::trace::Tracer;
+use crate::server::turns::Turns;
 
 /// Where the configuration is read again; the error says all that is wrong with it.
 #[derive(Clone)]
@@ -91,6 +92,7 @@ pub(in crate::server) struct Lasting {
     pub(in crate::server) memory: Memory,
     /// The keys for what the server writes itself.
     pub(in crate::server) own: Own,
+    pub(in crate::server) handshakes: Turns,
 }
 
 impl Lasting {
@@ -116,6 +118,7 @@ impl Lasting {
             peers: self.peers.clone(),
             places: self.places,
             memory: self.memory.clone(),
+            handshakes: self.handshakes.clone(),
         })
     }
 }

@@ -79,6 +79,7 @@ fn readable(config: &Config, files: &[&Path]) -> Vec<PathBuf> {
     let keys: Vec<PathBuf> = config.policies().filter_map(|policy| policy.dkim.clone()).collect();
     config.acme.iter().filter_map(|acme| acme.trust.as_ref()).for_each(|path| folder_of(path));
     config.delivery.trust.iter().chain(&config.delivery.anchor).for_each(|path| folder_of(path));
+    // services and modules of PAM are the system's
     for (_, kind) in &config.accounts {
         if let Kind::Ldap(ldap) = kind {
             ldap.trust.iter().for_each(|path| folder_of(path));

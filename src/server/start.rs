@@ -29,6 +29,7 @@ use crate::server::reload::{self, Current, Lasting, Reloaded, Reloader, Source};
 use crate::server::store::{SqliteStore, Store};
 use crate::server::tlsrpt::Reports;
 use crate::server::trace::Tracer;
+use crate::server::turns::Turns;
 use crate::server::{Config, spool};
 
 /// A server that runs.
@@ -99,6 +100,7 @@ impl Start {
             places: Places::of_this_process(),
             memory: Memory::default(),
             own: Own::default(),
+            handshakes: Turns::beside_others(),
         };
         lasting.own.set(reload::signer(&config)?);
         let common = lasting.shared(&config)?;

@@ -394,3 +394,29 @@ fn random_bytes_never_break_a_session() {
         }
     }
 }
+
+#[test]
+fn a_mailbox_that_is_open_too_long_is_left_without_a_word_and_nothing_is_deleted() {
+    let mut session = pop3::Session::new(pop3::Config::new("h", Tls::Active));
+    let talk = |session: &mut pop3::Session, bytes: &[u8]| {
+        session.receive(bytes);
+        let mut said = String::new();
+        loop {
+            match session.step() {
+                Step::Send(bytes) => said.push_str(&String::from_utf8(bytes).expect("UTF-8")),
+                Step::Ask(pop3::Question::Authenticate(_)) => {
+                    session.answer(pop3::Answer::Login(sasl::Answer::User("jane@a.example".to_owned())));
+                }
+                Step::Ask(pop3::Question::Open(_)) => session.answer(pop3::Answer::Opened(vec![listing("7:100")])),
+                Step::Ask(other) => panic!("{other:?}"),
+                Step::Wait => return said,
+                Step::StartTls | Step::Close => return said + "(CLOSE)",
+            }
+        }
+    };
+    let said = talk(&mut session, b"USER jane@a.example\r\nPASS x\r\nDELE 1\r\n");
+    assert!(said.ends_with("+OK will be deleted at QUIT\r\n"), "{said}");
+    session.expire();
+    // RFC 1939 3: no response, and no UPDATE state
+    assert_eq!(talk(&mut session, b""), "(CLOSE)");
+}

@@ -13,6 +13,7 @@ mod drills;
 mod filters;
 mod outbound;
 mod own;
+mod pam;
 mod pickup;
 mod policy;
 mod pop3;

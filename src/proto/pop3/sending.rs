@@ -138,7 +138,7 @@ impl Sending {
                     && out.len().saturating_add(text.len()) < bound
                 {
                     // a String takes whatever is written
-                    let _ = write!(text, "{}\r\n", what.of(number, message));
+                    let _ = write!(text, "{}\r\n", what.of(number, &message));
                     *next = number.saturating_add(1);
                 }
                 out.extend_from_slice(text.as_bytes());

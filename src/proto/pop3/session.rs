@@ -143,6 +143,11 @@ impl Session {
         session
     }
 
+    /// What was said so far that should not have been said.
+    pub fn mistakes(&self) -> usize {
+        self.errors
+    }
+
     /// Takes bytes from the peer.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.lines.receive(bytes);
@@ -286,6 +291,12 @@ impl Session {
     /// Ends the session from our side; nothing is deleted.
     pub fn shut_down(&mut self, text: &str) {
         self.refuse("SYS/TEMP", text);
+        self.state = State::Closed;
+    }
+
+    /// Nothing was said for too long: the connection ends, nothing is deleted, and no answer goes out that could be taken for one to the next command
+    /// (RFC 1939 3).
+    pub fn expire(&mut self) {
         self.state = State::Closed;
     }
 
@@ -462,7 +473,7 @@ impl Session {
     }
 
     fn list(&mut self, mailbox: Mailbox, number: Option<usize>, what: What) {
-        match number.map(|number| (number, mailbox.get(number).copied())) {
+        match number.map(|number| (number, mailbox.get(number))) {
             None => {
                 self.ok(&format!("{} messages", mailbox.count()));
                 self.dialogue.line(Party::Server, &format!("({} lines)", mailbox.count()));

@@ -181,6 +181,11 @@ impl Session {
         session
     }
 
+    /// What was said so far that should not have been said.
+    pub fn mistakes(&self) -> usize {
+        self.errors
+    }
+
     /// Takes bytes from the peer.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.lines.receive(bytes);

@@ -4,7 +4,7 @@
 //! Holds always: a name that does not exist takes as long as a wrong password and is answered alike; what is remembered of a login is a keyed
 //! hash, and good only while what it was checked against is the same; no password is kept that can be read.
 //!
-//! Each domain has one `Directory`: the store (our own users), a password file, or an LDAP directory.
+//! Each domain has one `Directory`: the store (our own users), a password file, an LDAP directory, or PAM.
 
 pub(in crate::server) mod certificate;
 mod crypt;
@@ -13,14 +13,14 @@ mod file;
 pub(in crate::server) mod kind;
 mod ldap;
 mod own;
+#[cfg(feature = "pam")]
+mod pam;
 mod remembered;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-
-use tokio::sync::Semaphore;
 
 use crate::crypto::random::{OsRandom, Random};
 use crate::proto::sasl::scram::Keys;
@@ -33,6 +33,7 @@ use crate::server::accounts::remembered::Remembered;
 use crate::server::config;
 use crate::server::forward::Srs;
 use crate::server::store::{Error, Standing, Store};
+use crate::server::turns::Turns;
 
 /// Accounts over a store.
 #[derive(Clone)]
@@ -46,13 +47,13 @@ pub struct Accounts {
     secret: Arc<Secret<Vec<u8>>>,
     /// Makes senders of ours for what is forwarded, where that is wanted.
     srs: Option<Arc<Srs>>,
-    hashing: Arc<Semaphore>,
-    asking: Arc<Semaphore>,
+    hashing: Turns,
+    asking: Turns,
     /// Domains that have no mailboxes, whatever the store says.
     without: Arc<[String]>,
 }
 
-/// Hashes that are computed at once: each takes 19 MiB and some of the processor, and whoever connects may ask for one.
+/// Hashes that are computed at once, and no more than there are processors: each takes 19 MiB and one of them, and whoever connects may ask for one.
 const HASHING: usize = 4;
 /// Questions to directories at once: they cost waiting, and one that is slow must not hold up the users of others.
 const ASKING: usize = 32;
@@ -62,7 +63,7 @@ impl Accounts {
     pub fn new(store: Arc<dyn Store>) -> Result<Self, Error> {
         let own = Arc::new(Own::new(Arc::clone(&store))?);
         let (remembered, secret) = (Arc::new(Remembered::new()), Arc::new(random()));
-        let (hashing, asking) = (Arc::new(Semaphore::new(HASHING)), Arc::new(Semaphore::new(ASKING)));
+        let (hashing, asking) = (Turns::of_processors(HASHING), Turns::new(ASKING));
         let without = Arc::new([]);
         Ok(Self { store, own, others: Arc::default(), remembered, secret, srs: None, hashing, asking, without })
     }
@@ -74,6 +75,10 @@ impl Accounts {
             let made: Result<Arc<dyn Directory>, String> = match kind {
                 Kind::File(path) => file::PasswordFile::open(path, domain).map(|file| Arc::new(file) as _),
                 Kind::Ldap(config) => ldap::Ldap::new(config, domain).map(|ldap| Arc::new(ldap) as _),
+                #[cfg(feature = "pam")]
+                Kind::Pam(config) => Ok(Arc::new(pam::Pam::new(config, domain)) as _),
+                #[cfg(not(feature = "pam"))]
+                Kind::Pam(_) => Err(kind::NO_PAM.to_owned()),
             };
             match made {
                 Ok(directory) => drop(others.insert(domain.clone(), directory)),
@@ -151,15 +156,15 @@ impl Accounts {
         self.store.set_password(&normal(address), own::kept(password)?.expose())
     }
 
-    /// The places for this question, where it costs. Who wants one waits without a thread, so that mail goes on meanwhile; who was let in
-    /// just now needs none, so that he does not wait for strangers that guess. That reads one row.
-    pub(in crate::server) fn places(&self, question: &Question) -> Option<Arc<Semaphore>> {
+    /// The turns for this question, where it costs. Who wants one waits without a thread, so that mail goes on meanwhile, and each address has one
+    /// after the other; who was let in just now needs none, so that he does not wait for strangers that guess. That reads one row.
+    pub(in crate::server) fn turns(&self, question: &Question) -> Option<Turns> {
         let directory = self.directory(&normal(question.name()));
         match (directory.costs(), question) {
             (_, Question::Password(credentials)) if self.is_remembered(credentials) => None,
-            (Costs::Hashing, Question::Password(_)) => Some(Arc::clone(&self.hashing)),
+            (Costs::Hashing, Question::Password(_)) => Some(self.hashing.clone()),
             (Costs::Hashing, _) => None,
-            (Costs::Asking, _) => Some(Arc::clone(&self.asking)),
+            (Costs::Asking, _) => Some(self.asking.clone()),
         }
     }
 
@@ -341,11 +346,11 @@ pub(in crate::server) mod tests {
             let password = Secret::new(password.to_vec());
             Question::Password(Credentials { user: "jane@a.example".to_owned(), password })
         };
-        assert!(accounts.places(&question(b"secret")).is_some());
+        assert!(accounts.turns(&question(b"secret")).is_some());
         assert_ne!(accounts.login(&question(b"secret")).expect("checked"), Answer::No);
-        assert!(accounts.places(&question(b"secret")).is_none());
-        assert!(accounts.places(&question(b"guess")).is_some());
-        assert!(accounts.places(&Question::Keys("jane@a.example".to_owned())).is_none());
+        assert!(accounts.turns(&question(b"secret")).is_none());
+        assert!(accounts.turns(&question(b"guess")).is_some());
+        assert!(accounts.turns(&Question::Keys("jane@a.example".to_owned())).is_none());
     }
 
     #[test]

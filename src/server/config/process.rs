@@ -11,9 +11,11 @@ pub struct Process {
     pub user: Option<String>,
     /// Whether the file system is closed but for what the server needs.
     pub sandbox: Sandbox,
+    /// Whether system calls are closed that the server never makes.
+    pub system_calls: Sandbox,
 }
 
-/// Whether the file system is closed but for what the server needs.
+/// Whether something is closed to the server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Sandbox {
     /// Where the kernel can.
@@ -29,13 +31,15 @@ impl Reader<'_> {
     pub(super) fn process(&mut self, root: &Table) -> Process {
         let mut found = Process::default();
         let Some(process) = self.section(root, "process") else { return found };
-        self.known(process, "process.", &["user", "sandbox"]);
+        self.known(process, "process.", &["user", "sandbox", "system_calls"]);
         if process.contains_key("user") {
             found.user = self.string(process, "process.", "user").filter(|user| !user.is_empty());
         }
-        if process.contains_key("sandbox") {
-            let words = [("auto", Sandbox::Auto), ("on", Sandbox::On), ("off", Sandbox::Off)];
-            found.sandbox = self.word(process, "process.", "sandbox", &words).unwrap_or_default();
+        let words = [("auto", Sandbox::Auto), ("on", Sandbox::On), ("off", Sandbox::Off)];
+        for (key, wish) in [("sandbox", &mut found.sandbox), ("system_calls", &mut found.system_calls)] {
+            if process.contains_key(key) {
+                *wish = self.word(process, "process.", key, &words).unwrap_or_default();
+            }
         }
         found
     }

@@ -140,6 +140,7 @@ pub const CODES: &[&str] = &[
     "running-as-root",
     "server-not-running",
     "server-sandbox",
+    "server-system-calls",
     "spf-invalid",
     "spf-missing",
     "spf-not-us",

@@ -66,8 +66,8 @@ pub fn not_running() -> Finding {
         .fix("sealpost serve")
 }
 
-/// What a running server says of its rights: its user, and what closes the file system to it.
-pub fn rights(user: &str, sandbox: &str) -> Vec<Finding> {
+/// What a running server says of its rights: its user, and what closes the file system and system calls to it.
+pub fn rights(user: &str, sandbox: &str, system_calls: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     if user == "root" {
         let text = "the server runs as root: name a user in the configuration, [process] user = \"sealpost\", and restart it";
@@ -75,6 +75,10 @@ pub fn rights(user: &str, sandbox: &str) -> Vec<Finding> {
     }
     if sandbox != "landlock" {
         found.push(Finding::info("server-sandbox", format!("what closes the file system to the server: {sandbox}")));
+    }
+    if system_calls != "seccomp" {
+        let text = format!("what closes system calls to the server that it never makes: {system_calls}");
+        found.push(Finding::info("server-system-calls", text));
     }
     found
 }
@@ -98,8 +102,8 @@ mod tests {
         let wanted = [("port-closed", Concern::Machine), ("port-banner", Concern::Machine), ("port-starttls", Concern::Trust)];
         assert_eq!(told, wanted);
         assert_eq!(found.first().and_then(|finding| finding.fix.as_deref()), Some("ss -ltnp 'sport = :2525'"));
-        assert_eq!(rights("sealpost", "landlock"), []);
-        let codes: Vec<_> = rights("root", "off").iter().map(|finding| finding.code).collect();
-        assert_eq!(codes, ["running-as-root", "server-sandbox"]);
+        assert_eq!(rights("sealpost", "landlock", "seccomp"), []);
+        let codes: Vec<_> = rights("root", "off", "off").iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, ["running-as-root", "server-sandbox", "server-system-calls"]);
     }
 }

@@ -60,11 +60,11 @@ impl Mail {
             terms,
         };
         let mut refused: Vec<Told> = Vec::new();
-        if let smtp::Answer::Reject(code, enhanced, text) = self.sender(&envelope, &peer, now)? {
+        if let smtp::Answer::Reject(code, enhanced, text) = self.sender(&envelope, &peer)? {
             return Ok(if code < 500 { Handed::Later(text) } else { Handed::Refused(format!("{code} {enhanced} {text}")) });
         }
         for to in recipients {
-            match self.recipient(&envelope, &to, &peer, now)? {
+            match self.recipient(&envelope, &to, &peer)? {
                 smtp::Answer::Reject(code, _, text) if code < 500 => return Ok(Handed::Later(text)),
                 smtp::Answer::Reject(code, enhanced, text) => {
                     refused.push(Told { to, why: format!("{code} {enhanced} {text}"), server: String::new() });

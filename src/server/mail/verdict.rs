@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::{Mail, Peer, disk};
 use crate::proto::sasl::{self, Ended};
 use crate::proto::smtp::{self, Addressee, Envelope};
+use crate::server::clock::steady;
 use crate::server::head::Head;
 use crate::server::policy::{Judged, Login, Place, Refusal, Sends, author_domain};
 use crate::server::spool::Incoming;
@@ -22,7 +23,8 @@ pub(super) enum Stage<'a> {
 
 impl Mail {
     /// What the gate says: a refusal, or nothing.
-    pub(super) fn verdict(&self, stage: &Stage<'_>, peer: &Peer, now: Timestamp) -> Option<smtp::Answer> {
+    pub(super) fn verdict(&self, stage: &Stage<'_>, peer: &Peer) -> Option<smtp::Answer> {
+        let now = steady();
         let (Stage::Sender(envelope) | Stage::Recipient(envelope, ..)) = stage;
         let sends = sends(envelope, peer);
         let told = self.gate.told(&sends, now);
@@ -35,7 +37,7 @@ impl Mail {
 
     /// Whether what DNS tells of this peer is known already, or nobody asks.
     pub(super) fn is_told(&self, envelope: &Envelope, peer: &Peer) -> bool {
-        self.gate.is_told(&sends(envelope, peer), crate::server::drive::now())
+        self.gate.is_told(&sends(envelope, peer), steady())
     }
 
     /// Whether the gate reads what this peer sends, or signs it.
@@ -90,8 +92,8 @@ impl Mail {
     }
 
     /// Answers what an exchange asks, unless too many logins failed from there or for that name: then the password is not looked at.
-    pub(in crate::server) fn login(&self, question: &sasl::Question, address: IpAddr, now: Timestamp) -> sasl::Answer {
-        match self.gate.login(address, question.name(), now) {
+    pub(in crate::server) fn login(&self, question: &sasl::Question, address: IpAddr) -> sasl::Answer {
+        match self.gate.login(address, question.name(), steady()) {
             // the connection stays: 421 would promise that it ends
             Some(refused) => sasl::Answer::Wait(refused.text),
             None => self.accounts.login(question).unwrap_or(sasl::Answer::Later),
@@ -101,7 +103,7 @@ impl Mail {
     /// A login ended.
     pub(in crate::server) fn login_ended(&self, ended: &Ended, address: IpAddr, now: Timestamp) {
         let login = if ended.is_good { Login::Good } else { Login::Bad };
-        if let Some(note) = self.gate.logged_in(address, &ended.name, login, now) {
+        if let Some(note) = self.gate.logged_in(address, &ended.name, login, steady()) {
             self.tracer.note(now, &note);
         }
     }

@@ -113,7 +113,9 @@ impl Overview {
             return known.clone();
         }
         let tasks = (self.tasks.0.load(Ordering::Relaxed), self.tasks.1.load(Ordering::Relaxed));
-        let worker = self.tracer.metrics().worker().max(self.started);
+        // it has its time from the start on to be seen first; that may lie ahead once the clock was put back
+        let seen = self.tracer.metrics().worker();
+        let worker = if seen.unix() == 0 { self.started } else { seen };
         let why =
             judge(self.accounts.store().pulse(now).map_err(|error| error.to_string()), tasks, (worker, now), self.disk_free());
         *judged = Some((now, why.clone()));
@@ -140,7 +142,7 @@ impl Overview {
         }
         addresses.into_iter().for_each(|(service, all)| put(service, json!(all)));
         let rights = self.rights.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (name, value) in [("user", rights.user), ("sandbox", rights.sandbox)] {
+        for (name, value) in [("user", rights.user), ("sandbox", rights.sandbox), ("system_calls", rights.system_calls)] {
             if !value.is_empty() {
                 put(name, json!(value));
             }
@@ -209,7 +211,8 @@ fn judge(
     (worker, now): (Timestamp, Timestamp),
     disk: Option<u64>,
 ) -> Vec<Unready> {
-    let is_late = now.unix().saturating_sub(worker.unix()) > WORKER;
+    // one that was seen long from now was seen by a clock that was put back since
+    let is_late = !(-WORKER..=WORKER).contains(&now.unix().saturating_sub(worker.unix()));
     let store = store.err().map(Unready::Store);
     let task = (live < must).then_some(Unready::Task);
     let worker = is_late.then_some(Unready::Worker);
@@ -254,6 +257,7 @@ mod tests {
         assert_eq!(judge(Err("x".to_owned()), (3, 3), (then, now), None), [Unready::Store("x".to_owned())]);
         assert_eq!(judge(Ok(()), (3, 2), (then, now), None), [Unready::Task]);
         assert_eq!(judge(Ok(()), (3, 3), (then, now.plus_seconds(1)), None), [Unready::Worker]);
+        assert_eq!(judge(Ok(()), (3, 3), (now.plus_seconds(86_400), now), None), [Unready::Worker], "the clock was put back");
         assert_eq!(judge(Ok(()), (3, 3), (then, now), Some(FLOOR - 1)), [Unready::Disk(FLOOR - 1)]);
     }
 

@@ -15,8 +15,8 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig, system_conf};
 
 use crate::keys::directory::smimea::{self, Record, Usage};
+use crate::server::clock::steady;
 use crate::server::config::{Dane, Delivery};
-use crate::server::drive::now;
 use crate::server::resolver::name_server;
 use crate::time::Timestamp;
 
@@ -115,7 +115,7 @@ impl Proven {
             Dane::Auto => {}
         }
         let known = *self.comes_through.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = now();
+        let now = steady();
         match known {
             Some((true, _)) => return true,
             Some((false, at)) if now.unix().saturating_sub(at.unix()) < AGAIN => return false,

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::http::{self, Url};
+use crate::server::clock::steady;
 use crate::server::drive::now;
 use crate::server::outbound::find::Servers;
 use crate::server::outbound::https;
 use crate::server::outbound::tls::Tls;
-use crate::server::store::Store;
+use crate::server::store::{Error, Store};
 use crate::time::Timestamp;
 
 /// A policy.
@@ -89,7 +90,7 @@ impl Policies {
         if let Some(kept) = kept.as_ref().filter(|kept| kept.version == version && kept.is_young) {
             return Ok(Some(kept.policy.clone()));
         }
-        let fetched = match self.fetch(domain, now).await {
+        let fetched = match self.fetch(domain, steady()).await {
             Ok(text) => parse(&text).map(|policy| (text, policy)).map_err(|why| Failed {
                 why: format!("the policy of {domain} cannot be used – {why}"),
                 result: "sts-policy-invalid",
@@ -112,12 +113,21 @@ impl Policies {
     /// The policy that was fetched before, while it holds.
     async fn kept(&self, domain: &str, now: Timestamp) -> Result<Option<Kept>, String> {
         let (store, name) = (Arc::clone(&self.store), domain.to_owned());
-        let kept = tokio::task::spawn_blocking(move || store.policy(&name)).await;
+        let read = move || {
+            let kept = store.policy(&name)?;
+            // one of a time ahead was fetched by a clock that was: it counts as fetched now, so that it ends as others do
+            if let Some((version, text, at)) = &kept
+                && *at > now
+            {
+                store.keep_policy(&name, version, text, now)?;
+            }
+            Ok::<_, Error>(kept)
+        };
+        let kept = tokio::task::spawn_blocking(read).await;
         let kept = kept.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         Ok(kept.and_then(|(version, text, at)| {
             let policy = parse(&text).ok()?;
-            let age = now.unix().saturating_sub(at.unix());
-            let (is_fresh, is_young) = (age < policy.max_age, age < policy.max_age / 2);
+            let (is_fresh, is_young) = stands(&policy, at, now);
             is_fresh.then_some(Kept { version, policy, is_young })
         }))
     }
@@ -164,6 +174,12 @@ impl Policies {
             (status, _) => Err(Failed::fetch(format!("{host} answers with status {status}"))),
         }
     }
+}
+
+/// Whether a policy that was fetched then holds, and whether it need not be fetched again. One of a time to come holds, and is.
+fn stands(policy: &Policy, at: Timestamp, now: Timestamp) -> (bool, bool) {
+    let age = now.unix().saturating_sub(at.unix());
+    (age < policy.max_age, (0..policy.max_age / 2).contains(&age))
 }
 
 /// A policy that was fetched before.
@@ -253,6 +269,17 @@ mod tests {
         ] {
             assert!(parse(bad).is_err_and(|error| error.contains(why)), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_policy_holds_for_its_time_and_one_of_a_clock_that_was_ahead_is_fetched_again() {
+        let policy = parse("version: STSv1\nmode: enforce\nmx: mail.example.com\nmax_age: 604800\n").expect("good");
+        let stands = |age| stands(&policy, Timestamp::from_unix(0), Timestamp::from_unix(age));
+        assert_eq!(
+            [0, 302_399, 302_400, 604_799, 604_800].map(stands),
+            [(true, true), (true, true), (true, false), (true, false), (false, false)]
+        );
+        assert_eq!(stands(-365 * 86_400), (true, false));
     }
 
     #[test]

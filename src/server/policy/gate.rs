@@ -1,4 +1,4 @@
-//! The gate: every rule of this room at the moment where it applies. Who asks gives the time, and what DNS told.
+//! The gate: every rule of this room at the moment where it applies. Who asks gives the time, by the clock that only goes on, and what DNS told.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::server::clock::steady;
+use crate::server::drive::now;
 use crate::server::policy::access::Standing;
 use crate::server::policy::authentication::{Authenticator, Came, Check, Wish};
 use crate::server::policy::bans::Bans;
@@ -160,7 +162,7 @@ impl Gate {
         };
         let greylist = settings.greylist.map(|rules| {
             let path = kept.to_owned();
-            let kept = std::fs::read_to_string(&path).ok().and_then(|text| Greylist::load(rules, &text));
+            let kept = std::fs::read_to_string(&path).ok().and_then(|text| Greylist::load(rules, &text, (steady(), now())));
             (Arc::new(Mutex::new(kept.unwrap_or_else(|| Greylist::new(rules, salt)))), path)
         });
         Ok(Self(Arc::new(Inner::new(host, settings, resolver, greylist, (kept.to_owned(), salt), signer))))
@@ -173,9 +175,9 @@ impl Gate {
         settings: Settings,
         resolver: Option<SocketAddr>,
     ) -> Result<Self, String> {
-        let (old, now) = (&*self.0, crate::server::drive::now());
+        let old = &*self.0;
         // what is remembered is read from its file where the rules are others
-        self.save(now)?;
+        self.save()?;
         let new = Self::new(host, settings, resolver, &old.kept.0, old.kept.1)?;
         let Ok(mut inner) = Arc::try_unwrap(new.0) else { return Err("the new rules are in use already".to_owned()) };
         if inner.settings.rates == old.settings.rates {
@@ -412,9 +414,9 @@ impl Gate {
     }
 
     /// Writes what must outlive the process; to be done every some minutes and at the end.
-    pub(in crate::server) fn save(&self, now: Timestamp) -> Result<(), String> {
+    pub(in crate::server) fn save(&self) -> Result<(), String> {
         let Some((greylist, path)) = &self.0.greylist else { return Ok(()) };
-        lock(greylist).save(path, now).map_err(|error| error.to_string())
+        lock(greylist).save(path, (steady(), now())).map_err(|error| error.to_string())
     }
 
     /// Waits for DNS where there is a place for one more; none else.

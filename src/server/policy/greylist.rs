@@ -8,6 +8,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::path::Path;
 
+use crate::server::clock::shifted;
 use crate::server::policy::bans::span;
 use crate::server::policy::network;
 use crate::server::policy::refusal::Refusal;
@@ -94,14 +95,15 @@ impl Greylist {
         None
     }
 
-    /// Writes what is known to a file, whole or not at all.
-    pub(in crate::server) fn save(&self, path: &Path, now: Timestamp) -> Result<(), crate::keys::Error> {
+    /// Writes what is known to a file, whole or not at all; there times are those of the system's clock, which shows the second time now.
+    pub(in crate::server) fn save(&self, path: &Path, (now, wall): (Timestamp, Timestamp)) -> Result<(), crate::keys::Error> {
+        let by_wall = |at| shifted(at, now, wall).unix();
         crate::keys::files::write_with(path, |file| {
             let mut out = std::io::BufWriter::new(file);
             let written = writeln!(out, "{HEAD} {}", self.salt).and_then(|()| {
                 for (kind, list) in [('t', &self.triplets), ('n', &self.networks)] {
                     for (key, seen) in list.iter().filter(|(_, seen)| !is_over(seen, now)) {
-                        writeln!(out, "{kind} {key:016x} {} {} {}", seen.first.unix(), seen.last.unix(), seen.good)?;
+                        writeln!(out, "{kind} {key:016x} {} {} {}", by_wall(seen.first), by_wall(seen.last), seen.good)?;
                     }
                 }
                 out.flush()
@@ -111,7 +113,9 @@ impl Greylist {
     }
 
     /// Reads what was written; lines that mean nothing are left out. A list that is lost costs some mail a few minutes, and no start fails of it.
-    pub(in crate::server) fn load(rules: Greylisting, text: &str) -> Option<Self> {
+    /// What was seen at a time ahead was seen by a clock that was: it counts as seen now, so that nobody waits for that time to come.
+    pub(in crate::server) fn load(rules: Greylisting, text: &str, (now, wall): (Timestamp, Timestamp)) -> Option<Self> {
+        let seen_at = |at| shifted(Timestamp::from_unix(at), wall, now).min(now);
         let mut lines = text.lines();
         let salt = lines.next()?.strip_prefix(HEAD)?.trim().parse().ok()?;
         let mut list = Self::new(rules, salt);
@@ -122,11 +126,7 @@ impl Greylist {
             };
             let mut number = || words.next().and_then(|word| word.parse::<i64>().ok());
             let (Some(first), Some(last), Some(good)) = (number(), number(), number()) else { continue };
-            let seen = Seen {
-                first: Timestamp::from_unix(first),
-                last: Timestamp::from_unix(last),
-                good: u32::try_from(good).unwrap_or(0),
-            };
+            let seen = Seen { first: seen_at(first), last: seen_at(last), good: u32::try_from(good).unwrap_or(0) };
             match kind {
                 "t" => drop(list.triplets.insert(key, seen)),
                 "n" => drop(list.networks.insert(key, seen)),
@@ -229,14 +229,42 @@ mod tests {
         let path = folder.path().join("greylist");
         let mut before = list();
         assert!(before.judge(ip("192.0.2.1"), "bob@b.example", "jane@a.example", at(0)).is_some());
-        before.save(&path, at(1)).expect("written");
+        before.save(&path, (at(1), at(1))).expect("written");
         let text = std::fs::read_to_string(&path).expect("read");
-        let mut after = Greylist::load(Greylisting { delay: 300 }, &format!("{text}\nx 1 2\nt zz 1 1 1\nt 1")).expect("a list");
+        let text = format!("{text}\nx 1 2\nt zz 1 1 1\nt 1");
+        let mut after = Greylist::load(Greylisting { delay: 300 }, &text, (at(1), at(1))).expect("a list");
         assert_eq!(after.triplets, before.triplets);
         assert!(after.judge(ip("192.0.2.1"), "bob@b.example", "jane@a.example", at(300)).is_none());
-        assert!(Greylist::load(Greylisting::default(), "something else\n").is_none());
-        before.save(&path, at(2 * WAITING)).expect("written");
+        assert!(Greylist::load(Greylisting::default(), "something else\n", (at(1), at(1))).is_none());
+        before.save(&path, (at(2 * WAITING), at(2 * WAITING))).expect("written");
         assert_eq!(std::fs::read_to_string(&path).expect("read").lines().count(), 1, "what is over is not written");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_makes_nobody_wait_longer() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (path, year) = (folder.path().join("greylist"), 365 * 86_400);
+        let rules = Greylisting { delay: 300 };
+        let kept = |list: &Greylist, times| {
+            list.save(&path, times).expect("written");
+            std::fs::read_to_string(&path).expect("read")
+        };
+        let judge = |list: &mut Greylist, now| list.judge(ip("192.0.2.1"), "bob@b.example", "jane@a.example", at(now));
+        // the system's clock is put a year ahead while it runs: the list does not notice
+        let mut before = list();
+        assert!(judge(&mut before, 0).is_some());
+        let text = kept(&before, (at(100), at(100 + year)));
+        // the next start is under the same clock, and then under one that was put right
+        let mut ahead = Greylist::load(rules, &text, (at(200 + year), at(200 + year))).expect("a list");
+        assert!(judge(&mut ahead, 200 + year).is_some() && judge(&mut ahead, 301 + year).is_none());
+        let mut right = Greylist::load(rules, &text, (at(200), at(200))).expect("a list");
+        let refusal = judge(&mut right, 200).expect("no sooner than it is said");
+        assert_eq!(refusal.text, "this sender is new here – please send again in 5 minutes");
+        assert!(judge(&mut right, 499).is_some() && judge(&mut right, 500).is_none(), "and no later");
+        // what was good stays good, whichever clock wrote it down
+        let text = kept(&right, (at(600), at(600 + year)));
+        let mut good = Greylist::load(rules, &text, (at(600), at(600))).expect("a list");
+        assert!(judge(&mut good, 601).is_none());
     }
 
     #[test]

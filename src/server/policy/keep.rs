@@ -32,7 +32,7 @@ pub(in crate::server) async fn keep(current: Current, tracer: Tracer, mut stop: 
             }
             _ = stop.wait_for(|stops| *stops) => true,
         };
-        if let Err(why) = gate.save(now()) {
+        if let Err(why) = gate.save() {
             tracer.note(now(), &format!("the greylist cannot be written – {why}"));
         }
         if stops {

@@ -30,7 +30,7 @@ else:
         print(error.smtp_code)
 ";
 
-fn login(served: &Served, user: &str, password: &str) -> String {
+pub(super) fn login(served: &Served, user: &str, password: &str) -> String {
     let (port, root) = (served.port("submission").to_string(), served.path("root.pem"));
     let (code, out, talk) = support::run("python3", &["-c", LOGIN, &port, &root, user, password], b"");
     assert_eq!(code, 0, "{talk}");
@@ -38,7 +38,7 @@ fn login(served: &Served, user: &str, password: &str) -> String {
 }
 
 /// Adds to the section of accounts.
-fn with_accounts(lines: &str) -> impl Fn(&str) -> String + use<'_> {
+pub(super) fn with_accounts(lines: &str) -> impl Fn(&str) -> String + use<'_> {
     move |config| config.replace("[accounts]\n", &format!("[accounts]\n{lines}\n"))
 }
 

@@ -113,3 +113,74 @@ fn root_does_not_serve_where_others_reach_it_unless_it_is_told_to() {
     assert!(code == 9 && talk.contains("chown -R nobody:"), "{talk}");
     assert!(good(folder.path(), &["serve", "--check"]).1.contains("good"));
 }
+
+/// What each thread of a process says of itself in a line.
+fn of_threads(process: u32, field: &str) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
+    let status = tasks.map(|task| fs::read_to_string(task.expect("a thread").path().join("status")).expect("read"));
+    status.map(|status| status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default().trim().to_owned()).collect()
+}
+
+#[test]
+fn system_calls_that_the_server_never_makes_are_closed_to_every_thread() {
+    let served = Served::new();
+    let status: serde_json::Value = serde_json::from_str(&served.run(&["status", "--json"]).0).expect("JSON");
+    if status["system_calls"] != "seccomp" {
+        eprintln!("skipped: {}", status["system_calls"]);
+        return;
+    }
+    let threads = of_threads(served.child.id(), "Seccomp:");
+    assert!(threads.len() > 1 && threads.iter().all(|mode| mode == "2"), "{threads:?}");
+    assert!(of_threads(served.child.id(), "NoNewPrivs:").iter().all(|set| set == "1"));
+    // what a server needs goes on
+    served.send("jane@a.example", "From: jane@a.example\r\nTo: joe@a.example\r\nSubject: x\r\n\r\nhi\r\n");
+    assert_eq!(served.fetch("joe@a.example").len(), 1);
+    let off = Served::of("a.example", &[], |text| format!("{text}\n[process]\nsystem_calls = \"off\"\nsandbox = \"off\"\n"));
+    assert!(of_threads(off.child.id(), "Seccomp:").iter().all(|mode| mode == "0"));
+}
+
+/// Set in the process that closes them to itself.
+const CLOSED: &str = "SEALPOST_TEST_CLOSES_CALLS";
+
+#[test]
+fn who_speaks_in_the_servers_place_starts_no_program_and_changes_no_root() {
+    use sealpost::server::calls::{Programs, close};
+    use sealpost::server::config::Sandbox;
+    use std::os::unix::process::ExitStatusExt;
+
+    const NAME: &str = "server::privileges::who_speaks_in_the_servers_place_starts_no_program_and_changes_no_root";
+    let Ok(which) = std::env::var(CLOSED) else {
+        // a process of its own for each: what is closed stays closed
+        for which in ["none", "pam"] {
+            let own = std::env::current_exe().expect("known");
+            let child = std::process::Command::new(own).args([NAME, "--exact", "--nocapture"]).env(CLOSED, which).output();
+            let child = child.expect("starts");
+            let talk = String::from_utf8_lossy(&child.stderr).into_owned();
+            assert!(child.status.success(), "{which}: {}\n{talk}", child.status);
+        }
+        return;
+    };
+    let run = || std::process::Command::new("true").status();
+    let root = || nix::unistd::chroot("/");
+    let is_root = root().is_ok();
+    assert!(run().expect("starts").success());
+    let programs = if which == "pam" { Programs::Pam } else { Programs::None };
+    let closed = close(programs, Sandbox::Auto).expect("no error");
+    if !closed.starts_with("seccomp") {
+        return eprintln!("skipped: {closed}");
+    }
+    match programs {
+        Programs::None => {
+            // the child that was to become the program is ended by the kernel
+            let ended = run().expect("forked");
+            assert_eq!(ended.signal(), Some(31), "SIGSYS: {ended}");
+        }
+        Programs::Pam => assert!(run().expect("starts").success()),
+    }
+    if is_root {
+        assert_eq!(root(), Err(nix::Error::EPERM));
+    }
+    // a thread that it makes has them closed, too, and does what it needs
+    let thread = std::thread::spawn(move || (fs::read("/proc/self/status").is_ok(), nix::unistd::chroot("/")));
+    assert_eq!(thread.join().expect("no panic"), (true, Err(nix::Error::EPERM)));
+}

@@ -216,3 +216,25 @@ fn examples_of_the_page_are_scripts_and_rules_are_named() {
     assert!(matches!(does("X-Spam-Score: 20").as_slice(), [Action::Reject { .. }]));
     assert_eq!(does("X-Spam-Score: -2"), kept());
 }
+
+/// One who was answered, until then.
+struct Answered(i64);
+
+impl Memory for Answered {
+    fn silent_until(&self, _: &str, _: &str) -> Option<Timestamp> {
+        Some(NOW.plus_seconds(self.0))
+    }
+}
+
+#[test]
+fn no_silence_is_longer_than_the_script_says_whatever_a_clock_wrote_down() {
+    let text = "require \"vacation\"; vacation :days 3 \"away\";";
+    let is_answered = |until| {
+        let outcome = run_with(text, LETTER, &Answered(until), &Limits::default());
+        outcome.actions.iter().any(|action| matches!(action, Action::Vacation(_)))
+    };
+    let days = 86_400;
+    assert!(!is_answered(1) && !is_answered(3 * days), "he has had one");
+    assert!(is_answered(0), "its time is over");
+    assert!(is_answered(365 * days), "the clock was a year ahead when it was written");
+}

@@ -154,7 +154,7 @@ impl Examination<'_> {
         let facts: Vec<(String, Value)> = lines.iter().filter_map(|line| Status::fact(line)).collect();
         let facts: Vec<(&str, &str)> = facts.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect();
         let fact = |name: &str| facts.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| *value);
-        self.found.extend(ports::rights(fact("user"), fact("sandbox")));
+        self.found.extend(ports::rights(fact("user"), fact("sandbox"), fact("system_calls")));
         self.found.extend(ports::judge(&knock::all(&facts), certificate));
     }
 

@@ -151,6 +151,8 @@ fn what_the_disk_did_not_say_it_has_is_not_acknowledged() {
     let mut number = 0;
     let syncs = "fsync,fdatasync";
     let writes = "pwrite64,write";
+    // what is spooled becomes the store's by its name
+    let names = "rename,renameat,renameat2";
     let rules: Vec<String> = (1..=4)
         .map(|at| format!("inject={syncs}:error=EIO:when={at}"))
         .chain([format!("inject={syncs}:error=EIO"), format!("inject={syncs}:error=EIO:when=2+2")])
@@ -158,7 +160,8 @@ fn what_the_disk_did_not_say_it_has_is_not_acknowledged() {
             ["pwrite64:error=ENOSPC", "pwrite64:error=EIO", "pwrite64:error=EIO:when=3+4"].map(|rule| format!("inject={rule}")),
         )
         .collect();
-    let traced = format!("trace={syncs},{writes},openat");
+    let rules = [rules, ["EIO", "ENOSPC"].map(|error| format!("inject={names}:error={error}")).into()].concat();
+    let traced = format!("trace={syncs},{writes},{names},openat");
     for (at, rule) in rules.iter().enumerate() {
         let Some(debugger) = Traced::attach(&served, &format!("log{at}"), &[&traced, rule]) else { return };
         let mut stream = greeted(served.port("smtp")).expect("greets");

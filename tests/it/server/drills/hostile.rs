@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 
 use super::super::{Served, say};
 use super::load::{Letter, greeted, send};
@@ -17,7 +16,7 @@ use super::{is_long, served};
 use crate::support;
 
 /// Connects from an address of this machine: one address alone has a hundred connections.
-fn connect_from(last: u8, port: u16) -> TcpStream {
+pub(super) fn connect_from(last: u8, port: u16) -> TcpStream {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
     let stream = runtime.block_on(async {
         let socket = tokio::net::TcpSocket::new_v4()?;
@@ -30,10 +29,19 @@ fn connect_from(last: u8, port: u16) -> TcpStream {
 }
 
 /// KiB that the server takes: now, or at most so far.
-fn memory(served: &Served, what: &str) -> u64 {
+pub(super) fn memory(served: &Served, what: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", served.child.id())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("it says so");
     line.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a number")
+}
+
+/// Processor time that the server has used.
+fn processor(served: &Served) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", served.child.id())).expect("it runs");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("its name ends").split_whitespace().collect();
+    // user and system, in hundredths of a second (proc(5))
+    let ticks: u64 = [11, 12].iter().map(|at| fields[*at].parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 /// The median time in which a letter is acknowledged.
@@ -215,12 +223,7 @@ fn idle_connections_cost_little() {
     let count = if is_long() { 5000 } else { 500 };
     let served = served();
     let (plain_port, tls_port) = (served.port("pop3"), served.port("pop3s"));
-    let root = CertificateDer::from_pem_file(served.path("root.pem")).expect("a certificate");
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(root).expect("a root");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
-    let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
+    let config = super::logged_in::client(&served);
     let plain = |address| {
         let mut stream = connect_from(address, plain_port);
         assert!(stream.read(&mut [0; 64]).expect("greets") > 0);
@@ -258,4 +261,51 @@ fn who_says_nothing_more_holds_a_place_of_his_own_only() {
     assert!(refused.starts_with("421 4.7.0"), "{refused}");
     let mut other = BufReader::new(connect_from(10, served.port("smtp")));
     assert!(say(&mut other, "").expect("greets").starts_with("220"));
+}
+
+/// What each of so many costs the server's processor.
+fn cost(served: &Served, count: u32, mut one: impl FnMut(u8)) -> Duration {
+    let before = processor(served);
+    (0..count).for_each(|at| one(u8::try_from(2 + at / 90 % 200).expect("few")));
+    // what it does once they are gone is theirs, too
+    std::thread::sleep(Duration::from_millis(50));
+    processor(served).saturating_sub(before) / count
+}
+
+#[test]
+fn what_a_hostile_connection_costs_the_processor_is_bounded() {
+    let served = served();
+    let count = if is_long() { 2000 } else { 150 };
+    let (smtp, pop3s) = (served.port("smtp"), served.port("pop3s"));
+    let (mut stream, mut number) = (greeted(smtp).expect("greets"), 0);
+    let letter = cost(&served, count, |_| {
+        number += 1;
+        assert!(send(&mut stream, "joe@a.example", &Letter { number, size: 4 << 10 }, false).is_some());
+    });
+    let nothing = cost(&served, count, |address| drop(connect_from(address, smtp)));
+    let half = cost(&served, count, |address| {
+        connect_from(address, pop3s).write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").expect("taken");
+    });
+    let name = ServerName::try_from("localhost").expect("a name");
+    let mut session = rustls::ClientConnection::new(super::logged_in::client(&served), name).expect("begins");
+    let mut hello = Vec::new();
+    session.write_tls(&mut hello).expect("written");
+    let whole = cost(&served, count, |address| {
+        let mut stream = connect_from(address, pop3s);
+        stream.write_all(&hello).expect("taken");
+        let _ = stream.read(&mut [0; 8192]);
+    });
+    let babble = cost(&served, count / 10, |address| {
+        let mut stream = connect_from(address, smtp);
+        stream.write_all(&b"NOOP\r\n".repeat(1000)).expect("taken");
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    eprintln!(
+        "processor of the server: a letter of 4 KiB {letter:?}; a connection {nothing:?}, with half a handshake {half:?}, with a hello \
+         of TLS {whole:?}, with a thousand commands {babble:?}"
+    );
+    // in letters, so that it is the same on every machine: what a stranger may do for nothing costs no more than what he may send
+    for (what, costs) in [("a connection", nothing), ("half a handshake", half), ("a thousand commands", babble / 4)] {
+        assert!(costs <= 4 * letter + Duration::from_millis(2), "{what}: {costs:?}, a letter {letter:?}");
+    }
 }

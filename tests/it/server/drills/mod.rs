@@ -5,9 +5,11 @@
 mod backup;
 mod clock;
 mod disk;
+mod faults;
 mod hostile;
 mod kill;
-mod load;
+pub(super) mod load;
+mod logged_in;
 mod migrations;
 mod syncs;
 
@@ -76,6 +78,12 @@ fn empty(store: &SqliteStore) {
     for one in store.waiting().expect("read") {
         store.drop_queued(&sealpost::server::store::Which::Message(one.id)).expect("dropped");
     }
+}
+
+/// Whether a server says that it is ready: `yes`, or why not.
+fn ready(served: &Served) -> String {
+    let status: serde_json::Value = serde_json::from_str(&served.run(&["status", "--json"]).0).expect("JSON");
+    status["ready"].as_str().expect("it says").to_owned()
 }
 
 fn files(folder: &Path) -> usize {
