@@ -39,7 +39,9 @@ impl Dialogue {
     /// One line.
     pub(in crate::proto) fn line(&mut self, by: Party, line: &str) {
         if self.0.len() < LINES {
-            let text = line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+            let is_plain = line.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            let shown = || line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+            let text = if is_plain { line.to_owned() } else { shown() };
             self.0.push(Spoken { by, text });
         }
     }
@@ -72,12 +74,16 @@ const VERBS: &[&str] = &[
 /// Shows a command line; the passwords of AUTH and PASS are masked. What is no command is not shown at all: it may be a password
 /// whose AUTH was refused.
 pub(in crate::proto) fn command(dialogue: &mut Dialogue, line: &str) {
-    let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
-    match verb.as_str() {
-        "AUTH" => dialogue.masked(Party::Client, line, 2),
-        "PASS" | "APOP" => dialogue.masked(Party::Client, line, 1),
-        verb if VERBS.contains(&verb) => dialogue.line(Party::Client, line),
-        _ => dialogue.line(Party::Client, &format!("({} bytes that are no command)", line.len())),
+    let verb = line.split(' ').next().unwrap_or_default();
+    let is = |known: &&str| verb.eq_ignore_ascii_case(known);
+    if is(&"AUTH") {
+        dialogue.masked(Party::Client, line, 2);
+    } else if ["PASS", "APOP"].iter().any(is) {
+        dialogue.masked(Party::Client, line, 1);
+    } else if VERBS.iter().any(is) {
+        dialogue.line(Party::Client, line);
+    } else {
+        dialogue.line(Party::Client, &format!("({} bytes that are no command)", line.len()));
     }
 }
 

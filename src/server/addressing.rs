@@ -1,6 +1,7 @@
 //! Where an address of ours leads: to a mailbox, through aliases and lists, or to the domain's catch-all.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use crate::server::accounts::{Accounts, normal};
 use crate::server::store::{Error, Standing};
@@ -42,14 +43,24 @@ impl Accounts {
             return Ok(back);
         }
         let address = normal(address);
+        let (found, changes, now) = (self.found(), self.store().changes(), Instant::now());
+        if let Some(known) = found.and_then(|found| found.destination(&address, changes, now)) {
+            return Ok(known);
+        }
         if !self.is_ours(&address)? {
             return Ok(Destination::Elsewhere);
         }
         let mut search = Search::default();
         self.expand(&address, DEPTH, &mut search)?;
         let Search { mailboxes, elsewhere, .. } = search;
-        let is_unknown = mailboxes.is_empty() && elsewhere.is_empty();
-        Ok(if is_unknown { Destination::Unknown } else { Destination::Ours { mailboxes, elsewhere } })
+        if mailboxes.is_empty() && elsewhere.is_empty() {
+            return Ok(Destination::Unknown);
+        }
+        let ours = Destination::Ours { mailboxes, elsewhere };
+        if let Some(found) = found {
+            found.leads(&address, &ours, changes, now);
+        }
+        Ok(ours)
     }
 
     /// Whether a user may send as this address: his own, or an alias that leads to him; who was suspended meanwhile, as none.

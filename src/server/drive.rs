@@ -31,8 +31,8 @@ const REST: Duration = Duration::from_secs(10);
 const SLOWEST: u64 = 1024;
 /// Bytes that must be taken within that time.
 const PIECE: usize = 64 << 10;
-/// Bytes that are read at once: a TLS record, or some dozen packets.
-const BUFFER: usize = 16 << 10;
+/// Bytes that are read at once: some TLS records, or what a peer beside this host sends in one go.
+const BUFFER: usize = 64 << 10;
 /// For a TLS handshake, and to say good bye; no honest client needs longer.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
@@ -165,7 +165,16 @@ impl Conversation for Smtp {
         self.asked.as_ref().is_some_and(|question| self.mail.is_quick(question, &self.peer))
     }
     fn answer(&mut self) -> Option<Later> {
-        match self.mail.smtp(self.asked.take()?, &mut self.spool, &self.peer, now()) {
+        let question = match self.asked.take()? {
+            smtp::Question::Piece(piece) => {
+                let answer = self.mail.piece(&piece, &mut self.spool, now());
+                self.session.answer(answer);
+                self.session.give_back(piece.bytes);
+                return None;
+            }
+            question => question,
+        };
+        match self.mail.smtp(question, &mut self.spool, &self.peer, now()) {
             Answered::Now(answer) => {
                 self.session.answer(answer);
                 None

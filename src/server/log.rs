@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::server::config::{Form, LogConfig, LogTo};
 use crate::server::drive::now;
@@ -38,8 +38,12 @@ impl Writing {
     }
 }
 
-/// Lines that are written at once at most.
-const TOGETHER: usize = 256;
+/// Bytes that are written at once.
+const TOGETHER: usize = 32 << 10;
+
+/// How long a line waits for others. The trace keeps some thousand of them meanwhile: what a busy server says of messages in some hundred times
+/// that long, and every word of it in ten times.
+const REST: Duration = Duration::from_millis(10);
 
 impl Log {
     /// Opens the log and listens; the error says what to do where the file cannot be used.
@@ -80,10 +84,19 @@ impl Log {
                 Err(RecvError::Closed) => break,
             };
             let mut lines = self.line(&event).unwrap_or_default();
-            // what waits goes out with it
-            for _ in 0..TOGETHER {
-                let Ok(event) = self.events.try_recv() else { break };
+            // who says something wakes this thread only where it waits: while it rests, saying costs a copy and nothing else
+            std::thread::sleep(REST);
+            loop {
+                let event = match self.events.try_recv() {
+                    Ok(event) => event,
+                    Err(TryRecvError::Lagged(missed)) => missing(missed),
+                    Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                };
                 lines.push_str(&self.line(&event).unwrap_or_default());
+                if lines.len() >= TOGETHER {
+                    self.write(&lines);
+                    lines.clear();
+                }
             }
             self.write(&lines);
         }

@@ -174,7 +174,7 @@ impl Mail {
             smtp::Question::Authenticate(question) => Ok(smtp::Answer::Login(self.login(&question, peer.address))),
             smtp::Question::Sender(envelope) => self.sender(&envelope, peer),
             smtp::Question::Recipient(envelope, recipient) => self.recipient(&envelope, &recipient, peer),
-            smtp::Question::Piece(piece) => spool.keep(&piece).map(|()| smtp::Answer::Accept).map_err(disk),
+            smtp::Question::Piece(piece) => Ok(self.piece(&piece, spool, now)),
             smtp::Question::Message(envelope, content) => {
                 return self
                     .message(&envelope, spool.whole(content), peer, now)
@@ -182,6 +182,14 @@ impl Mail {
             }
         };
         Answered::Now(answered.unwrap_or_else(|error| failed(&self.tracer, &error, now)))
+    }
+
+    /// Keeps a piece of a message that is coming.
+    pub(in crate::server) fn piece(&self, piece: &smtp::Piece, spool: &mut Spool, now: Timestamp) -> smtp::Answer {
+        match spool.keep(piece).map_err(disk) {
+            Ok(()) => smtp::Answer::Accept,
+            Err(error) => failed(&self.tracer, &error, now),
+        }
     }
 
     /// A user sends as himself, or as an alias that leads to him.
@@ -276,10 +284,13 @@ impl Mail {
                     for user in ours {
                         users.entry(user).or_insert_with(|| address.clone());
                     }
-                    let under = self.accounts.onward_sender(&address, sender, now)?;
-                    let others = others.into_iter();
-                    elsewhere
-                        .extend(others.map(|other| (other.clone(), (addressee(envelope, recipient, &other), under.clone()))));
+                    // asked only where something goes on: it looks for lists and their owners
+                    if !others.is_empty() {
+                        let under = self.accounts.onward_sender(&address, sender, now)?;
+                        let others = others.into_iter();
+                        elsewhere
+                            .extend(others.map(|other| (other.clone(), (addressee(envelope, recipient, &other), under.clone()))));
+                    }
                 }
                 Destination::Elsewhere if scanned.added.contains(recipient) || self.relays(envelope, peer, &address) => {
                     elsewhere.insert(address.clone(), (addressee(envelope, recipient, &address), sender.clone()));
@@ -310,7 +321,7 @@ impl Mail {
                 ..Filtered::default()
             },
             // a message is read where somebody wants to know what is in it
-            Some(filters) if filter::is_any(filters, &users) => {
+            Some(filters) if !filters.is_empty() && filter::is_any(filters, &users) => {
                 let kept = [fields.as_bytes(), &message.bytes().map_err(disk)?].concat();
                 let filtered = filter::run(filters, &users, sender, &kept, now);
                 filtered.notes.iter().for_each(|note| self.tracer.note(now, note));
@@ -352,7 +363,7 @@ impl Mail {
     /// Whether one of these mailboxes can hold so many bytes more. There is one answer for all recipients of a message: where it fits one, it
     /// goes to all, and the next one is refused at RCPT.
     fn has_room<'a>(&self, mut mailboxes: impl Iterator<Item = &'a String>, bytes: u64) -> Result<bool, Error> {
-        mailboxes.try_fold(false, |fits, mailbox| Ok(fits || self.accounts.store().room(mailbox)?.fits(bytes)))
+        mailboxes.try_fold(false, |fits, mailbox| Ok(fits || self.accounts.has_room(mailbox, bytes)?))
     }
 
     /// RFC 5321 4.4, with the cipher as RFC 8314 4.3 has it.

@@ -1,12 +1,10 @@
 //! A message while it comes in: in memory, and beyond a bound in a private file that ends with the connection, or becomes the store's.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use crate::proto::smtp::{Content, Piece};
-use crate::server::store::Body;
+use crate::server::store::{Body, Growing};
 
 /// Removes what a server that was killed left of messages nobody was told to have.
 pub(in crate::server) fn clean(folder: &Path) -> io::Result<()> {
@@ -20,14 +18,23 @@ pub(in crate::server) fn clean(folder: &Path) -> io::Result<()> {
 #[derive(Debug)]
 pub(in crate::server) struct Spool {
     folder: PathBuf,
-    file: Option<NamedTempFile>,
+    file: Option<Spooled>,
+}
+
+/// A message that is too large for the memory.
+#[derive(Debug)]
+struct Spooled {
+    file: Growing,
+    /// Its header section, where that was in the first piece.
+    head: Option<Vec<u8>>,
 }
 
 /// A message that has come.
 #[derive(Debug)]
 pub(in crate::server) struct Incoming {
-    file: Option<NamedTempFile>,
-    content: Content,
+    file: Option<Spooled>,
+    /// What is not in the file.
+    rest: Vec<u8>,
 }
 
 impl Spool {
@@ -39,10 +46,12 @@ impl Spool {
     /// Keeps a piece; one at the start of a message lets go of what was kept of another one.
     pub(in crate::server) fn keep(&mut self, piece: &Piece) -> io::Result<()> {
         if piece.at == 0 {
-            self.file = Some(NamedTempFile::new_in(&self.folder)?);
+            let head = head(&piece.bytes).map(<[u8]>::to_vec);
+            self.file = Some(Spooled { file: Growing::new(&self.folder)?, head });
         }
-        let file = self.file.as_mut().ok_or_else(|| io::Error::other("a piece came before its message began"))?;
-        let kept = file.seek(SeekFrom::Start(piece.at)).and_then(|_| file.write_all(&piece.bytes));
+        let lost = || io::Error::other("a piece came before its message began");
+        let spooled = self.file.as_mut().filter(|spooled| spooled.file.size() == piece.at).ok_or_else(lost)?;
+        let kept = spooled.file.push(&piece.bytes);
         // the disk may be full: what is there of it helps nobody
         kept.inspect_err(|_| self.file = None)
     }
@@ -55,13 +64,20 @@ impl Spool {
     /// The message that these bytes end.
     pub(in crate::server) fn whole(&mut self, content: Content) -> Incoming {
         let file = self.file.take().filter(|_| content.spooled > 0);
-        Incoming { file, content }
+        Incoming { file, rest: content.rest }
     }
 }
 
 impl Incoming {
-    /// Its first bytes, so many at most.
+    /// Its header section, or its first bytes where that does not end among them: so many at most.
     pub(in crate::server) fn start(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        let head = match &self.file {
+            Some(spooled) => spooled.head.as_deref(),
+            None => head(&self.rest),
+        };
+        if let Some(head) = head.filter(|head| head.len() < most) {
+            return Ok(head.to_vec());
+        }
         let mut start = Vec::new();
         self.reader()?.take(u64::try_from(most).unwrap_or(u64::MAX)).read_to_end(&mut start)?;
         Ok(start)
@@ -69,42 +85,46 @@ impl Incoming {
 
     /// A message that is in memory.
     pub(in crate::server) fn of(message: Vec<u8>) -> Self {
-        Self { file: None, content: Content { spooled: 0, rest: message } }
+        Self { file: None, rest: message }
     }
 
     /// Its bytes.
     pub(in crate::server) fn size(&self) -> u64 {
-        self.content.spooled.saturating_add(u64::try_from(self.content.rest.len()).unwrap_or(u64::MAX))
+        let spooled = self.file.as_ref().map_or(0, |spooled| spooled.file.size());
+        spooled.saturating_add(u64::try_from(self.rest.len()).unwrap_or(u64::MAX))
     }
 
     /// All of it.
     pub(in crate::server) fn bytes(&mut self) -> io::Result<Vec<u8>> {
-        let size = usize::try_from(self.content.spooled).unwrap_or(0).saturating_add(self.content.rest.len());
-        let mut whole = Vec::with_capacity(size);
+        let mut whole = Vec::with_capacity(usize::try_from(self.size()).unwrap_or(0));
         self.reader()?.read_to_end(&mut whole)?;
         Ok(whole)
     }
 
     /// All of it behind these fields, as the store takes it: what is in a file is not copied.
     pub(in crate::server) fn behind(self, fields: Vec<u8>) -> io::Result<Body> {
-        let Content { spooled, rest } = self.content;
-        let Some(mut file) = self.file else { return Ok(Body::memory(fields, rest)) };
-        file.as_file().set_len(spooled)?;
-        file.seek(SeekFrom::End(0))?;
-        file.write_all(&rest)?;
+        let Some(Spooled { mut file, .. }) = self.file else { return Ok(Body::memory(fields, self.rest)) };
+        file.push(&self.rest)?;
+        file.flush()?;
         Ok(Body::spooled(fields, file))
     }
 
     /// Reads it from its first byte.
     pub(in crate::server) fn reader(&mut self) -> io::Result<impl Read> {
-        let file: Box<dyn Read + '_> = match &mut self.file {
-            Some(file) => {
-                file.seek(SeekFrom::Start(0))?;
-                Box::new(file.take(self.content.spooled))
-            }
+        let file: Box<dyn Read + '_> = match &self.file {
+            Some(spooled) => Box::new(spooled.file.reader()?),
             None => Box::new(io::empty()),
         };
-        Ok(file.chain(self.content.rest.as_slice()))
+        Ok(file.chain(self.rest.as_slice()))
+    }
+}
+
+/// The header section with the empty line that ends it; none where it does not end among these bytes.
+fn head(bytes: &[u8]) -> Option<&[u8]> {
+    match memchr::memmem::find(bytes, b"\r\n\r\n") {
+        _ if bytes.starts_with(b"\r\n") => bytes.get(..2),
+        Some(at) => bytes.get(..at.saturating_add(4)),
+        None => None,
     }
 }
 

@@ -101,11 +101,22 @@ impl Coming {
         if self.envelope.terms.body == Body::Binary {
             return self.push(bytes);
         }
+        for block in bytes.chunks(BLOCK) {
+            let is_plain = self.fault.is_none() && !self.after_return && Look::at(block).is_clean;
+            if !is_plain && let Some(fault) = self.look_closer(block) {
+                return self.refuse(fault);
+            }
+        }
+        self.push(bytes);
+    }
+
+    /// What is wrong with the line ends of these bytes.
+    fn look_closer(&mut self, bytes: &[u8]) -> Option<Fault> {
         let mut rest = bytes;
         while let Some((first, after)) = rest.split_first() {
             if std::mem::take(&mut self.after_return) {
                 if *first != b'\n' {
-                    return self.refuse(Fault::BareLineEnd);
+                    return Some(Fault::BareLineEnd);
                 }
                 rest = after;
                 continue;
@@ -114,12 +125,12 @@ impl Coming {
             let (stop, after) = rest.get(at..).and_then(<[u8]>::split_first).unwrap_or((&0, b""));
             match stop {
                 b'\r' => self.after_return = true,
-                b'\n' => return self.refuse(Fault::BareLineEnd),
-                _ => return self.refuse(Fault::Nul),
+                b'\n' => return Some(Fault::BareLineEnd),
+                _ => return Some(Fault::Nul),
             }
             rest = after;
         }
-        self.push(bytes);
+        None
     }
 
     /// The message is whole.
@@ -144,7 +155,60 @@ impl Coming {
             return self.refuse(Fault::TooLarge);
         }
         self.is_eight_bit = self.is_eight_bit || !bytes.is_ascii();
+        self.make_room(bytes.len());
         self.held.extend_from_slice(bytes);
+    }
+
+    /// In few steps: growing by doubling copies a message as often again.
+    fn make_room(&mut self, more: usize) {
+        let needed = self.held.len().saturating_add(more);
+        if needed <= self.held.capacity() {
+            return;
+        }
+        // the bytes of one more read stand behind what is held
+        let all = self.hold.saturating_add(BEHIND);
+        let step = STEPS.into_iter().find(|step| needed <= *step && *step < all).unwrap_or(all);
+        self.held.reserve_exact(step.max(needed).saturating_sub(self.held.len()));
+    }
+
+    /// Memory of a piece that the service has kept: the next one is put together in it.
+    pub(in crate::proto::smtp) fn give_back(&mut self, mut memory: Vec<u8>) {
+        if self.held.capacity() == 0 && self.fault.is_none() {
+            memory.clear();
+            self.held = memory;
+        }
+    }
+}
+
+/// Memory of a message that grows: most are in the first, and most of the others in the last; beyond that it is all that is held.
+const STEPS: [usize; 3] = [8 << 10, 32 << 10, 128 << 10];
+
+/// What a connection reads at once.
+const BEHIND: usize = 64 << 10;
+
+/// Bytes that are looked at together: few enough to be in the nearest cache when they are copied.
+const BLOCK: usize = 4 << 10;
+
+/// What stands in bytes that do not begin in the middle of a line end.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    /// No NUL, and each CR and each LF beside its other half.
+    is_clean: bool,
+    /// No line after the first begins with a dot.
+    is_without_dots: bool,
+}
+
+impl Look {
+    /// Has no branch inside: the compiler makes it look at many bytes at once.
+    fn at(bytes: &[u8]) -> Self {
+        let (mut odd, mut dots) = (false, false);
+        for (byte, next) in bytes.iter().zip(bytes.get(1..).unwrap_or_default()) {
+            odd |= (*byte == b'\r') != (*next == b'\n');
+            odd |= *byte == 0;
+            dots |= (*byte == b'\n') & (*next == b'.');
+        }
+        let is_inside = !matches!(bytes.first(), Some(b'\n')) && !matches!(bytes.last(), Some(b'\r' | 0));
+        Self { is_clean: !odd && is_inside, is_without_dots: !dots }
     }
 }
 
@@ -165,17 +229,55 @@ pub(in crate::proto::smtp) enum Dots {
     DotReturn,
     Inside,
     Return,
+    /// The message has ended.
+    End,
 }
 
 impl Dots {
     /// Takes bytes; gives how many belong to the message, its end included, once it has ended.
     pub(in crate::proto::smtp) fn receive(&mut self, bytes: &[u8], into: &mut Coming) -> Option<usize> {
+        let mut taken = 0_usize;
+        if *self == Self::End {
+            return Some(taken);
+        }
+        for block in bytes.chunks(BLOCK) {
+            if into.fault.is_none() && self.is_plain(block) {
+                into.push(block);
+                *self = if block.ends_with(b"\n") { Self::LineStart } else { Self::Inside };
+            } else if let Some(end) = self.walk(block, into) {
+                return Some(taken.saturating_add(end));
+            }
+            taken = taken.saturating_add(block.len());
+        }
+        None
+    }
+
+    /// Whether a block belongs to the message as it is.
+    fn is_plain(self, block: &[u8]) -> bool {
+        let begins = match self {
+            Self::LineStart => !block.starts_with(b"."),
+            Self::Inside => true,
+            Self::Dot | Self::DotReturn | Self::Return | Self::End => false,
+        };
+        if !begins {
+            return false;
+        }
+        let look = Look::at(block);
+        look.is_clean && look.is_without_dots
+    }
+
+    /// The same byte by byte, and from line end to line end.
+    fn walk(&mut self, bytes: &[u8], into: &mut Coming) -> Option<usize> {
         let mut rest = bytes;
         while let Some((byte, after)) = rest.split_first() {
             *self = match (*self, byte) {
                 (Self::LineStart, b'.') => Self::Dot,
                 (Self::Dot, b'\r') => Self::DotReturn,
-                (Self::DotReturn, b'\n') => return Some(bytes.len().saturating_sub(after.len())),
+                (Self::DotReturn, b'\n') => {
+                    *self = Self::End;
+                    return Some(bytes.len().saturating_sub(after.len()));
+                }
+                (Self::End, _) => return Some(bytes.len().saturating_sub(rest.len())),
                 (Self::Return, b'\n') => {
                     into.push(b"\r\n");
                     Self::LineStart
@@ -264,6 +366,30 @@ mod tests {
         assert_eq!(data(b"\r\n.\r\n", 1000), (Ok(b"\r\n".to_vec()), Vec::new()));
         let long = [vec![b'x'; 500], b"\r\n.\r\n".to_vec()].concat();
         assert_eq!(data(&long, 1000).0.map(|whole| whole.len()), Ok(502), "pieces are put together again");
+    }
+
+    #[test]
+    fn what_stands_at_the_seams_of_blocks_is_seen() {
+        for before in BLOCK - 6..BLOCK + 3 {
+            let filled = |end: &str| [vec![b'x'; before], end.as_bytes().to_vec()].concat();
+            let (whole, rest) = data(&filled("\r\n..\r\ny\r\n.\r\nQUIT"), 9000);
+            assert_eq!((whole, rest.as_slice()), (Ok(filled("\r\n.\r\ny\r\n")), &b"QUIT"[..]), "{before}");
+            for bad in ["\r", "\n", "\r\r\n", "\n\n", "\0", "\n.\r\n", "\r.\r\n", "\r\n.\n", "\r\n.\r"] {
+                let (whole, rest) = data(&filled(&format!("{bad}y\r\n.\r\nQ")), 9000);
+                assert_eq!((whole.is_err(), rest.as_slice()), (true, &b"Q"[..]), "{before} {bad:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn memory_of_a_piece_serves_the_next_one() {
+        let mut message = coming(Body::Text, 1000);
+        message.push(&[b'x'; 70]);
+        let piece = message.piece().expect("enough");
+        let place = piece.bytes.as_ptr();
+        message.give_back(piece.bytes);
+        message.push(b"y");
+        assert_eq!((message.held(), message.length(), message.held.as_ptr()), (1, 71, place));
     }
 
     #[test]

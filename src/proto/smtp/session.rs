@@ -188,7 +188,23 @@ impl Session {
 
     /// Takes bytes from the peer.
     pub fn receive(&mut self, bytes: &[u8]) {
-        self.lines.receive(bytes);
+        // a message has no lines to wait for: it is not copied twice
+        let rest = if self.lines.is_empty() && self.out.is_empty() { self.receive_message(bytes) } else { bytes };
+        self.lines.receive(rest);
+    }
+
+    /// Takes bytes of a message after DATA; gives those that follow it.
+    fn receive_message<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let State::Data(coming, dots) = &mut self.state else { return bytes };
+        let end = dots.receive(bytes, coming).unwrap_or(bytes.len());
+        bytes.get(end..).unwrap_or_default()
+    }
+
+    /// Memory of a [`Question::Piece`] that was kept: the next piece needs no other.
+    pub fn give_back(&mut self, memory: Vec<u8>) {
+        if let State::Data(coming, _) | State::Chunk(coming, _) = &mut self.state {
+            coming.give_back(memory);
+        }
     }
 
     /// Bytes of a message that is coming, held until it is whole.

@@ -10,6 +10,7 @@ pub(in crate::server) mod certificate;
 mod crypt;
 mod directory;
 mod file;
+mod found;
 pub(in crate::server) mod kind;
 mod ldap;
 mod own;
@@ -27,6 +28,7 @@ use crate::proto::sasl::scram::Keys;
 use crate::proto::sasl::{Answer, Credentials, Kept, Question};
 use crate::secret::Secret;
 use crate::server::accounts::directory::{Costs, Directory};
+use crate::server::accounts::found::Found;
 use crate::server::accounts::kind::Kind;
 use crate::server::accounts::own::Own;
 use crate::server::accounts::remembered::Remembered;
@@ -51,6 +53,8 @@ pub struct Accounts {
     asking: Turns,
     /// Domains that have no mailboxes, whatever the store says.
     without: Arc<[String]>,
+    /// What was found a moment ago.
+    found: Arc<Found>,
 }
 
 /// Hashes that are computed at once, and no more than there are processors: each takes 19 MiB and one of them, and whoever connects may ask for one.
@@ -64,8 +68,8 @@ impl Accounts {
         let own = Arc::new(Own::new(Arc::clone(&store))?);
         let (remembered, secret) = (Arc::new(Remembered::new()), Arc::new(random()));
         let (hashing, asking) = (Turns::of_processors(HASHING), Turns::new(ASKING));
-        let without = Arc::new([]);
-        Ok(Self { store, own, others: Arc::default(), remembered, secret, srs: None, hashing, asking, without })
+        let (without, found) = (Arc::new([]), Arc::default());
+        Ok(Self { store, own, others: Arc::default(), remembered, secret, srs: None, hashing, asking, without, found })
     }
 
     /// Domains whose passwords are kept elsewhere; the error says what is wrong with them, a line each.
@@ -88,13 +92,13 @@ impl Accounts {
         if !wrong.is_empty() {
             return Err(wrong.join("\n"));
         }
-        self.others = Arc::new(others);
+        (self.others, self.found) = (Arc::new(others), Arc::default());
         Ok(self)
     }
 
     /// Without mailboxes in these domains: their mail goes elsewhere.
     pub(in crate::server) fn without(self, domains: &[String]) -> Self {
-        Self { without: domains.into(), ..self }
+        Self { without: domains.into(), found: Arc::default(), ..self }
     }
 
     /// The secret of this data folder, so that salts of users that do not exist stay the same from one start to the next.
@@ -251,6 +255,24 @@ impl Accounts {
         let user = self.directory(address).mailbox(address)?;
         user.iter().try_for_each(|user| self.keep_mailbox(user))?;
         Ok(user)
+    }
+
+    /// Where addresses led a moment ago, where the store alone knows it.
+    pub(in crate::server) fn found(&self) -> Option<&Found> {
+        self.are_at_hand().then_some(&*self.found)
+    }
+
+    /// Whether a mailbox can hold so many bytes more.
+    pub(in crate::server) fn has_room(&self, mailbox: &str, bytes: u64) -> Result<bool, Error> {
+        let (changes, now) = (self.store.changes(), Instant::now());
+        if self.found.is_unbounded(mailbox, changes, now) {
+            return Ok(true);
+        }
+        let room = self.store.room(mailbox)?;
+        if room.is_unbounded() {
+            self.found.has_no_bound(mailbox, changes, now);
+        }
+        Ok(room.fits(bytes))
     }
 
     /// Makes the mailbox of a user whose password is kept elsewhere; the store keeps none for him.

@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use crate::server::filter::Filters;
 use crate::server::store::Error;
@@ -12,7 +14,12 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone)]
 pub struct FileFilters {
     folder: PathBuf,
+    /// When the folder was changed last, and whether it was empty then.
+    known: Arc<Mutex<Option<(SystemTime, bool)>>>,
 }
+
+/// A folder that was changed longer ago than this shows its next change by another time: clocks of file systems go in steps of some milliseconds.
+const STEP: Duration = Duration::from_secs(1);
 
 /// Replies of one user that are remembered. 10 000: whoever gets more in a week answers programs; the first to end go.
 const REPLIES: usize = 10_000;
@@ -20,7 +27,7 @@ const REPLIES: usize = 10_000;
 impl FileFilters {
     /// The filters of a server whose data lies here.
     pub fn new(data: &Path) -> Self {
-        Self { folder: data.join("sieve") }
+        Self { folder: data.join("sieve"), known: Arc::default() }
     }
 
     fn path(&self, user: &str, extension: &str) -> PathBuf {
@@ -59,7 +66,16 @@ impl Filters for FileFilters {
     }
 
     fn is_empty(&self) -> bool {
-        fs::read_dir(&self.folder).map_or(true, |mut files| files.next().is_none())
+        // asked for every message: the folder is read where it has changed
+        let Ok(changed) = fs::metadata(&self.folder).and_then(|folder| folder.modified()) else { return true };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, is_empty)) = known.filter(|(at, _)| *at == changed) {
+            return is_empty;
+        }
+        let is_settled = changed.elapsed().is_ok_and(|ago| ago > STEP);
+        let is_empty = fs::read_dir(&self.folder).map_or(true, |mut files| files.next().is_none());
+        *known = is_settled.then_some((changed, is_empty));
+        is_empty
     }
 
     fn put(&self, user: &str, script: &[u8]) -> Result<(), Error> {
@@ -130,7 +146,9 @@ mod tests {
         let filters = FileFilters::new(folder.path());
         for user in ["jane@a.example", "../../etc/x@a.example", ".@a.example"] {
             assert_eq!(filters.script(user), Ok(None));
+            assert_eq!(filters.is_empty(), user == "jane@a.example");
             filters.put(user, b"keep;").expect("written");
+            assert!(!filters.is_empty(), "also right after it was");
             assert_eq!(filters.script(user), Ok(Some(b"keep;".to_vec())));
         }
         let names: Vec<_> = fs::read_dir(folder.path().join("sieve")).expect("a folder").collect();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{Cursor, Read};
 
-use crate::server::store::Error;
+use crate::server::store::{Error, Growing};
 
 /// A message that is handed in: fields that were put before it, and what came, in memory or in a file.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub struct Body {
 #[derive(Debug)]
 pub(in crate::server::store) enum Content {
     Memory(Vec<u8>),
-    Spooled(tempfile::NamedTempFile),
+    Spooled(Growing),
 }
 
 impl Default for Content {
@@ -33,7 +33,7 @@ impl Body {
 
     /// A message in a file, behind fields that were put before it. A large one becomes the store's file by its name alone; that needs
     /// it to be in [`Store::spool`](super::Store::spool).
-    pub fn spooled(fields: Vec<u8>, file: tempfile::NamedTempFile) -> Self {
+    pub fn spooled(fields: Vec<u8>, file: Growing) -> Self {
         Self { fields, content: Content::Spooled(file) }
     }
 }

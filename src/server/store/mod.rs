@@ -6,6 +6,7 @@
 mod blobs;
 mod body;
 mod commits;
+mod growing;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::time::Timestamp;
 
 pub use body::{Body, Reading};
 pub use commits::{BOUNDS, Commits, Counted};
+pub use growing::Growing;
 pub use sqlite::SqliteStore;
 
 /// Why the store could not do it.
@@ -258,6 +260,11 @@ pub struct Room {
 }
 
 impl Room {
+    /// Whether any number of bytes fits.
+    pub fn is_unbounded(&self) -> bool {
+        self.user.1 == 0 && self.domain.1 == 0
+    }
+
     /// Whether so many bytes more fit.
     pub fn fits(&self, bytes: u64) -> bool {
         [self.user, self.domain].into_iter().all(|(used, quota)| quota == 0 || used.saturating_add(bytes) <= quota)
@@ -388,6 +395,8 @@ pub trait Store: AccountStore + MailboxStore + QueueStore + PolicyStore + TokenS
 
 /// Domains, users and aliases.
 pub trait AccountStore {
+    /// How often this process changed anything of what follows; a change counts before it is answered.
+    fn changes(&self) -> u64;
     /// Adds a domain of ours.
     fn add_domain(&self, domain: &str) -> Result<(), Error>;
     /// Removes a domain that has no users.

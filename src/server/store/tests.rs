@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::proto::smtp::{Addressee, Body as Kind, RequireTls, Terms};
 use crate::server::store::{
-    AccountStore, Body, Delivery, Error, Extra, Fault, HELD, MailboxStore, PolicyStore, Priority, QueueStore, Settled,
+    AccountStore, Body, Delivery, Error, Extra, Fault, Growing, HELD, MailboxStore, PolicyStore, Priority, QueueStore, Settled,
     SqliteStore, Store, TlsResult, Which,
 };
 use crate::time::Timestamp;
@@ -269,10 +269,10 @@ fn how_tls_went_is_counted_by_day_and_policies_are_kept() {
 #[test]
 fn a_spooled_message_becomes_the_file_of_all_its_recipients_without_a_copy() {
     let (folder, store) = store();
-    let mut file = tempfile::NamedTempFile::new_in(store.spool()).expect("a file");
-    std::io::Write::write_all(&mut file, &[b'x'; 100_000]).expect("written");
+    let mut file = Growing::new(&store.spool()).expect("a file");
+    file.push(&[b'x'; 100_000]).expect("written");
     #[cfg(unix)]
-    let number = std::os::unix::fs::MetadataExt::ino(&file.as_file().metadata().expect("is there"));
+    let number = std::os::unix::fs::MetadataExt::ino(&only(&store.spool()).metadata().expect("is there"));
     let body = Body::spooled(b"Received: x\r\n".to_vec(), file);
     let elsewhere = vec!["p@c.example".to_owned().into()];
     let final_fields = b"Return-Path: <>\r\n".to_vec();

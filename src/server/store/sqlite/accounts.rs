@@ -1,15 +1,31 @@
 //! Domains, users and aliases.
 
-use rusqlite::{OptionalExtension, params};
+use std::sync::atomic::Ordering;
+
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::server::store::sqlite::bodies::{deleted, drop_bodies};
 use crate::server::store::sqlite::{SqliteStore, changed, from_sqlite};
 use crate::server::store::{AccountStore, Error, Room, Standing};
 
+impl SqliteStore {
+    /// A write that changes accounts.
+    fn change<T: Send + 'static>(&self, job: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+        let changed = self.write(job);
+        // whatever became of it: who looks again finds what is there
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        changed
+    }
+}
+
 impl AccountStore for SqliteStore {
+    fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
     fn add_domain(&self, domain: &str) -> Result<(), Error> {
         let domain = domain.to_owned();
-        self.write(move |c| {
+        self.change(move |c| {
             match c.execute("INSERT OR IGNORE INTO domains (name) VALUES (?1)", [&domain]).map_err(from_sqlite)? {
                 0 => Err(Error::Exists(format!("the domain {domain}"))),
                 _ => Ok(()),
@@ -19,7 +35,7 @@ impl AccountStore for SqliteStore {
 
     fn remove_domain(&self, domain: &str) -> Result<(), Error> {
         let domain = domain.to_owned();
-        self.write(move |c| {
+        self.change(move |c| {
             let query = "SELECT count(*) FROM users WHERE address LIKE '%@' || ?1";
             let users: i64 = c.query_row(query, [&domain], |row| row.get(0)).map_err(from_sqlite)?;
             if users > 0 {
@@ -38,7 +54,7 @@ impl AccountStore for SqliteStore {
 
     fn add_user(&self, address: &str, password_hash: &str) -> Result<(), Error> {
         let (address, hash) = (address.to_owned(), password_hash.to_owned());
-        self.write(move |c| {
+        self.change(move |c| {
             let query = "INSERT OR IGNORE INTO users (address, password_hash, next_uid)
                          VALUES (?1, ?2, coalesce((SELECT next_uid FROM retired WHERE address = ?1),
                              (SELECT next_uid FROM retired WHERE address = ''), 1))";
@@ -51,7 +67,7 @@ impl AccountStore for SqliteStore {
 
     fn set_password(&self, address: &str, password_hash: &str) -> Result<(), Error> {
         let (address, hash) = (address.to_owned(), password_hash.to_owned());
-        self.write(move |c| {
+        self.change(move |c| {
             let rows =
                 c.execute("UPDATE users SET password_hash = ?2 WHERE address = ?1", [&address, &hash]).map_err(from_sqlite)?;
             changed(rows, &format!("the user {address}"))
@@ -60,7 +76,7 @@ impl AccountStore for SqliteStore {
 
     fn remove_user(&self, address: &str) -> Result<(), Error> {
         let address = address.to_owned();
-        let files = self.write(move |c| {
+        let files = self.change(move |c| {
             // a new user of this name goes on where this one ends: mail programs remember numbers
             let retire = "INSERT OR REPLACE INTO retired SELECT address, next_uid FROM users WHERE address = ?1";
             c.execute(retire, [&address]).map_err(from_sqlite)?;
@@ -88,7 +104,7 @@ impl AccountStore for SqliteStore {
 
     fn add_alias(&self, alias: &str, target: &str) -> Result<(), Error> {
         let (alias, target) = (alias.to_owned(), target.to_owned());
-        self.write(move |c| {
+        self.change(move |c| {
             match c.execute("INSERT OR IGNORE INTO aliases VALUES (?1, ?2)", [&alias, &target]).map_err(from_sqlite)? {
                 0 => Err(Error::Exists(format!("the alias {alias} to {target}"))),
                 _ => Ok(()),
@@ -98,7 +114,7 @@ impl AccountStore for SqliteStore {
 
     fn remove_alias(&self, alias: &str) -> Result<(), Error> {
         let alias = alias.to_owned();
-        self.write(move |c| {
+        self.change(move |c| {
             changed(
                 c.execute("DELETE FROM aliases WHERE alias = ?1", [&alias]).map_err(from_sqlite)?,
                 &format!("the alias {alias}"),
@@ -118,7 +134,7 @@ impl AccountStore for SqliteStore {
 
     fn set_quota(&self, name: &str, bytes: u64) -> Result<(), Error> {
         let (name, bytes) = (name.to_owned(), i64::try_from(bytes).unwrap_or(i64::MAX));
-        self.write(move |c| {
+        self.change(move |c| {
             let query = match name.contains('@') {
                 true => "UPDATE users SET quota = ?2 WHERE address = ?1",
                 false => "UPDATE domains SET quota = ?2 WHERE name = ?1",
@@ -129,7 +145,7 @@ impl AccountStore for SqliteStore {
 
     fn set_standing(&self, address: &str, standing: Standing) -> Result<(), Error> {
         let (address, is_suspended) = (address.to_owned(), standing == Standing::Suspended);
-        self.write(move |c| {
+        self.change(move |c| {
             let query = "UPDATE users SET suspended = ?2 WHERE address = ?1";
             let rows = c.execute(query, params![address, is_suspended]).map_err(from_sqlite)?;
             changed(rows, &format!("the user {address}"))

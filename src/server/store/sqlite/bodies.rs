@@ -1,13 +1,12 @@
 //! The bytes of messages: in their rows, or in files.
 
-use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::io::{Cursor, Read};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::crypto::algorithm::DigestAlgorithm;
-use crate::crypto::digest::Digest;
-use crate::server::store::blobs::NewFile;
+use crate::server::store::blobs::{NewFile, full};
 use crate::server::store::body::Content;
+use crate::server::store::growing::{Grown, digest};
 use crate::server::store::sqlite::{SqliteStore, from_sqlite};
 use crate::server::store::{Body, Error, Reading};
 
@@ -21,6 +20,13 @@ pub(in crate::server::store::sqlite) struct Placed {
     size: u64,
     digest: Vec<u8>,
     place: Place,
+}
+
+impl Placed {
+    /// Its bytes, with the fields before it.
+    pub(in crate::server::store::sqlite) fn size(&self) -> u64 {
+        self.size
+    }
 }
 
 #[derive(Debug)]
@@ -42,52 +48,31 @@ pub(in crate::server::store::sqlite) fn insert_body(connection: &Connection, bod
 }
 
 impl SqliteStore {
-    /// Puts a message where it stays. A file's name begins with its digest, and ends in what no other has: it belongs to one row, and
-    /// another process may remove that row at any time. The file goes with the second value, until somebody says that it is kept.
+    /// Puts a message where it stays: its bytes are on disk, and the name of its file is once its [`Naming`](crate::server::store::blobs::Naming) was synced. A file belongs to one
+    /// row, and another process may remove that row at any time. The file goes with the second value, until somebody says that it is kept.
     pub(in crate::server::store::sqlite) fn place(&self, body: Body) -> Result<(Placed, Option<NewFile>), Error> {
         let Body { fields, content } = body;
-        let message = match content {
-            Content::Memory(message) => message,
-            Content::Spooled(file) => match self.adopt(file)? {
-                Spooled::Small(message) => message,
-                Spooled::Large(file, digest, size) => {
-                    let size = size.saturating_add(u64::try_from(fields.len()).unwrap_or(0));
-                    return Ok((Placed { fields, size, digest, place: Place::File(file.name().to_owned()) }, Some(file)));
-                }
-            },
-        };
-        let mut hash = digest();
-        hash.update(&message);
-        let digest = hash.finish();
-        let size = u64::try_from(message.len().saturating_add(fields.len())).unwrap_or(u64::MAX);
-        if message.len() <= INLINE {
-            return Ok((Placed { fields, size, digest, place: Place::Row(message) }, None));
-        }
-        let name = name(&digest);
-        let file = self.blobs.write(&name, &message)?;
-        Ok((Placed { fields, size, digest, place: Place::File(name) }, Some(file)))
-    }
-
-    fn adopt(&self, mut file: tempfile::NamedTempFile) -> Result<Spooled, Error> {
-        let unread = |error: std::io::Error| Error::Full(error.to_string());
-        let size = file.as_file_mut().seek(SeekFrom::End(0)).map_err(unread)?;
-        file.as_file_mut().rewind().map_err(unread)?;
-        if usize::try_from(size).is_ok_and(|size| size <= INLINE) {
-            let mut message = Vec::new();
-            file.read_to_end(&mut message).map_err(unread)?;
-            return Ok(Spooled::Small(message));
-        }
-        let (mut hash, mut piece) = (digest(), vec![0; 64 << 10]);
-        loop {
-            let read = file.read(&mut piece).map_err(unread)?;
-            if read == 0 {
-                break;
+        let front = u64::try_from(fields.len()).unwrap_or(u64::MAX);
+        let grown = match content {
+            Content::Memory(message) if message.len() <= INLINE => {
+                let mut hash = digest();
+                hash.update(&message);
+                let size = u64::try_from(message.len()).unwrap_or(u64::MAX).saturating_add(front);
+                return Ok((Placed { fields, size, digest: hash.finish(), place: Place::Row(message) }, None));
             }
-            hash.update(piece.get(..read).unwrap_or_default());
-        }
-        let digest = hash.finish();
-        let file = self.blobs.adopt(&name(&digest), file)?;
-        Ok(Spooled::Large(file, digest, size))
+            Content::Memory(message) => self.blobs.grown(&message)?,
+            Content::Spooled(file) if usize::try_from(file.size()).is_ok_and(|size| size <= INLINE) => {
+                let (mut message, size) = (Vec::new(), file.size().saturating_add(front));
+                let read = file.reader().and_then(|mut reader| reader.read_to_end(&mut message));
+                let digest = read.and_then(|_| file.end()).map_err(full)?.digest;
+                return Ok((Placed { fields, size, digest, place: Place::Row(message) }, None));
+            }
+            Content::Spooled(file) => file.end().map_err(full)?,
+        };
+        let Grown { file, digest, size } = grown;
+        let file = self.blobs.adopt(&self.blobs.name(&digest), file)?;
+        let place = Place::File(file.name().to_owned());
+        Ok((Placed { fields, size: size.saturating_add(front), digest, place }, Some(file)))
     }
 
     pub(in crate::server::store::sqlite) fn read_body(
@@ -109,23 +94,6 @@ impl SqliteStore {
             (None, None) => Err(Error::Broken(format!("{what} has no bytes"))),
         }
     }
-}
-
-/// What became of a spooled file: read, or taken over, with a digest and a size.
-enum Spooled {
-    Small(Vec<u8>),
-    Large(NewFile, Vec<u8>, u64),
-}
-
-/// The digest of what came, without the fields before it.
-pub(in crate::server::store::sqlite) fn digest() -> Digest {
-    Digest::new(DigestAlgorithm::Sha256)
-}
-
-fn name(digest: &[u8]) -> String {
-    let mut random = [0; 8];
-    crate::keys::files::random_name(&mut random);
-    format!("{}-{}", crate::pki::hex(digest), crate::pki::hex(&random))
 }
 
 /// Drops those of these bodies that nothing holds any more; gives the files to remove once that is committed.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::server::store::sqlite::bodies::{self, drop_bodies};
+use crate::server::store::growing;
+use crate::server::store::sqlite::bodies::drop_bodies;
 use crate::server::store::sqlite::{SqliteStore, from_sqlite};
 use crate::server::store::{Error, Fault};
 
@@ -58,7 +59,7 @@ impl SqliteStore {
     }
 
     fn fault(&self, id: i64, file: Option<&str>, inline: Option<&[u8]>, digest: Option<&[u8]>) -> Result<Option<Fault>, Error> {
-        let mut hash = bodies::digest();
+        let mut hash = growing::digest();
         match (inline, file) {
             (Some(bytes), _) => hash.update(bytes),
             (None, None) => return Ok(Some(Fault::Missing { body: id, held_by: self.holders(id)? })),

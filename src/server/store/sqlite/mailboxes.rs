@@ -70,20 +70,23 @@ impl MailboxStore for SqliteStore {
     }
 }
 
+/// Takes the next number of a mailbox for a message of so many bytes; fails, and changes nothing, where there is no such user.
+pub(in crate::server::store::sqlite) fn take_number(connection: &Connection, mailbox: &str, bytes: u64) -> Result<i64, Error> {
+    let next = "UPDATE users SET next_uid = next_uid + 1, used = used + ?2 WHERE address = ?1 RETURNING next_uid - 1";
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    let uid: Option<i64> = connection
+        .prepare_cached(next)
+        .and_then(|mut s| s.query_row(params![owner(mailbox), bytes], |row| row.get(0)).optional())
+        .map_err(from_sqlite)?;
+    uid.ok_or_else(|| Error::NotFound(format!("the user {mailbox}")))
+}
+
 pub(in crate::server::store::sqlite) fn insert_message(
     connection: &Connection,
-    mailbox: &str,
+    (mailbox, uid): (&str, i64),
     (body, fields, marks): (i64, &[u8], &[String]),
     at: Timestamp,
 ) -> Result<(), Error> {
-    let next = "UPDATE users SET next_uid = next_uid + 1, used = used + ?3 + coalesce((SELECT size FROM bodies WHERE id = ?2), 0)
-                WHERE address = ?1 RETURNING next_uid - 1";
-    let own = i64::try_from(fields.len()).unwrap_or(i64::MAX);
-    let uid: Option<i64> = connection
-        .prepare_cached(next)
-        .and_then(|mut s| s.query_row(params![owner(mailbox), body, own], |row| row.get(0)).optional())
-        .map_err(from_sqlite)?;
-    let uid = uid.ok_or_else(|| Error::NotFound(format!("the user {mailbox}")))?;
     let mut insert = connection
         .prepare_cached(
             "INSERT INTO messages (mailbox, uid, body, received_at, fields, marks, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 2)",

@@ -13,13 +13,15 @@ mod tokens;
 mod writer;
 
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::server::store::blobs::Blobs;
+use crate::server::store::blobs::{Blobs, Naming, NewFile};
+use crate::server::store::sqlite::writer::Apart;
 use crate::server::store::{Commits, Counted, Delivery, Error, Fault, Store};
 use crate::time::Timestamp;
 
@@ -31,6 +33,8 @@ pub struct SqliteStore {
     path: std::path::PathBuf,
     blobs: Blobs,
     commits: Arc<Commits>,
+    /// How often accounts were changed.
+    changes: AtomicU64,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -54,7 +58,7 @@ impl SqliteStore {
         let writer = std::thread::Builder::new().name("store".to_owned()).spawn(write);
         let writer = writer.map_err(|error| Error::Broken(error.to_string()))?;
         let (jobs, writer) = (Mutex::new(Some(jobs)), Mutex::new(Some(writer)));
-        Ok(Self { jobs, writer, readers: Mutex::new(Vec::new()), path, blobs, commits })
+        Ok(Self { jobs, writer, readers: Mutex::new(Vec::new()), path, blobs, commits, changes: AtomicU64::new(0) })
     }
 
     pub(in crate::server::store::sqlite) fn read<T>(
@@ -102,6 +106,8 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
                     PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;";
     connection.execute_batch(settings).map_err(from_sqlite)?;
+    // all that deliveries and sessions run, or each evicts what the next one needs
+    connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
@@ -132,12 +138,22 @@ impl Store for SqliteStore {
             Ok(placed) => placed,
             Err(error) => return done(Err(error)),
         };
+        let naming = file.as_ref().map(NewFile::naming);
+        // it fails before it changes anything, or does not fail
+        let is_plain = mailboxes.len() == 1 && elsewhere.is_empty() && extra.taken.is_none();
         let insert = move |c: &Connection| {
-            let body = bodies::insert_body(c, &body)?;
+            // on the thread that writes: once for all files of a commit
+            naming.iter().try_for_each(Naming::sync)?;
+            let mut copies = Vec::with_capacity(mailboxes.len());
             for mailbox in &mailboxes {
                 let marks = extra.marks.get(mailbox).map(Vec::as_slice).unwrap_or_default();
                 let fields = Delivery::fields_in(&final_fields, mailbox, marks);
-                mailboxes::insert_message(c, mailbox, (body, &fields, marks), at)?;
+                let bytes = body.size().saturating_add(u64::try_from(fields.len()).unwrap_or(0));
+                copies.push((mailbox, mailboxes::take_number(c, mailbox, bytes)?, fields, marks));
+            }
+            let body = bodies::insert_body(c, &body)?;
+            for (mailbox, uid, fields, marks) in &copies {
+                mailboxes::insert_message(c, (mailbox, *uid), (body, fields, marks), at)?;
             }
             if let Some(name) = &extra.taken {
                 taken::insert(c, name, at)?;
@@ -147,7 +163,8 @@ impl Store for SqliteStore {
             }
             queue::insert(c, &sender, body, &terms, priority, &elsewhere, at).map(Some)
         };
-        self.write_then(insert, move |kept| {
+        let apart = if is_plain { Apart::No } else { Apart::Yes };
+        self.write_then((insert, apart), move |kept| {
             match (&kept, file) {
                 (Ok(_), Some(file)) => file.kept(),
                 (Err(Error::Unsure(_)), Some(file)) => file.unsure(),

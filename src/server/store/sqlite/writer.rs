@@ -18,6 +18,15 @@ const GROUP: usize = 256;
 pub(in crate::server::store::sqlite) type Job = Box<dyn FnOnce(Option<&Connection>) -> Reply + Send>;
 pub(in crate::server::store::sqlite) type Reply = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
+/// Whether what a job changed is taken back alone where it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server::store::sqlite) enum Apart {
+    /// It is.
+    Yes,
+    /// It has changed nothing where it fails; that saves a copy of each page that it changes.
+    No,
+}
+
 impl SqliteStore {
     /// Runs a job in the writer's next transaction, and waits until it is on disk.
     pub(in crate::server::store::sqlite) fn write<T: Send + 'static>(
@@ -26,19 +35,22 @@ impl SqliteStore {
     ) -> Result<T, Error> {
         let (answer, waiting): (SyncSender<Result<T, Error>>, _) = sync_channel(1);
         // who asked may be gone
-        self.write_then(job, move |result| drop(answer.send(result)));
+        self.write_then((job, Apart::Yes), move |result| drop(answer.send(result)));
         waiting.recv().map_err(|_| closed())?
     }
 
     /// The same without waiting: `then` is told on the writer's thread, when it is on disk or is not.
     pub(in crate::server::store::sqlite) fn write_then<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        (job, apart): (impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static, Apart),
         then: impl FnOnce(Result<T, Error>) + Send + 'static,
     ) {
         let job: Job = Box::new(move |connection| {
             let missing = || Error::Broken("there is no transaction".to_owned());
-            let result = connection.ok_or_else(missing).and_then(|connection| in_savepoint(connection, job));
+            let result = connection.ok_or_else(missing).and_then(|connection| match apart {
+                Apart::Yes => in_savepoint(connection, job),
+                Apart::No => among_others(connection, job),
+            });
             Box::new(move |committed| then(committed.and(result)))
         });
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,7 +88,7 @@ pub(in crate::server::store::sqlite) fn write_all(
                 continue;
             }
         };
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE").map_err(from_sqlite) {
+        if let Err(error) = run(&connection, "BEGIN IMMEDIATE").map_err(from_sqlite) {
             // nothing may run outside a transaction: its savepoint would commit by itself
             first(None)(Err(error));
             continue;
@@ -90,7 +102,7 @@ pub(in crate::server::store::sqlite) fn write_all(
             next = if replies.len() < GROUP && !is_gone { queue.try_recv().ok() } else { None };
         }
         let begun = Instant::now();
-        let committed = connection.execute_batch("COMMIT").map_err(in_commit);
+        let committed = run(&connection, "COMMIT").map_err(in_commit);
         commits.took(begun.elapsed());
         if committed.is_err() {
             let _ = connection.execute_batch("ROLLBACK");
@@ -113,14 +125,28 @@ fn in_commit(error: rusqlite::Error) -> Error {
 
 /// A job that fails leaves the others of its transaction alone.
 fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-    let run = |query| connection.prepare_cached(query).and_then(|mut statement| statement.execute([])).map_err(from_sqlite);
-    run("SAVEPOINT job")?;
+    run(connection, "SAVEPOINT job").map_err(from_sqlite)?;
     let result = job(connection);
     if result.is_err() {
-        run("ROLLBACK TO job")?;
+        run(connection, "ROLLBACK TO job").map_err(from_sqlite)?;
     }
-    run("RELEASE job")?;
+    run(connection, "RELEASE job").map_err(from_sqlite)?;
     result
+}
+
+/// A job that fails has changed nothing. Where it did after all, all of the transaction is taken back, and everybody in it hears that it failed.
+fn among_others<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+    let before = connection.total_changes();
+    let result = job(connection);
+    if result.is_err() && connection.total_changes() != before && !connection.is_autocommit() {
+        run(connection, "ROLLBACK").map_err(from_sqlite)?;
+    }
+    result
+}
+
+/// Runs a statement that is run again and again.
+fn run(connection: &Connection, query: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(query)?.execute([]).map(drop)
 }
 
 /// The log of the database is carried over beside the writer, so that no commit waits for it.
