@@ -5,6 +5,7 @@
 mod backup;
 mod clock;
 mod disk;
+mod dropped;
 mod hostile;
 mod kill;
 mod load;
