@@ -39,7 +39,7 @@ pub fn write_with<E: From<Error>>(path: &Path, write: impl FnOnce(&mut fs::File)
 const BESIDE: &str = ".new-";
 
 /// Removes what a crash left half written in a folder: keys could lie in it. Only where no other writer can be at work there.
-pub(in crate::keys) fn sweep(folder: &Path) -> Result<(), Error> {
+pub(crate) fn sweep(folder: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(folder).map_err(on(folder))? {
         let entry = entry.map_err(on(folder))?;
         if entry.file_name().to_string_lossy().starts_with(BESIDE) {

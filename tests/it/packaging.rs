@@ -22,6 +22,11 @@ fn manual_pages_are_read_by_the_programs_that_show_them() {
     for name in ["sealpost.1", "sealpost-send.1", "sealpost-queue-list.1", "sealpost-sendmail.8", "sealpost.toml.5"] {
         assert!(pages.iter().any(|page| page.ends_with(&format!("/{name}"))), "{name} in {pages:?}");
     }
+    let image = fs::read_to_string(packaging("Dockerfile")).expect("text");
+    for page in &pages {
+        let section = page.rsplit('.').next().expect("a section");
+        assert!(image.contains(&format!("/man/*.{section} /usr/local/share/man/man{section}/")), "{page} is not in the image");
+    }
     let send = fs::read_to_string(Path::new(&man).join("sealpost-send.1")).expect("text");
     assert!(send.contains(".SH EXAMPLES") && send.contains("\\-\\-via"), "{send}");
     if support::peer("mandoc") {
@@ -29,6 +34,12 @@ fn manual_pages_are_read_by_the_programs_that_show_them() {
         let (_, out, talk) = support::run("mandoc", &args, b"");
         let said = String::from_utf8_lossy(&out).into_owned() + &talk;
         assert!(!said.contains("ERROR") && !said.contains("UNSUPP") && !said.contains("WARNING"), "{said}");
+    }
+    if support::peer("groff") {
+        for page in &pages {
+            let (code, _, talk) = support::run("groff", &["-Kutf8", "-man", "-Tutf8", "-ww", "-z", page], b"");
+            assert!(code == 0 && talk.is_empty(), "{page}: {talk}");
+        }
     }
     if support::peer("lexgrog") {
         for page in &pages {
@@ -57,6 +68,36 @@ fn the_unit_is_one_that_systemd_takes_and_finds_little_exposed() {
         support::run("systemd-analyze", &["security", "--offline=true", "--no-pager", "--threshold=20", &unit], b"");
     let said = String::from_utf8_lossy(&out);
     assert_eq!(code, 0, "{said}{talk}");
+}
+
+#[test]
+fn the_user_and_the_folders_are_made_as_a_package_makes_them() {
+    use std::os::unix::fs::MetadataExt;
+    if !["systemd-sysusers", "systemd-tmpfiles"].into_iter().all(support::peer) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("root");
+    for (name, place) in [("sealpost.sysusers", "usr/lib/sysusers.d"), ("sealpost.tmpfiles", "usr/lib/tmpfiles.d")] {
+        fs::create_dir_all(root.join(place)).expect("made");
+        fs::copy(packaging(name), root.join(place).join("sealpost.conf")).expect("copied");
+    }
+    fs::create_dir(root.join("etc")).expect("made");
+    let on_root = format!("--root={}", root.display());
+    let (code, _, talk) = support::run("systemd-sysusers", &[&on_root], b"");
+    assert_eq!(code, 0, "{talk}");
+    let users = fs::read_to_string(root.join("etc/passwd")).expect("users");
+    let user: Vec<&str> = users.lines().find(|line| line.starts_with("sealpost:")).expect("there is one").split(':').collect();
+    assert_eq!(user[5..], ["/var/lib/sealpost", "/usr/sbin/nologin"], "{users}");
+    if fs::metadata(&root).is_ok_and(|root| root.uid() != 0) {
+        return eprintln!("SKIPPED: files of another user are made by root only");
+    }
+    let (code, _, talk) = support::run("systemd-tmpfiles", &[&on_root, "--create"], b"");
+    assert!(code == 0 && talk.is_empty(), "{talk}");
+    for (place, mode) in [("", 0o755), ("/pickup", 0o1733), ("/pickup/Badmail", 0o700)] {
+        let made = fs::metadata(format!("{}/var/spool/sealpost{place}", root.display())).expect("made");
+        assert_eq!((made.mode() & 0o7777, made.uid().to_string().as_str()), (mode, user[2]), "{place}");
+    }
 }
 
 #[test]

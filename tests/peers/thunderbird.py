@@ -1,17 +1,20 @@
-"""Thunderbird, without a screen, with accounts that it sets up from the settings of `sealpost autoconfig`.
+"""Thunderbird, on a screen that nobody sees (Xvfb), with accounts that it sets up from the settings of `sealpost autoconfig`.
 
     thunderbird.py ROOT.pem CONFIG-V1.1.xml jane@a.example:PASSWORD joe@a.example:PASSWORD
 
 The settings are found as a person's are: Thunderbird asks http://autoconfig.a.example, and a proxy that stands here answers. The
 first user gets the account that Thunderbird prefers, the second the alternative (STARTTLS). Each sends a message to the other, and
 each fetches. What was set up and fetched is printed, a JSON object for each user. Marionette (the protocol of the program's own
-tests) drives it.
+tests) drives it. Screen and program are started anew where they do not come up; what they do then is done once.
 """
 
+import contextlib
 import http.server
 import json
 import os
 import pathlib
+import select
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +24,12 @@ import time
 
 STEP = 60
 """Seconds that one step may take."""
+
+WHOLE = 300
+"""Seconds that all may take."""
+
+STARTS = 3
+"""How often screen and program may be started."""
 
 SET_UP = """
 const [address, password, alternative] = arguments;
@@ -40,6 +49,14 @@ await new ConfigVerifier(null, new AbortController().signal).verifyConfig(config
 const account = await CreateInBackend.createAccountInBackend(config);
 const seen = server => [server.type, server.hostname, server.port, server.socketType == 3 ? "SSL" : server.socketType == 2 ? "STARTTLS" : "plain"];
 return { key: account.key, source: config.subSource, incoming: seen(config.incoming), outgoing: seen(config.outgoing) };
+"""
+
+WINDOW = """
+const { setTimeout } = ChromeUtils.importESModule("resource://gre/modules/Timer.sys.mjs");
+while (!Services.wm.getMostRecentWindow("mail:3pane")) {
+  await new Promise(resolve => setTimeout(resolve, 50));
+}
+return Cc["@mozilla.org/gfx/info;1"].getService(Ci.nsIGfxInfo).isHeadless;
 """
 
 SEND = """
@@ -160,6 +177,34 @@ def profile(folder, root, proxy):
     (folder / "user.js").write_text("".join(lines))
 
 
+@contextlib.contextmanager
+def started(command, log, **more):
+    """A program with all that it starts, which ends with the block."""
+    program = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **more)
+    try:
+        yield program
+    finally:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                program.wait(10)
+
+
+@contextlib.contextmanager
+def screen(log):
+    """A screen that nobody sees; gives the name of its display, which is one that is free."""
+    read, write = os.pipe()
+    with open(read) as told:
+        command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]
+        with started(command, log, pass_fds=[write]):
+            os.close(write)
+            number = told.readline().strip() if select.select([told], [], [], STEP)[0] else ""
+            if not number:
+                raise TimeoutError("Xvfb did not start")
+            yield f":{number}"
+
+
 def port(folder, program):
     """Where the program listens, once it does."""
     file = folder / "MarionetteActivePort"
@@ -171,39 +216,55 @@ def port(folder, program):
     raise TimeoutError(f"Thunderbird did not start: {program.poll()}")
 
 
+@contextlib.contextmanager
+def thunderbird(root, proxy, log):
+    """The program with a profile and a home of its own, and a screen; gives what drives it."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home, screen(log) as display:
+        folder = pathlib.Path(home, "profile")
+        profile(folder, root, proxy)
+        command = ["thunderbird", "--marionette", "--remote-allow-system-access", "--no-remote", "--profile", str(folder)]
+        # of the environment it gets nothing that leads to another screen or a bus of somebody's session
+        environment = {"PATH": os.environ["PATH"], "HOME": home, "DISPLAY": display, "GDK_BACKEND": "x11", "LC_ALL": "C.UTF-8"}
+        with started(command, log, env=environment) as program:
+            yield Marionette(port(folder, program))
+
+
 def talk(marionette, users):
     marionette.ask("WebDriver:NewSession", {})
     marionette.ask("WebDriver:SetTimeouts", {"script": STEP * 1000})
     marionette.ask("Marionette:SetContext", {"value": "chrome"})
+    is_headless = marionette.run(WINDOW)
     accounts = [marionette.run(SET_UP, *user, number > 0) for number, user in enumerate(users)]
     for account, (me, _), (other, _) in zip(accounts, users, reversed(users)):
         marionette.run(SEND, account["key"], other, f"from {me}: grüß dich", "First.\r\n.dot\r\n\r\nÄnd.\r\n")
     for account in accounts:
         account["fetched"] = marionette.run(FETCH, account["key"])
+        account["headless"] = is_headless
         print(json.dumps(account), flush=True)
 
 
 def main(root, settings, *users):
+    signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"not within {WHOLE} seconds"))
+    signal.alarm(WHOLE)
     users = [user.split(":", 1) for user in users]
     Settings.page = pathlib.Path(settings).read_bytes()
     proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Settings)
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        folder = pathlib.Path(home, "profile")
-        profile(folder, root, proxy.server_port)
-        command = ["thunderbird", "--headless", "--marionette", "--remote-allow-system-access", "--no-remote", "--profile", str(folder)]
-        log = open(pathlib.Path(home, "log"), "w+", errors="replace")
-        environment = {**os.environ, "HOME": home, "MOZ_HEADLESS": "1"}
-        program = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    with tempfile.TemporaryFile("w+", errors="replace") as log, contextlib.ExitStack() as ending:
         try:
-            talk(Marionette(port(folder, program)), users)
-        except Exception:
+            for left in reversed(range(STARTS)):
+                try:
+                    marionette = ending.enter_context(thunderbird(root, proxy.server_port, log))
+                    break
+                except (TimeoutError, ConnectionError, EOFError) as error:
+                    if not left:
+                        raise
+                    print(f"started anew: {error}", file=sys.stderr)
+            talk(marionette, users)
+        except BaseException:
             log.seek(0)
             sys.stderr.writelines(line for line in log if line.strip() and "gtk" not in line.lower())
             raise
-        finally:
-            os.killpg(program.pid, 15)
-            program.wait(20)
 
 
 if __name__ == "__main__":

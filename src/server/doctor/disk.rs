@@ -23,7 +23,7 @@ pub fn judge(path: &Path, room: Result<Room, String>, max_message: u64) -> Vec<F
     let place = path.display();
     let mut low = |(free, all): (u64, u64), least: u64, what: &str, shown: String| {
         let percent = free.saturating_mul(100).checked_div(all).unwrap_or(100);
-        let text = format!("{shown} {what} of {percent} % are free where {place} is");
+        let text = format!("{shown} {what} ({percent} %) are free where {place} is");
         if all > 0 && free < least {
             let why = "the next messages will not be taken (452)";
             found.push(Finding::error("disk-full", Concern::Machine, format!("{text}: {why}")).fix(format!("df -h {place}")));

@@ -12,6 +12,7 @@ pub mod files;
 pub mod ports;
 pub mod queue;
 pub mod settings;
+pub mod sntp;
 mod spf;
 pub mod store;
 pub mod tls;
@@ -92,6 +93,8 @@ pub const CODES: &[&str] = &[
     "ca-expired",
     "ca-expiring",
     "clock-behind",
+    "clock-not-compared",
+    "clock-wrong",
     "config-mistake",
     "crl-expired",
     "crl-expiring",

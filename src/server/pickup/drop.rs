@@ -1,4 +1,11 @@
 //! The drop folder: mail for some domains goes into files there, for a program that reads them.
+//!
+//! | a file is | named | and leaves that state by |
+//! |---|---|---|
+//! | being written | `.new-…` | its sync and its renaming; where the server dies before, the next start removes it, and the queue writes the message again |
+//! | whole | `TIME-RANDOM.eml` | the program that reads it, which removes it |
+//!
+//! The queue forgets a message when the name of its file is on disk.
 
 use std::path::PathBuf;
 
@@ -16,10 +23,12 @@ pub(in crate::server) struct Drop {
 }
 
 impl Drop {
-    /// The folder, made for its owner alone where there is none.
+    /// The folder, made for its owner alone where there is none, without what a server that died left half written.
     pub(in crate::server) fn open(config: &config::Drop) -> Result<Self, String> {
         let config::Drop { domains, folder } = config.clone();
-        files::make_folder(&folder).map_err(|error| format!("the drop folder {} cannot be used – {error}", folder.display()))?;
+        let unusable = |error| format!("the drop folder {} cannot be used – {error}", folder.display());
+        files::make_folder(&folder).map_err(unusable)?;
+        files::sweep(&folder).map_err(unusable)?;
         Ok(Self { domains, folder })
     }
 

@@ -176,6 +176,20 @@ fn users_of_an_ldap_directory_log_in_and_get_mail() {
     let (code, out, talk) =
         support::run("curl", &["-sS", "--cacert", &served.path("root.pem"), &url, "-u", "bea@b.example:geheim"], b"");
     assert!(code == 0 && String::from_utf8_lossy(&out).contains("Subject: to the directory"), "{talk}");
+    if support::peer("swaks") {
+        let server = format!("localhost:{}", served.port("submission"));
+        let swaks = |mechanism: &str, user: &str, password: &str| {
+            let login = ["--tls", "--auth", mechanism, "--auth-user", user, "--auth-password", password];
+            let args = [&["--server", &server, "--from", "bea@b.example", "--to", "jane@a.example"][..], &login].concat();
+            support::run("swaks", &args, b"").0
+        };
+        for mechanism in ["PLAIN", "LOGIN"] {
+            assert_eq!(swaks(mechanism, "bea@b.example", "geheim"), 0, "{mechanism}");
+            assert_eq!(swaks(mechanism, "bea@b.example", "secret"), 28, "{mechanism}: the password is wrong");
+            assert_eq!(swaks(mechanism, "jane@a.example", "secret"), 23, "{mechanism}: she writes as somebody else");
+        }
+        assert_eq!(served.mailbox("jane@a.example"), 2);
+    }
     let letter = served.path("lost.eml");
     fs::write(&letter, "From: jane@a.example\nTo: nobody@b.example\n\nhi\n").expect("written");
     let args = [

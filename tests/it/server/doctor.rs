@@ -160,6 +160,57 @@ fn a_name_server_that_is_gone_is_told_once() {
     assert!(found(&said, "dns-unreachable").is_some() && found(&said, "mx-missing").is_none(), "{said:#}");
 }
 
+/// A time server whose clock is so many seconds ahead, and whose stratum is this.
+fn time_server(ahead: i64, stratum: u8) -> String {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let address = socket.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        let mut packet = [0; 48];
+        while let Ok((48, peer)) = socket.recv_from(&mut packet) {
+            assert_eq!(packet[0], 0x23, "a client of version 4 (RFC 5905 7.3)");
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+            let time =
+                u32::try_from(i64::try_from(since).expect("small") + 2_208_988_800 + ahead).expect("this era").to_be_bytes();
+            let mut answer = [0; 48];
+            (answer[0], answer[1]) = (0x24, stratum);
+            answer[12..16].copy_from_slice(b"RATE");
+            answer[24..32].copy_from_slice(&packet[40..]);
+            answer[32..36].copy_from_slice(&time);
+            answer[40..44].copy_from_slice(&time);
+            // somebody else's comes before it, with another time
+            let mut other = answer;
+            other[24] ^= 1;
+            other[40] ^= 1;
+            socket.send_to(&other, peer).expect("sent");
+            socket.send_to(&answer, peer).expect("sent");
+        }
+    });
+    address
+}
+
+#[test]
+fn another_clock_tells_that_ours_is_wrong() {
+    let folder = laid_out("a.example", &[], str::to_owned);
+    for (ahead, stratum, exit, code, text) in [
+        (0, 2, 0, None, ""),
+        (30, 2, 0, Some("clock-wrong"), "seconds behind"),
+        (3 * 86_400, 1, 9, Some("clock-wrong"), " days behind"),
+        (-7_300, 1, 9, Some("clock-wrong"), "2 hours ahead of"),
+        (0, 0, 0, Some("clock-not-compared"), "it refuses to answer (RATE)"),
+        (0, 16, 0, Some("clock-not-compared"), "its own clock is not set"),
+    ] {
+        let server = time_server(ahead, stratum);
+        let (ended, said) = doctor(folder.path(), &["--clock-server", &server]);
+        let told = ["clock-wrong", "clock-not-compared"].into_iter().find_map(|code| found(&said, code));
+        assert_eq!((ended, told.and_then(|one| one["code"].as_str())), (exit, code), "{ahead} {stratum}: {said:#}");
+        assert!(told.is_none_or(|one| one["text"].as_str().is_some_and(|told| told.contains(text))), "{said:#}");
+        assert!(code != Some("clock-wrong") || told.is_some_and(|one| one["fix"] == "timedatectl set-ntp true"), "{said:#}");
+    }
+    let closed = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").to_string();
+    let (ended, said) = doctor(folder.path(), &["--clock-server", &closed]);
+    assert!(ended == 0 && found(&said, "clock-not-compared").is_some(), "{said:#}");
+}
+
 #[test]
 fn a_bad_configuration_is_a_finding_for_each_mistake() {
     let folder = laid_out("a.example", &[], |text| {

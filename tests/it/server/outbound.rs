@@ -2,6 +2,7 @@
 
 mod dane;
 mod dns;
+mod finger;
 mod forward;
 mod mx;
 mod postfix;

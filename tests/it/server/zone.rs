@@ -9,6 +9,7 @@ const A: u8 = 1;
 const PTR: u8 = 12;
 const MX: u8 = 15;
 const TXT: u8 = 16;
+const TLSA: u8 = 52;
 
 impl Zone {
     pub(super) fn new() -> Self {
@@ -32,6 +33,11 @@ impl Zone {
 
     pub(super) fn ptr(self, name: &str, host: &str) -> Self {
         self.record(name, PTR, written(host))
+    }
+
+    /// A record about a key that is nobody's.
+    pub(super) fn wrong_tlsa(self, name: &str) -> Self {
+        self.record(name, TLSA, [&[3, 1, 1][..], &[7; 32]].concat())
     }
 
     fn record(mut self, name: &str, kind: u8, data: Vec<u8>) -> Self {

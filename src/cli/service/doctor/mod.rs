@@ -1,5 +1,6 @@
 //! `sealpost doctor`: what is wrong with the server of the home, and what helps. It gathers; `sealpost::server::doctor` judges.
 
+mod clock;
 mod knock;
 mod resolver;
 
@@ -15,9 +16,7 @@ use sealpost::pki::{self, Certificate, Crl};
 use sealpost::server::Config;
 use sealpost::server::admin::{self, Question};
 use sealpost::server::config::Acme;
-use sealpost::server::doctor::{
-    self, Concern, Finding, Severity, accounts, clock, disk, dns, files, ports, queue, settings, tls,
-};
+use sealpost::server::doctor::{self, Concern, Finding, Severity, accounts, disk, dns, files, ports, queue, settings, tls};
 use sealpost::server::manage::Status;
 use sealpost::server::store::{Error as StoreError, SqliteStore, Store, Waiting};
 use sealpost::time::Timestamp;
@@ -35,6 +34,8 @@ Examples:
   sealpost doctor                everything; exit 0 where nothing is an error
   sealpost doctor --offline      without asking the DNS
   sealpost doctor --fetch        and what servers on the Internet say: the MTA-STS policy of each domain
+  sealpost doctor --clock-server time.a.example
+                                 and whether that clock says the same as this one
   sealpost doctor --json | jq -r '.findings[].fix'
 
 Exit: 1 mail or its records are damaged, 3 nobody trusts the certificate, 5 a certificate or a list has ended, 8 something is set
@@ -49,6 +50,9 @@ pub(crate) struct DoctorArgs {
     /// Ask servers on the Internet, too
     #[arg(long)]
     fetch: bool,
+    /// Compare the clock with that of this time server (SNTP)
+    #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "offline")]
+    clock_server: Option<String>,
     /// Mend what can be mended in the database
     #[arg(long)]
     repair: bool,
@@ -143,7 +147,10 @@ impl Examination<'_> {
                 written.push((format!("{} was written", entry.path().display()), Timestamp::from_unix(seconds)));
             }
         }
-        self.found.extend(clock::judge(now, &written, certificate));
+        self.found.extend(doctor::clock::judge(now, &written, certificate));
+        if let Some(server) = &self.args.clock_server {
+            self.found.extend(doctor::clock::compare(server, clock::ask(server)));
+        }
         let entries = files::gather(&self.config, &self.path, self.context.home_path());
         self.found.extend(files::judge(&entries, self.config.process.user.as_deref()));
     }

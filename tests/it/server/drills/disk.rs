@@ -116,10 +116,16 @@ pub(super) struct Traced {
 impl Traced {
     /// Attaches to a server; `None` where the system does not let us.
     pub(super) fn attach(served: &Served, name: &str, rules: &[&str]) -> Option<Self> {
+        Self::attach_to(served, name, rules, &[])
+    }
+
+    /// The same, with more options of strace.
+    pub(super) fn attach_to(served: &Served, name: &str, rules: &[&str], more: &[&str]) -> Option<Self> {
         let log = served.folder.path().join(name);
         let mut strace = Command::new("strace")
             .args(["-f", "-s", "80", "-o", &log.display().to_string(), "-p", &served.child.id().to_string()])
             .args(rules.iter().flat_map(|rule| ["-e", rule]))
+            .args(more)
             .stderr(Stdio::piped())
             .spawn()
             .expect("strace starts");

@@ -92,16 +92,29 @@ pub(super) fn send(stream: &mut BufReader<TcpStream>, to: &str, letter: &Letter,
 /// Starts so many clients, which send until the server is gone or they have sent so many each: small and large, to mailboxes and to the queue, by
 /// DATA and by BDAT.
 pub(super) fn start(port: u16, clients: usize, each: usize, done: &Arc<Done>) -> Vec<JoinHandle<()>> {
-    let size = |kind: usize| if kind % 11 == 10 { SIZES[2] } else { SIZES[kind % 2] };
-    clients_of(port, clients, each, size, done)
+    start_to(&["joe@a.example", "jane@a.example", "far@a.example"], port, clients, each, done)
 }
+
+/// The same to these recipients, one after another.
+pub(super) fn start_to(to: Recipients, port: u16, clients: usize, each: usize, done: &Arc<Done>) -> Vec<JoinHandle<()>> {
+    let size = |kind: usize| if kind % 11 == 10 { SIZES[2] } else { SIZES[kind % 2] };
+    clients_of((port, to), clients, each, size, done)
+}
+
+type Recipients = &'static [&'static str];
 
 /// The same with small letters only.
 pub(super) fn small(port: u16, clients: usize, each: usize, done: &Arc<Done>) -> Vec<JoinHandle<()>> {
-    clients_of(port, clients, each, |_| SIZES[0], done)
+    clients_of((port, &["joe@a.example", "jane@a.example", "far@a.example"]), clients, each, |_| SIZES[0], done)
 }
 
-fn clients_of(port: u16, clients: usize, each: usize, size: fn(usize) -> usize, done: &Arc<Done>) -> Vec<JoinHandle<()>> {
+fn clients_of(
+    (port, recipients): (u16, Recipients),
+    clients: usize,
+    each: usize,
+    size: fn(usize) -> usize,
+    done: &Arc<Done>,
+) -> Vec<JoinHandle<()>> {
     let client = |at: usize| {
         let done = Arc::clone(done);
         move || {
@@ -109,7 +122,7 @@ fn clients_of(port: u16, clients: usize, each: usize, size: fn(usize) -> usize, 
             for round in 0..each {
                 let kind = at + round;
                 let letter = Letter { number: done.numbers.fetch_add(1, Ordering::Relaxed), size: size(kind) };
-                let to = ["joe@a.example", "jane@a.example", "far@a.example"][kind % 3];
+                let to = recipients[kind % recipients.len()];
                 done.tried.lock().expect("no panic").push(letter.clone());
                 let Some(reply) = send(&mut stream, to, &letter, round % 2 == 1) else { return };
                 if reply.starts_with("250") {

@@ -5,6 +5,7 @@
 mod backup;
 mod clock;
 mod disk;
+mod dropped;
 mod faults;
 mod hostile;
 mod kill;
