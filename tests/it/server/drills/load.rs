@@ -96,6 +96,11 @@ pub(super) fn small(port: u16, clients: usize, each: usize, done: &Arc<Done>) ->
     clients_of(port, clients, each, |_| SIZES[0], done)
 }
 
+/// The same with letters that are kept in files of their own.
+pub(super) fn large(port: u16, clients: usize, each: usize, done: &Arc<Done>) -> Vec<JoinHandle<()>> {
+    clients_of(port, clients, each, |_| SIZES[1], done)
+}
+
 fn clients_of(port: u16, clients: usize, each: usize, size: fn(usize) -> usize, done: &Arc<Done>) -> Vec<JoinHandle<()>> {
     let client = |at: usize| {
         let done = Arc::clone(done);
