@@ -92,7 +92,7 @@ pub(super) fn send(stream: &mut BufReader<TcpStream>, to: &str, letter: &Letter,
 /// Starts so many clients, which send until the server is gone or they have sent so many each: small and large, to mailboxes and to the queue, by
 /// DATA and by BDAT.
 pub(super) fn start(port: u16, clients: usize, each: usize, done: &Arc<Done>) -> Vec<JoinHandle<()>> {
-    start_to(&["joe@a.example", "jane@a.example", "far@a.example"], port, clients, each, done)
+    start_to(EVERYBODY, port, clients, each, done)
 }
 
 /// The same to these recipients, one after another.
@@ -103,9 +103,16 @@ pub(super) fn start_to(to: Recipients, port: u16, clients: usize, each: usize, d
 
 type Recipients = &'static [&'static str];
 
+const EVERYBODY: Recipients = &["joe@a.example", "jane@a.example", "far@a.example"];
+
 /// The same with small letters only.
 pub(super) fn small(port: u16, clients: usize, each: usize, done: &Arc<Done>) -> Vec<JoinHandle<()>> {
-    clients_of((port, &["joe@a.example", "jane@a.example", "far@a.example"]), clients, each, |_| SIZES[0], done)
+    clients_of((port, EVERYBODY), clients, each, |_| SIZES[0], done)
+}
+
+/// The same with letters that are kept in files of their own.
+pub(super) fn large(port: u16, clients: usize, each: usize, done: &Arc<Done>) -> Vec<JoinHandle<()>> {
+    clients_of((port, EVERYBODY), clients, each, |_| SIZES[1], done)
 }
 
 fn clients_of(

@@ -86,3 +86,20 @@ fn fifty_sessions_share_syncs_and_each_acknowledgement_has_one_behind_it() {
     assert_eq!(acknowledged, 50 * each);
     assert!(syncs < acknowledged, "commits are shared: {syncs}");
 }
+
+#[test]
+fn large_letters_that_come_at_once_share_the_sync_of_their_folder() {
+    if !support::peer("strace") {
+        return;
+    }
+    let served = served();
+    let Some(debugger) = Traced::attach(&served, "log", &[RULE]) else { return };
+    let each = if is_long() { 40 } else { 4 };
+    let done = Arc::new(Done::default());
+    load::large(served.port("smtp"), 10, each, &done).into_iter().for_each(|client| client.join().expect("no panic"));
+    let (acknowledged, syncs) = judged(&debugger.end());
+    eprintln!("ten sessions of 75 KiB: {acknowledged} acknowledged, {syncs} syncs");
+    assert_eq!(acknowledged, 10 * each);
+    // each has its file; the folder and the commit are for all that are there
+    assert!((acknowledged..3 * acknowledged).contains(&syncs), "{syncs}");
+}
