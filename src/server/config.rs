@@ -253,7 +253,8 @@ impl Config {
              [accounts]\n# \"b.example\" = {{ file = \"passwords\" }}\n\
              # \"c.example\" = {{ ldap = \"ldaps://dir.c.example/ou=people,dc=c\", trust = \"dir-ca.pem\" }}\n\
              # \"d.example\" = {{ pam = \"sealpost\" }}     # users of this system (builds with the feature pam; a service in /etc/pam.d)\n\
-             # \"d.example\" = {{ ldap = \"ldap://dc.d.example/dc=d\", bind = \"{{address}}\" }}\n\n\
+             # \"d.example\" = {{ ldap = \"ldap://dc.d.example/dc=d\", bind = \"{{address}}\" }}\n\
+             # With bind, nobody can be asked who there is: mail is taken for who has logged in once. Without it, an entry is looked for.\n\n\
              # Programs that look at each message before it is accepted, over the milter protocol: rspamd, clamav-milter, spamass-milter.\n\
              # on-failure says what becomes of messages while one cannot be asked: accept or tempfail.\n\
              # [[scanner]]\n# address = \"inet:127.0.0.1:11332\"\n# on-failure = \"tempfail\"\n\n{}\n{}\n{}\n{}",

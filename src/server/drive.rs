@@ -346,7 +346,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
             Next::Send(bytes) => {
                 out.extend_from_slice(&bytes);
                 if out.len() >= PIECE {
-                    clock.since = Instant::now();
+                    clock.said(conversation.length());
                     send(&mut secure, &mut plain, &mut out, &trace).await?;
                 }
             }
@@ -385,7 +385,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
             }
             Next::Wait => {
                 if !out.is_empty() {
-                    clock.since = Instant::now();
+                    clock.said(conversation.length());
                     send(&mut secure, &mut plain, &mut out, &trace).await?;
                 }
                 let patience = pause(conversation.mistakes());
@@ -509,6 +509,13 @@ struct Clock {
 }
 
 impl Clock {
+    /// Something was said. A reply to each small chunk of a message (BDAT) gives it no more time than it has as a whole.
+    fn said(&mut self, coming: Option<u64>) {
+        if coming.is_none() {
+            self.since = Instant::now();
+        }
+    }
+
     fn deadline(&mut self, coming: Option<u64>) -> Instant {
         if coming.is_some() && !self.is_coming {
             self.since = Instant::now();
@@ -563,6 +570,14 @@ mod tests {
         assert!(first >= begin + IDLE);
         assert_eq!(clock.deadline(Some(100)), first, "too slow");
         assert_eq!(clock.deadline(Some(10 * SLOWEST)), first + Duration::from_secs(10), "as long as it comes on");
+        clock.said(Some(10 * SLOWEST));
+        assert_eq!(
+            clock.deadline(Some(10 * SLOWEST)),
+            first + Duration::from_secs(10),
+            "a chunk that was taken is no new message"
+        );
+        clock.said(None);
+        assert!(clock.deadline(None) >= first, "the next command has its own time");
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::server::store::{Error, Extra};
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
-pub(in crate::server) use local::{Handed, Letter, Local};
+pub(in crate::server) use local::{Handed, Heard, Letter, Local};
 
 /// The mail service behind every session.
 #[derive(Clone)]

@@ -108,7 +108,9 @@ fn greeting(rest: &str) -> Result<String, Wrong> {
     // real clients give names with underscores; a name is for the trace only, so what is harmless is taken
     let is_harmless =
         !name.is_empty() && name.len() <= 255 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b));
-    if is_harmless || is_domain(name) || is_literal(name) { Ok(name.to_owned()) } else { Err(Wrong::Parameters) }
+    // it stands in Received, and RFC 6531 3.7.1 has it in ASCII whatever the message is
+    let is_good = is_harmless || name.is_ascii() && is_domain(name) || is_literal(name);
+    if is_good { Ok(name.to_owned()) } else { Err(Wrong::Parameters) }
 }
 
 /// `FROM:<path>` and its parameters; a blank after the colon is forgiven.
@@ -160,4 +162,19 @@ fn auth(rest: &str) -> Result<Command, Wrong> {
 fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let (head, rest) = text.split_at_checked(word.len())?;
     head.eq_ignore_ascii_case(word).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_has_a_name_in_ascii() {
+        for good in ["EHLO mail.b.example", "EHLO [192.0.2.1]", "EHLO [IPv6:2001:db8::1]", "HELO my_pc"] {
+            assert!(Command::parse(good.as_bytes()).is_ok(), "{good}");
+        }
+        for bad in ["EHLO", "EHLO b\u{fc}cher.example", "HELO \u{4f8b}.example", "EHLO a b", "EHLO (x)"] {
+            assert_eq!(Command::parse(bad.as_bytes()), Err(Wrong::Parameters), "{bad}");
+        }
+    }
 }

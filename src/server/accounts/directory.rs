@@ -27,6 +27,11 @@ pub(super) trait Directory: Send + Sync + 'static {
     /// The mailbox that takes mail for this address, where it is one of a user.
     fn mailbox(&self, address: &str) -> Result<Option<String>, Error>;
 
+    /// Whether it can say who there is; else it says only whose password is right, and knows a name once its owner has logged in.
+    fn knows_names(&self) -> bool {
+        true
+    }
+
     /// What its answers cost.
     fn costs(&self) -> Costs {
         Costs::Hashing

@@ -181,9 +181,9 @@ impl Accounts {
                 // made for everybody, so that it takes the same time
                 let nobody = Keys::of_nobody(&self.secret, &address);
                 let keys = self.directory(&address).keys(&address)?;
-                // who is suspended has no keys that fit
-                let keys =
-                    keys.filter(|_| self.admitted(Some(address.clone())).is_ok_and(|user| user.is_some())).unwrap_or(nobody);
+                // who is suspended has no keys that fit; asked of names that do not exist, too
+                let is_admitted = self.admitted(Some(address.clone())).is_ok_and(|user| user.is_some());
+                let keys = keys.filter(|_| is_admitted).unwrap_or(nobody);
                 let mut nonce = [0; 18];
                 OsRandom.fill(&mut nonce);
                 Answer::Keys(address, keys, base64_simd::STANDARD.encode_to_string(nonce))
@@ -252,7 +252,12 @@ impl Accounts {
 
     /// The mailbox of an address, where it is one of a user; who is new in a directory gets one.
     pub(in crate::server) fn mailbox(&self, address: &str) -> Result<Option<String>, Error> {
-        let user = self.directory(address).mailbox(address)?;
+        let directory = self.directory(address);
+        // strangers must not make mailboxes by writing to names that nobody can say no to
+        if !directory.knows_names() && self.store.password_hash(address)?.is_none() {
+            return Ok(None);
+        }
+        let user = directory.mailbox(address)?;
         user.iter().try_for_each(|user| self.keep_mailbox(user))?;
         Ok(user)
     }
@@ -393,6 +398,21 @@ pub(in crate::server) mod tests {
         accounts.store().set_standing("jane@a.example", Standing::Active).expect("set");
         assert!(check().is_some() && keys() == hers);
         assert!(matches!(accounts.store().set_standing("x@a.example", Standing::Active), Err(Error::NotFound(_))));
+    }
+
+    #[test]
+    fn who_writes_to_any_name_of_a_domain_makes_no_mailbox_there() {
+        let (_folder, accounts) = accounts();
+        accounts.store().add_domain("c.example").expect("new");
+        let url = crate::keys::directory::ldap::Url::parse("ldaps://127.0.0.1:1/dc=c").expect("a URL");
+        let bind = kind::Bind::Template("{address}".to_owned());
+        let kind = Kind::Ldap(kind::Ldap { url, trust: None, bind });
+        let accounts = accounts.with(&[("c.example".to_owned(), kind)]).expect("a directory");
+        assert_eq!(accounts.mailbox("anybody@c.example").expect("nobody is asked"), None);
+        assert_eq!(accounts.store().users().expect("read"), ["jane@a.example"]);
+        // who has logged in has one
+        accounts.keep_mailbox("joe@c.example").expect("made");
+        assert_eq!(accounts.mailbox("joe@c.example").expect("known").as_deref(), Some("joe@c.example"));
     }
 
     #[test]

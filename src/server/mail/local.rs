@@ -1,6 +1,8 @@
 //! Mail that no connection brings: files of the pickup folder. It is taken by the same rules, and who put it there may write to everybody.
 
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::proto::smtp::{self, Addressee, Envelope, Hello, Path, Terms};
 use crate::server::filter;
@@ -32,6 +34,30 @@ pub(in crate::server) struct Letter {
     pub(in crate::server) message: Vec<u8>,
 }
 
+/// Recipients of which senders heard already that they do not get a message, while that message waits for something else, by the name under
+/// which it was taken: nobody hears it again each time that it is tried. A server that dies in between tells them once more.
+#[derive(Debug, Clone, Default)]
+pub(in crate::server) struct Heard(Arc<Mutex<HashMap<String, HashSet<String>>>>);
+
+impl Heard {
+    fn of(&self, taken: &str) -> HashSet<String> {
+        self.locked().get(taken).cloned().unwrap_or_default()
+    }
+
+    fn add(&self, taken: &str, told: &[Told]) {
+        self.locked().entry(taken.to_owned()).or_default().extend(told.iter().map(|told| told.to.address.clone()));
+    }
+
+    /// The message is kept, or never will be.
+    pub(in crate::server) fn forget(&self, taken: &str) {
+        self.locked().remove(taken);
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<String, HashSet<String>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::server) enum Handed {
@@ -45,7 +71,14 @@ pub(in crate::server) enum Handed {
 
 impl Mail {
     /// Takes a message as if it came over a connection; its sender is told of recipients that do not exist.
-    pub(in crate::server) fn hand_in(&self, letter: Letter, local: Local, now: Timestamp) -> Result<Handed, Error> {
+    pub(in crate::server) fn hand_in(
+        &self,
+        letter: Letter,
+        local: Local,
+        heard: &Heard,
+        now: Timestamp,
+    ) -> Result<Handed, Error> {
+        let taken = local.taken.clone();
         let Letter { sender, recipients, terms, message } = letter;
         let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: None, local: Some(local) };
         let mut envelope = Envelope {
@@ -73,8 +106,10 @@ impl Mail {
             }
         }
         // who is told first is told twice where the power fails now, and not never
-        let mut untold = refused;
+        let before = heard.of(&taken);
+        let mut untold: Vec<Told> = refused.into_iter().filter(|told| !before.contains(&told.to.address)).collect();
         if !untold.is_empty() && self.tell_refused(&envelope, &untold, header_of(&message), now)? {
+            heard.add(&taken, &untold);
             untold.clear();
         }
         let header = header_of(&message).to_vec();
@@ -128,4 +163,42 @@ impl Mail {
 
 fn header_of(message: &[u8]) -> &[u8] {
     message.get(..memchr::memmem::find(message, b"\r\n\r\n").unwrap_or(message.len())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::secret::Secret;
+    use crate::server::accounts::tests::accounts;
+    use crate::server::locks::Locks;
+    use crate::server::scan::{Address, OnFailure, Scanner};
+
+    #[test]
+    fn a_sender_hears_once_of_a_recipient_while_his_message_waits() {
+        let (_folder, accounts) = accounts();
+        accounts.add_user("joe@a.example", &Secret::new(b"secret".to_vec())).expect("new");
+        let store = Arc::clone(accounts.store());
+        let mail = Mail::new("mail.a.example", accounts, Locks::default(), Arc::new(Notify::new()));
+        // nobody is there, so that the message is taken later
+        let address = Address::parse("unix:/nowhere/at/all").expect("an address");
+        let mail = mail.scanners(vec![Scanner { address, on_failure: OnFailure::Tempfail }]);
+        let heard = Heard::default();
+        let hand_in = || {
+            let letter = Letter {
+                sender: Path::Address("joe@a.example".to_owned()),
+                recipients: ["jane@a.example", "nobody@a.example"].map(|to| Addressee::from(to.to_owned())).to_vec(),
+                terms: Terms::default(),
+                message: b"From: joe@a.example\r\nSubject: x\r\n\r\nHi.\r\n".to_vec(),
+            };
+            let local = Local { by: "test".to_owned(), taken: ".taking-1".to_owned() };
+            mail.hand_in(letter, local, &heard, Timestamp::from_unix(0)).expect("tried")
+        };
+        for _ in 0..3 {
+            assert!(matches!(hand_in(), Handed::Later(_)));
+        }
+        assert_eq!(store.messages("joe@a.example").expect("read").len(), 1, "one report");
+        assert_eq!(store.messages("jane@a.example").expect("read").len(), 0);
+    }
 }

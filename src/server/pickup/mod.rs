@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 use crate::keys::files;
 use crate::proto::smtp::client::Outgoing;
 use crate::server::drive::now;
-use crate::server::mail::{Handed, Local, Mail};
+use crate::server::mail::{Handed, Heard, Local, Mail};
 use crate::server::store::Error;
 use crate::server::trace::Tracer;
 
@@ -64,6 +64,7 @@ pub(in crate::server) struct Pickup {
     mail: Mail,
     max_message: u64,
     tracer: Tracer,
+    heard: Heard,
 }
 
 /// Between two looks at the folder.
@@ -105,7 +106,7 @@ impl Pickup {
                 _ => {}
             }
         }
-        let pickup = Self { folder: folder.to_owned(), mail, max_message, tracer };
+        let pickup = Self { folder: folder.to_owned(), mail, max_message, tracer, heard: Heard::default() };
         pickup.forget(&names).map_err(|why| told(&why))?;
         Ok(pickup)
     }
@@ -247,12 +248,13 @@ impl Pickup {
         let (now, domain) = (now(), self.mail.own_domain()?);
         let unique = taken.trim_start_matches(TAKING).get(..16).unwrap_or("0").to_owned();
         match letter::read(bytes, &domain, &format!("{}.{unique}@{domain}", now.unix()), now) {
-            Ok(letter) => self.mail.hand_in(letter, Local { by, taken: taken.to_owned() }, now),
+            Ok(letter) => self.mail.hand_in(letter, Local { by, taken: taken.to_owned() }, &self.heard, now),
             Err(why) => Ok(Handed::Refused(why)),
         }
     }
 
     fn remove(&self, taken: &str) -> Outcome {
+        self.heard.forget(taken);
         match fs::remove_file(self.folder.join(taken)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 self.note(&format!("{} stays, and is not sent again – {error}", self.folder.join(taken).display()));
@@ -264,6 +266,7 @@ impl Pickup {
 
     /// Puts a file where people look for bad ones, and the reason beside it.
     fn put_aside(&self, taken: &str, why: &str) -> Outcome {
+        self.heard.forget(taken);
         let name = taken.trim_start_matches(TAKING);
         let bad = self.folder.join("Badmail");
         self.note(&format!("{} is bad – {why}", bad.join(name).display()));

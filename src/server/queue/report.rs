@@ -1,7 +1,10 @@
 //! The message that tells a sender what became of his (RFC 3461 6, 3464, 6522; 6533 outside of ASCII).
 
+use std::borrow::Cow;
+
 use crate::mime::compose;
 use crate::proto::line;
+use crate::proto::smtp::Body;
 use crate::proto::smtp::client::{Addressee, RequireTls};
 use crate::server::store::Queued;
 use crate::time::Timestamp;
@@ -121,11 +124,12 @@ pub(in crate::server) fn report(
     }
     text.push_str(&format!("Reporting-MTA: dns; {hostname}\r\nArrival-Date: {}\r\n", compose::date(queued.created)));
     told.iter().for_each(|one| text.push_str(&recipient(kind, one, now)));
-    // RFC 8689 5: of what requires TLS, the content does not come back
-    let may_be_whole = queued.terms.tls != RequireTls::Yes;
+    // RFC 8689 5: of what requires TLS, the content does not come back; nor does any that has no lines, for this report has some
+    let may_be_whole = queued.terms.tls != RequireTls::Yes && queued.terms.body != Body::Binary;
     let is_whole = may_be_whole && kind == Kind::Failed && queued.terms.ret.eq_ignore_ascii_case("FULL");
     let header_end = memchr::memmem::find(message, b"\r\n\r\n").map_or(message.len(), |at| at.saturating_add(2));
     let kept = message.get(..if is_whole { message.len() } else { header_end }).unwrap_or_default();
+    let kept = if queued.terms.body == Body::Binary { Cow::Owned(in_lines(kept)) } else { Cow::Borrowed(kept) };
     let is_ascii = message.get(..header_end).unwrap_or_default().is_ascii();
     let content = match (is_whole, is_ascii) {
         (true, true) => "message/rfc822",
@@ -136,8 +140,25 @@ pub(in crate::server) fn report(
     let coding = if kept.is_ascii() { "" } else { "Content-Transfer-Encoding: 8bit\r\n" };
     text.push_str(&format!("\r\n--{boundary}\r\nContent-Type: {content}\r\n{coding}\r\n"));
     let mut out = text.into_bytes();
-    out.extend_from_slice(kept);
+    out.extend_from_slice(&kept);
     out.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    out
+}
+
+/// The header section of a binary message: what ends lines elsewhere and none here, and would end this report there, is a blank.
+fn in_lines(header: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(header.len());
+    let mut bytes = header.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        match (byte, bytes.peek()) {
+            (b'\r', Some(b'\n')) => {
+                bytes.next();
+                out.extend_from_slice(b"\r\n");
+            }
+            (b'\r' | b'\n' | 0, _) => out.push(b' '),
+            (other, _) => out.push(other),
+        }
+    }
     out
 }
 
@@ -251,6 +272,19 @@ mod tests {
         let late = written(&queued("FULL"), Kind::Delayed(Timestamp::from_unix(100)), told("nobody@b.example", "450 busy"));
         assert!(!late.contains("the body") && late.contains("Action: delayed\r\nStatus: 4.0.0\r\n"), "{late}");
         assert!(late.contains("\r\nWill-Retry-Until: Thu, 1 Jan 1970 00:01:40 +0000\r\n"), "{late}");
+    }
+
+    #[test]
+    fn nothing_is_smuggled_out_by_the_report_about_a_binary_message() {
+        let mut queued = queued("FULL");
+        queued.terms.body = Body::Binary;
+        let message = b"Subject: a\n.\nMAIL FROM:<x@a.example>\r\nX: \0\r.\r\r\n\r\nbody\n.\nQUIT\r\n";
+        let told = [told("nobody@b.example", "550 no")];
+        let report = report("mail.a.example", &queued, message, (Kind::Failed, &told), Timestamp::from_unix(0));
+        let text = String::from_utf8(report).expect("text");
+        assert!(text.contains("\r\nSubject: a . MAIL FROM:<x@a.example>\r\nX:   . \r\n") && !text.contains("body\n"), "{text:?}");
+        let rest = text.replace("\r\n", "");
+        assert!(!rest.contains(['\r', '\n', '\0']), "{rest:?}");
     }
 
     #[test]

@@ -181,6 +181,10 @@ impl Directory for Ldap {
         }
     }
 
+    fn knows_names(&self) -> bool {
+        !matches!(self.config.bind, Bind::Template(_))
+    }
+
     fn costs(&self) -> Costs {
         Costs::Asking
     }

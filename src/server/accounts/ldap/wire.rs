@@ -1,9 +1,9 @@
 //! A connection to a directory that ends at a moment, whatever the server does.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use rustls::pki_types::pem::PemObject;
@@ -20,7 +20,7 @@ impl Stream {
     /// Connects; the first address that answers is taken.
     pub(super) fn connect((host, port): (&str, u16), deadline: Instant) -> io::Result<Self> {
         let mut why = io::Error::other("it has no address");
-        for address in (host, port).to_socket_addrs()? {
+        for address in addresses((host, port), deadline)? {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -72,6 +72,21 @@ impl Write for Stream {
             Self::Secure(stream) => stream.flush(),
         }
     }
+}
+
+/// The addresses of a host. The system's look-up has no time of its own: it goes on by itself when nobody waits any longer.
+fn addresses((host, port): (&str, u16), deadline: Instant) -> io::Result<Vec<SocketAddr>> {
+    // one that is written as an address needs no look-up
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let (found, wait) = mpsc::channel();
+    let host = host.to_owned();
+    // whoever waits no longer has hung up
+    let look_up = move || drop(found.send((host.as_str(), port).to_socket_addrs().map(Iterator::collect)));
+    std::thread::Builder::new().spawn(look_up)?;
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "its name is not looked up in time");
+    wait.recv_timeout(deadline.saturating_duration_since(Instant::now())).map_err(late)?
 }
 
 /// A socket with a deadline.
