@@ -91,7 +91,9 @@ impl Plan<'_> {
         let is_below = Path::new(csr).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if !is_below {
             let csr = report::safe(csr);
-            return Err(format!("the request {csr} is not in the folder of the table, nor below it – put it there, and name it from there"));
+            return Err(format!(
+                "the request {csr} is not in the folder of the table, nor below it – put it there, and name it from there"
+            ));
         }
         Ok(self.csv.parent().unwrap_or(Path::new("")).join(csr))
     }
