@@ -12,7 +12,7 @@ use std::task::Poll;
 
 use tokio::sync::oneshot;
 
-use crate::server::peers::network;
+use crate::server::policy::peer;
 
 /// Places, and who waits for one.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ impl Turns {
                 state.free = state.free.saturating_sub(1);
                 return Turn(Some(self.clone()));
             }
-            state.wait(network(address))
+            state.wait(peer(address))
         };
         // whoever gives a place back gives it to somebody: no line is ever dropped
         granted.await.unwrap_or(Turn(None))

@@ -28,6 +28,7 @@ use crate::server::places::Places;
 use crate::server::reload::{Lasting, Reloader};
 use crate::server::store::{Delivery, Scope, Store};
 use crate::server::trace::Event;
+use crate::server::turns::Turns;
 
 /// An API with a clock of its own, and tokens for it.
 struct Served {
@@ -101,6 +102,7 @@ fn levers(config: Config, overview: &Arc<Overview>, (store, queue): (Arc<dyn Sto
         places: Places::of_this_process(),
         memory: Default::default(),
         own: Default::default(),
+        handshakes: Turns::beside_others(),
     };
     let reloader = Reloader::new(None, lasting, (Vec::new(), queue), config);
     Levers { reloader, doors: Doors::open(Vec::new(), overview).expect("none") }
