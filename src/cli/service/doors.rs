@@ -64,9 +64,7 @@ pub(crate) fn server(context: &Context, verb: ServerVerb) -> Result<Exit, Failur
 /// Runs `ban`.
 pub(crate) fn ban(context: &Context, verb: &BanVerb) -> Result<Exit, Failure> {
     match verb {
-        BanVerb::List => {
-            list(context, &Question::Bans, |lines| json::bans(lines.iter().map(String::as_str)))
-        }
+        BanVerb::List => list(context, &Question::Bans, |lines| json::bans(lines.iter().map(String::as_str))),
         BanVerb::Lift { address } => order_one(context, &Question::LiftBan(*address), "ban.lift"),
     }
 }
