@@ -14,6 +14,9 @@ use crate::server::store::{Commits, Error};
 /// Jobs committed together at most; bounds how long the first one waits.
 const GROUP: usize = 256;
 
+/// Jobs of one commit from which on waiting for more saves nothing.
+const MANY: usize = 10;
+
 /// Runs inside the transaction (or is told that there is none); what it gives back is called with how the commit went.
 pub(in crate::server::store::sqlite) type Job = Box<dyn FnOnce(Option<&Connection>) -> Reply + Send>;
 pub(in crate::server::store::sqlite) type Reply = Box<dyn FnOnce(Result<(), Error>) + Send>;
@@ -79,8 +82,12 @@ pub(in crate::server::store::sqlite) fn write_all(
     checkpoints: &Checkpoints,
     commits: &Commits,
 ) {
-    let mut open = Some(connection);
+    let (mut open, mut together) = (Some(connection), 0);
     while let Ok(first) = queue.recv() {
+        // who waited with others before is about to bring the next one, where the processors are busy: he goes first
+        if (2..MANY).contains(&together) {
+            std::thread::yield_now();
+        }
         let connection = match open.take().map_or_else(|| connect(path), Ok) {
             Ok(connection) => connection,
             Err(error) => {
@@ -101,6 +108,7 @@ pub(in crate::server::store::sqlite) fn write_all(
             let is_gone = connection.is_autocommit();
             next = if replies.len() < GROUP && !is_gone { queue.try_recv().ok() } else { None };
         }
+        together = replies.len();
         let begun = Instant::now();
         let committed = run(&connection, "COMMIT").map_err(in_commit);
         commits.took(begun.elapsed());
