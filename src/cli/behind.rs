@@ -25,6 +25,8 @@ fn has_processors() -> bool {
 pub(crate) struct Blocks(usize);
 
 impl Blocks {
+    /// No second thread: where making the result is so quick, beside handing it over, that this would cost a twentieth of the work.
+    pub(crate) const NONE: Self = Self(0);
     /// For verbs that have little else in memory.
     pub(crate) const LARGE: Self = Self(512 << 10);
     /// For verbs that hold more.
@@ -112,7 +114,7 @@ impl<W: Write + Send + 'static> WriteBehind<W> {
     /// Counts bytes that come; starts the thread where they are many.
     fn count(&mut self, bytes: usize) -> io::Result<()> {
         self.written = self.written.saturating_add(u64::try_from(bytes).unwrap_or(0));
-        if self.written <= LARGE || self.worker.is_some() || !has_processors() {
+        if self.written <= LARGE || self.blocks == Blocks::NONE || self.worker.is_some() || !has_processors() {
             return Ok(());
         }
         self.pass_on()?;
