@@ -71,6 +71,8 @@ pub struct Config {
     pub process: Process,
     /// Seconds between two looks at the files of TLS.
     pub watch_seconds: u64,
+    /// Whether clients may bind their logins to a connection of TLS (SCRAM-SHA-256-PLUS, RFC 7677); some choose that and then do not.
+    pub channel_binding: bool,
 }
 
 /// Client certificates.
@@ -156,13 +158,21 @@ impl Config {
         let data = reader.path(root, "", "data", Must::Anything);
         let (certificate, key) = match reader.table(root, "tls") {
             Some(tls) => {
-                reader.known(tls, "tls.", &["certificate", "key", "client_ca", "client_crl", "watch_seconds", "acme"]);
+                reader.known(
+                    tls,
+                    "tls.",
+                    &["certificate", "key", "client_ca", "client_crl", "watch_seconds", "acme", "channel_binding"],
+                );
                 (reader.path(tls, "tls.", "certificate", Must::Exist), reader.path(tls, "tls.", "key", Must::Exist))
             }
             None => (None, None),
         };
         let clients = root.get("tls").and_then(Item::as_table).and_then(|tls| reader.clients(tls));
         let watch_seconds = root.get("tls").and_then(Item::as_table).map_or(WATCH, |tls| reader.watch_seconds(tls));
+        let tls = root.get("tls").and_then(Item::as_table);
+        let channel_binding = tls
+            .filter(|tls| tls.contains_key("channel_binding"))
+            .and_then(|tls| reader.word(tls, "tls.", "channel_binding", &[("on", true), ("off", false)]));
         let listeners = match reader.table(root, "listen") {
             Some(listen) => reader.listeners(listen),
             None => Vec::new(),
@@ -200,6 +210,7 @@ impl Config {
                 acme,
                 process,
                 watch_seconds,
+                channel_binding: channel_binding.unwrap_or(true),
             }),
             _ => {
                 reader.mistakes.sort_by_key(|mistake| mistake.line);
@@ -228,7 +239,9 @@ impl Config {
              # Or from an authority that speaks ACME (builds with that feature; port 80 must lead here).\n\
              # acme = {{ directory = \"https://acme-v02.api.letsencrypt.org/directory\", contact = \"postmaster@a.example\" }}\n\
              # Certificates of this authority open mailboxes (AUTH EXTERNAL), unless its lists say otherwise.\n\
-             # client_ca = \"root.pem\"\n# client_crl = \"lists\"\n\n\
+             # client_ca = \"root.pem\"\n# client_crl = \"lists\"\n\
+             # SCRAM-SHA-256-PLUS is offered; \"off\" is for programs that choose it and then cannot bind the channel (mutt, neomutt).\n\
+             # channel_binding = \"on\"\n\n\
              # Started as root, the server binds its ports and goes on as this user, to whom the folder of this file belongs.\n\
              # [process]\n# user = \"sealpost\"\n# sandbox = \"auto\"           # what is not its own is closed to it, where the kernel can; or \"on\", \"off\"\n\
              # system_calls = \"auto\"      # those that it never makes, too\n\n\

@@ -76,15 +76,13 @@ pub(in crate::server) struct ServerTls {
     end_point: Option<Vec<u8>>,
     /// Whose certificates open mailboxes.
     authority: Option<Arc<ClientAuthority>>,
+    /// Whether clients may bind their logins to a connection.
+    binds: bool,
 }
 
 impl ServerTls {
     /// Reads a certificate chain and a key for TLS 1.2 and 1.3; with an authority, clients are asked for a certificate.
-    pub(in crate::server) fn open(
-        certificate: &Path,
-        key: &Path,
-        authority: Option<ClientAuthority>,
-    ) -> Result<Arc<Self>, String> {
+    pub(in crate::server) fn open(certificate: &Path, key: &Path, authority: Option<ClientAuthority>) -> Result<Self, String> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
         let chain = chain.map_err(|error| format!("{} holds no certificate – {error}", certificate.display()))?;
         let private = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("{} holds no key – {error}", key.display()))?;
@@ -103,7 +101,14 @@ impl ServerTls {
         // the strongest cipher that both know, not the one that the client likes best
         config.ignore_client_order = true;
         let (end_point, authority) = (own.and_then(|own| own.end_point()), authority.map(Arc::new));
-        Ok(Arc::new(Self { config: Arc::new(config), end_point, authority }))
+        Ok(Self { config: Arc::new(config), end_point, authority, binds: true })
+    }
+
+    /// Lets clients bind their logins to a connection (SCRAM-SHA-256-PLUS), or not.
+    #[must_use]
+    pub(in crate::server) fn binding(mut self, binds: bool) -> Self {
+        self.binds = binds;
+        self
     }
 
     /// Makes connections secure.
@@ -113,9 +118,10 @@ impl ServerTls {
 
     /// What SASL may know of a connection after its handshake.
     pub(in crate::server) async fn channel(&self, connection: &rustls::ServerConnection, at: Timestamp) -> sasl::Channel {
-        let mut channel = sasl::Channel { end_point: self.end_point.clone(), ..sasl::Channel::default() };
+        let end_point = self.end_point.clone().filter(|_| self.binds);
+        let mut channel = sasl::Channel { end_point, ..sasl::Channel::default() };
         // RFC 9266 4: below 1.3 only with the extended master secret, which is not told here
-        if connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) {
+        if self.binds && connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) {
             channel.exporter = connection.export_keying_material(vec![0; 32], sasl::EXPORTER_LABEL, None).ok();
         }
         if let (Some(authority), Some(chain)) = (&self.authority, connection.peer_certificates()) {

@@ -104,6 +104,7 @@ impl Lasting {
         let authority =
             config.clients.as_ref().map(|clients| ClientAuthority::open(&clients.authority, clients.lists.as_deref()));
         let tls = ServerTls::open(&config.certificate, &config.key, authority.transpose()?)?;
+        let tls = Arc::new(tls.binding(config.channel_binding));
         let locks = self.locks.delayed(Duration::from_secs(config.login_delay));
         let mail = Mail::new(&config.hostname, accounts, locks, Arc::clone(&self.wake));
         let mail = mail.filters(Arc::clone(&self.filters)).scanners(config.scanners.clone()).tracer(self.tracer.clone());
@@ -303,6 +304,7 @@ fn differences(old: &Config, mut new: Config, (are_files_others, are_keys_others
             tls(old) != tls(&new) || are_files_others,
             "the certificate and the key of TLS, or whose certificates open mailboxes".to_owned(),
         ),
+        (old.channel_binding != new.channel_binding, "tls.channel_binding".to_owned()),
         (old.watch_seconds != new.watch_seconds, format!("tls.watch_seconds {} → {}", old.watch_seconds, new.watch_seconds)),
         (old.delivery != new.delivery, "how mail goes out: [delivery], [routes], [tls-policy]".to_owned()),
         (old.accounts != new.accounts, "where passwords are kept: [accounts]".to_owned()),

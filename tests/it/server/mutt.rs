@@ -26,6 +26,21 @@ fn mutt_and_neomutt_send_and_fetch() {
     }
 }
 
+#[test]
+fn they_need_no_setting_where_no_login_is_bound_to_its_connection() {
+    if !support::peer("script") {
+        return;
+    }
+    for (mutt, ..) in MUTTS {
+        if support::peer(mutt) {
+            let served =
+                Served::of("a.example", &["joe", "jane"], |text| text.replace("[tls]\n", "[tls]\nchannel_binding = \"off\"\n"));
+            send(&served, mutt, "", "");
+            fetch(&served, mutt, "", "s");
+        }
+    }
+}
+
 /// As jane to joe, with TLS from the start or by STARTTLS.
 fn send(served: &Served, mutt: &str, authenticators: &str, tls: &str) {
     let port = served.port(&format!("submission{tls}"));
