@@ -30,7 +30,7 @@ impl Blocks {
     /// For verbs that have little else in memory.
     pub(crate) const LARGE: Self = Self(512 << 10);
     /// For verbs that hold more.
-    pub(crate) const SMALL: Self = Self(256 << 10);
+    pub(crate) const SMALL: Self = Self(128 << 10);
 }
 
 /// A place to write to; from some MiB on a thread may do it.
