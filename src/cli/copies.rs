@@ -18,7 +18,7 @@ use crate::cli::report;
 /// Writes every copy, or none; says what was chosen and why.
 pub(crate) fn write(
     context: &Context,
-    (verb, blocks): (&str, Blocks),
+    verb: &str,
     output: &Output,
     recipients: &RecipientArgs,
     addressees: &Addressees,
@@ -30,6 +30,7 @@ pub(crate) fn write(
     let mut each = || -> Result<(), Failure> {
         for copy in &copies {
             let encrypt = recipients.encryption(copy.readers)?;
+            let blocks = if verb == "seal" || encrypt.chosen().cipher.is_authenticated() { Blocks::NONE } else { Blocks::LARGE };
             copy.output.write_by(blocks, |sink| match copy.address {
                 Some(_) => write(&encrypt, &mut Marked::begin(sink).map_err(Failure::io)?),
                 None => write(&encrypt, sink),

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::behind::Blocks;
 use crate::cli::context::Context;
 use crate::cli::copies;
 use crate::cli::failure::{Exit, Failure};
@@ -35,7 +34,7 @@ pub(crate) fn run(context: &Context, args: &EncryptArgs) -> Result<Exit, Failure
     context.check_output(&args.output)?;
     let mut message = Source(args.message.clone()).open("encrypting", &context.limits)?;
     let addressees = args.recipients.addressees(context, &message.header(&context.limits)?, None)?;
-    copies::write(context, ("encrypt", Blocks::LARGE), &args.output, &args.recipients, &addressees, |encrypt, spool| {
+    copies::write(context, "encrypt", &args.output, &args.recipients, &addressees, |encrypt, spool| {
         encrypt.stream(&mut message, &mut context.random(), spool).map_err(from_smime)
     })
 }

@@ -6,7 +6,6 @@ use clap::Args;
 
 use sealpost::smime::Seal;
 
-use crate::cli::behind::Blocks;
 use crate::cli::context::Context;
 use crate::cli::copies;
 use crate::cli::failure::{Exit, Failure};
@@ -41,7 +40,7 @@ pub(crate) fn run(context: &Context, args: &SealArgs) -> Result<Exit, Failure> {
     let signer = args.signer.signer(context, &header)?;
     let addressees = args.recipients.addressees(context, &header, Some(signer.identity.certificate()))?;
     let sign = args.signer.signing(&signer)?;
-    copies::write(context, ("seal", Blocks::NONE), &args.output, &args.recipients, &addressees, |encrypt, spool| {
+    copies::write(context, "seal", &args.output, &args.recipients, &addressees, |encrypt, spool| {
         let seal = Seal::new(sign.clone(), encrypt.clone());
         seal.stream(&mut message, context.now, &mut context.random(), spool).map_err(from_smime)
     })

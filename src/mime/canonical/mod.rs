@@ -65,26 +65,28 @@ impl Before {
 
 fn is_crlf_after(bytes: &[u8], before: Before) -> bool {
     let starts_well = bytes.first() != Some(&b'\n') || before == Before::CarriageReturn;
-    // without a branch in the loop, so that the compiler takes many bytes at once
-    let has_lone = || {
-        let pairs = bytes.iter().zip(bytes.iter().skip(1));
-        pairs.fold(0_u8, |lone, (a, b)| lone | (u8::from(*b == b'\n') & u8::from(*a != b'\r'))) != 0
-    };
-    starts_well && !wide(has_lone)
+    starts_well && !wide(Lone(bytes))
 }
 
-/// Runs a loop with the widest instructions of this processor.
+/// Runs a loop with the widest instructions of this processor. The loop is a type of its own and not a closure: of these the compiler makes functions
+/// that know no such instructions.
 #[inline(always)]
-fn wide<T>(work: impl FnOnce() -> T) -> T {
-    struct Work<F>(F);
-    impl<F: FnOnce() -> T, T> pulp::NullaryFnOnce for Work<F> {
-        type Output = T;
-        #[inline(always)]
-        fn call(self) -> T {
-            (self.0)()
-        }
+fn wide<L: pulp::NullaryFnOnce>(work: L) -> L::Output {
+    pulp::Arch::new().dispatch(work)
+}
+
+/// Whether a line feed follows no carriage return, but for the first byte.
+struct Lone<'a>(&'a [u8]);
+
+impl pulp::NullaryFnOnce for Lone<'_> {
+    type Output = bool;
+
+    // without a branch in the loop, so that the compiler takes many bytes at once
+    #[inline(always)]
+    fn call(self) -> bool {
+        let pairs = self.0.iter().zip(self.0.iter().skip(1));
+        pairs.fold(0_u8, |lone, (a, b)| lone | (u8::from(*b == b'\n') & u8::from(*a != b'\r'))) != 0
     }
-    pulp::Arch::new().dispatch(Work(work))
 }
 
 fn push_crlf(bytes: &[u8], before: Before, out: &mut Vec<u8>) {

@@ -87,8 +87,20 @@ impl SafeScan {
 /// with `From ` or is a lone dot; the first and the last byte are looked at from inside only.
 fn is_clean(bytes: &[u8]) -> bool {
     let is_in = |what: &[u8]| memchr::memmem::find(bytes, what).is_some();
-    let seen = wide(|| Seen::of(bytes));
+    let seen = wide(Scan(bytes));
     !seen.is_bad && (!seen.may_be_from || !(is_in(b"\nFrom ") || is_in(b"\n.\r")))
+}
+
+/// Looks at all bytes.
+struct Scan<'a>(&'a [u8]);
+
+impl pulp::NullaryFnOnce for Scan<'_> {
+    type Output = Seen;
+
+    #[inline(always)]
+    fn call(self) -> Seen {
+        Seen::of(self.0)
+    }
 }
 
 /// What may not be in bytes that stay as they are.
