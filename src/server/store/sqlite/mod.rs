@@ -102,6 +102,10 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map_err(|error| Error::Full(format!("{} – {error}", path.display())))?;
     let connection = Connection::open(path).map_err(from_sqlite)?;
+    // SQLite takes a file for reading where it cannot have it for writing at that moment, and would say so at every write from then on
+    if connection.is_readonly(rusqlite::MAIN_DB).map_err(from_sqlite)? {
+        return Err(Error::Full(format!("{} could be opened for reading alone", path.display())));
+    }
     // WAL with FULL: every commit is synced before it is acknowledged. What is put aside for a while is mail, too: it is written nowhere else
     let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
                     PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;";
