@@ -70,14 +70,8 @@ pub(crate) fn pem_of(context: &Context, identities: &[Identity]) -> Result<Secre
     }
     let mut blocks = Vec::new();
     for identity in identities {
-        let key = identity.private_key();
-        blocks.push(match &passphrase {
-            Some(passphrase) => {
-                let encrypted = key.to_encrypted_pkcs8(passphrase, &mut context.random()).map_err(Failure::refused)?;
-                pem::encode_secret("ENCRYPTED PRIVATE KEY", &encrypted)
-            }
-            None => pem::encode_secret("PRIVATE KEY", key.to_pkcs8().map_err(Failure::refused)?.expose()),
-        });
+        let key = identity.private_key().to_pem_under(passphrase.as_ref(), &mut context.random());
+        blocks.push(key.map_err(Failure::refused)?);
         let certificates = std::iter::once(identity.certificate()).chain(identity.chain());
         blocks.extend(certificates.map(|certificate| pem::encode_secret("CERTIFICATE", certificate.der())));
     }

@@ -10,7 +10,6 @@ pub mod json;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::asn1::pem;
 use crate::crypto::algorithm::KeyAlgorithm;
 use crate::crypto::key::PrivateKey;
 use crate::crypto::random::Random;
@@ -94,7 +93,7 @@ impl DomainKey {
         }
         let key = PrivateKey::generate(kind.algorithm(), random)?;
         files::make_folder(&place)?;
-        let text = pem::encode_secret("PRIVATE KEY", key.to_pkcs8()?.expose());
+        let text = key.to_pem()?;
         files::write(&path, text.expose())?;
         let from = Timestamp::from_civil(Civil { hour: 0, minute: 0, second: 0, ..from.civil() }).unwrap_or(from);
         Ok(Self { domain, selector, kind, from, path })

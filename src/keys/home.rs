@@ -158,10 +158,7 @@ impl Home {
         passphrase: Option<&Secret<Vec<u8>>>,
         random: &mut dyn Random,
     ) -> Result<(), Error> {
-        let key = match passphrase {
-            Some(passphrase) => pem::encode_secret(ENCRYPTED, &identity.private_key().to_encrypted_pkcs8(passphrase, random)?),
-            None => pem::encode_secret("PRIVATE KEY", identity.private_key().to_pkcs8()?.expose()),
-        };
+        let key = identity.private_key().to_pem_under(passphrase, random)?;
         self.add_key((identity.certificate(), identity.chain()), "key.pem", &key)
     }
 

@@ -82,7 +82,7 @@ impl Delegate {
 
     /// Writes it, key and certificate in one file: a crash leaves both or neither.
     pub(in crate::ca) fn write(&self, path: &Path) -> Result<(), Error> {
-        let key = pem::encode_secret("PRIVATE KEY", self.identity.private_key().to_pkcs8()?.expose());
+        let key = self.identity.private_key().to_pem()?;
         let certificate = pem::encode("CERTIFICATE", self.certificate().der());
         let text = Secret::new([key.expose().as_slice(), certificate.as_bytes()].concat());
         Ok(files::write(path, text.expose())?)

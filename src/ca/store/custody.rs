@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::asn1::pem;
 use crate::ca::{Error, Issuer};
 use crate::crypto::algorithm::KeyAlgorithm;
 use crate::crypto::key::{PrivateKey, PublicKey};
@@ -169,11 +168,7 @@ pub(super) fn read_key(path: &Path, passphrase: Option<&Secret<Vec<u8>>>) -> Res
 }
 
 fn write_key(path: &Path, key: &PrivateKey, passphrase: Option<&Secret<Vec<u8>>>, random: &mut dyn Random) -> Result<(), Error> {
-    let text = match passphrase {
-        Some(passphrase) => pem::encode_secret("ENCRYPTED PRIVATE KEY", &key.to_encrypted_pkcs8(passphrase, random)?),
-        None => pem::encode_secret("PRIVATE KEY", key.to_pkcs8()?.expose()),
-    };
-    Ok(files::write(path, text.expose())?)
+    Ok(files::write(path, key.to_pem_under(passphrase, random)?.expose())?)
 }
 
 fn key_path(folder: &Path, by: Issuer) -> PathBuf {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use sealpost::asn1::pem;
 use sealpost::ca::escrow::Escrow;
 use sealpost::ca::{DEFAULT_DAYS, MailProfile, Request, ServerProfile, Uses};
 use sealpost::crypto::algorithm::KeyAlgorithm;
@@ -177,7 +176,7 @@ pub(super) fn server_cert(
     let store = open_store(context)?;
     let profile = ServerProfile { hosts, days: days.unwrap_or_else(|| ServerProfile::longest(context.now)) };
     let identity = store.new_server(&profile, KeyAlgorithm::P256, context.now, &mut context.random()).map_err(failed)?;
-    let key_pem = pem::encode_secret("PRIVATE KEY", identity.private_key().to_pkcs8().map_err(Failure::refused)?.expose());
+    let key_pem = identity.private_key().to_pem().map_err(Failure::refused)?;
     tell(identity.certificate());
     let certificates = chain_pem(&[identity.certificate(), store.authority().servers()]);
     match key {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use sealpost::asn1::pem;
 use sealpost::ca;
 use sealpost::ca::records::{Entry, Serial};
 use sealpost::ca::store::{Made, Renewal, Store};
@@ -106,7 +105,7 @@ fn one(context: &Context, args: &RenewArgs, store: &Store, serial: &str) -> Resu
                 replaced.by(context, &[identity])?;
             }
             (None, Some(path)) => {
-                let text = pem::encode_secret("PRIVATE KEY", key.to_pkcs8().map_err(Failure::refused)?.expose());
+                let text = key.to_pem().map_err(Failure::refused)?;
                 output::write_file(path, text.expose(), args.output.force)?;
             }
             (None, None) => {}

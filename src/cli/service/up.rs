@@ -162,7 +162,7 @@ fn tls_certificate(context: &Context, store: &CaStore, hostname: &str) -> Result
     let tls = context.home_path().join("tls");
     files::make_folder(&tls).map_err(Failure::io)?;
     let chain = [identity.certificate(), store.authority().servers()].map(|c| pem::encode("CERTIFICATE", c.der())).concat();
-    let key = pem::encode_secret("PRIVATE KEY", identity.private_key().to_pkcs8().map_err(Failure::refused)?.expose());
+    let key = identity.private_key().to_pem().map_err(Failure::refused)?;
     files::write(&tls.join("certificate.pem"), chain.as_bytes()).map_err(Failure::io)?;
     files::write(&tls.join("key.pem"), key.expose()).map_err(Failure::io)?;
     eprintln!("made: a TLS certificate for {hostname}");

@@ -196,6 +196,19 @@ impl PrivateKey {
         self.to_encrypted_pkcs8_by(Scheme::Aes256, pbe::ITERATIONS, passphrase, random)
     }
 
+    /// The key as a block of PEM (RFC 7468 10); [`Error::Unavailable`] where it lies elsewhere.
+    pub fn to_pem(&self) -> Result<Secret<Vec<u8>>, Error> {
+        Ok(pem::encode_secret("PRIVATE KEY", self.to_pkcs8()?.expose()))
+    }
+
+    /// The same, under a passphrase where one is given (RFC 7468 11), by [`PrivateKey::to_encrypted_pkcs8`].
+    pub fn to_pem_under(&self, passphrase: Option<&Secret<Vec<u8>>>, random: &mut dyn Random) -> Result<Secret<Vec<u8>>, Error> {
+        match passphrase {
+            Some(passphrase) => Ok(pem::encode_secret("ENCRYPTED PRIVATE KEY", &self.to_encrypted_pkcs8(passphrase, random)?)),
+            None => self.to_pem(),
+        }
+    }
+
     /// The key as encrypted PKCS#8 by another scheme, with so many rounds.
     pub fn to_encrypted_pkcs8_by(
         &self,
