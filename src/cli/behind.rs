@@ -25,7 +25,7 @@ fn has_processors() -> bool {
 pub(crate) struct Blocks(usize);
 
 impl Blocks {
-    /// No second thread: where making the result is so quick, beside handing it over, that this would cost a twentieth of the work.
+    /// No second thread: where making the result is so quick, beside handing it over, that this would cost a quarter of the work.
     pub(crate) const NONE: Self = Self(0);
     /// For verbs that have little else in memory.
     pub(crate) const LARGE: Self = Self(512 << 10);
@@ -54,7 +54,6 @@ struct Worker<W> {
     blocks: SyncSender<Block>,
     used: Receiver<Block>,
     handle: JoinHandle<(W, io::Result<()>)>,
-    size: usize,
 }
 
 impl Block {
@@ -106,7 +105,10 @@ impl<W: Write + Send + 'static> WriteBehind<W> {
             self.pass_on()?;
         }
         if let Some(worker) = self.worker.take() {
-            self.end(worker)?;
+            drop(worker.blocks);
+            let (place, result) = worker.handle.join().map_err(|_| lost())?;
+            self.place = Some(place);
+            result?;
         }
         self.place.as_mut().ok_or_else(lost)
     }
@@ -118,44 +120,29 @@ impl<W: Write + Send + 'static> WriteBehind<W> {
             return Ok(());
         }
         self.pass_on()?;
-        self.worker = self.place.take().map(|place| Worker::start(place, self.blocks.0));
+        self.worker = self.place.take().map(Worker::start);
         self.block = Block::new(self.blocks.0);
         Ok(())
     }
 
     /// Gives what is gathered to who writes; the block is empty then and has room.
     fn pass_on(&mut self) -> io::Result<()> {
-        match &self.worker {
-            None => {
-                let place = self.place.as_mut().ok_or_else(lost)?;
-                place.write_all(self.block.bytes())?;
-                self.block.filled = 0;
-                if self.block.memory.is_empty() {
-                    self.block = Block::new(GATHERED);
-                }
-                Ok(())
+        let Some(worker) = &self.worker else {
+            let place = self.place.as_mut().ok_or_else(lost)?;
+            place.write_all(self.block.bytes())?;
+            self.block.filled = 0;
+            if self.block.memory.is_empty() {
+                self.block = Block::new(GATHERED);
             }
-            Some(worker) => match worker.blocks.send(std::mem::take(&mut self.block)) {
-                Ok(()) => {
-                    self.block = worker.used.try_recv().unwrap_or_else(|_| Block::new(worker.size));
-                    self.block.filled = 0;
-                    Ok(())
-                }
-                // the thread ended because writing failed: it says why
-                Err(_) => match self.worker.take() {
-                    Some(worker) => self.end(worker).and(Err(lost())),
-                    None => Err(lost()),
-                },
-            },
+            return Ok(());
+        };
+        if worker.blocks.send(std::mem::take(&mut self.block)).is_err() {
+            // the thread ended because writing failed: it says why
+            return self.settle().and(Err(lost()));
         }
-    }
-
-    /// Waits for the thread, and takes the place back.
-    fn end(&mut self, worker: Worker<W>) -> io::Result<()> {
-        drop(worker.blocks);
-        let (place, result) = worker.handle.join().map_err(|_| lost())?;
-        self.place = Some(place);
-        result
+        self.block = worker.used.try_recv().unwrap_or_else(|_| Block::new(self.blocks.0));
+        self.block.filled = 0;
+        Ok(())
     }
 
     /// Waits until all is written; gives the place.
@@ -212,7 +199,7 @@ impl<W: Write + Send + 'static> Write for WriteBehind<W> {
 const COPY: usize = 1 << 10;
 
 impl<W: Write + Send + 'static> Worker<W> {
-    fn start(place: W, size: usize) -> Self {
+    fn start(place: W) -> Self {
         // a block is handed over when the one before is written: one is filled while the other is written
         let (blocks, take) = sync_channel::<Block>(0);
         let (give, used) = sync_channel::<Block>(1);
@@ -226,6 +213,6 @@ impl<W: Write + Send + 'static> Worker<W> {
             }
             (place, Ok(()))
         });
-        Self { blocks, used, handle, size }
+        Self { blocks, used, handle }
     }
 }
