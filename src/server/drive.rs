@@ -1,5 +1,7 @@
 //! One connection: a stream, a session, deadlines. The only code that moves bytes between them.
 
+mod patience;
+
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
@@ -15,6 +17,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::proto::{Spoken, Step, pop3, sasl, smtp};
+use crate::server::drive::patience::{Clock, IDLE, pause};
 use crate::server::listen::ServerTls;
 use crate::server::mail::{Answered, Mail, Peer};
 use crate::server::mailbox::MailboxAccess;
@@ -23,24 +26,14 @@ use crate::server::trace;
 use crate::server::turns::Turns;
 use crate::time::Timestamp;
 
-/// RFC 5321 4.5.3.2.7: five minutes for the next command; RFC 1939 3: ten.
-const IDLE: Duration = Duration::from_secs(600);
 /// After that time nothing is kept at hand for a peer: most connections that say nothing for so long say nothing for longer.
 const REST: Duration = Duration::from_secs(10);
-/// Bytes a second at which a message comes at least, after that time: the slowest lines have five times as many.
-const SLOWEST: u64 = 1024;
-/// Bytes that must be taken within that time.
+/// Bytes that must be taken within the time of one command.
 const PIECE: usize = 64 << 10;
 /// Bytes that are read at once: some TLS records, or what a peer beside this host sends in one go.
 const BUFFER: usize = 64 << 10;
 /// For a TLS handshake, and to say good bye; no honest client needs longer.
 const HANDSHAKE: Duration = Duration::from_secs(30);
-
-/// Mistakes that cost nothing.
-const FORGIVEN: usize = 4;
-/// For each mistake more.
-const PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A session of any protocol, with the service behind it.
 pub(in crate::server) trait Conversation: Send + 'static {
@@ -330,7 +323,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
         trace.secured(&how);
         conversation.secured(how);
     }
-    let mut clock = Clock { since: Instant::now(), is_coming: false };
+    let mut clock = Clock::begin(Instant::now());
     let mut held = Held { memory, bytes: 0 };
     // replies to commands that came together go out together
     let (mut out, mut known) = (Vec::new(), None);
@@ -377,7 +370,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
                 conversation.channel(channel);
                 trace.secured(&how);
                 conversation.secured(how);
-                clock.since = Instant::now();
+                clock.said(None);
             }
             Next::Close => {
                 send(&mut secure, &mut plain, &mut out, &trace).await?;
@@ -434,13 +427,6 @@ pub(in crate::server) async fn drive<C: Conversation>(
         (None, Some(mut stream)) => timeout(HANDSHAKE, stream.shutdown()).await?,
         (None, None) => Ok(()),
     }
-}
-
-/// How long nothing more is read from a peer who made so many mistakes. A person who types makes some, a program that works makes none; one that
-/// tries what it may do asks the less, the more it tries.
-fn pause(mistakes: usize) -> Duration {
-    let more = u32::try_from(mistakes.saturating_sub(FORGIVEN)).unwrap_or(u32::MAX);
-    PAUSE.saturating_mul(more).min(LONGEST_PAUSE)
 }
 
 /// Answers what is asked, and what is asked next as long as that may be answered on this thread; gives what is to be sent, and what comes then.
@@ -500,32 +486,6 @@ fn poll_read(
     }
 }
 
-/// How long a peer may take. A byte now and then is no sign of life: what counts is a whole command, or a message that comes on.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    /// The last reply, or the first byte of the message.
-    since: Instant,
-    is_coming: bool,
-}
-
-impl Clock {
-    /// Something was said. A reply to each small chunk of a message (BDAT) gives it no more time than it has as a whole.
-    fn said(&mut self, coming: Option<u64>) {
-        if coming.is_none() {
-            self.since = Instant::now();
-        }
-    }
-
-    fn deadline(&mut self, coming: Option<u64>) -> Instant {
-        if coming.is_some() && !self.is_coming {
-            self.since = Instant::now();
-        }
-        self.is_coming = coming.is_some();
-        let more = Duration::from_secs(coming.unwrap_or(0) / SLOWEST);
-        self.since.checked_add(IDLE.saturating_add(more)).unwrap_or(self.since)
-    }
-}
-
 type Secured = (Box<dyn Stream>, sasl::Channel, String);
 
 /// How a connection becomes secure.
@@ -560,32 +520,6 @@ pub(in crate::server) fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_now_and_then_do_not_keep_a_connection() {
-        let begin = Instant::now();
-        let mut clock = Clock { since: begin, is_coming: false };
-        assert_eq!(clock.deadline(None), begin + IDLE);
-        let first = clock.deadline(Some(0));
-        assert!(first >= begin + IDLE);
-        assert_eq!(clock.deadline(Some(100)), first, "too slow");
-        assert_eq!(clock.deadline(Some(10 * SLOWEST)), first + Duration::from_secs(10), "as long as it comes on");
-        clock.said(Some(10 * SLOWEST));
-        assert_eq!(
-            clock.deadline(Some(10 * SLOWEST)),
-            first + Duration::from_secs(10),
-            "a chunk that was taken is no new message"
-        );
-        clock.said(None);
-        assert!(clock.deadline(None) >= first, "the next command has its own time");
-    }
-
-    #[test]
-    fn who_makes_mistakes_is_heard_the_less_the_more_he_makes() {
-        assert_eq!([0, FORGIVEN].map(pause), [Duration::ZERO; 2]);
-        assert_eq!([5, 6, 20].map(pause), [PAUSE, 2 * PAUSE, 16 * PAUSE]);
-        assert_eq!(pause(usize::MAX), LONGEST_PAUSE);
-    }
 
     #[test]
     fn what_all_connections_hold_is_bounded_and_free_again_when_they_end() {

@@ -2,7 +2,7 @@
 //! from whom it says (SPF, DKIM, DMARC, ARC).
 //!
 //! Uses: mail-auth (authentication, arc, dkim), keys (whose keys sign), mime (who the author is), the resolver (resolver.rs alone). Never: sockets, the
-//! store, the clock; the time is an argument.
+//! store. The time is an argument, but where the greylist comes from its file and goes there.
 //! Holds always: decisions are pure, and what DNS told is given to them as a value; what DNS cannot tell now refuses nobody for good; memory is
 //! bounded whatever peers send; nothing is relayed but for users, listed networks and listed domains.
 //! RFC 5782, 6376, 6647, 7208, 7489, 8463, 8601, 8617.
