@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use super::disk::Traced;
 use super::load::{self, Done, Letter, greeted, send};
@@ -73,33 +74,32 @@ fn every_acknowledgement_of_one_session_has_a_sync_behind_it() {
 
 #[test]
 fn fifty_sessions_share_syncs_and_each_acknowledgement_has_one_behind_it() {
-    if !support::peer("strace") {
-        return;
-    }
-    let served = served();
-    let Some(debugger) = Traced::attach(&served, "log", &[RULE]) else { return };
-    let each = if is_long() { 40 } else { 4 };
-    let done = Arc::new(Done::default());
-    load::small(served.port("smtp"), 50, each, &done).into_iter().for_each(|client| client.join().expect("no panic"));
-    let (acknowledged, syncs) = judged(&debugger.end());
-    eprintln!("fifty sessions: {acknowledged} acknowledged, {syncs} syncs");
-    assert_eq!(acknowledged, 50 * each);
+    let Some((acknowledged, syncs)) = at_once("letters of 4 KiB", load::small, 50) else { return };
     assert!(syncs < acknowledged, "commits are shared: {syncs}");
 }
 
 #[test]
 fn large_letters_that_come_at_once_share_the_sync_of_their_folder() {
-    if !support::peer("strace") {
-        return;
-    }
-    let served = served();
-    let Some(debugger) = Traced::attach(&served, "log", &[RULE]) else { return };
-    let each = if is_long() { 40 } else { 4 };
-    let done = Arc::new(Done::default());
-    load::large(served.port("smtp"), 10, each, &done).into_iter().for_each(|client| client.join().expect("no panic"));
-    let (acknowledged, syncs) = judged(&debugger.end());
-    eprintln!("ten sessions of 75 KiB: {acknowledged} acknowledged, {syncs} syncs");
-    assert_eq!(acknowledged, 10 * each);
+    let Some((acknowledged, syncs)) = at_once("letters of 75 KiB", load::large, 10) else { return };
     // each has its file; the folder and the commit are for all that are there
     assert!((acknowledged..3 * acknowledged).contains(&syncs), "{syncs}");
+}
+
+/// A load: the port, so many clients, letters of each.
+type Load = fn(u16, usize, usize, &Arc<Done>) -> Vec<JoinHandle<()>>;
+
+/// So many sessions send at once; gives how many letters were acknowledged, which are all, and how many syncs there were.
+fn at_once(what: &str, send: Load, sessions: usize) -> Option<(usize, usize)> {
+    if !support::peer("strace") {
+        return None;
+    }
+    let served = served();
+    let debugger = Traced::attach(&served, "log", &[RULE])?;
+    let each = if is_long() { 40 } else { 4 };
+    let done = Arc::new(Done::default());
+    send(served.port("smtp"), sessions, each, &done).into_iter().for_each(|client| client.join().expect("no panic"));
+    let (acknowledged, syncs) = judged(&debugger.end());
+    eprintln!("{sessions} sessions, {what}: {acknowledged} acknowledged, {syncs} syncs");
+    assert_eq!(acknowledged, sessions * each);
+    Some((acknowledged, syncs))
 }
