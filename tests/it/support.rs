@@ -1,8 +1,12 @@
 //! What the tests share: where the vectors are, which peers are present, private folders.
 #![allow(dead_code, reason = "each test module uses its own part")]
 
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// The folder of third-party vectors, or `None` where it is not at hand (then the test says so aloud and passes,
 /// unless `SEALPOST_REQUIRE_PEERS=1`).
@@ -42,9 +46,11 @@ pub(crate) fn skip(what: &str) {
     eprintln!("SKIPPED: {what}");
 }
 
-/// Runs a program to its end; gives (exit code, stdout, stderr).
+/// How long a program may take: far more than any does on two busy cores, and short of what a whole run may.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Runs a program to its end; gives (exit code, stdout, stderr). One that does not end is killed, and its test fails with what it said.
 pub(crate) fn run(program: &str, args: &[&str], input: &[u8]) -> (i32, Vec<u8>, String) {
-    use std::io::Write;
     let mut child = Command::new(program)
         .args(args)
         .stdin(Stdio::piped())
@@ -55,9 +61,46 @@ pub(crate) fn run(program: &str, args: &[&str], input: &[u8]) -> (i32, Vec<u8>, 
     let mut stdin = child.stdin.take().expect("stdin is piped");
     let input = input.to_vec();
     let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().expect("the child ends");
+    let until = Instant::now() + LONGEST;
+    let out = Said::of(child.stdout.take().expect("stdout is piped"));
+    let error = Said::of(child.stderr.take().expect("stderr is piped"));
+    let (out, error) = match (out.by(until), error.by(until)) {
+        (Ok(out), Ok(error)) => (out, error),
+        (out, error) => {
+            let said = |said: Result<Vec<u8>, Vec<u8>>| String::from_utf8_lossy(&said.unwrap_or_else(|said| said)).into_owned();
+            child.kill().expect("killed");
+            panic!("{program} {args:?} does not end:\n{}\n{}", said(out), said(error));
+        }
+    };
+    let status = child.wait().expect("the child ends");
     feeder.join().expect("the feeder ends");
-    (output.status.code().unwrap_or(-1), output.stdout, String::from_utf8_lossy(&output.stderr).into_owned())
+    (status.code().unwrap_or(-1), out, String::from_utf8_lossy(&error).into_owned())
+}
+
+/// What comes out of a pipe, read by a thread: whoever inherited the pipe may hold it open.
+struct Said(Arc<Mutex<Vec<u8>>>, mpsc::Receiver<()>);
+
+impl Said {
+    fn of(mut pipe: impl Read + Send + 'static) -> Self {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let (end, ended) = mpsc::channel();
+        let kept = Arc::clone(&said);
+        std::thread::spawn(move || {
+            let mut block = vec![0; 64 * 1024];
+            while let Ok(read @ 1..) = pipe.read(&mut block) {
+                kept.lock().expect("no reader panics").extend_from_slice(&block[..read]);
+            }
+            drop(end);
+        });
+        Self(said, ended)
+    }
+
+    /// All of it, or as an error what there is at that time.
+    fn by(self, until: Instant) -> Result<Vec<u8>, Vec<u8>> {
+        let timeout = self.1.recv_timeout(until.saturating_duration_since(Instant::now())) == Err(RecvTimeoutError::Timeout);
+        let said = std::mem::take(&mut *self.0.lock().expect("no reader panics"));
+        if timeout { Err(said) } else { Ok(said) }
+    }
 }
 
 /// A folder in which the program runs with homes of its own. What ends like one of these files stands in the folder.

@@ -69,8 +69,9 @@ fn fetch(served: &Served, mutt: &str, authenticators: &str, tls: &str) {
     );
     let file = served.path("muttrc");
     fs::write(&file, config).expect("written");
-    let command = format!("HOME={folder} TERM=xterm timeout 60 {mutt} -n -F {file} -f {mailbox}");
-    let (code, out, talk) = support::run("script", &["-qec", &command, "/dev/null"], b"");
+    // in the foreground of its terminal: whoever reads from it in a process group of its own is stopped for ever
+    let command = format!("HOME={folder} TERM=xterm exec timeout --foreground 60 {mutt} -n -F {file} -f {mailbox}");
+    let (code, out, talk) = support::run("env", &["SHELL=/bin/sh", "script", "-qec", &command, "/dev/null"], b"");
     let fetched = fs::read_to_string(&mailbox).expect("a mailbox");
     assert!(
         code == 0 && fetched.matches(&format!("\nSubject: by {mutt}\n")).count() == 1 && fetched.contains("\nHi.\n.\nHi.\n"),
