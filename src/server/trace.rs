@@ -1,9 +1,10 @@
 //! What is said on every connection, live, for people who learn or debug; and notes of what the server did. The log and the metrics are
-//! made of the same.
+//! made of the same, and a program that serves mail with this library hears it through `tracing`, at the target `sealpost`.
 
 mod event;
 mod explain;
 mod heard;
+mod subscribed;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -97,23 +98,34 @@ impl Tracer {
     }
 
     fn tell_note(&self, event: Event) {
+        event.trace();
         // nobody listens: nothing is lost
         if self.lines.receiver_count() > 0 {
             let _ = self.lines.send(event.clone());
         }
         let _ = self.notes.send(event);
     }
+
+    fn tell_line(&self, event: Event) {
+        event.trace();
+        let _ = self.lines.send(event);
+    }
+
+    /// Whether anybody hears every word.
+    fn is_watched(&self) -> bool {
+        self.lines.receiver_count() > 0 || Event::is_traced(Level::Debug)
+    }
 }
 
 impl Conversation {
     /// Tells what was said.
     pub(in crate::server) fn say(&mut self, at: Timestamp, user: Option<&str>, spoken: Vec<Spoken>) {
-        let is_watched = self.tracer.lines.receiver_count() > 0;
+        let is_watched = self.tracer.is_watched();
         for spoken in spoken {
             let told = self.heard.hear(self.service, &spoken, &self.tracer.metrics);
             if is_watched {
                 let by = Some(spoken.by);
-                let _ = self.tracer.lines.send(Event { by, text: spoken.text, ..self.event(at, user, Level::Debug) });
+                self.tracer.tell_line(Event { by, text: spoken.text, ..self.event(at, user, Level::Debug) });
             }
             if let Some((level, text)) = told {
                 self.tracer.tell_note(Event { text, ..self.event(at, user, level) });

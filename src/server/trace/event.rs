@@ -73,7 +73,7 @@ impl Event {
     }
 
     /// Who spoke, in a letter.
-    fn letter(&self) -> &'static str {
+    pub(super) fn letter(&self) -> &'static str {
         match self.by {
             Some(Party::Client) => "C",
             Some(Party::Server) => "S",
