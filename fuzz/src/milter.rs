@@ -22,9 +22,13 @@ fn talk(said: &[u8], piece: usize) -> Option<Result<Verdict, Broken>> {
     let offer = Offer {
         hostname: "mail.b.example".to_owned(),
         peer: [192, 0, 2, 1].into(),
+        name: None,
         port: 25,
         helo: "a.example".to_owned(),
         user: None,
+        tls: None,
+        protocol: "ESMTP".to_owned(),
+        date: "Mon, 1 Jun 2026 00:00:00 +0000".to_owned(),
         sender: "jane@a.example".to_owned(),
         recipients: vec!["bob@b.example".to_owned(), "carol@b.example".to_owned()],
         fields: vec![Field { name: b"Subject".to_vec(), value: b" hello".to_vec() }],

@@ -31,6 +31,22 @@ pub enum Step<E> {
     Close,
 }
 
+/// What the handshake of TLS agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreed {
+    /// The version: `TLSv1.3`.
+    pub version: String,
+    /// The cipher, by the name that IANA has for it.
+    pub cipher: String,
+}
+
+impl std::fmt::Display for Agreed {
+    /// As Received has it (RFC 8314 4.3).
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.cipher, self.version)
+    }
+}
+
 /// Whether the connection is under TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tls {

@@ -87,6 +87,9 @@ impl Setting {
         let policy = |settings: &policy::Settings| {
             let mut settings = settings.clone();
             settings.relay.domains.extend(dropped.iter().cloned());
+            if !config.scanners.is_empty() {
+                settings.names = policy::Names::All;
+            }
             settings
         };
         let main = Self {

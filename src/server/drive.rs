@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::proto::{Spoken, Step, pop3, sasl, smtp};
+use crate::proto::{Agreed, Spoken, Step, pop3, sasl, smtp};
 use crate::server::drive::patience::{Clock, IDLE, pause};
 use crate::server::listen::ServerTls;
 use crate::server::mail::{Answered, Mail, Peer};
@@ -53,8 +53,8 @@ pub(in crate::server) trait Conversation: Send + 'static {
     fn tls_started(&mut self);
     /// What TLS says of the connection.
     fn channel(&mut self, channel: sasl::Channel);
-    /// The version and the cipher of TLS, as Received tells them.
-    fn secured(&mut self, _how: String) {}
+    /// The version and the cipher of TLS.
+    fn secured(&mut self, _how: Agreed) {}
     /// Bytes so far of a message that is coming.
     fn length(&self) -> Option<u64> {
         None
@@ -178,7 +178,7 @@ impl Conversation for Smtp {
     fn answered(&mut self, answer: smtp::Answer) {
         self.session.answer(answer);
     }
-    fn secured(&mut self, how: String) {
+    fn secured(&mut self, how: Agreed) {
         self.peer.tls = Some(how);
     }
     fn length(&self) -> Option<u64> {
@@ -320,7 +320,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
         let (stream, channel, how) = Box::pin(secured.accept(plain.take())).await?;
         secure = Some(stream);
         conversation.channel(channel);
-        trace.secured(&how);
+        trace.secured(&how.to_string());
         conversation.secured(how);
     }
     let mut clock = Clock::begin(Instant::now());
@@ -368,7 +368,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
                 secure = Some(stream);
                 conversation.tls_started();
                 conversation.channel(channel);
-                trace.secured(&how);
+                trace.secured(&how.to_string());
                 conversation.secured(how);
                 clock.said(None);
             }
@@ -486,7 +486,7 @@ fn poll_read(
     }
 }
 
-type Secured = (Box<dyn Stream>, sasl::Channel, String);
+type Secured = (Box<dyn Stream>, sasl::Channel, Agreed);
 
 /// How a connection becomes secure.
 struct Handshakes {
@@ -506,7 +506,7 @@ impl Handshakes {
         let cipher = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown");
         let version = connection.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown");
         // RFC 8314 4.3: the name that IANA has; that of rustls differs for TLS 1.3
-        let how = format!("{} ({})", cipher.replacen("TLS13_", "TLS_", 1), version.replacen('_', ".", 1));
+        let how = Agreed { version: version.replacen('_', ".", 1), cipher: cipher.replacen("TLS13_", "TLS_", 1) };
         Ok((Box::new(stream), channel, how))
     }
 }

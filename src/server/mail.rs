@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::limits::Limits;
 use crate::mime::{address, compose};
+use crate::proto::Agreed;
 use crate::proto::smtp::{self, Addressee, Envelope, Hello, RequireTls, Terms};
 use crate::server::accounts::Accounts;
 use crate::server::addressing::Destination;
@@ -55,8 +56,8 @@ pub(in crate::server) struct Mail {
 pub(in crate::server) struct Peer {
     /// His address.
     pub(in crate::server) address: IpAddr,
-    /// The cipher and the version of TLS, once it has begun.
-    pub(in crate::server) tls: Option<String>,
+    /// What TLS agreed on, once it has begun.
+    pub(in crate::server) tls: Option<Agreed>,
     /// Where a message came from that no connection brought.
     pub(in crate::server) local: Option<Local>,
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::limits::Limits;
-use crate::mime;
+use crate::mime::{self, canonical};
 use crate::proto::milter::{Change, Decision, Field, Milter, MilterStep, Offer, Verdict};
 
 /// A scanner of the configuration.
@@ -226,13 +226,14 @@ pub fn changed<'m>(message: &'m [u8], changes: &[Change], limits: &Limits) -> Re
     if !end.ends_with(b"\n") {
         end.extend_from_slice(b"\r\n");
     }
-    let mut body = entity.body(message);
+    let mut body = Cow::Borrowed(entity.body(message));
     for change in changes {
         match change {
             Change::AddField { name, value } => lines.push(Line::new(name, value)),
             Change::InsertField { index, name, value } => {
                 let mut places = lines.iter().enumerate().filter(|(_, line)| line.name.is_some()).map(|(place, _)| place);
-                let place = places.nth(*index).unwrap_or(lines.len());
+                // sendmail and Postfix count their own Received, which is put in front later: 1 is what comes right behind it
+                let place = places.nth(index.saturating_sub(1)).unwrap_or(lines.len());
                 lines.insert(place, Line::new(name, value));
             }
             Change::ChangeField { index, name, value } => {
@@ -251,13 +252,14 @@ pub fn changed<'m>(message: &'m [u8], changes: &[Change], limits: &Limits) -> Re
                     (None, false) => lines.push(Line::new(name, value)),
                 }
             }
-            Change::ReplaceBody(new) => body = new,
+            // programs write line feeds alone, too: these would end lines at the next server that no line ends here (RFC 5321 2.3.8)
+            Change::ReplaceBody(new) => body = canonical::to_lines(new),
             _ => {}
         }
     }
     let mut whole: Vec<u8> = lines.into_iter().flat_map(|line| line.bytes).collect();
     whole.extend_from_slice(&end);
-    whole.extend_from_slice(body);
+    whole.extend_from_slice(&body);
     Ok(Cow::Owned(whole))
 }
 

@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sealpost::limits::Limits;
+use sealpost::proto::Agreed;
 use sealpost::proto::milter::{Broken, Change, Decision, Milter, MilterStep, Offer, Verdict};
+use sealpost::proto::sasl::Mechanism;
 use sealpost::server::scan::{self, Address, OnFailure, Scanned, Scanner};
 
 use crate::support;
@@ -15,14 +17,19 @@ use crate::support;
 const LETTER: &[u8] =
     b"From: Jane <jane@a.example>\r\nTo: bob@b.example\r\nSubject: a\r\n folded\r\nX-Two: 1\r\nX-Two: 2\r\n\r\nThe body.\r\n";
 
-fn offer() -> Offer {
+/// A message that comes from outside.
+pub(crate) fn offer() -> Offer {
     let (fields, body) = scan::taken_apart(LETTER, &Limits::default()).expect("small");
     Offer {
         hostname: "mail.b.example".to_owned(),
         peer: [192, 0, 2, 1].into(),
+        name: None,
         port: 25,
         helo: "a.example".to_owned(),
         user: None,
+        tls: None,
+        protocol: "ESMTP".to_owned(),
+        date: "Mon, 1 Jun 2026 00:00:00 +0000".to_owned(),
         sender: "jane@a.example".to_owned(),
         recipients: vec!["bob@b.example".to_owned(), "carol@b.example".to_owned()],
         fields,
@@ -116,6 +123,63 @@ fn changes_are_put_in_where_they_belong() {
 }
 
 #[test]
+fn a_new_body_has_whole_lines() {
+    let body = Change::ReplaceBody(b"a\nb\r\nc\rd\n.\n".to_vec());
+    let new = scan::changed(b"Subject: x\r\n\r\nold", &[body], &Limits::default()).expect("small");
+    assert_eq!(String::from_utf8_lossy(&new), "Subject: x\r\n\r\na\r\nb\r\nc\r\nd\r\n.\r\n");
+}
+
+#[test]
+fn scanners_hear_where_a_message_comes_from_and_how() {
+    let macros = |offer: Offer| {
+        let mut session = Milter::new(offer, &Limits::default());
+        let mut said = Vec::new();
+        session.receive(&options(6, 0, SILENT));
+        while let MilterStep::Send(bytes) = session.step() {
+            said.extend(bytes);
+        }
+        let mut all = String::new();
+        let mut rest = said.as_slice();
+        while let Some((head, after)) = rest.split_first_chunk::<4>() {
+            let (content, later) = after.split_at(usize::try_from(u32::from_be_bytes(*head)).expect("small"));
+            if content[0] == b'D' {
+                all.push_str(&format!(
+                    "{}: {}\n",
+                    char::from(content[1]),
+                    String::from_utf8_lossy(&content[2..]).replace('\0', "|")
+                ));
+            }
+            rest = later;
+        }
+        all
+    };
+    let plain = macros(offer());
+    let connect = format!(
+        "C: j|mail.b.example|_|[192.0.2.1]|{{daemon_name}}|mail.b.example|{{client_addr}}|192.0.2.1|{{client_name}}|[192.0.2.1]|v|sealpost|Z|{}|\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    let is = "M: i|q1|r|ESMTP|{mail_addr}|jane@a.example|\n\
+              R: b|Mon, 1 Jun 2026 00:00:00 +0000|{rcpt_addr}|bob@b.example|\n\
+              R: b|Mon, 1 Jun 2026 00:00:00 +0000|{rcpt_addr}|carol@b.example|\nE: i|q1|\n";
+    assert_eq!(plain, format!("{connect}{is}"));
+    let mut known = offer();
+    known.peer = "2001:db8::1".parse().expect("an address");
+    known.name = Some("out.a.example".to_owned());
+    known.user = Some(("jane@a.example".to_owned(), Mechanism::ScramPlus));
+    known.tls = Some(Agreed { version: "TLSv1.3".to_owned(), cipher: "TLS_AES_256_GCM_SHA384".to_owned() });
+    let known = macros(known);
+    for part in [
+        "|_|out.a.example [IPv6:2001:db8::1]|",
+        "|{client_name}|out.a.example|",
+        "|{client_addr}|2001:db8::1|",
+        "\nH: {tls_version}|TLSv1.3|{cipher}|TLS_AES_256_GCM_SHA384|\n",
+        "|{auth_type}|SCRAM-SHA-256-PLUS|{auth_authen}|jane@a.example|\n",
+    ] {
+        assert!(known.contains(part), "{part}: {known}");
+    }
+}
+
+#[test]
 fn lines_that_are_no_field_stay_and_what_is_not_changed_is_not_written_anew() {
     let odd = b"From x\r\nSubject: a\r\nno field\r\nTo : b@b.example\r\n\r\nbody";
     let none = scan::changed(odd, &[Change::AddRecipient("x@y.example".to_owned())], &Limits::default()).expect("small");
@@ -128,6 +192,11 @@ fn lines_that_are_no_field_stay_and_what_is_not_changed_is_not_written_anew() {
     let new = scan::changed(odd, &add, &Limits::default()).expect("small");
     let is = "From x\r\nX-A: 1\r\nSubject: a\r\nno field\r\nX-B: 2\r\n\r\nbody";
     assert_eq!(String::from_utf8_lossy(&new), is);
+    // our own Received, which is not there yet, is number 0 (sendmail, Postfix): 1 is in front of all that came, and 2 behind the first
+    let insert = |index| Change::InsertField { index, name: format!("X-{index}"), value: b" x".to_vec() };
+    let new = scan::changed(b"Received: a\r\nSubject: b\r\n\r\n", &[insert(2), insert(1), insert(9)], &Limits::default());
+    let is = "X-1: x\r\nReceived: a\r\nX-2: x\r\nSubject: b\r\nX-9: x\r\n\r\n";
+    assert_eq!(String::from_utf8_lossy(&new.expect("small")), is);
     let bare = scan::changed(b"Subject: x\r\n", &add[..1], &Limits::default()).expect("small");
     assert_eq!(String::from_utf8_lossy(&bare), "X-A: 1\r\nSubject: x\r\n\r\n");
 }

@@ -20,6 +20,7 @@ mod policy;
 mod pop3;
 mod privileges;
 mod reload;
+mod scanners;
 mod sendmail;
 mod signed;
 mod swaks;
@@ -100,6 +101,13 @@ impl Served {
     fn mailbox(&self, user: &str) -> usize {
         let store = SqliteStore::open(&self.folder.path().join("home/mail")).expect("opens");
         store.messages(user).expect("read").len()
+    }
+
+    /// The messages of a mailbox, as they are kept.
+    fn stored(&self, mailbox: &str) -> Vec<String> {
+        let store = SqliteStore::open(&self.folder.path().join("home/mail")).expect("opens");
+        let all = store.messages(mailbox).expect("read");
+        all.iter().map(|one| String::from_utf8(store.message(mailbox, one.uid).expect("a message")).expect("text")).collect()
     }
 }
 

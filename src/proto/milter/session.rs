@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::Limits;
+use crate::proto::Agreed;
 use crate::proto::milter::packet::{Content, Packets, packet, strings};
 use crate::proto::milter::{Broken, Change, Decision, Refusal, Verdict};
+use crate::proto::sasl::Mechanism;
 
 /// A message, taken apart, and where it comes from.
 #[derive(Debug, Clone)]
@@ -16,12 +18,20 @@ pub struct Offer {
     pub hostname: String,
     /// The address of the peer.
     pub peer: IpAddr,
+    /// A name of the peer that leads back to its address, where it has one.
+    pub name: Option<String>,
     /// The port of the peer.
     pub port: u16,
     /// The name by which the peer said it goes.
     pub helo: String,
-    /// The user, where one logged in.
-    pub user: Option<String>,
+    /// The user, where one logged in, and how he did.
+    pub user: Option<(String, Mechanism)>,
+    /// What TLS agreed on, where it came under TLS.
+    pub tls: Option<Agreed>,
+    /// The protocol by which it came, as Received has it (RFC 3848).
+    pub protocol: String,
+    /// When it came, as Date has it.
+    pub date: String,
     /// The sender; empty for bounces.
     pub sender: String,
     /// The recipients.
@@ -30,7 +40,7 @@ pub struct Offer {
     pub fields: Vec<Field>,
     /// The body, with CRLF line ends.
     pub body: Arc<[u8]>,
-    /// A name of the message in logs.
+    /// A name of the message in logs, which no other has.
     pub id: String,
 }
 
@@ -101,6 +111,9 @@ enum Stage {
     Body(usize),
     End,
 }
+
+/// How this program calls itself.
+const PROGRAM: &str = "sealpost";
 
 const VERSION: u32 = 6;
 /// Every change that there is (SMFIF_*): fields, body, recipients, sender, quarantine.
@@ -218,27 +231,45 @@ impl Milter {
                     // sendmail writes it so, and scanners look for it
                     IpAddr::V6(address) => (b'6', format!("IPv6:{address}")),
                 };
-                self.macros(b'C', &[("j", &offer.hostname), ("{daemon_name}", "sealpost"), ("v", "sealpost")], out);
-                let name = match offer.peer {
-                    IpAddr::V4(address) => format!("[{address}]"),
-                    IpAddr::V6(address) => format!("[IPv6:{address}]"),
-                };
+                // sendmail writes the address in brackets where there is no name
+                let literal = format!("[{address}]");
+                let name = offer.name.as_deref().unwrap_or(&literal);
+                let whole = offer.name.as_ref().map_or_else(|| literal.clone(), |name| format!("{name} {literal}"));
+                let bare = offer.peer.to_string();
+                let macros = [
+                    ("j", offer.hostname.as_str()),
+                    ("_", &whole),
+                    // rspamd names its results by it; Postfix says its own name, too
+                    ("{daemon_name}", &offer.hostname),
+                    ("{client_addr}", &bare),
+                    ("{client_name}", name),
+                    ("v", PROGRAM),
+                    ("Z", env!("CARGO_PKG_VERSION")),
+                ];
+                self.macros(b'C', &macros, out);
                 let mut content = strings(&[name.as_bytes()]);
                 content.push(family);
                 content.extend_from_slice(&offer.port.to_be_bytes());
                 content.extend(strings(&[address.as_bytes()]));
                 out.extend(packet(b'C', &content));
             }
-            Stage::Helo => out.extend(packet(b'H', &strings(&[offer.helo.as_bytes()]))),
+            Stage::Helo => {
+                if let Some(Agreed { version, cipher }) = &offer.tls {
+                    self.macros(b'H', &[("{tls_version}", version), ("{cipher}", cipher)], out);
+                }
+                out.extend(packet(b'H', &strings(&[offer.helo.as_bytes()])));
+            }
             Stage::Mail => {
-                let mut macros = vec![("i", offer.id.as_str()), ("{mail_addr}", &offer.sender)];
-                macros.extend(offer.user.iter().map(|user| ("{auth_authen}", user.as_str())));
+                let mut macros = vec![("i", offer.id.as_str()), ("r", &offer.protocol), ("{mail_addr}", &offer.sender)];
+                if let Some((user, mechanism)) = &offer.user {
+                    macros.extend([("{auth_type}", mechanism.name()), ("{auth_authen}", user.as_str())]);
+                }
                 self.macros(b'M', &macros, out);
                 out.extend(packet(b'M', &strings(&[&angled(&offer.sender)])));
             }
             Stage::Rcpt(number) => {
                 let recipient = offer.recipients.get(number).map_or("", String::as_str);
-                self.macros(b'R', &[("{rcpt_addr}", recipient)], out);
+                self.macros(b'R', &[("b", offer.date.as_str()), ("{rcpt_addr}", recipient)], out);
                 out.extend(packet(b'R', &strings(&[&angled(recipient)])));
             }
             Stage::Data => out.extend(packet(b'T', &[])),

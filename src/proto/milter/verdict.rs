@@ -48,7 +48,7 @@ pub enum Change {
         /// Its value, with its leading blank where it has one; folds are CRLF and a blank.
         value: Vec<u8>,
     },
-    /// A field before the one of this number, from 0; among the fields that were received.
+    /// A field before the one of this number, where the Received that this server writes itself is number 0.
     InsertField {
         /// The number.
         index: usize,

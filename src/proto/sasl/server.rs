@@ -153,6 +153,11 @@ impl Exchange {
         (exchange, turn)
     }
 
+    /// What the client chose.
+    pub(in crate::proto) fn mechanism(&self) -> Mechanism {
+        self.mechanism
+    }
+
     /// Takes the client's next message.
     pub(in crate::proto) fn receive(&mut self, message: &[u8]) -> Turn {
         let done = match (std::mem::replace(&mut self.state, State::Over), self.mechanism) {

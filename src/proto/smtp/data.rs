@@ -323,6 +323,7 @@ mod tests {
             helo: "x".to_owned(),
             hello: Hello::Extended,
             user: None,
+            mechanism: None,
             sender: Path::Null,
             size: 0,
             recipients: Vec::new(),

@@ -1,5 +1,6 @@
 //! What is known of a message before its content: who sends it to whom, how it came, and what its sender asks of every server on the way.
 
+use crate::proto::sasl::Mechanism;
 use crate::proto::smtp::path::Path;
 
 /// The envelope of one message.
@@ -11,6 +12,8 @@ pub struct Envelope {
     pub hello: Hello,
     /// The user who is authenticated.
     pub user: Option<String>,
+    /// How he authenticated; none where nobody did.
+    pub mechanism: Option<Mechanism>,
     /// The sender.
     pub sender: Path,
     /// Bytes of the message as its client announces them (RFC 1870); 0 where it says nothing.

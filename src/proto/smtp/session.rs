@@ -156,7 +156,8 @@ pub struct Session {
     state: State,
     helo: String,
     hello: Hello,
-    user: Option<String>,
+    /// The user who is authenticated, and how.
+    login: Option<(String, Mechanism)>,
     errors: usize,
     /// Commands since the last message.
     idle: usize,
@@ -175,8 +176,8 @@ impl Session {
         let greeting = format!("220 {} ESMTP ready\r\n", config.hostname);
         let (lines, state, logins, dialogue) = (Lines::default(), State::Greeted, Watch::default(), Dialogue::default());
         let (channel, helo, hello) = (Channel::default(), String::new(), Hello::Plain);
-        let (out, user, errors, idle, excess) = (VecDeque::new(), None, 0, 0, 0);
-        let mut session = Self { config, channel, lines, out, state, helo, hello, user, errors, idle, excess, logins, dialogue };
+        let (out, login, errors, idle, excess) = (VecDeque::new(), None, 0, 0, 0);
+        let mut session = Self { config, channel, lines, out, state, helo, hello, login, errors, idle, excess, logins, dialogue };
         session.send(greeting);
         session
     }
@@ -299,7 +300,7 @@ impl Session {
         self.dialogue.line(Party::Client, TLS_BEGAN);
         self.state = State::Greeted;
         self.helo.clear();
-        self.user = None;
+        self.login = None;
     }
 
     /// What TLS says of the connection, after the handshake.
@@ -315,7 +316,7 @@ impl Session {
 
     /// The user who is authenticated.
     pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
+        self.login.as_ref().map(|(user, _)| user.as_str())
     }
 
     /// An exchange of AUTH that gets such a line is over: the next line is a command, and no password (RFC 4954 4).
@@ -432,7 +433,7 @@ impl Session {
             (_, Tls::Offered | Tls::Unavailable) => {
                 return self.mistake(538, "5.7.11", "a password is taken under TLS only – STARTTLS first");
             }
-            (State::Ready, _) if self.user.is_none() => {}
+            (State::Ready, _) if self.login.is_none() => {}
             _ => return self.mistake(503, "5.5.1", "not now"),
         }
         let offered = self.channel.offered(self.config.kept);
@@ -471,7 +472,7 @@ impl Session {
             }
             Turn::Ask(question) => self.ask(Pending::Authentication(exchange), Question::Authenticate(question)),
             Turn::Accepted(user) => {
-                self.user = Some(user);
+                self.login = Some((user, exchange.mechanism()));
                 self.reply(235, "2.7.0", "authenticated");
             }
             Turn::Refused => self.mistake(535, "5.7.8", "name or password is wrong"),

@@ -5,7 +5,7 @@ use toml_edit::{Item, Table, Value};
 
 use super::{Mistake, Reader, line_of};
 use crate::server::policy::{
-    Access, Check, Client, Greylisting, Kind, Logins, Mailbox, Name, Network, Rate, Rates, Relay, Settings, Zone,
+    Access, Check, Client, Greylisting, Kind, Logins, Mailbox, Name, Names, Network, Rate, Rates, Relay, Settings, Zone,
 };
 
 /// The sections of this file.
@@ -17,6 +17,8 @@ impl Reader<'_> {
         Settings {
             access: self.section(root, "access").map(|section| self.access(section)).unwrap_or_default(),
             relay: self.section(root, "relay").map(|section| self.relay(section)).unwrap_or_default(),
+            // scanners, which hear them, are of the whole configuration
+            names: Names::default(),
             rates: self.section(root, "rates").map(|section| self.rates(section)).unwrap_or_default(),
             logins: self.section(root, "rates").map(|section| self.failed_logins(section)).unwrap_or_default(),
             greylist: self.section(root, "greylist").map(|section| self.greylist(section)),

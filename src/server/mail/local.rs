@@ -85,6 +85,7 @@ impl Mail {
             helo: self.hostname.clone(),
             hello: Hello::Plain,
             user: None,
+            mechanism: None,
             sender,
             recipients: Vec::new(),
             is_secure: false,

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use crate::keys::files;
 use crate::limits::Limits;
+use crate::mime::compose;
 use crate::proto::milter::{Decision, Offer};
 use crate::proto::smtp::{self, Envelope};
-use crate::server::mail::{Mail, Peer, disk, reject};
+use crate::server::mail::{Mail, Peer, disk, protocol, reject};
 use crate::server::scan::{self, OnFailure, Scanned};
 use crate::server::spool::Incoming;
 use crate::server::store::Error;
@@ -36,6 +38,7 @@ impl Mail {
         }
         let bytes = message.bytes().map_err(disk)?;
         let mut scanned = Scanned::new(&bytes, recipients, sender);
+        let (id, name) = (id(), self.name(envelope, peer));
         for scanner in self.scanners.iter() {
             let limits = Limits::default();
             let Ok((fields, body)) = scan::taken_apart(&scanned.message, &limits) else {
@@ -44,14 +47,18 @@ impl Mail {
             let offer = Offer {
                 hostname: self.hostname.clone(),
                 peer: peer.address,
+                name: name.clone(),
                 port: 0,
                 helo: envelope.helo.clone(),
-                user: envelope.user.clone(),
+                user: envelope.user.clone().zip(envelope.mechanism),
+                tls: peer.tls.clone(),
+                protocol: protocol(envelope),
+                date: compose::date(now),
                 sender: scanned.sender.clone(),
                 recipients: scanned.recipients.clone(),
                 fields,
                 body,
-                id: format!("{:x}", now.unix()),
+                id: id.clone(),
             };
             let applied = scanner.offer(offer, &limits).and_then(|verdict| scanned.apply(verdict, &limits));
             self.tracer.metrics().scanned(match &applied {
@@ -83,4 +90,11 @@ impl Mail {
         }
         Ok(Scan::Message(Scanned { message: Cow::Borrowed(&[]), recipients, added, sender, is_aside }))
     }
+}
+
+/// A name for a message that is in no queue yet: scanners tell messages apart by it in their logs.
+fn id() -> String {
+    let mut bytes = [0; 8];
+    files::random_name(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -22,7 +22,7 @@ use crate::server::policy::refusal::Refusal;
 use crate::server::policy::relay::Place;
 use crate::server::policy::resolver::Resolver;
 use crate::server::policy::results::{self, QUARANTINE};
-use crate::server::policy::settings::Settings;
+use crate::server::policy::settings::{Names, Settings};
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
@@ -427,7 +427,9 @@ impl Gate {
 }
 
 async fn ask(dns: &impl Dns, settings: &Settings, zones: &[Zone], sends: &Sends<'_>) -> Told {
-    let needs_names = settings.access.asks_for_names() || zones.iter().any(|zone| zone.kind == blocklist::Kind::Domains);
+    let is_heard = settings.names == Names::All && !is_here(sends.address);
+    let is_rule = || settings.access.asks_for_names() || zones.iter().any(|zone| zone.kind == blocklist::Kind::Domains);
+    let needs_names = is_heard || is_rule();
     let names = match needs_names {
         true => tokio::time::timeout(PATIENCE, dns::confirmed_names(dns, sends.address)).await.ok().and_then(Result::ok),
         false => None,
@@ -450,7 +452,8 @@ fn about(sends: &Sends<'_>) -> (IpAddr, String) {
 
 /// Whether a rule needs DNS.
 fn asks(settings: &Settings) -> bool {
-    settings.access.asks_for_names() || !settings.zones.is_empty() || settings.check != Check::Off
+    let is_rule = settings.access.asks_for_names() || !settings.zones.is_empty() || settings.check != Check::Off;
+    is_rule || settings.names == Names::All
 }
 
 /// Programs of this machine have no rates and are never banned: they would take the place of all its users.

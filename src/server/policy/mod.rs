@@ -36,7 +36,7 @@ pub use greylist::Greylisting;
 pub use network::Network;
 pub use rates::Rates;
 pub use relay::Relay;
-pub use settings::Settings;
+pub use settings::{Names, Settings};
 
 pub(in crate::server) use dkim::Signer;
 pub(in crate::server) use gate::{Gate, Judged, Login, Sends};

@@ -10,6 +10,16 @@ use crate::server::policy::greylist::Greylisting;
 use crate::server::policy::rates::Rates;
 use crate::server::policy::relay::Relay;
 
+/// Whose names are asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Names {
+    /// Those of clients that a rule names.
+    #[default]
+    WhereRulesNeedThem,
+    /// Those of all clients of other machines: scanners hear them.
+    All,
+}
+
 /// The rules of one server. The default relays for users alone, has generous rates, and asks DNS nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -19,6 +29,8 @@ pub struct Settings {
     pub relay: Relay,
     /// How much, in which time.
     pub rates: Rates,
+    /// Whose names are asked for.
+    pub names: Names,
     /// Failed logins.
     pub logins: Logins,
     /// The greylist, where there is one.

@@ -3,8 +3,6 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use sealpost::server::store::{MailboxStore, SqliteStore};
-
 use super::Served;
 use crate::support;
 
@@ -12,16 +10,9 @@ fn letter(to: &str, subject: &str) -> String {
     format!("From: joe@a.example\nTo: {to}\nSubject: {subject}\n\nA letter.\n")
 }
 
-/// The messages of a mailbox of a server that stopped.
-fn stored(served: &mut Served, mailbox: &str) -> Vec<String> {
-    let store = SqliteStore::open(std::path::Path::new(&served.path("home/mail"))).expect("a store");
-    let all = store.messages(mailbox).expect("a mailbox");
-    all.iter().map(|one| String::from_utf8(store.message(mailbox, one.uid).expect("a message")).expect("text")).collect()
-}
-
 #[test]
 fn a_filter_files_discards_refuses_sends_on_and_answers() {
-    let mut served = Served::new();
+    let served = Served::new();
     let script = served.path("rules.sieve");
     let rules = "require [\"fileinto\", \"reject\", \"vacation\"];\n\
         if header :is \"subject\" \"file\" { fileinto \"Work/A\"; stop; }\n\
@@ -52,7 +43,7 @@ fn a_filter_files_discards_refuses_sends_on_and_answers() {
     let joe = served.fetch("joe@a.example");
     assert!(joe.iter().any(|one| one.contains("Subject: Your message was refused") && one.contains("not now")), "{joe:?}");
     assert!(!joe.iter().any(|one| one.contains("Auto: again")), "{joe:?}");
-    let filed = stored(&mut served, "jane@a.example/Work/A");
+    let filed = served.stored("jane@a.example/Work/A");
     assert!(matches!(filed.as_slice(), [one] if one.contains("Subject: file")), "{filed:?}");
     served.run(&["user", "filter", "jane@a.example", "--remove"]);
     assert_eq!(served.run(&["user", "filter", "jane@a.example", "--show"]).0, "");
@@ -61,7 +52,7 @@ fn a_filter_files_discards_refuses_sends_on_and_answers() {
     served.run(&["user", "remove", "jane@a.example"]);
     served.run(&["user", "add", "jane@a.example"]);
     assert_eq!(served.run(&["user", "filter", "jane@a.example", "--show"]).0, "");
-    assert!(stored(&mut served, "jane@a.example/Work/A").is_empty());
+    assert!(served.stored("jane@a.example/Work/A").is_empty());
 }
 
 /// A scanner that adds a field, and refuses what says so.

@@ -18,7 +18,7 @@ impl Session {
             State::Mail(_) | State::Chunks(_) => return self.mistake(503, "5.5.1", "a sender is given already"),
             _ => {}
         }
-        if self.config.role == Role::Submission && self.user.is_none() {
+        if self.config.role == Role::Submission && self.user().is_none() {
             return self.mistake(530, "5.7.0", "authentication comes first");
         }
         // RFC 8689 3: it is offered under TLS only
@@ -33,7 +33,8 @@ impl Session {
         let envelope = Arc::new(Envelope {
             helo: self.helo.clone(),
             hello: self.hello,
-            user: self.user.clone(),
+            user: self.user().map(str::to_owned),
+            mechanism: self.login.as_ref().map(|(_, mechanism)| *mechanism),
             sender,
             size: size.unwrap_or(0),
             recipients: Vec::new(),

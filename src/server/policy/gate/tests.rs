@@ -108,7 +108,11 @@ fn dns_is_asked_only_what_a_rule_needs_and_nothing_follows_where_it_is_silent() 
     assert_eq!(run(ask(&dns, &settings(), &zones, &sends("203.0.113.7"))), Told::default());
     dns.asked.lock().expect("no panic").clear();
     assert_eq!(run(ask(&dns, &Settings::default(), &[], &sends(ROOM))), Told::default());
+    // scanners hear the names of other machines
+    let heard = Settings { names: Names::All, ..Settings::default() };
+    assert_eq!(run(ask(&dns, &heard, &[], &sends("127.0.0.1"))), Told::default());
     assert!(dns.asked.lock().expect("no panic").is_empty());
+    assert_eq!(run(ask(&dns, &heard, &[], &sends(ROOM))).names, ["host.friend.example"]);
 }
 
 #[test]
