@@ -179,6 +179,7 @@ fn the_api_is_under_the_tls_of_the_server_where_that_is_asked_for_and_bounds_wha
     let check = ["--home", &served.path("home"), "serve", "--check"];
     let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &check, b"");
     assert!(code == 2 && talk.contains("is not on loopback – set tls = \"on\""), "{talk}");
+    assert!(talk.contains("sealpost.toml has a mistake\n"), "{talk}");
 }
 
 #[test]
