@@ -10,6 +10,7 @@ use sealpost::limits::Limits;
 use sealpost::proto::milter::{Broken, Change, Decision, Milter, MilterStep, Offer, Verdict};
 use sealpost::server::scan::{self, Address, OnFailure, Scanned, Scanner};
 
+use crate::fuzz::targets;
 use crate::support;
 
 const LETTER: &[u8] =
@@ -17,18 +18,7 @@ const LETTER: &[u8] =
 
 fn offer() -> Offer {
     let (fields, body) = scan::taken_apart(LETTER, &Limits::default()).expect("small");
-    Offer {
-        hostname: "mail.b.example".to_owned(),
-        peer: [192, 0, 2, 1].into(),
-        port: 25,
-        helo: "a.example".to_owned(),
-        user: None,
-        sender: "jane@a.example".to_owned(),
-        recipients: vec!["bob@b.example".to_owned(), "carol@b.example".to_owned()],
-        fields,
-        body,
-        id: "q1".to_owned(),
-    }
+    Offer { fields, body, id: "q1".to_owned(), ..targets::milter::offer() }
 }
 
 fn packet(letter: u8, content: &[u8]) -> Vec<u8> {
