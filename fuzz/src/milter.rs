@@ -18,8 +18,9 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-fn talk(said: &[u8], piece: usize) -> Option<Result<Verdict, Broken>> {
-    let offer = Offer {
+/// A message that a scanner is shown.
+pub fn offer() -> Offer {
+    Offer {
         hostname: "mail.b.example".to_owned(),
         peer: [192, 0, 2, 1].into(),
         name: None,
@@ -34,8 +35,11 @@ fn talk(said: &[u8], piece: usize) -> Option<Result<Verdict, Broken>> {
         fields: vec![Field { name: b"Subject".to_vec(), value: b" hello".to_vec() }],
         body: vec![b'x'; 100].into(),
         id: "1".to_owned(),
-    };
-    let mut session = Milter::new(offer, &Limits::default());
+    }
+}
+
+fn talk(said: &[u8], piece: usize) -> Option<Result<Verdict, Broken>> {
+    let mut session = Milter::new(offer(), &Limits::default());
     let mut rest = said;
     loop {
         match session.step() {

@@ -12,6 +12,8 @@ use sealpost::time::Timestamp;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output;
+#[cfg(feature = "server")]
+use crate::cli::service;
 
 /// The keys with which domains sign the mail of their users (DKIM)
 #[derive(Debug, Args)]
@@ -20,13 +22,18 @@ Examples:
   sealpost dkim new a.example             keys of both kinds, and the records to publish
   sealpost dkim list                      which key signs, which waits, which may go
   sealpost dkim dns a.example             the records once more, as lines of a zone file
-  sealpost dkim remove a.example 20261101r    a key that is over")]
+  sealpost dkim remove a.example 20261101r    a key that is over
+  sealpost dkim new a.example --server office   keys of another server of the configuration, which has a folder of its own")]
 pub(crate) struct DkimArgs {
     #[command(subcommand)]
     verb: DkimVerb,
     /// Where the keys lie (default: dkim in the home)
     #[arg(long, value_name = "DIR", global = true)]
     folder: Option<PathBuf>,
+    #[cfg(feature = "server")]
+    /// Where the configuration says that the keys of this server lie (`main`, or the name of a [[server]])
+    #[arg(long, value_name = "NAME", global = true, conflicts_with = "folder")]
+    server: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -80,7 +87,7 @@ impl DkimArgs {
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &DkimArgs) -> Result<Exit, Failure> {
-    let folder = args.folder.clone().unwrap_or_else(|| context.home_path().join("dkim"));
+    let folder = folder(context, args)?;
     let (verb, shown) = match &args.verb {
         DkimVerb::New { domain, kind, from } => {
             let kind = kind.map(|kind| match kind {
@@ -110,6 +117,24 @@ pub(crate) fn run(context: &Context, args: &DkimArgs) -> Result<Exit, Failure> {
         output::stdout(format!("{}\n", key.zone_line().map_err(failure)?).as_bytes())?;
     }
     Ok(Exit::Good)
+}
+
+fn folder(context: &Context, args: &DkimArgs) -> Result<PathBuf, Failure> {
+    #[cfg(feature = "server")]
+    if let Some(server) = &args.server {
+        return of_server(context, server);
+    }
+    Ok(args.folder.clone().unwrap_or_else(|| context.home_path().join("dkim")))
+}
+
+/// The folder that the home's configuration names for a server.
+#[cfg(feature = "server")]
+fn of_server(context: &Context, server: &str) -> Result<PathBuf, Failure> {
+    let config = service::config(context)?;
+    let policy = config.policy_of(server).ok_or_else(|| Failure::usage(format!("there is no server {server}")));
+    let policy = policy.map_err(|failure| failure.hint("`sealpost server list` shows all"))?;
+    let none = || Failure::usage(format!("the configuration names no folder for keys of the server {server}"));
+    policy.dkim.clone().ok_or_else(|| none().hint("set `folder` in [dkim], or in [server.dkim]"))
 }
 
 fn list(context: &Context, all: &[DomainKey]) -> Result<Exit, Failure> {

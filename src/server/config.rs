@@ -16,6 +16,7 @@ use toml_edit::{Document, Item, Table};
 
 use crate::server::accounts::kind;
 pub use crate::server::accounts::kind::{Bind, Kind, Ldap, Pam};
+use crate::server::doors;
 use crate::server::listen::Service;
 use crate::server::policy;
 use crate::server::scan::{Address, OnFailure, Scanner};
@@ -125,6 +126,12 @@ impl Config {
     /// The rules of every server, the main one's first.
     pub fn policies(&self) -> impl Iterator<Item = &policy::Settings> {
         std::iter::once(&self.policy).chain(self.servers.iter().map(|server| &server.policy))
+    }
+
+    /// The rules of the server of this name; those of the main one, which is called `main`, stand by themselves.
+    pub fn policy_of(&self, server: &str) -> Option<&policy::Settings> {
+        let other = || self.servers.iter().find(|other| other.name == server).map(|other| &other.policy);
+        if server == doors::MAIN { Some(&self.policy) } else { other() }
     }
 
     /// Every service, and where it is.
@@ -247,7 +254,7 @@ impl Config {
              # system_calls = \"auto\"      # those that it never makes, too\n\n\
              # What is served where. The usual ports are 25, 587, 465, 110 and 995; they need rights, and loopback is for trying.\n\
              [listen]\n{listeners}\n\
-             [limits]\nmessage_bytes = 52428800\n\n\
+             [limits]\nmessage_bytes = 52428800\n# login_delay_seconds = 0     # between two logins to one mailbox by POP3\n\n\
              # Mail for these domains goes to these servers; \"*\" is for all others. Without a route the MX records of the domain tell.\n\
              [routes]\n{routes}\n\
              # A server that wants a login: \"*\" = {{ server = \"mail.b.example:587\", user = \"jane\", password_file = \"relay.password\" }}\n\

@@ -166,9 +166,10 @@ impl Reloader {
         Arc::new(Self { source, lasting, currents, queue, holds, looks: Notify::new() })
     }
 
-    /// The folder of the main server's keys of DKIM, where there is one.
-    pub(in crate::server) fn folder_of_keys(&self) -> Option<PathBuf> {
-        self.holds.lock().unwrap_or_else(PoisonError::into_inner).config.policy.dkim.clone()
+    /// The folder of a server's keys of DKIM, where it has one; nothing where there is no such server.
+    pub(in crate::server) fn folder_of_keys(&self, server: &str) -> Option<Option<PathBuf>> {
+        let holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        holds.config.policy_of(server).map(|policy| policy.dkim.clone())
     }
 
     /// Takes the files of TLS and the keys of DKIM, where they are others, now. Blocks.

@@ -50,9 +50,9 @@ fn folders(config: &Config) -> impl Iterator<Item = &PathBuf> {
     std::iter::once(&config.data).chain(&config.pickup).chain(config.drop.iter().map(|drop| &drop.folder))
 }
 
-/// The folder in which keys of DKIM are made over the API, where there is one.
+/// The folders in which keys of DKIM are made over the API, where there is one.
 fn made_keys(config: &Config) -> impl Iterator<Item = &PathBuf> {
-    config.policy.dkim.iter().filter(|_| config.api.is_some())
+    config.policies().filter_map(|policy| policy.dkim.as_ref()).filter(|_| config.api.is_some())
 }
 
 /// Its own folders, temporary ones, and that of the log.

@@ -40,6 +40,10 @@ impl Kind {
 /// Takes a script apart; the first thing that is no word ends it.
 pub(super) fn tokens(script: &str) -> Result<Vec<Token>, Mistake> {
     let mut lexer = Lexer { rest: script, line: 1 };
+    if let Some(at) = script.find('\0') {
+        lexer.take(at);
+        return Err(lexer.mistake("a NUL stands here, which no script may hold"));
+    }
     let mut found = Vec::new();
     while let Some(token) = lexer.next()? {
         found.push(token);
@@ -151,7 +155,6 @@ impl<'a> Lexer<'a> {
                     return Ok(Kind::Text(text));
                 }
                 '\\' => text.extend(chars.next().map(|(_, c)| c)),
-                '\0' => return Err(self.mistake("a string that begins here holds a NUL, which no string may")),
                 c => text.push(c),
             }
         }
@@ -213,6 +216,8 @@ mod tests {
             ("stop\n%", 2, "`%` begins no word"),
             ("size 2X", 1, "`2X` is no number"),
             ("size 99999999999G", 1, "too large"),
+            ("keep;\n\"a\\\0\"", 2, "a NUL"),
+            ("text:\na\0\n.\n", 2, "a NUL"),
         ] {
             let mistake = tokens(script).expect_err(script);
             assert!(mistake.line == line && mistake.text.contains(says), "{script}: {mistake}");

@@ -20,6 +20,11 @@ impl<'m> Message<'m> {
         Ok(Self { bytes, entity: mime::parse(bytes, limits)? })
     }
 
+    /// How many fields there are: each is looked at where one is looked for.
+    pub(super) fn fields(&self) -> usize {
+        self.entity.fields().len()
+    }
+
     /// The values of a field, the first one first.
     pub(super) fn values(&self, name: &str) -> Vec<Value> {
         let fields = self.entity.fields().iter().filter(|field| field.name.eq_ignore_ascii_case(name));

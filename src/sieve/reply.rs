@@ -1,5 +1,7 @@
 //! Replies of people who are away (RFC 5230, RFC 3834): who gets one, and what it says.
 
+use std::collections::HashSet;
+
 use crate::mime::{ascii, compose};
 use crate::sieve::message::Message;
 use crate::sieve::program::ReplyForm;
@@ -52,9 +54,11 @@ impl Reply {
     pub fn message(&self, author: &str, now: Timestamp, message_id: &str) -> Vec<u8> {
         let mut message = Vec::new();
         let from = self.from.as_deref().unwrap_or(author);
-        message.extend(ascii::folded("From", from));
-        message.extend(ascii::folded("To", &self.to));
-        message.extend(ascii::folded("Subject", &self.subject));
+        for (name, known, value) in
+            [("From", "from", from), ("To", "to", self.to.as_str()), ("Subject", "subject", self.subject.as_str())]
+        {
+            message.extend_from_slice(&ascii::field(known, &ascii::folded(name, value)));
+        }
         message.extend_from_slice(format!("Date: {}\r\nMessage-ID: <{message_id}>\r\n", compose::date(now)).as_bytes());
         if let Some(id) = &self.in_reply_to {
             message.extend(ascii::folded("In-Reply-To", id));
@@ -116,7 +120,8 @@ const RECIPIENT_FIELDS: [&str; 6] = ["to", "cc", "bcc", "resent-to", "resent-cc"
 
 /// Whether a message may be answered by a program (RFC 5230 4.5 and 4.6, RFC 3834 2). `own` are the user's addresses.
 pub(super) fn may_answer(message: &Message<'_>, envelope: &Envelope, own: &[String]) -> bool {
-    let is_own = |address: &str| own.iter().any(|known| known.eq_ignore_ascii_case(address));
+    let own: HashSet<String> = own.iter().map(|address| address.to_ascii_lowercase()).collect();
+    let is_own = |address: &str| own.contains(&address.to_ascii_lowercase());
     let local = envelope.from.rsplit_once('@').map_or("", |(local, _)| local).to_ascii_lowercase();
     let is_program = matches!(local.as_str(), "" | "mailer-daemon" | "listserv" | "majordomo" | "noreply" | "no-reply")
         || local.starts_with("owner-")

@@ -33,7 +33,10 @@ impl Text {
         let (mut pieces, mut literal) = (Vec::new(), String::new());
         let mut rest = text;
         while let Some((before, from)) = rest.split_once("${") {
-            let named = from.split_once('}').filter(|(name, _)| is_reference(name));
+            // what may not stand in a name ends the search: a script of open braces is not read once for each
+            let end = from.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '.')).unwrap_or(from.len());
+            let (name, behind) = from.split_at_checked(end).unwrap_or((from, ""));
+            let named = behind.strip_prefix('}').map(|after| (name, after)).filter(|(name, _)| is_reference(name));
             literal.push_str(before);
             let Some((name, after)) = named else {
                 literal.push_str("${");
@@ -111,7 +114,10 @@ pub(super) fn decode_characters(text: &str) -> Result<String, String> {
 }
 
 fn encoded(from: &str) -> Result<Option<(Vec<u8>, &str)>, String> {
-    let Some((inner, after)) = from.get(2..).and_then(|inner| inner.split_once('}')) else { return Ok(None) };
+    let inner = from.get(2..).unwrap_or_default();
+    let end = inner.find(|c: char| !c.is_ascii_alphanumeric() && !c.is_ascii_whitespace() && c != ':').unwrap_or(inner.len());
+    let (inner, behind) = inner.split_at_checked(end).unwrap_or((inner, ""));
+    let Some(after) = behind.strip_prefix('}') else { return Ok(None) };
     let Some((kind, numbers)) = inner.split_once(':') else { return Ok(None) };
     let is_hex = kind.eq_ignore_ascii_case("hex");
     if !is_hex && !kind.eq_ignore_ascii_case("unicode") {
@@ -129,6 +135,9 @@ fn encoded(from: &str) -> Result<Option<(Vec<u8>, &str)>, String> {
                 None => return Err(format!("${{unicode:{number}}} is no character of Unicode")),
             },
         }
+    }
+    if bytes.contains(&0) {
+        return Err(format!("${{{inner}}} is a NUL, which no string may hold"));
     }
     Ok((!bytes.is_empty()).then_some((bytes, after)))
 }
@@ -165,5 +174,8 @@ mod tests {
         }
         assert!(decode_characters("${unicode:200000}").is_err());
         assert!(decode_characters("${hex:ff}").is_err());
+        for nul in ["${hex:00}", "${unicode:0}", "${hex:40 0}"] {
+            assert!(decode_characters(nul).expect_err(nul).contains("NUL"), "{nul}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use sealpost::proto::milter::{Broken, Change, Decision, Milter, MilterStep, Offe
 use sealpost::proto::sasl::Mechanism;
 use sealpost::server::scan::{self, Address, OnFailure, Scanned, Scanner};
 
+use crate::fuzz::targets;
 use crate::support;
 
 const LETTER: &[u8] =
@@ -20,22 +21,7 @@ const LETTER: &[u8] =
 /// A message that comes from outside.
 pub(crate) fn offer() -> Offer {
     let (fields, body) = scan::taken_apart(LETTER, &Limits::default()).expect("small");
-    Offer {
-        hostname: "mail.b.example".to_owned(),
-        peer: [192, 0, 2, 1].into(),
-        name: None,
-        port: 25,
-        helo: "a.example".to_owned(),
-        user: None,
-        tls: None,
-        protocol: "ESMTP".to_owned(),
-        date: "Mon, 1 Jun 2026 00:00:00 +0000".to_owned(),
-        sender: "jane@a.example".to_owned(),
-        recipients: vec!["bob@b.example".to_owned(), "carol@b.example".to_owned()],
-        fields,
-        body,
-        id: "q1".to_owned(),
-    }
+    Offer { fields, body, id: "q1".to_owned(), ..targets::milter::offer() }
 }
 
 fn packet(letter: u8, content: &[u8]) -> Vec<u8> {

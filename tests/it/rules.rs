@@ -177,6 +177,8 @@ fn sockets_are_opened_only_where_they_belong() {
         "server/acme",
         "server/scan",
         "server/mod",
+        // a name server that never answers
+        "server/policy/authentication/tests",
         "cli/",
     ];
     for (name, text) in all_sources() {
@@ -211,4 +213,62 @@ fn architecture_page_stays_short_and_names_every_room() {
     for room in allowed().keys() {
         assert!(page.contains(&format!("`{room}")), "docs/architecture.md does not name {room}");
     }
+}
+
+/// What the server knows in its configuration: the words in each list of names that it looks for.
+fn settings() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (name, text) in all_sources().into_iter().filter(|(name, _)| name.starts_with("server/config")) {
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        for (marker, end) in [
+            ("self.known(", ");"),
+            ("reader.known(", ");"),
+            ("const KEYS", "];"),
+            ("const SECTIONS", "];"),
+            ("let known = [", "];"),
+        ] {
+            for list in text.split(marker).skip(1) {
+                let list = list.split(end).next().unwrap_or_default();
+                let words = list.split('"').skip(1).step_by(2).filter(|word| !word.is_empty() && !word.ends_with('.'));
+                found.extend(words.map(|word| (name.clone(), word.to_owned())));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_setting_is_described() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operating.md")).expect("the page");
+    let (_, list) = page.split_once("## Every setting").expect("the list");
+    let list = list.split("\n## ").next().unwrap_or_default();
+    let settings = settings();
+    assert!(settings.len() > 60, "{}", settings.len());
+    for (file, setting) in settings {
+        let is_there = ["`[", "`[[", "`"]
+            .iter()
+            .any(|before| ["]`", "]]`", "`"].iter().any(|after| list.contains(&format!("{before}{setting}{after}"))));
+        assert!(is_there, "{setting} ({file}) is not in the list of docs/operating.md");
+    }
+}
+
+#[test]
+fn documents_name_settings_that_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut blocks = 0;
+    for entry in fs::read_dir(root.join("docs")).expect("documents") {
+        let path = entry.expect("an entry").path();
+        let Ok(page) = fs::read_to_string(&path) else { continue };
+        for block in page.split("```toml\n").skip(1) {
+            let block = block.split("```").next().unwrap_or_default();
+            let tls = if block.contains("[tls]\n") { "" } else { "[tls]\ncertificate = \"Cargo.toml\"\nkey = \"Cargo.toml\"\n" };
+            let text = format!("hostname = \"mx.a.example\"\ndata = \"mail\"\n[listen]\nsmtp = \"127.0.0.1:2525\"\n{tls}{block}");
+            let mistakes = sealpost::server::Config::parse(&text, root).err().unwrap_or_default();
+            let unknown: Vec<String> =
+                mistakes.iter().map(ToString::to_string).filter(|text| text.contains("is not known")).collect();
+            assert!(unknown.is_empty(), "{}: {unknown:?}", path.display());
+            blocks += 1;
+        }
+    }
+    assert!(blocks > 5, "{blocks}");
 }

@@ -8,6 +8,7 @@ mod arc;
 mod clients;
 mod delivery;
 mod disasters;
+mod dns;
 mod doctor;
 mod drills;
 mod filters;
@@ -26,7 +27,6 @@ mod signed;
 mod swaks;
 mod thunderbird;
 mod tls;
-mod zone;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

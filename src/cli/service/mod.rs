@@ -350,7 +350,8 @@ fn parsed(path: &Path) -> Result<Result<Config, Vec<Mistake>>, Failure> {
 /// A file that was written by hand, and every mistake in it.
 fn has_mistakes(path: &Path, mistakes: &[impl std::fmt::Display]) -> Failure {
     let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
-    Failure::usage(format!("{} has {} mistakes\n{}", path.display(), mistakes.len(), lines.join("\n")))
+    let many = if mistakes.len() == 1 { "a mistake".to_owned() } else { format!("{} mistakes", mistakes.len()) };
+    Failure::usage(format!("{} has {many}\n{}", path.display(), lines.join("\n")))
 }
 
 /// The configuration of the home's server.

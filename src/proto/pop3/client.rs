@@ -1,6 +1,6 @@
 //! POP3 as a client: fetches the messages of one mailbox, one at a time.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{Line, Lines};
@@ -118,12 +118,16 @@ pub struct Client {
     lines: Lines,
     out: VecDeque<ClientStep>,
     wanted: VecDeque<(usize, String, Wish)>,
+    /// Bytes of the list that comes.
+    listed: usize,
     state: State,
     dialogue: Dialogue,
 }
 
 /// RFC 2449 4 has 512 bytes; servers write longer ones.
 const LINE: usize = 4096;
+/// Bytes of one list: the names of half a million messages, each as long as RFC 1939 7 lets it be.
+const LIST: usize = 40 << 20;
 
 impl Client {
     /// Begins; the server speaks first. `is_secure` says that the connection is under TLS already.
@@ -137,6 +141,7 @@ impl Client {
             lines: Lines::default(),
             out: VecDeque::new(),
             wanted: VecDeque::new(),
+            listed: 0,
             state: State::Greeting,
             dialogue: Dialogue::default(),
         }
@@ -199,8 +204,13 @@ impl Client {
     /// What is wanted with each of the messages.
     pub fn choose(&mut self, wish: impl Fn(&str) -> Wish) {
         let State::Choosing(all) = std::mem::replace(&mut self.state, State::Quit) else { return };
+        // RFC 1939 7: copies of one message may have one name; once it is here it is not wanted again
+        let mut known = HashSet::new();
         let wished = all.into_iter().map(|(number, uid)| {
-            let wish = wish(&uid);
+            let wish = match wish(&uid) {
+                Wish::Fetch if !known.insert(uid.clone()) => Wish::Leave,
+                wish => wish,
+            };
             (number, uid, wish)
         });
         self.wanted = wished.filter(|(_, _, wish)| *wish != Wish::Leave).collect();
@@ -225,6 +235,10 @@ impl Client {
 
     fn line(&mut self, line: &[u8]) {
         let is_end = line == b".";
+        self.listed = self.listed.saturating_add(line.len()).saturating_add(2);
+        if self.listed > LIST {
+            return self.end(Err(Error::Malformed("its list is endless".to_owned())));
+        }
         match &mut self.state {
             State::Uidl(found, Listing::Lines) => {
                 self.dialogue.lines(Party::Server, line);
@@ -382,6 +396,7 @@ impl Client {
         let line: String = line.chars().filter(|c| !c.is_control()).collect();
         dialogue::command(&mut self.dialogue, &line);
         self.out.push_back(ClientStep::Send(format!("{line}\r\n").into_bytes()));
+        self.listed = 0;
         self.state = next;
     }
 
@@ -522,6 +537,38 @@ mod tests {
             }
         };
         assert_eq!(ended, Err(Error::NoTls));
+    }
+
+    #[test]
+    fn a_server_whose_list_never_ends_is_left() {
+        for begin in ["+OK ready\r\n+OK\r\n", "+OK ready\r\n+OK\r\n.\r\n+OK\r\n+OK\r\n+OK\r\n"] {
+            let mut client = client(b"secret");
+            client.is_secure = true;
+            client.receive(begin.as_bytes());
+            let line = format!("1 {}\r\n", "x".repeat(4000)).repeat(16);
+            let ended = (0..2_000).find_map(|_| {
+                client.receive(line.as_bytes());
+                loop {
+                    match client.step() {
+                        ClientStep::Done(ended) => return Some(ended),
+                        ClientStep::Wait => return None,
+                        _ => {}
+                    }
+                }
+            });
+            assert_eq!(ended, Some(Err(Error::Malformed("its list is endless".to_owned()))));
+        }
+    }
+
+    #[test]
+    fn copies_of_one_message_under_one_name_are_fetched_once() {
+        let mut client = client(b"secret");
+        client.is_secure = true;
+        client.receive(b"+OK ready\r\n+OK\r\n.\r\n+OK\r\n+OK\r\n+OK\r\n1 a\r\n2 a\r\n3 b\r\n.\r\n");
+        while !matches!(client.step(), ClientStep::Choose(_)) {}
+        client.choose(|uid| if uid == "b" { Wish::Delete } else { Wish::Fetch });
+        let wanted: Vec<usize> = client.wanted.iter().map(|(number, ..)| *number).collect();
+        assert_eq!((client.step(), wanted), (ClientStep::Send(b"RETR 1\r\n".to_vec()), vec![3]));
     }
 
     #[test]

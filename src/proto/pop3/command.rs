@@ -48,7 +48,9 @@ impl Command {
             "AUTH" => {
                 let mut words = text()?.split_ascii_whitespace();
                 let mechanism = words.next().map(str::to_ascii_uppercase);
-                Ok(Self::Auth(mechanism, words.next().map(|word| word.as_bytes().to_vec())))
+                let initial = words.next().map(|word| word.as_bytes().to_vec());
+                // RFC 5034 4: a mechanism, an initial response, and nothing behind them
+                if words.next().is_none() { Ok(Self::Auth(mechanism, initial)) } else { Err(PARAMETERS) }
             }
             "APOP" => Ok(Self::Apop),
             "STLS" => alone(Self::Stls),

@@ -1,4 +1,4 @@
-//! The keys of DKIM over HTTP: those in the folder of the main server's configuration, taken at once.
+//! The keys of DKIM over HTTP: those in the folder that the configuration names for a server, taken at once.
 
 use std::path::PathBuf;
 
@@ -10,17 +10,18 @@ use crate::keys::domain::{DomainKey, Kind, json};
 use crate::server::api::Api;
 use crate::server::api::answer::Asked;
 use crate::server::api::problem::Problem;
+use crate::server::doors::MAIN;
 use crate::server::manage::json::done;
 use crate::time::Timestamp;
 
 /// Every key.
-pub(in crate::server::api) fn list(api: &Api, now: Timestamp) -> Result<Value, Problem> {
-    Ok(json::list(&DomainKey::all(&folder(api)?)?, now))
+pub(in crate::server::api) fn list(api: &Api, asked: &Asked, now: Timestamp) -> Result<Value, Problem> {
+    Ok(json::list(&DomainKey::all(&folder(api, asked)?)?, now))
 }
 
 /// The records to publish.
-pub(in crate::server::api) fn dns(api: &Api, domain: Option<&str>, now: Timestamp) -> Result<Value, Problem> {
-    Ok(json::records("dns", &DomainKey::published(&folder(api)?, domain, now)?)?)
+pub(in crate::server::api) fn dns(api: &Api, asked: &Asked, now: Timestamp) -> Result<Value, Problem> {
+    Ok(json::records("dns", &DomainKey::published(&folder(api, asked)?, asked.query("domain"), now)?)?)
 }
 
 /// Makes keys; they sign from their day on.
@@ -37,20 +38,23 @@ pub(in crate::server::api) fn make(api: &Api, asked: &Asked, now: Timestamp) -> 
         None => None,
     };
     let domain = asked.text("domain").unwrap_or_default();
-    let made = DomainKey::roll(&folder(api)?, domain, (kind, from), now, &mut OsRandom)?;
+    let made = DomainKey::roll(&folder(api, asked)?, domain, (kind, from), now, &mut OsRandom)?;
     take(api)?;
     Ok(json::records("new", &made)?)
 }
 
 /// Removes a key that signs no more, or not yet.
-pub(in crate::server::api) fn remove(api: &Api, (domain, selector): (&str, &str), now: Timestamp) -> Result<Value, Problem> {
-    DomainKey::remove(&folder(api)?, domain, selector, now)?;
+pub(in crate::server::api) fn remove(api: &Api, asked: &Asked, now: Timestamp) -> Result<Value, Problem> {
+    DomainKey::remove(&folder(api, asked)?, asked.part("domain"), asked.part("selector"), now)?;
     take(api)?;
     Ok(done("dkim.remove"))
 }
 
-fn folder(api: &Api) -> Result<PathBuf, Problem> {
-    api.levers.reloader.folder_of_keys().ok_or_else(Problem::no_folder_of_keys)
+/// The folder of the server that is named, or of the main one.
+fn folder(api: &Api, asked: &Asked) -> Result<PathBuf, Problem> {
+    let server = asked.query("server").unwrap_or(MAIN);
+    let folder = api.levers.reloader.folder_of_keys(server);
+    folder.ok_or_else(|| Problem::not_found(format!("there is no server {server}")))?.ok_or_else(Problem::no_folder_of_keys)
 }
 
 /// The server signs with what lies there now.

@@ -144,6 +144,7 @@ const fn may(name: &'static str, kind: Kind, about: &'static str) -> Field {
 const BYTES: &[Field] = &[must("bytes", Kind::Number, "Bytes; 0 lifts the bound.")];
 const DOMAIN: Field = may("domain", Kind::Text, "The recipients of this domain.");
 const SENDER: Field = may("user", Kind::Text, "The messages of this sender.");
+const SERVER: Field = may("server", Kind::Text, "The server whose keys these are; the main one where it is left out.");
 const WHICH: &[Field] = &[may("id", Kind::Number, "The number of a message."), DOMAIN, SENDER];
 
 /// All of it.
@@ -225,9 +226,13 @@ pub(in crate::server::api) const ROUTES: &[Route] = &[
     ),
     change(Operation::HoldQueue, By::Post, "/v1/queue/hold", WHICH, "Hold messages until they are tried again by name"),
     change(Operation::DropQueue, By::Post, "/v1/queue/drop", WHICH, "Take messages out of the queue; nobody is told"),
-    get(Operation::ListDkim, "/v1/dkim", "DkimKeys", "The keys with which domains sign (DKIM), and what each is good for"),
+    Route {
+        query: &[SERVER],
+        ..get(Operation::ListDkim, "/v1/dkim", "DkimKeys", "The keys with which domains sign (DKIM), and what each is good for")
+    },
     Route {
         answer: "DkimRecords",
+        query: &[SERVER],
         ..change(
             Operation::NewDkim,
             By::Post,
@@ -245,16 +250,19 @@ pub(in crate::server::api) const ROUTES: &[Route] = &[
         )
     },
     Route {
-        query: &[may("domain", Kind::Text, "Only of this domain.")],
+        query: &[may("domain", Kind::Text, "Only of this domain."), SERVER],
         ..get(Operation::DkimDns, "/v1/dkim/dns", "DkimRecords", "The records of keys to publish")
     },
-    change(
-        Operation::RemoveDkim,
-        By::Delete,
-        "/v1/dkim/{domain}/{selector}",
-        &[],
-        "Remove a key that is over, or has not signed yet",
-    ),
+    Route {
+        query: &[SERVER],
+        ..change(
+            Operation::RemoveDkim,
+            By::Delete,
+            "/v1/dkim/{domain}/{selector}",
+            &[],
+            "Remove a key that is over, or has not signed yet",
+        )
+    },
     get(Operation::ListServers, "/v1/servers", "Servers", "The virtual servers of the process"),
     change(Operation::StartServer, By::Post, "/v1/servers/{name}/start", &[], "Listen again, and let everybody in"),
     change(Operation::StopServer, By::Post, "/v1/servers/{name}/stop", &[], "Listen no more; open sessions are told"),

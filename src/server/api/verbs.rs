@@ -73,10 +73,10 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
         }
         Operation::HoldQueue => done(manage.hold(&which(asked)?), "queue.hold")?,
         Operation::DropQueue => done(manage.drop_queued(&which(asked)?), "queue.drop")?,
-        Operation::ListDkim => keys::list(api, now)?,
+        Operation::ListDkim => keys::list(api, asked, now)?,
         Operation::NewDkim => keys::make(api, asked, now)?,
-        Operation::DkimDns => keys::dns(api, asked.query("domain"), now)?,
-        Operation::RemoveDkim => keys::remove(api, (asked.part("domain"), asked.part("selector")), now)?,
+        Operation::DkimDns => keys::dns(api, asked, now)?,
+        Operation::RemoveDkim => keys::remove(api, asked, now)?,
         Operation::ListServers => json::servers(api.levers.doors.list().lines()),
         Operation::StartServer => order(api, Order::Start, asked)?,
         Operation::StopServer => order(api, Order::Stop, asked)?,

@@ -1,14 +1,17 @@
 //! What becomes of a message that filters looked at: what they send themselves, and where it is put.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::mime::address;
 use crate::proto::smtp::{Addressee, Envelope, Terms};
 use crate::server::filter::{self, Filtered};
 use crate::server::mail::{Mail, disk};
 use crate::server::queue::{self, Kind, Told};
 use crate::server::spool::Incoming;
 use crate::server::store::{Body, Delivery, Error, Extra, Priority, Queued};
+use crate::sieve::Reply;
 use crate::time::Timestamp;
 
 /// Where a message goes, and what its sender asked of the way.
@@ -136,6 +139,17 @@ impl Mail {
         self.deliver(message.into(), b"Return-Path: <>\r\n".to_vec(), to, "", now)
     }
 
+    /// A reply whose author its user may be: what he may not send, no script of his sends for him, and no key of ours signs.
+    fn in_own_name<'r>(&self, user: &str, reply: &'r Reply, now: Timestamp) -> Result<Cow<'r, Reply>, Error> {
+        let Some(from) = &reply.from else { return Ok(Cow::Borrowed(reply)) };
+        let author = address::parse(from).mailboxes.into_iter().next().map(|mailbox| mailbox.address()).unwrap_or_default();
+        if self.accounts.may_send_as(user, &author)? {
+            return Ok(Cow::Borrowed(reply));
+        }
+        self.tracer.note(now, &format!("the filter of {user} answers as {author}, and he may not: the answer is from him"));
+        Ok(Cow::Owned(Reply { from: None, ..reply.clone() }))
+    }
+
     /// What scripts send themselves. It comes before the message is put into its places: a failure here makes the peer try again, and what
     /// was sent is sent twice; the other way round it would be lost.
     pub(in crate::server::mail) fn consequences(
@@ -171,7 +185,7 @@ impl Mail {
         }
         for (user, reply) in &filtered.replies {
             let id = format!("{}@{}", filter::unique(now), self.hostname);
-            let written = reply.message(user, now, &id);
+            let written = self.in_own_name(user, reply, now)?.message(user, now, &id);
             if let Some(filters) = &self.filters {
                 filters.answered(user, &reply.handle, &reply.to, reply.silent_until, now)?;
             }

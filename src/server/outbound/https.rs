@@ -29,7 +29,10 @@ pub(in crate::server::outbound) async fn exchange(
     let stream = TcpStream::connect(address).await.map_err(told)?;
     let connector = tls.verified(&[host.to_owned()]).map_err(Failed::Other)?;
     let stream = connector.connect(tls::server_name(host), stream).await;
-    let mut stream = stream.map_err(|error| Failed::Tls(format!("{host} [{address}]: {error}")))?;
+    let mut stream = stream.map_err(|error| match tls::is_certificate(&error) {
+        true => Failed::Tls(format!("{host} [{address}]: {error}")),
+        false => told(error),
+    })?;
     stream.write_all(request).await.map_err(told)?;
     stream.flush().await.map_err(told)?;
     let mut reader = Reader::new(most, &Limits::default());

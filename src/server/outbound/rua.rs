@@ -27,11 +27,8 @@ impl Outbound {
 
     /// Sends a report over HTTPS (RFC 8460 5.4).
     pub(in crate::server) async fn post(&self, to: &str, report: &[u8]) -> Result<(), String> {
-        let rest = to.strip_prefix("https://").ok_or_else(|| format!("{to} is no URL of the scheme https"))?;
-        // the reader of URLs knows no other scheme
-        let url = Url::parse(&format!("http://{rest}")).map_err(|error| format!("{to}: {error}"))?;
+        let (url, port) = target(to)?;
         let Host::Name(host) = url.host() else { return Err(format!("{to} names no host")) };
-        let port = if url.port() == 80 { 443 } else { url.port() };
         let request = http::post(&url, "application/tlsrpt+gzip", report);
         let mut why = format!("{host} has no address");
         for address in self.servers.addresses(host, port).await? {
@@ -45,6 +42,18 @@ impl Outbound {
         }
         Err(why)
     }
+}
+
+/// A URL of the scheme `https`, and its port: that of the scheme where none is written. The reader of URLs knows `http` alone, and would take the one
+/// of that for none.
+fn target(to: &str) -> Result<(Url, u16), String> {
+    let rest = to.strip_prefix("https://").ok_or_else(|| format!("{to} is no URL of the scheme https"))?;
+    let url = Url::parse(&format!("http://{rest}")).map_err(|error| format!("{to}: {error}"))?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let written = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_written = !written.is_empty() && written.bytes().all(|byte| byte.is_ascii_digit());
+    let port = if is_written { url.port() } else { 443 };
+    Ok((url, port))
 }
 
 /// For one report.
@@ -108,6 +117,24 @@ mod tests {
         let both = "v=TLSRPTv1; rua=MAILTO:reports@example.com?subject=x,https://reporting.example.com/v1/tlsrpt; x=y";
         assert_eq!(of(&["v=spf1 -all", both]), [mail, url]);
         assert_eq!(of(&["v=TLSRPTv1; rua=mailto:a%2Bb@example.com"]), [Place::Mail("a+b@example.com".to_owned())]);
+    }
+
+    #[test]
+    fn the_port_is_the_one_that_is_written_and_else_that_of_the_scheme() {
+        let port = |url: &str| target(url).map(|(_, port)| port).ok();
+        for (url, wanted) in [
+            ("https://b.example/v1", Some(443)),
+            ("https://b.example:/v1", Some(443)),
+            ("https://b.example:80/v1", Some(80)),
+            ("https://b.example:080/v1", Some(80)),
+            ("https://b.example:8443", Some(8443)),
+            ("https://b.example/a:80", Some(443)),
+            ("https://[2001:db8::80]/v1", Some(443)),
+            ("https://b.example:0/", None),
+            ("http://b.example/", None),
+        ] {
+            assert_eq!(port(url), wanted, "{url}");
+        }
     }
 
     #[test]

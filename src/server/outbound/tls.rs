@@ -100,6 +100,12 @@ pub(in crate::server::outbound) fn result_of(error: &std::io::Error) -> &'static
     error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).map_or("validation-failure", named)
 }
 
+/// Whether a handshake failed for the certificate that the server showed, and not for something on the way to one.
+pub(in crate::server::outbound) fn is_certificate(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(inner, Some(Error::InvalidCertificate(_) | Error::NoCertificatesPresented))
+}
+
 fn named(error: &Error) -> &'static str {
     match error {
         Error::InvalidCertificate(error) => match error {

@@ -10,9 +10,12 @@ use mail_auth::dmarc::Policy;
 use mail_auth::dmarc::verify::DmarcParameters;
 use mail_auth::spf::verify::SpfParameters;
 use mail_auth::{
-    AuthenticatedMessage, DkimResult, DmarcResult, MX, MessageAuthenticator, Parameters, RecordSet, ResolverCache, SpfResult, Txt,
+    ArcOutput, AuthenticatedMessage, DkimOutput, DkimResult, DmarcOutput, DmarcResult, DnsError, Error, MX, MessageAuthenticator,
+    Parameters, RecordSet, ResolverCache, SpfOutput, SpfResult, Txt,
 };
 
+use crate::mime::address;
+use crate::server::head::Head;
 use crate::server::policy::access::Name;
 use crate::server::policy::arc;
 use crate::server::policy::refusal::Refusal;
@@ -59,8 +62,8 @@ pub(in crate::server) struct Found {
     pub(in crate::server) author: String,
 }
 
-/// What the domain of the author wishes for a message that DMARC fails.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What the domain of the author wishes for a message that DMARC fails; the strictest last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::server) enum Wish {
     /// Nothing: it passed, or there is no policy.
     #[default]
@@ -81,15 +84,24 @@ impl Found {
     }
 }
 
-/// For all look-ups about one message.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// For the look-ups of one method about one message. Each has its own: who makes DNS slow for the names that he chose himself must not keep
+/// the policy of the domain that he forges from being asked.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LATE: &str = "DNS was too slow";
 
 /// Signatures that are checked: each costs look-ups and arithmetic, and a message has one or two (RFC 6376 6.1 lets a verifier limit them).
 const SIGNATURES: usize = 8;
 
+/// Domains of authors that are asked for their policies: nobody writes for more.
+const AUTHORS: usize = 4;
+
 /// Checks messages.
 #[derive(Clone)]
-pub(in crate::server) struct Authenticator(MessageAuthenticator);
+pub(in crate::server) struct Authenticator {
+    asks: MessageAuthenticator,
+    /// For the look-ups of one method.
+    patience: Duration,
+}
 
 impl std::fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -134,16 +146,12 @@ impl Known for NoneKnown {}
 impl Authenticator {
     /// Asks through this resolver.
     pub(in crate::server) fn new(resolver: &Resolver) -> Self {
-        Self(MessageAuthenticator(resolver.inner()))
+        Self { asks: MessageAuthenticator(resolver.inner()), patience: PATIENCE }
     }
 
-    /// Checks a message. Where DNS is too slow for all of it, nothing was found, and nothing follows.
+    /// Checks a message. A method for which DNS is too slow has found nothing out.
     pub(in crate::server) async fn check(&self, came: Came<'_>) -> Found {
-        let late = |method| Line { method, result: "temperror", reason: "DNS was too slow".to_owned(), properties: Vec::new() };
-        match tokio::time::timeout(PATIENCE, self.check_with(came, &NoneKnown)).await {
-            Ok(found) => found,
-            Err(_) => Found { lines: vec![late("spf"), late("dkim"), late("dmarc")], ..Found::default() },
-        }
+        self.check_with(came, &NoneKnown).await
     }
 
     pub(in crate::server::policy) async fn check_with<K: Known>(&self, came: Came<'_>, known: &K) -> Found {
@@ -154,16 +162,25 @@ impl Authenticator {
             "" => (SpfParameters::verify_ehlo(address, came.helo, came.host), "smtp.helo", came.helo),
             sender => (SpfParameters::verify_mail_from(address, came.helo, came.host, sender), "smtp.mailfrom", sender),
         };
-        let spf = self.0.check_host(asking(parameters, known)).await;
-        let result = spf_result(spf.result());
-        found.lines.push(Line { method: "spf", result, reason: String::new(), properties: vec![(property, of.to_owned())] });
+        let spf = self.within(self.asks.check_host(asking(parameters, known)));
         let Some(mut message) = AuthenticatedMessage::parse(came.message) else {
-            found.lines.push(Line { method: "dkim", result: "none", reason: String::new(), properties: Vec::new() });
+            let none = Line { method: "dkim", result: "none", reason: String::new(), properties: Vec::new() };
+            found.lines.extend([spf_line(spf.await.as_ref(), property, of), none]);
             return found;
         };
         message.dkim_headers.truncate(SIGNATURES);
         message.errors.truncate(SIGNATURES);
-        let dkim = self.0.verify_dkim(asking(&message, known)).await;
+        let authors = authors(&message, came.message);
+        // those that cannot speak for the author are looked at by themselves: whoever put them there could make the others wait
+        let is_near = |domain: &str| authors.iter().any(|author| may_align(domain, author));
+        let (near, far) = std::mem::take(&mut message.dkim_headers).into_iter().partition(|field| is_near(&field.header.d));
+        let strangers = AuthenticatedMessage { dkim_headers: far, errors: Vec::new(), ..message.clone() };
+        message.dkim_headers = near;
+        let (near, far) = (self.signatures(&message, known), self.signatures(&strangers, known));
+        let (spf, near, far, chain) = tokio::join!(spf, near, far, self.within(self.asks.verify_arc(asking(&message, known))));
+        found.lines.push(spf_line(spf.as_ref(), property, of));
+        let spf = spf.unwrap_or_else(|| SpfOutput::new(of.to_owned()).with_result(SpfResult::TempError));
+        let dkim = [near, far].concat();
         if dkim.is_empty() {
             found.lines.push(Line { method: "dkim", result: "none", reason: String::new(), properties: Vec::new() });
         }
@@ -178,78 +195,154 @@ impl Authenticator {
             }
             found.lines.push(Line { method: "dkim", result, reason, properties });
         }
-        let chain = self.0.verify_arc(asking(&message, known)).await;
-        if !chain.sets().is_empty() || *chain.result() != DkimResult::None {
-            let (result, reason) = arc::result(chain.result());
+        let is_any = |chain: &ArcOutput<'_>| !chain.sets().is_empty() || *chain.result() != DkimResult::None;
+        if chain.as_ref().is_none_or(is_any) {
+            let (result, reason) =
+                chain.as_ref().map_or_else(|| ("temperror", LATE.to_owned()), |chain| arc::result(chain.result()));
             found.lines.push(Line { method: "arc", result, reason, properties: vec![("smtp.remote-ip", address.to_string())] });
         }
-        self.dmarc(&mut found, &message, &dkim, &spf, &came, known).await;
-        // RFC 8617 7.2.1: it fails, and is taken all the same
-        let failed = found.lines.last_mut().filter(|line| line.method == "dmarc" && line.result == "fail");
-        if let Some((line, voucher)) = failed.zip(arc::voucher(&chain, came.sealers, &found.author)) {
-            line.reason = voucher.to_string();
-            found.wish = Wish::Nothing;
+        // RFC 7489 6.6.1: each of them is asked, and the strictest is heard
+        for author in authors.iter().take(AUTHORS) {
+            let (line, wish) = self.dmarc(author, &dkim, &spf, &came, known).await;
+            found.lines.push(line);
+            if wish > found.wish || found.author.is_empty() {
+                (found.wish, found.author) = (wish, author.clone());
+            }
+        }
+        let none = || Line { method: "dmarc", result: "none", reason: String::new(), properties: Vec::new() };
+        match authors.as_slice() {
+            [] => found.lines.push(Line { reason: "nobody is named as the author".to_owned(), ..none() }),
+            // RFC 8617 7.2.1: it fails, and is taken all the same
+            [author] => {
+                let failed = found.lines.last_mut().filter(|line| line.result == "fail");
+                let voucher = chain.as_ref().and_then(|chain| arc::voucher(chain, came.sealers, author));
+                if let Some((line, voucher)) = failed.zip(voucher) {
+                    line.reason = voucher.to_string();
+                    found.wish = Wish::Nothing;
+                }
+            }
+            many if many.len() > AUTHORS => {
+                let reason = "the author has very many domains".to_owned();
+                found.lines.push(Line { result: "permerror", reason, ..none() });
+                found.wish = found.wish.max(Wish::Quarantine);
+            }
+            _ => {}
         }
         found
     }
 
+    /// The answer, where it comes in time.
+    async fn within<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout(self.patience, answer).await.ok()
+    }
+
+    /// What the signatures of a message are worth; where DNS is too slow, nothing is known of any.
+    async fn signatures<'m, K: Known>(&self, message: &'m AuthenticatedMessage<'m>, known: &'m K) -> Vec<DkimOutput<'m>> {
+        self.within(self.asks.verify_dkim(asking(message, known))).await.unwrap_or_else(|| {
+            let late = || DkimOutput::temp_err(Error::Dns(DnsError::Resolver(LATE.to_owned())));
+            message.dkim_headers.iter().map(|field| late().with_signature(&field.header)).collect()
+        })
+    }
+
+    /// What DMARC says of one domain of the author, and what that domain wishes.
     async fn dmarc<K: Known>(
         &self,
-        found: &mut Found,
-        message: &AuthenticatedMessage<'_>,
-        dkim: &[mail_auth::DkimOutput<'_>],
-        spf: &mail_auth::SpfOutput,
+        author: &str,
+        dkim: &[DkimOutput<'_>],
+        spf: &SpfOutput,
         came: &Came<'_>,
         known: &K,
-    ) {
-        let mut domains: Vec<String> =
-            message.froms().iter().filter_map(|from| from.rsplit_once('@')).map(|(_, domain)| domain.to_lowercase()).collect();
-        domains.dedup();
-        let from = |domain: &str| vec![("header.from", domain.to_owned())];
-        let domain = match domains.as_slice() {
-            [one] => one.clone(),
-            [] => String::new(),
-            // RFC 7489 6.6.1: no policy can be chosen, and whoever writes so has a reason for it
-            several => {
-                let reason = "the author has several domains".to_owned();
-                found.lines.push(Line { method: "dmarc", result: "permerror", reason, properties: from(&several.join(",")) });
-                return;
-            }
+    ) -> (Line, Wish) {
+        let message = AuthenticatedMessage { from: vec![format!("author@{author}")], ..AuthenticatedMessage::default() };
+        let is_pass = |output: &DmarcOutput| [output.spf_result(), output.dkim_result()].contains(&&DmarcResult::Pass);
+        let is_near = |output: &&DkimOutput<'_>| output.signature().is_some_and(|signature| may_align(&signature.d, author));
+        let dkim: Vec<DkimOutput<'_>> = dkim.iter().filter(is_near).cloned().collect();
+        let of_sender = if may_align(came.domain(), author) { spf.result() } else { SpfResult::None };
+        let judged = self.within(async {
+            let output = self.judge(&message, (&dkim, &spf.clone().with_result(of_sender)), came, known).await;
+            // what cannot be known now may have passed (RFC 7489 6.6.2), where it would speak for this domain at all
+            let is_unknown = |output: &&DkimOutput<'_>| matches!(output.result(), DkimResult::TempError(_));
+            let may_be = dkim.iter().filter(is_unknown).filter_map(DkimOutput::signature);
+            let may_be: Vec<DkimOutput<'_>> = may_be.map(|signature| DkimOutput::pass().with_signature(signature)).collect();
+            let is_open = !is_pass(&output) && (of_sender == SpfResult::TempError || !may_be.is_empty()) && {
+                let result = if of_sender == SpfResult::TempError { SpfResult::Pass } else { SpfResult::None };
+                is_pass(&self.judge(&message, (&may_be, &spf.clone().with_result(result)), came, known).await)
+            };
+            (output, is_open)
+        });
+        let mut line = Line {
+            method: "dmarc",
+            result: "temperror",
+            reason: LATE.to_owned(),
+            properties: vec![("header.from", author.to_owned())],
         };
-        let sender_domain = came.sender.rsplit_once('@').map_or(came.helo, |(_, domain)| domain);
-        let parameters = DmarcParameters {
-            message,
-            dkim_output: dkim,
-            dkim2_output: None,
-            rfc5321_mail_from_domain: sender_domain,
-            spf_output: spf,
-        };
-        let output = self.0.verify_dmarc(asking(parameters, known)).await;
+        let Some((output, is_open)) = judged.await else { return (line, Wish::Nothing) };
         let both = [output.spf_result(), output.dkim_result()];
-        let is_unsure = both.iter().any(|result| matches!(result, DmarcResult::TempError(_)))
-            || spf.result() == SpfResult::TempError
-            || dkim.iter().any(|output| matches!(output.result(), DkimResult::TempError(_)));
-        let result = match () {
-            () if both.contains(&&DmarcResult::Pass) => "pass",
+        line.reason = String::new();
+        line.result = match () {
+            () if is_pass(&output) => "pass",
             () if both.iter().any(|result| matches!(result, DmarcResult::PermError(_))) => "permerror",
-            () if output.dmarc_record().is_none() && !is_unsure => "none",
-            // what cannot be known now may have passed (RFC 7489 6.6.2)
-            () if is_unsure => "temperror",
+            () if is_open || both.iter().any(|result| matches!(result, DmarcResult::TempError(_))) => "temperror",
+            () if output.dmarc_record().is_none() => "none",
             () => "fail",
         };
-        let mut properties = from(&domain);
-        if result == "fail" {
-            let (wish, policy) = match output.policy() {
-                Policy::Reject => (Wish::Reject, "reject"),
-                Policy::Quarantine => (Wish::Quarantine, "quarantine"),
-                Policy::None | Policy::Unspecified => (Wish::Nothing, "none"),
-            };
-            found.wish = wish;
-            properties.push(("policy.published", policy.to_owned()));
+        if line.result != "fail" {
+            return (line, Wish::Nothing);
         }
-        found.lines.push(Line { method: "dmarc", result, reason: String::new(), properties });
-        found.author = domain;
+        let (wish, policy) = match output.policy() {
+            Policy::Reject => (Wish::Reject, "reject"),
+            Policy::Quarantine => (Wish::Quarantine, "quarantine"),
+            Policy::None | Policy::Unspecified => (Wish::Nothing, "none"),
+        };
+        line.properties.push(("policy.published", policy.to_owned()));
+        (line, wish)
     }
+
+    async fn judge<K: Known>(
+        &self,
+        message: &AuthenticatedMessage<'_>,
+        (dkim_output, spf_output): (&[DkimOutput<'_>], &SpfOutput),
+        came: &Came<'_>,
+        known: &K,
+    ) -> DmarcOutput {
+        let parameters =
+            DmarcParameters { message, dkim_output, dkim2_output: None, rfc5321_mail_from_domain: came.domain(), spf_output };
+        self.asks.verify_dmarc(asking(parameters, known)).await
+    }
+}
+
+impl Came<'_> {
+    /// The domain of which SPF speaks.
+    fn domain(&self) -> &str {
+        self.sender.rsplit_once('@').map_or(self.helo, |(_, domain)| domain)
+    }
+}
+
+/// Whether two domains can have an organizational domain in common, which has two labels at least. Others are not asked about: whoever holds them could
+/// make the answer slow.
+fn may_align(one: &str, other: &str) -> bool {
+    let top = |name: &str| {
+        let name = idna::domain_to_ascii(name).unwrap_or_else(|_| name.to_lowercase());
+        name.trim_end_matches('.').rsplit('.').take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    top(one) == top(other)
+}
+
+/// The domains of the author, each once, whoever finds them: mail-auth and we read what is hardly an address in different ways, and so do
+/// the programs that show it.
+fn authors(message: &AuthenticatedMessage<'_>, bytes: &[u8]) -> Vec<String> {
+    let normal = |domain: &str| domain.trim_end_matches('.').to_lowercase();
+    let theirs = message.froms().iter().filter_map(|from| from.rsplit_once('@')).map(|(_, domain)| normal(domain));
+    let head = Head::of(bytes, true);
+    let fields = head.iter().flat_map(|head| head.values("from"));
+    let ours = fields.flat_map(|value| address::parse(value).mailboxes).map(|mailbox| normal(&mailbox.domain));
+    let mut domains: Vec<String> = Vec::new();
+    for domain in theirs.chain(ours).filter(|domain| !domain.is_empty()) {
+        if domains.len() <= AUTHORS && !domains.contains(&domain) {
+            domains.push(domain);
+        }
+    }
+    domains
 }
 
 fn asking<P, K: Known>(params: P, known: &K) -> Parameters<'_, P, K, K, K, K, K> {
@@ -261,6 +354,11 @@ fn asking<P, K: Known>(params: P, known: &K) -> Parameters<'_, P, K, K, K, K, K>
         cache_ipv4: Some(known),
         cache_ipv6: Some(known),
     }
+}
+
+fn spf_line(found: Option<&SpfOutput>, property: &'static str, of: &str) -> Line {
+    let (result, reason) = found.map_or(("temperror", LATE), |found| (spf_result(found.result()), ""));
+    Line { method: "spf", result, reason: reason.to_owned(), properties: vec![(property, of.to_owned())] }
 }
 
 fn spf_result(result: SpfResult) -> &'static str {
@@ -277,7 +375,6 @@ fn spf_result(result: SpfResult) -> &'static str {
 
 /// RFC 8601 2.7.1. mail-auth calls a body that was changed neutral: it is a signature that fails.
 fn dkim_result(result: &DkimResult) -> (&'static str, String) {
-    use mail_auth::Error;
     use mail_auth::dkim::DkimError;
     match result {
         DkimResult::Pass => ("pass", String::new()),

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::server::policy::bucket::{Buckets, Rate};
-use crate::server::policy::network;
 use crate::server::policy::refusal::Refusal;
+use crate::server::policy::{network, room};
 use crate::time::Timestamp;
 
 /// How many failed logins are borne, and how long a ban is at first.
@@ -103,7 +103,9 @@ impl Bans {
         self.addresses.clear(&peer);
         let before = self.bans.get(&peer).filter(|ban| now.unix() < ban.until.unix().saturating_add(MEMORY));
         let seconds = before.map_or(self.rules.first_ban, |ban| ban.seconds.saturating_mul(2)).min(self.rules.longest_ban);
-        self.make_room(now);
+        // those that end first go first
+        let is_over = |ban: &Ban| now.unix() >= ban.until.unix().saturating_add(MEMORY);
+        room::make(&mut self.bans, MOST, is_over, |ban| ban.until);
         self.bans.insert(peer, Ban { until: now.plus_seconds(i64::from(seconds)), seconds });
         true
     }
@@ -126,20 +128,6 @@ impl Bans {
             self.bans.iter().filter(|(_, ban)| ban.until > now).map(|(peer, ban)| (*peer, ban.until)).collect();
         on.sort_unstable();
         on
-    }
-
-    fn make_room(&mut self, now: Timestamp) {
-        if self.bans.len() < MOST {
-            return;
-        }
-        self.bans.retain(|_, ban| now.unix() < ban.until.unix().saturating_add(MEMORY));
-        if self.bans.len() >= MOST {
-            // those that end first
-            let mut ends: Vec<Timestamp> = self.bans.values().map(|ban| ban.until).collect();
-            ends.sort_unstable();
-            let end = ends.get(MOST / 4).copied().unwrap_or(now);
-            self.bans.retain(|_, ban| ban.until > end);
-        }
     }
 }
 

@@ -56,7 +56,7 @@ pub(in crate::server::policy) mod table {
 
     use super::*;
 
-    /// DNS that answers from a table: lines of `NAME TYPE VALUE`; the type `LATER` never answers. What was asked is kept.
+    /// DNS that answers from a table: lines of `NAME TYPE VALUE`; the type `LATER` never answers, and its value says why. What was asked is kept.
     #[derive(Debug, Clone, Default)]
     pub(in crate::server::policy) struct Table {
         records: Arc<BTreeMap<(String, String), Vec<String>>>,
@@ -81,8 +81,8 @@ pub(in crate::server::policy) mod table {
         pub(in crate::server::policy) fn of(&self, name: &str, kind: &str) -> Result<Vec<String>, Nothing> {
             let name = name.trim_end_matches('.').to_lowercase();
             self.asked.lock().expect("no panic").push(format!("{name} {kind}"));
-            if self.records.contains_key(&(name.clone(), "LATER".to_owned())) {
-                return Err(Nothing::Later("no answer within the time".to_owned()));
+            if let Some(why) = self.records.get(&(name.clone(), "LATER".to_owned())) {
+                return Err(Nothing::Later(why.concat()));
             }
             self.records.get(&(name, kind.to_owned())).cloned().ok_or(Nothing::None)
         }

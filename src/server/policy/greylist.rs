@@ -10,8 +10,8 @@ use std::path::Path;
 
 use crate::server::clock::shifted;
 use crate::server::policy::bans::span;
-use crate::server::policy::network;
 use crate::server::policy::refusal::Refusal;
+use crate::server::policy::{network, room};
 use crate::time::Timestamp;
 
 /// How the greylist works.
@@ -146,18 +146,8 @@ impl Greylist {
 
     fn make_room(&mut self, now: Timestamp) {
         for list in [&mut self.triplets, &mut self.networks] {
-            if list.len() < MOST {
-                continue;
-            }
-            list.retain(|_, seen| !is_over(seen, now));
-            if list.len() < MOST {
-                continue;
-            }
             // those that never came again go first, the oldest of them before the others
-            let mut order: Vec<(bool, Timestamp)> = list.values().map(|seen| (seen.good > 0, seen.last)).collect();
-            order.sort_unstable();
-            let Some(end) = order.get(MOST / 4).copied() else { continue };
-            list.retain(|_, seen| (seen.good > 0, seen.last) > end);
+            room::make(list, MOST, |seen| is_over(seen, now), |seen| (seen.good > 0, seen.last));
         }
     }
 }

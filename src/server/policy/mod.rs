@@ -25,6 +25,7 @@ mod refusal;
 mod relay;
 mod resolver;
 mod results;
+mod room;
 mod settings;
 
 pub use access::{Access, Client, Mailbox, Name};

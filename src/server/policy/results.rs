@@ -58,13 +58,19 @@ pub(in crate::server) fn without_forged<'m>(message: &'m [u8], host: &str) -> Co
     Cow::Owned(kept.concat())
 }
 
-/// The field that begins here, with its folded lines; none at the empty line that ends the section.
+/// The field that begins here, with its folded lines; none at the empty line that ends the section. A CR alone ends a line as well: binary messages may
+/// hold one, and some readers go on behind it.
 fn next_field(message: &[u8], at: usize) -> Option<&[u8]> {
     let rest = message.get(at..).filter(|rest| !rest.is_empty() && !rest.starts_with(b"\r\n") && !rest.starts_with(b"\n"))?;
-    let mut end = 0;
+    let mut end = 0_usize;
     loop {
-        let line = rest.get(end..)?.iter().position(|byte| *byte == b'\n').map(|at| end.saturating_add(at).saturating_add(1));
-        end = line.unwrap_or(rest.len());
+        let line = rest.get(end..)?;
+        let stop = memchr::memchr2(b'\r', b'\n', line);
+        let length = stop.map_or(line.len(), |at| {
+            let is_crlf = line.get(at..).is_some_and(|stop| stop.starts_with(b"\r\n"));
+            at.saturating_add(if is_crlf { 2 } else { 1 })
+        });
+        end = end.saturating_add(length);
         if !matches!(rest.get(end), Some(b' ' | b'\t')) {
             return rest.get(..end);
         }
@@ -114,7 +120,11 @@ fn identifier(text: &str) -> Option<String> {
 /// A token as it is, anything else in quotes: nobody's address or domain ends the field or opens another.
 fn value(text: &str) -> Cow<'_, str> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-./=@^_`{|}~:".contains(&byte);
-    if !text.is_empty() && text.bytes().all(is_plain) { Cow::Borrowed(text) } else { Cow::Owned(quoted(text)) }
+    if (1..=MAX_VALUE).contains(&text.len()) && text.bytes().all(is_plain) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(quoted(text))
+    }
 }
 
 fn quoted(text: &str) -> String {
@@ -170,6 +180,15 @@ mod tests {
              ARC-Authentication-Results: i=1; mx.our.example; none\r\nSubject: b\r\n\r\n\
              Authentication-Results: mx.our.example; content\r\n"
         );
+    }
+
+    #[test]
+    fn a_carriage_return_alone_hides_none_and_a_long_value_makes_no_long_line() {
+        let message = b"X: a\rAuthentication-Results: mx.our.example; dkim=pass\r b\r\nFrom: a\r\n\r\nb";
+        assert_eq!(String::from_utf8_lossy(&without_forged(message, "mx.our.example")), "X: a\rFrom: a\r\n\r\nb");
+        let properties = vec![("header.d", "a".repeat(10_000)), ("header.s", "\"".repeat(10_000))];
+        let long = field("mx.our.example", &[Line { method: "dkim", result: "fail", reason: "\\".repeat(10_000), properties }]);
+        assert!(long.lines().all(|line| line.len() <= 998), "{}", long.len());
     }
 
     #[test]

@@ -178,9 +178,11 @@ impl Run<'_> {
             return Ok(());
         }
         let first = |name: &str| self.message.values(name).into_iter().next();
-        let in_reply_to = first("message-id").map(|value| value.unfolded).filter(|id| !id.is_empty() && id.len() <= 998);
+        // RFC 5322 2.1.1: each may have to stand on a line of its own, behind the name of its field
+        let is_id = |id: &str| (1..=ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+        let in_reply_to = first("message-id").map(|value| value.unfolded).filter(|id| is_id(id));
         let before = first("references").or_else(|| first("in-reply-to")).map(|value| value.unfolded).unwrap_or_default();
-        let mut references: Vec<&str> = before.split_ascii_whitespace().rev().take(20).collect();
+        let mut references: Vec<&str> = before.split_ascii_whitespace().rev().filter(|id| is_id(id)).take(20).collect();
         references.reverse();
         references.extend(in_reply_to.as_deref());
         let subject = subject.unwrap_or_else(|| match first("subject") {
@@ -236,6 +238,9 @@ impl Run<'_> {
         Ok(())
     }
 }
+
+/// Bytes of an identifier of a message.
+const ID: usize = 900;
 
 /// Whether two addresses are one: the domain whatever its case, the local part as it is (RFC 5321 2.4).
 fn is_same(one: &str, other: &str) -> bool {

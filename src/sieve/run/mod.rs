@@ -5,7 +5,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::limits::{Budget, Limits};
+use crate::limits::{Budget, LimitReached, Limits};
 use crate::sieve::message::Message;
 use crate::sieve::program::{Refusal, Script};
 use crate::sieve::reply::{Memory, Reply};
@@ -166,6 +166,11 @@ impl Run<'_> {
             };
             self.steps.spend(more.len())?;
             whole.push_str(more);
+            // what goes out to others is no longer than what a person could have written
+            if whole.len() > self.limits.sieve_script_bytes {
+                let limit = u64::try_from(self.limits.sieve_script_bytes).unwrap_or(u64::MAX);
+                return Err(LimitReached { name: "sieve string bytes", limit }.into());
+            }
         }
         Ok(whole)
     }

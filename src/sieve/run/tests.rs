@@ -54,8 +54,13 @@ impl Run<'_> {
             }
             Test::Exists(names) => {
                 let names = self.texts(names)?;
-                self.steps.spend(names.len())?;
-                Ok(names.iter().all(|name| self.message.has(name)))
+                for name in &names {
+                    self.steps.spend(self.message.fields())?;
+                    if !self.message.has(name) {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
             }
             Test::Size { than, bytes } => {
                 let size = u64::try_from(self.message.bytes.len()).unwrap_or(u64::MAX);
@@ -164,6 +169,7 @@ impl Run<'_> {
 
     /// The values of one field; with an index, that one alone.
     fn field(&mut self, name: &str, index: Option<Index>) -> Result<Vec<Value>, Failure> {
+        self.steps.spend(self.message.fields())?;
         let mut all = self.message.values(name);
         self.steps.spend(all.iter().map(|value| value.text.len()).sum::<usize>())?;
         let Some(Index { number, from }) = index else { return Ok(all) };
@@ -213,7 +219,7 @@ impl Run<'_> {
         let name = match view {
             BodyView::Raw => "raw".to_owned(),
             BodyView::Text => "text".to_owned(),
-            BodyView::Content(_) => format!("content {}", kinds.join(" ")),
+            BodyView::Content(_) => format!("content {}", kinds.join("\n")),
         };
         let all = match self.bodies.remove(&name) {
             Some(known) => known,

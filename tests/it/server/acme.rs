@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::zone::Zone;
+use super::dns::Dns;
 use super::{Served, good, laid_out, start};
 use crate::support;
 
@@ -65,7 +65,7 @@ fn pebble(folder: &tempfile::TempDir, (directory, challenges): (u16, u16), secon
         free(),
     );
     fs::write(path("pebble.json"), config).expect("written");
-    let dns = Zone::new().a("mail.a.example", "127.0.0.1").serve().to_string();
+    let dns = Dns::run("mail.a.example A 127.0.0.1").address.to_string();
     let pebble = Command::new("pebble")
         .args(["-config", &path("pebble.json"), "-dnsserver", &dns])
         .env("PEBBLE_VA_NOSLEEP", "1")

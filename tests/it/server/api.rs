@@ -179,6 +179,7 @@ fn the_api_is_under_the_tls_of_the_server_where_that_is_asked_for_and_bounds_wha
     let check = ["--home", &served.path("home"), "serve", "--check"];
     let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &check, b"");
     assert!(code == 2 && talk.contains("is not on loopback – set tls = \"on\""), "{talk}");
+    assert!(talk.contains("sealpost.toml has a mistake\n"), "{talk}");
 }
 
 #[test]
@@ -186,7 +187,8 @@ fn curl_rolls_keys_over_pauses_servers_and_lifts_bans_as_the_commands_do() {
     if !support::peer("curl") {
         return;
     }
-    let more = "[dkim]\nfolder = \"dkim\"\n[[server]]\nname = \"office\"\n[server.listen]\nsmtp = \"127.0.0.1:0\"\n";
+    let more = "[dkim]\nfolder = \"dkim\"\n[[server]]\nname = \"office\"\n[server.listen]\nsmtp = \"127.0.0.1:0\"\n\
+                [server.dkim]\nfolder = \"office-keys\"\n[[server]]\nname = \"bare\"\n[server.listen]\nsmtp = \"127.0.0.1:0\"\n";
     let served = with(more);
     let (admin, read) = (token(&served, &["console", "--scope", "admin"]), token(&served, &["watcher"]));
     let by_both = |path: &str, args: &[&str]| {
@@ -221,6 +223,17 @@ fn curl_rolls_keys_over_pauses_servers_and_lifts_bans_as_the_commands_do() {
     let gone = json_of(curl(&served, &admin, "DELETE", &path(0), None));
     assert_eq!(gone, json!({ "schema": "sealpost.dkim.remove/1", "exit": 0 }));
     assert_eq!(problem(curl(&served, &admin, "DELETE", &path(0), None)), (404, "not-found".to_owned()));
+
+    // another server has keys of its own, and nobody else's
+    json_of(curl(&served, &admin, "POST", "/v1/dkim?server=office", Some(r#"{"domain":"office.example","kind":"ed25519"}"#)));
+    let keys = by_both("/v1/dkim?server=office", &["dkim", "list", "--server", "office"])["keys"].clone();
+    assert_eq!(keys.as_array().map(Vec::len), Some(1), "{keys}");
+    assert_eq!(keys[0]["domain"], "office.example");
+    assert_eq!(by_both("/v1/dkim?server=main", &["dkim", "list", "--server", "main"]), by_both("/v1/dkim", &["dkim", "list"]));
+    assert_eq!(problem(curl(&served, &read, "GET", "/v1/dkim?server=bare", None)), (409, "not-now".to_owned()));
+    assert_eq!(problem(curl(&served, &read, "GET", "/v1/dkim?server=nobody", None)), (404, "not-found".to_owned()));
+    assert!(served.refused(&["dkim", "list", "--server", "bare"]).contains("names no folder for keys of the server bare"));
+    assert!(served.refused(&["dkim", "list", "--server", "nobody"]).contains("there is no server nobody"));
 
     // servers, each alone
     let office = |what: &str| curl(&served, &admin, "POST", &format!("/v1/servers/office/{what}"), None);

@@ -1,7 +1,8 @@
 //! Mail that came by lists and forwarders: chains of ARC as others seal them.
 
 use super::Served;
-use super::policy::{Dns, hand, has_dkimpy};
+use super::dns::Dns;
+use super::policy::{hand, has_dkimpy};
 use crate::support;
 
 /// Changes a message as a list does, where it is to, and seals it: `python3 -c … KEY DOMAIN RESULTS CHANGE`.
@@ -38,7 +39,7 @@ impl Hops {
             }
             return None;
         }
-        let dns = Dns::new(&[("_dmarc.a.example", "v=DMARC1; p=reject")]);
+        let dns = Dns::run("_dmarc.a.example TXT v=DMARC1; p=reject\n");
         let found = format!(
             "[delivery]\nresolver = \"{}\"\n[authentication]\ncheck = \"reject\"\ntrusted_sealers = [\"lists.example\", \".friend.example\"]\n",
             dns.address
@@ -51,7 +52,7 @@ impl Hops {
         let line = format!("openssl rsa -in {key} -pubout -outform DER | base64 -w0");
         let public = String::from_utf8(support::run("sh", &["-c", &line], b"").1).expect("text");
         for domain in ["lists.example", "mx.friend.example", "stranger.example"] {
-            dns.add(&format!("sel._domainkey.{domain}"), &format!("v=DKIM1; k=rsa; p={public}"));
+            dns.text(&format!("sel._domainkey.{domain}"), &format!("v=DKIM1; k=rsa; p={public}"));
         }
         Some(Self { served, dns, key })
     }
@@ -107,7 +108,7 @@ fn what_a_trusted_sealer_saw_pass_is_taken_although_dmarc_fails_here() {
 #[test]
 fn a_chain_that_does_not_hold_is_a_failure_and_helps_nobody() {
     let Some(hops) = Hops::new() else { return };
-    hops.dns.add("c.example", "v=spf1 ip4:127.0.0.0/8 -all");
+    hops.dns.text("c.example", "v=spf1 ip4:127.0.0.0/8 -all");
     let from_c = LETTER.replace("jane@a.example", "jane@c.example");
     let sealed = hops.seal(&from_c, "lists.example", PASSED, "keep");
     let twice = hops.seal(&sealed, "mx.friend.example", "arc=pass", "keep");

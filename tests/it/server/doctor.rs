@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::zone::Zone;
+use super::dns::Dns;
 use super::{Served, good, laid_out};
 use crate::support;
 
@@ -98,20 +98,17 @@ fn a_certificate_has_ended_and_a_message_is_gone() {
     assert_eq!(doctor(folder, &["--offline"]).0, 0);
 }
 
-fn zone() -> Zone {
-    Zone::new()
-        .mx("a.example", "mail.a.example")
-        .a("mail.a.example", "192.0.2.1")
-        .ptr("1.2.0.192.in-addr.arpa", "mail.a.example")
-        .txt("a.example", "v=spf1 mx -all")
-        .txt("_dmarc.a.example", "v=DMARC1; p=reject")
-        .txt("_mta-sts.a.example", "v=STSv1; id=1")
-        .a("mta-sts.a.example", "192.0.2.1")
-}
+const ZONE: &str = "a.example MX 10 mail.a.example
+    mail.a.example A 192.0.2.1
+    1.2.0.192.in-addr.arpa PTR mail.a.example
+    a.example TXT v=spf1 mx -all
+    _dmarc.a.example TXT v=DMARC1; p=reject
+    _mta-sts.a.example TXT v=STSv1; id=1
+    mta-sts.a.example A 192.0.2.1";
 
-/// A home whose server others would reach, and whose name server is this zone.
-fn asking(zone: Zone) -> tempfile::TempDir {
-    let resolver = zone.serve();
+/// A home whose server others would reach, and whose name server has this zone.
+fn asking(zone: &str) -> tempfile::TempDir {
+    let resolver = Dns::run(zone).address;
     laid_out("a.example", &[], |text| {
         text.replace("\"127.0.0.1:0\"", "\"0.0.0.0:0\"")
             .replace("[delivery]\n", &format!("[delivery]\nresolver = \"{resolver}\"\n"))
@@ -127,11 +124,10 @@ fn the_dns_is_asked_and_the_record_that_is_missing_is_named() {
         let codes = all.iter().filter_map(|one| one["code"].as_str());
         codes.filter(|code| dns.iter().any(|start| code.starts_with(start))).map(str::to_owned).collect()
     };
-    let whole = asking(zone());
+    let whole = asking(ZONE);
     assert_eq!(codes(whole.path()), ["dkim-no-key"], "its mail is not signed yet");
     assert_eq!(doctor(whole.path(), &[]).0, 0);
-    let bare =
-        asking(Zone::new().mx("a.example", "in.b.example").a("in.b.example", "192.0.2.9").a("mail.a.example", "192.0.2.1"));
+    let bare = asking("a.example MX 10 in.b.example\nin.b.example A 192.0.2.9\nmail.a.example A 192.0.2.1");
     let (code, said) = doctor(bare.path(), &[]);
     assert_eq!(code, 8, "{said:#}");
     assert_eq!(found(&said, "mx-elsewhere").map(|one| &one["fix"]), Some(&Value::from("a.example. IN MX 10 mail.a.example.")));

@@ -55,6 +55,26 @@ fn a_filter_files_discards_refuses_sends_on_and_answers() {
     assert!(served.stored("jane@a.example/Work/A").is_empty());
 }
 
+#[test]
+fn a_filter_answers_as_nobody_who_its_user_may_not_be() {
+    let served = Served::new();
+    served.run(&["alias", "add", "office@a.example", "jane@a.example"]);
+    for (from, wanted) in [
+        ("joe@a.example", "jane@a.example"),
+        ("x@b.example", "jane@a.example"),
+        ("Office <office@a.example>", "office@a.example"),
+    ] {
+        let script = served.path("rules.sieve");
+        std::fs::write(&script, format!("require \"vacation\"; vacation :from \"{from}\" \"I am away.\";\n")).expect("written");
+        served.run(&["user", "filter", "jane@a.example", &script]);
+        served.send("joe@a.example", &letter("jane@a.example", "hi"));
+        let answers = served.fetch("joe@a.example");
+        let [answer] = answers.as_slice() else { panic!("{answers:?}") };
+        let author = answer.lines().find(|line| line.starts_with("From:")).unwrap_or_default();
+        assert!(author.contains(wanted), "{from}: {answer}");
+    }
+}
+
 /// A scanner that adds a field, and refuses what says so.
 fn scanner(listener: &TcpListener) {
     let packet = |letter: u8, content: &[u8]| {

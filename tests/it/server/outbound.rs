@@ -1,7 +1,6 @@
 //! Mail to other servers, end to end: a server of ours in this process, and servers, names, policies and authorities that are not ours.
 
 mod dane;
-mod dns;
 mod finger;
 mod forward;
 mod mx;
@@ -27,6 +26,7 @@ use sealpost::server::store::{
 use sealpost::server::{Config, Running, Service};
 use sealpost::time::Timestamp;
 
+use super::dns;
 use crate::support;
 
 /// A server of ours in this process: mail.a.example, with jane@a.example.

@@ -3,7 +3,8 @@
 use std::io::BufReader;
 use std::net::TcpStream;
 
-use super::policy::{Dns, checking, has_dkimpy, records};
+use super::dns::Dns;
+use super::policy::{checking, has_dkimpy, records};
 use super::{Served, say};
 use crate::support;
 
@@ -38,7 +39,7 @@ pub(super) fn is_signed(records: &[(String, String)], message: &str) {
 
 #[test]
 fn reports_refusals_and_answers_of_filters_pass_dmarc_elsewhere() {
-    let dns = Dns::new(&[("_dmarc.a.example", "v=DMARC1; p=reject")]);
+    let dns = Dns::run("_dmarc.a.example TXT v=DMARC1; p=reject\n");
     let b = checking(&dns);
     let next = format!("127.0.0.1:{}", b.port("smtp"));
     let route = format!("[dkim]\nfolder = \"dkim\"\n[routes]\n\"b.example\" = \"{next}\"\n\"c.example\" = \"{next}\"\n");
@@ -46,7 +47,7 @@ fn reports_refusals_and_answers_of_filters_pass_dmarc_elsewhere() {
     a.run(&["dkim", "new", "a.example"]);
     a.run(&["reload"]);
     let records = records(&a);
-    records.iter().for_each(|(name, text)| dns.add(name, text));
+    records.iter().for_each(|(name, text)| dns.text(name, text));
     for (user, rules) in [
         ("jane", "require \"vacation\"; vacation \"I am away \u{2013} far away.\";\n"),
         ("joe", "require \"reject\"; reject \"not now\";\n"),

@@ -1,65 +1,12 @@
 //! Whom the server takes mail from: relays, lists, and what SPF, DKIM and DMARC say; DKIM as others sign and check it.
 
-use std::collections::BTreeMap;
 use std::io::BufReader;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::sync::{Arc, Mutex};
+use std::net::TcpStream;
 
+use super::dns::Dns;
 use super::own::is_signed;
 use super::{Served, say};
 use crate::support;
-
-/// Answers TXT from a table that grows while it runs; every other name does not exist.
-#[derive(Clone)]
-pub(super) struct Dns {
-    texts: Arc<Mutex<BTreeMap<String, String>>>,
-    pub(super) address: SocketAddr,
-}
-
-impl Dns {
-    pub(super) fn new(texts: &[(&str, &str)]) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        let address = socket.local_addr().expect("bound");
-        let texts = texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        let dns = Self { texts: Arc::new(Mutex::new(texts)), address };
-        let answering = dns.clone();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 1500];
-            while let Ok((size, peer)) = socket.recv_from(&mut buffer) {
-                let _ = socket.send_to(&answering.answer(&buffer[..size]), peer);
-            }
-        });
-        dns
-    }
-
-    pub(super) fn add(&self, name: &str, text: &str) {
-        self.texts.lock().expect("no panic").insert(name.to_owned(), text.to_owned());
-    }
-
-    fn answer(&self, query: &[u8]) -> Vec<u8> {
-        let (mut at, mut labels) = (12, Vec::new());
-        while query[at] != 0 {
-            let end = at + 1 + usize::from(query[at]);
-            labels.push(String::from_utf8_lossy(&query[at + 1..end]).to_lowercase());
-            at = end;
-        }
-        let text = self.texts.lock().expect("no panic").get(&labels.join(".")).cloned().filter(|_| query[at + 2] == 16);
-        let mut out = query[..2].to_vec();
-        out.extend([0x81, if text.is_some() { 0x80 } else { 0x83 }, 0, 1, 0, u8::from(text.is_some()), 0, 0, 0, 0]);
-        out.extend_from_slice(&query[12..at + 5]);
-        if let Some(text) = text {
-            let strings: Vec<u8> = text
-                .as_bytes()
-                .chunks(255)
-                .flat_map(|part| [&[u8::try_from(part.len()).expect("short")], part].concat())
-                .collect();
-            out.extend([0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60]);
-            out.extend(u16::try_from(strings.len()).expect("short").to_be_bytes());
-            out.extend(strings);
-        }
-        out
-    }
-}
 
 /// A server that checks by this DNS, and refuses what DMARC asks to refuse.
 pub(super) fn checking(dns: &Dns) -> Served {
@@ -97,7 +44,7 @@ const LETTER: &str = "From: Jane <jane@a.example>\r\nTo: bob@b.example\r\nSubjec
 
 #[test]
 fn what_users_send_is_signed_and_good_for_others() {
-    let dns = Dns::new(&[("_dmarc.a.example", "v=DMARC1; p=reject")]);
+    let dns = Dns::run("_dmarc.a.example TXT v=DMARC1; p=reject\n");
     let b = checking(&dns);
     let route = format!("[dkim]\nfolder = \"dkim\"\n[routes]\n\"b.example\" = \"127.0.0.1:{}\"\n", b.port("smtp"));
     let mut a = Served::of("a.example", &["jane"], |text| text.replace("[routes]\n", &route));
@@ -105,7 +52,7 @@ fn what_users_send_is_signed_and_good_for_others() {
     let list = a.run(&["dkim", "list"]).0;
     assert_eq!(list.matches("signs").count(), 2, "{list}");
     let records = records(&a);
-    records.iter().for_each(|(name, text)| dns.add(name, text));
+    records.iter().for_each(|(name, text)| dns.text(name, text));
     a.child.kill().expect("killed");
     a.child.wait().expect("gone");
     a.restart();
@@ -138,7 +85,7 @@ fn what_others_sign_is_good_here() {
     if !support::peer("python3") || !has_dkimpy() {
         return;
     }
-    let dns = Dns::new(&[("_dmarc.a.example", "v=DMARC1; p=reject")]);
+    let dns = Dns::run("_dmarc.a.example TXT v=DMARC1; p=reject\n");
     let b = checking(&dns);
     let script = "import dkim, sys, base64\n\
                   m, key, alg = sys.stdin.buffer.read(), open(sys.argv[1], 'rb').read(), sys.argv[2].encode()\n\
@@ -158,7 +105,7 @@ fn what_others_sign_is_good_here() {
         // the resolver keeps what it heard
         let selector = format!("sel{algorithm}");
         let script = script.replace("b'sel'", &format!("b'{selector}'"));
-        dns.add(&format!("{selector}._domainkey.a.example"), &record);
+        dns.text(&format!("{selector}._domainkey.a.example"), &record);
         for how in ["relaxed/relaxed", "simple/simple", "relaxed/simple"] {
             let plain = LETTER.replace("\r\n..", "\r\n.");
             let (code, field, talk) = support::run("/usr/bin/python3", &["-c", &script, key, algorithm, how], plain.as_bytes());
@@ -176,13 +123,13 @@ fn what_others_sign_is_good_here() {
 #[test]
 fn what_opendkim_signs_is_good_here() {
     let Some(opendkim) = opendkim() else { return };
-    let dns = Dns::new(&[("_dmarc.a.example", "v=DMARC1; p=reject")]);
+    let dns = Dns::run("_dmarc.a.example TXT v=DMARC1; p=reject\n");
     let b = checking(&dns);
     let key = b.path("rsa.pem");
     let (code, _, talk) = support::run("openssl", &["genrsa", "-out", &key, "2048"], b"");
     assert_eq!(code, 0, "{talk}");
     let (_, public, _) = support::run("sh", &["-c", &format!("openssl rsa -in {key} -pubout -outform DER | base64 -w0")], b"");
-    dns.add("sel._domainkey.a.example", &format!("v=DKIM1; k=rsa; p={}", String::from_utf8(public).expect("text")));
+    dns.text("sel._domainkey.a.example", &format!("v=DKIM1; k=rsa; p={}", String::from_utf8(public).expect("text")));
     let config = format!(
         "Mode s\nDomain a.example\nKeyFile {key}\nSelector sel\nCanonicalization relaxed/simple\nInternalHosts 0.0.0.0/0\n\
          RequireSafeKeys no\nSyslog no\n"
@@ -200,12 +147,12 @@ fn what_opendkim_signs_is_good_here() {
 
 #[test]
 fn forged_mail_is_refused_and_forged_results_do_not_arrive() {
-    let dns = Dns::new(&[
-        ("_dmarc.bank.example", "v=DMARC1; p=reject"),
-        ("_dmarc.shop.example", "v=DMARC1; p=quarantine"),
-        ("good.example", "v=spf1 ip4:127.0.0.0/8 -all"),
-        ("_dmarc.good.example", "v=DMARC1; p=reject"),
-    ]);
+    let dns = Dns::run(
+        "_dmarc.bank.example TXT v=DMARC1; p=reject
+         _dmarc.shop.example TXT v=DMARC1; p=quarantine
+         good.example TXT v=spf1 ip4:127.0.0.0/8 -all
+         _dmarc.good.example TXT v=DMARC1; p=reject",
+    );
     let b = checking(&dns);
     let from = |author: &str| {
         format!("Authentication-Results: mail.b.example; dmarc=pass (forged)\r\nX-Quarantine: no\r\nFrom: {author}\r\n\r\nhi\r\n")

@@ -66,6 +66,46 @@ fn a_script_made_to_take_forever_ends_soon() {
 }
 
 #[test]
+fn a_script_that_is_slow_to_read_or_looks_for_fields_without_end_is_neither() {
+    let begin = std::time::Instant::now();
+    for piece in ["${", "${a", "${hex:", "${hex: 4", "${unicode: "] {
+        let text = format!(
+            "require [\"variables\", \"encoded-character\", \"reject\"]; reject \"{}}}\";",
+            piece.repeat(1_000_000 / piece.len())
+        );
+        assert!(Script::parse(text.as_bytes(), &Limits::default()).is_ok(), "{piece}");
+    }
+    let message = format!("{}\r\nx\r\n", "A:\r\n".repeat(5_000));
+    let mut few = Limits::default();
+    few.sieve_steps = 1_000_000;
+    let names = vec!["\"b\""; 200_000].join(",");
+    for test in [format!("not exists [\"a\", {}]", "\"a\",".repeat(200_000) + "\"a\""), format!("header :is [{names}] \"x\"")] {
+        let outcome = run_with(&format!("if {test} {{ stop; }}"), &message, &NoMemory, &few);
+        assert!(matches!(&outcome.failure, Some(Failure::Limit(limit)) if limit.name == "sieve steps"), "{:?}", outcome.failure);
+    }
+    let addresses = |host: &str| (0..20_000).map(|number| format!("x{number:05}@{host}.example")).collect::<Vec<_>>();
+    let own = addresses("b").iter().map(|one| format!("\"{one}\"")).collect::<Vec<_>>().join(",");
+    let message = format!("To: {}\r\n\r\nx\r\n", addresses("c").join(",\r\n "));
+    let outcome = run(&format!("require \"vacation\"; vacation :addresses [{own}] \"away\";"), &message);
+    assert_eq!(outcome.actions, kept());
+    assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn nobody_is_sent_more_than_a_person_could_write() {
+    let mut text = "require [\"variables\", \"vacation\"];\nset \"a\" \"aaaaaaaaaaaaaaaa\";\n".to_owned();
+    text.push_str(&"set \"a\" \"${a}${a}\";\n".repeat(10));
+    text.push_str(&format!("vacation \"{}\";", "${a}".repeat(1_000)));
+    let outcome = run(&text, LETTER);
+    assert!(
+        matches!(&outcome.failure, Some(Failure::Limit(limit)) if limit.name == "sieve string bytes"),
+        "{:?}",
+        outcome.failure
+    );
+    assert_eq!(outcome.actions, kept());
+}
+
+#[test]
 fn what_does_not_go_together_keeps_the_message() {
     for text in [
         "require [\"reject\", \"fileinto\"]; fileinto \"a\"; reject \"no\";",
@@ -102,6 +142,22 @@ fn a_reply_is_one_that_no_program_answers() {
         assert!(message.contains(field), "{field}: {message}");
     }
     assert!(message.is_ascii());
+}
+
+#[test]
+fn the_header_of_a_reply_is_ascii_in_short_lines_whatever_the_message_says() {
+    let text =
+        "require \"vacation\"; vacation :subject \"Ich bin weg – grüße\" :from \"\\\"Jürgen B.\\\" <bob@b.example>\" \"away\";";
+    let long = format!("<{}@a.example>", "x".repeat(5_000));
+    let letter = LETTER.replace("<0@a.example>", &format!("{long} <é@a.example> <0@a.example>"));
+    let message = reply(text, &letter).expect("a reply").message("bob@b.example", NOW, "x@b.example");
+    let message = String::from_utf8(message).expect("text");
+    assert!(message.is_ascii() && message.lines().all(|line| line.len() <= 998), "{message}");
+    assert!(message.contains("\r\nReferences: <0@a.example> <1@a.example>\r\n"), "{message}");
+    assert!(message.contains("<bob@b.example>\r\n") && message.contains("Subject: Ich bin weg =?utf-8?"), "{message}");
+    let odd = LETTER.replace("<1@a.example>", &long);
+    let message = reply(text, &odd).expect("a reply").message("bob@b.example", NOW, "x@b.example");
+    assert!(!String::from_utf8_lossy(&message).contains("In-Reply-To"));
 }
 
 #[test]

@@ -257,7 +257,9 @@ impl Client {
     }
 
     fn replied(&mut self, code: u16, reply: &[String]) {
-        let text = reply.join(" / ");
+        let mut text = reply.join(" / ");
+        // it is kept for each recipient, and told: a long one says no more
+        text.truncate(text.floor_char_boundary(LINE));
         // RFC 5321 3.8: the server closes the connection, whatever was asked
         if code == 421 {
             return self.fail(&Outcome::Temporary(text));

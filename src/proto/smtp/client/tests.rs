@@ -192,3 +192,14 @@ fn a_server_that_is_ourselves_gets_nothing() {
     assert!(!said.contains("MAIL"), "{said}");
     assert!(outcomes.iter().all(|(_, o)| matches!(o, Outcome::Permanent(why) if why.starts_with("5.4.6"))), "{outcomes:?}");
 }
+
+#[test]
+fn of_a_reply_of_many_long_lines_no_more_is_kept_than_of_one() {
+    let long = format!("{}550 no\r\n", format!("550-{}\r\n", "é".repeat(2000)).repeat(199));
+    let (_, outcomes, _) = script(client(outgoing()), &["220 b.example\r\n", "250 b.example\r\n", "250 ok\r\n", &long, &long]);
+    let told = |outcome: &Outcome| matches!(outcome, Outcome::Permanent(why) if (4000..=4096).contains(&why.len()));
+    assert!(outcomes.len() == 2 && outcomes.iter().all(|(_, outcome)| told(outcome)));
+    let endless = "550-no\r\n".repeat(300);
+    let (_, outcomes, _) = script(client(outgoing()), &["220 b.example\r\n", &endless]);
+    assert!(outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Temporary(why) if why.contains("endless"))));
+}

@@ -2,12 +2,12 @@ use std::borrow::Borrow;
 use std::hash::Hash;
 use std::net::SocketAddr;
 
+use mail_auth::DnssecStatus;
 use mail_auth::common::parse::TxtRecordParser;
 use mail_auth::common::verify::DomainKey;
 use mail_auth::dmarc::Dmarc;
 use mail_auth::hickory_resolver::proto::op::ResponseCode;
 use mail_auth::spf::Spf;
-use mail_auth::{DnsError, DnssecStatus, Error};
 
 use super::*;
 use crate::keys::domain::{self, Kind};
@@ -39,6 +39,8 @@ impl ResolverCache<Box<str>, Txt> for Table {
         let none = || Some(Txt::Error(Error::Dns(DnsError::RecordNotFound(ResponseCode::NXDomain))));
         let Some(known) = self.names(name) else { return none() };
         match self.of(&known, "TXT") {
+            // not known: the resolver is asked
+            Err(Nothing::Later(why)) if why == MUTE => None,
             Err(Nothing::Later(why)) => Some(Txt::Error(Error::Dns(DnsError::Resolver(why)))),
             Err(Nothing::None) => none(),
             Ok(texts) => {
@@ -112,8 +114,15 @@ impl ResolverCache<IpAddr, RecordSet<Box<str>>> for Table {
 
 impl Known for Table {}
 
+/// Why a name of the table gets no answer from a server that never gives one.
+const MUTE: &str = "mute";
+
 fn check(table: &Table, address: &str, sender: &str, message: &str) -> Found {
     let nowhere: SocketAddr = "127.0.0.1:9".parse().expect("an address");
+    check_at(nowhere, PATIENCE, table, (address, sender, message))
+}
+
+fn check_at(server: SocketAddr, patience: Duration, table: &Table, (address, sender, message): (&str, &str, &str)) -> Found {
     let came = Came {
         address: address.parse().expect("an address"),
         helo: "mail.b.example",
@@ -122,7 +131,10 @@ fn check(table: &Table, address: &str, sender: &str, message: &str) -> Found {
         host: "mx.our.example",
         sealers: &[],
     };
-    run(async { Authenticator::new(&Resolver::new(Some(nowhere)).expect("a resolver")).check_with(came, table).await })
+    run(async {
+        let authenticator = Authenticator::new(&Resolver::new(Some(server)).expect("a resolver"));
+        Authenticator { patience, ..authenticator }.check_with(came, table).await
+    })
 }
 
 fn results(found: &Found) -> Vec<String> {
@@ -193,10 +205,73 @@ fn a_changed_message_fails_and_its_domain_says_what_follows() {
 }
 
 #[test]
-fn several_authors_of_several_domains_are_told() {
-    let message = "From: a@b.example, c@d.example\r\nSubject: x\r\n\r\nhi\r\n";
-    let found = check(&Table::new(""), "192.0.2.1", "a@b.example", message);
-    assert_eq!(results(&found).last().map(String::as_str), Some("dmarc=permerror"));
+fn who_makes_his_own_names_slow_hides_nothing() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let server = silent.local_addr().expect("bound");
+    let table = Table::new(
+        "_dmarc.bank.example TXT v=DMARC1; p=reject
+         evil.example LATER mute
+         test._domainkey.football.example.com LATER mute
+         brisbane._domainkey.football.example.com LATER mute
+         sel._domainkey.bank.example TXT v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+    );
+    // signatures of another domain stand in front of one in the bank's name
+    let (first, _) = RFC8463_MESSAGE.split_once("DKIM-Signature: v=1; a=rsa").expect("two");
+    let bogus = first.replace("football.example.com", "bank.example").replace("s=brisbane", "s=sel");
+    let forged = RFC8463_MESSAGE.replace("From: Joe SixPack <joe@football.example.com>", "From: ceo@bank.example");
+    let (fields, rest) = forged.split_once("From: ceo").expect("an author");
+    let forged = format!("{fields}{bogus}From: ceo{rest}");
+    let found = check_at(server, Duration::from_millis(300), &table, ("192.0.2.1", "x@evil.example", &forged));
+    let wanted = ["spf=temperror", "dkim=fail", "dkim=temperror", "dkim=temperror", "dmarc=fail"];
+    assert_eq!((results(&found), found.wish), (wanted.map(str::to_owned).to_vec(), Wish::Reject), "{found:?}");
+}
+
+#[test]
+fn of_several_authors_the_strictest_domain_is_heard() {
+    let table = Table::new("b.example TXT v=spf1 ip4:192.0.2.0/28 -all\n_dmarc.bank.example TXT v=DMARC1; p=reject");
+    for authors in [
+        "From: a@b.example, ceo@bank.example",
+        "From: ceo@bank.example, a@b.example",
+        "From: a@b.example\r\nFrom: ceo@bank.example",
+        "From : ceo@bank.example\r\nFrom: a@b.example",
+        "From : Ceo <ceo@BANK.example.>",
+    ] {
+        let found = check(&table, "192.0.2.1", "a@b.example", &format!("{authors}\r\nSubject: x\r\n\r\nhi\r\n"));
+        assert!(results(&found).iter().any(|result| result == "dmarc=fail"), "{authors}: {found:?}");
+        assert_eq!((found.wish, found.author.as_str()), (Wish::Reject, "bank.example"), "{authors}");
+    }
+    let both = check(&table, "192.0.2.1", "a@b.example", "From: a@b.example, c@d.example\r\n\r\nhi\r\n");
+    assert_eq!((results(&both).last().map(String::as_str), both.wish), (Some("dmarc=none"), Wish::Nothing));
+    let many: Vec<String> = (0..100).map(|number| format!("x@d{number}.example")).collect();
+    let found = check(&table, "192.0.2.1", "a@b.example", &format!("From: {}\r\n\r\n", many.join(", ")));
+    assert_eq!((results(&found).last().map(String::as_str), found.wish), (Some("dmarc=permerror"), Wish::Quarantine));
+    assert!(found.lines.len() < 10, "{}", found.lines.len());
+    let none = check(&table, "192.0.2.1", "a@b.example", "Subject: x\r\n\r\nhi\r\n");
+    assert_eq!(results(&none).last().map(String::as_str), Some("dmarc=none"));
+}
+
+#[test]
+fn names_that_speak_for_nobody_here_make_nothing_unsure() {
+    let table = Table::new(
+        "_dmarc.bank.example TXT v=DMARC1; p=reject
+         evil.example LATER
+         brisbane._domainkey.football.example.com LATER
+         test._domainkey.football.example.com LATER
+         bank.example LATER",
+    );
+    let forged = RFC8463_MESSAGE.replace("joe@football.example.com", "ceo@bank.example");
+    let dmarc = |sender: &str, message: &str| {
+        let found = check(&table, "192.0.2.1", sender, message);
+        (results(&found).last().cloned().expect("a line"), found.wish)
+    };
+    let refused = ("dmarc=fail".to_owned(), Wish::Reject);
+    assert_eq!(dmarc("x@evil.example", "From: ceo@bank.example\r\n\r\n"), refused, "the sender's own domain is slow");
+    assert_eq!(dmarc("", &forged), refused, "keys of another domain are slow");
+    assert_eq!(
+        dmarc("x@bank.example", "From: ceo@bank.example\r\n\r\n"),
+        ("dmarc=temperror".to_owned(), Wish::Nothing),
+        "SPF may pass for it"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, params};
 
 use crate::server::store::Error;
-use crate::server::store::blobs::Blobs;
+use crate::server::store::blobs::{Blobs, full};
 use crate::server::store::sqlite::{SqliteStore, from_sqlite};
 
 /// Mail programs remember the numbers of what came after the backup was made: none of them is given to another message (RFC 1939 7).
@@ -244,9 +244,4 @@ fn finish(whole: &Path, path: &Path) -> Result<(), Error> {
     fs::rename(whole, path).map_err(full)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(full)
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn full(error: std::io::Error) -> Error {
-    Error::Full(error.to_string())
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::super::Served;
-use super::super::zone;
+use super::super::dns::Dns;
 use super::until;
 use super::zones::{Zone, Zones};
 use crate::support;
@@ -78,7 +78,9 @@ fn postfix_finds_our_certificate_verified_by_the_record_that_doctor_names() {
     if !support::peer("unshare") {
         return;
     }
-    let stale = zone::Zone::new().a("mail.a.example", "127.0.0.1").wrong_tlsa("_25._tcp.mail.a.example").serve();
+    // a record about a key that is nobody's
+    let nobody = "07".repeat(32);
+    let stale = Dns::run(&format!("mail.a.example A 127.0.0.1\n_25._tcp.mail.a.example TLSA 3 1 1 {nobody}\n")).address;
     let resolver = format!("[delivery]\nresolver = \"{stale}\"\n");
     let served = Served::of("a.example", &["jane"], |text| text.replace("[delivery]\n", &resolver));
     let (said, _) = served.run(&["doctor"]);

@@ -42,10 +42,13 @@ impl World {
     }
 
     fn host(&self, port: u16) -> Host {
+        self.host_with(port, self.web.port)
+    }
+
+    fn host_with(&self, port: u16, policy_port: u16) -> Host {
         Host::new(&format!(
-            "[delivery]\nresolver = \"{}\"\nport = {port}\npolicy_port = {}\ndane = \"off\"\ntrust = \"{}\"\n",
+            "[delivery]\nresolver = \"{}\"\nport = {port}\npolicy_port = {policy_port}\ndane = \"off\"\ntrust = \"{}\"\n",
             self.dns.address,
-            self.web.port,
             self.folder.path().join("trust.pem").display()
         ))
     }
@@ -233,4 +236,12 @@ fn what_is_no_policy_counts_for_nothing_and_is_told() {
         until("it has gone", || mx.messages().len() == 1);
         until("it is counted", || host.tls("b.example").contains(&("sts".to_owned(), "sts-webpki-invalid".to_owned())));
     }
+    // one that speaks no TLS shows no certificate that could be wrong
+    let world = World::new(&["b.example"], "");
+    world.names(&[("b.example", "127.0.0.1", "1")]);
+    let (mx, other) = (Mx::build().run(), Mx::build().run());
+    let host = world.host_with(mx.port(), other.port());
+    host.send(&["x@b.example"]);
+    until("it has gone", || mx.messages().len() == 1);
+    until("it is counted", || host.tls("b.example").contains(&("sts".to_owned(), "sts-policy-fetch-error".to_owned())));
 }

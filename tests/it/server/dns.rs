@@ -1,4 +1,4 @@
-//! A name server of the tests' own, which also fails as it is told.
+//! The name server of the tests, which also fails as it is told.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ pub(super) struct Dns {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-const TYPES: [(&str, u16); 6] = [("A", 1), ("CNAME", 5), ("MX", 15), ("TXT", 16), ("AAAA", 28), ("TLSA", 52)];
+const TYPES: [(&str, u16); 7] = [("A", 1), ("CNAME", 5), ("PTR", 12), ("MX", 15), ("TXT", 16), ("AAAA", 28), ("TLSA", 52)];
 
 impl Dns {
     pub(super) fn run(lines: &str) -> Self {
@@ -33,6 +33,14 @@ impl Dns {
     /// What it says from now on.
     pub(super) fn say(&self, lines: &str) {
         lines.clone_into(&mut self.lines.lock().expect("no panic"));
+    }
+
+    /// One text of a name from now on, in place of those before.
+    pub(super) fn text(&self, name: &str, text: &str) {
+        let mut lines = self.lines.lock().expect("no panic");
+        let begin = format!("{name} TXT ");
+        let others: String = lines.lines().filter(|line| !line.starts_with(&begin)).map(|line| format!("{line}\n")).collect();
+        *lines = format!("{others}{begin}{text}\n");
     }
 
     pub(super) fn asked(&self, what: &str) -> usize {
@@ -94,10 +102,16 @@ pub(super) fn record(kind: &str, data: &[&str]) -> Vec<u8> {
     let number = TYPES.iter().find(|(known, _)| *known == kind).expect("a type that is known").1;
     let data = match (kind, data) {
         ("MX", [preference, host]) => [&preference.parse::<u16>().expect("a number").to_be_bytes()[..], &encoded(host)].concat(),
-        ("CNAME", [target]) => encoded(target),
+        ("CNAME" | "PTR", [target]) => encoded(target),
         ("TXT", words) => {
-            let text = words.join(" ");
-            [&[u8::try_from(text.len()).expect("short")], text.as_bytes()].concat()
+            let piece = |bytes: &[u8]| [&[u8::try_from(bytes.len()).expect("short")], bytes].concat();
+            words.join(" ").as_bytes().chunks(255).flat_map(piece).collect()
+        }
+        ("TLSA", [usage, selector, matching, digest]) => {
+            let digits: Vec<u8> =
+                digest.bytes().map(|digit| u8::try_from(char::from(digit).to_digit(16).expect("hex")).expect("one")).collect();
+            let numbers = [usage, selector, matching].map(|number| number.parse().expect("a number"));
+            numbers.into_iter().chain(digits.chunks(2).map(|pair| pair[0] * 16 + pair[1])).collect()
         }
         (_, [address]) => match address.parse().expect("an address") {
             IpAddr::V4(v4) => v4.octets().to_vec(),
