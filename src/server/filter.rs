@@ -29,8 +29,8 @@ pub trait Filters: Send + Sync {
     fn remove(&self, user: &str) -> Result<(), Error>;
     /// Until when an address gets no other reply of this handle.
     fn silent_until(&self, user: &str, handle: &str, address: &str) -> Option<Timestamp>;
-    /// Notes a reply.
-    fn answered(&self, user: &str, handle: &str, address: &str, until: Timestamp, now: Timestamp) -> Result<(), Error>;
+    /// Notes a reply; says whether it is to be sent: not where another message of that address had one meanwhile.
+    fn answers(&self, user: &str, handle: &str, address: &str, until: Timestamp, now: Timestamp) -> Result<bool, Error>;
 }
 
 /// What the scripts of all recipients come to.

@@ -16,6 +16,8 @@ pub struct FileFilters {
     folder: PathBuf,
     /// When the folder was changed last, and whether it was empty then.
     known: Arc<Mutex<Option<(SystemTime, bool)>>>,
+    /// Held by whoever writes down a reply: two messages at once are two replies otherwise, or one of them is forgotten.
+    answering: Arc<Mutex<()>>,
 }
 
 /// A folder that was changed longer ago than this shows its next change by another time: clocks of file systems go in steps of some milliseconds.
@@ -24,10 +26,13 @@ const STEP: Duration = Duration::from_secs(1);
 /// Replies of one user that are remembered. 10 000: whoever gets more in a week answers programs; the first to end go.
 const REPLIES: usize = 10_000;
 
+/// Seconds that lie at most between the times of two messages that are taken at once.
+const AT_ONCE: i64 = 600;
+
 impl FileFilters {
     /// The filters of a server whose data lies here.
     pub fn new(data: &Path) -> Self {
-        Self { folder: data.join("sieve"), known: Arc::default() }
+        Self { folder: data.join("sieve"), known: Arc::default(), answering: Arc::default() }
     }
 
     fn path(&self, user: &str, extension: &str) -> PathBuf {
@@ -101,17 +106,25 @@ impl Filters for FileFilters {
         Some(Timestamp::from_unix(found.0))
     }
 
-    fn answered(&self, user: &str, handle: &str, address: &str, until: Timestamp, now: Timestamp) -> Result<(), Error> {
+    fn answers(&self, user: &str, handle: &str, address: &str, until: Timestamp, now: Timestamp) -> Result<bool, Error> {
+        let _one = self.answering.lock().unwrap_or_else(PoisonError::into_inner);
         let new = key(handle, address);
         let mut replies = self.replies(user);
-        replies.retain(|(until, key)| *until > now.unix() && *key != new);
+        replies.retain(|(until, _)| *until > now.unix());
+        // one that lies farther ahead is of a clock that was wrong
+        let latest = until.unix().saturating_add(AT_ONCE);
+        if replies.iter().any(|(until, key)| *key == new && *until <= latest) {
+            return Ok(false);
+        }
+        replies.retain(|(_, key)| *key != new);
         replies.push((until.unix(), new));
         if replies.len() > REPLIES {
             replies.sort_unstable();
             replies.drain(..replies.len().saturating_sub(REPLIES));
         }
         let lines: String = replies.iter().map(|(until, key)| format!("{until} {key}\n")).collect();
-        self.write(&self.path(user, "replies"), lines.as_bytes())
+        self.write(&self.path(user, "replies"), lines.as_bytes())?;
+        Ok(true)
     }
 }
 
@@ -162,11 +175,30 @@ mod tests {
     fn replies_are_remembered_until_their_time_and_over_restarts() {
         let folder = tempfile::tempdir().expect("a folder");
         let at = Timestamp::from_unix;
-        FileFilters::new(folder.path()).answered("j@a", "away\nlines", "Bob@b.example", at(100), at(0)).expect("written");
+        FileFilters::new(folder.path()).answers("j@a", "away\nlines", "Bob@b.example", at(100), at(0)).expect("written");
         let filters = FileFilters::new(folder.path());
         assert_eq!(filters.silent_until("j@a", "away\nlines", "bob@b.example"), Some(at(100)));
         assert_eq!(filters.silent_until("j@a", "other", "bob@b.example"), None);
-        filters.answered("j@a", "other", "carol@c.example", at(300), at(200)).expect("written");
+        filters.answers("j@a", "other", "carol@c.example", at(300), at(200)).expect("written");
         assert_eq!(filters.silent_until("j@a", "away\nlines", "bob@b.example"), None, "its time is over");
+    }
+
+    #[test]
+    fn of_two_messages_at_once_one_is_answered() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (filters, at) = (FileFilters::new(folder.path()), Timestamp::from_unix);
+        let answers = |address: &str, until, now| {
+            let filters = filters.clone();
+            filters.answers("j@a", "away", address, at(until), at(now)).expect("written")
+        };
+        std::thread::scope(|scope| {
+            let both: Vec<_> =
+                (0..8).map(|number| scope.spawn(move || answers("bob@b.example", 1000 + number, number))).collect();
+            let sent: Vec<bool> = both.into_iter().map(|one| one.join().expect("no panic")).collect();
+            assert_eq!(sent.iter().filter(|sent| **sent).count(), 1, "{sent:?}");
+        });
+        assert!(answers("carol@b.example", 1000, 0) && !answers("bob@b.example", 1100, 100));
+        assert!(answers("bob@b.example", 3000, 2000), "its time is over");
+        assert!(answers("dan@b.example", 90_000, 89_000) && answers("dan@b.example", 3100, 2100), "the clock was ahead");
     }
 }

@@ -184,11 +184,13 @@ impl Mail {
             self.write_to(told, filter::places(&self.accounts, sender)?, now)?;
         }
         for (user, reply) in &filtered.replies {
+            if let Some(filters) = &self.filters
+                && !filters.answers(user, &reply.handle, &reply.to, reply.silent_until, now)?
+            {
+                continue;
+            }
             let id = format!("{}@{}", filter::unique(now), self.hostname);
             let written = self.in_own_name(user, reply, now)?.message(user, now, &id);
-            if let Some(filters) = &self.filters {
-                filters.answered(user, &reply.handle, &reply.to, reply.silent_until, now)?;
-            }
             self.write_to(written, filter::places(&self.accounts, &reply.to)?, now)?;
         }
         Ok(())

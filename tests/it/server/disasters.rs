@@ -54,6 +54,33 @@ fn kill_9_loses_nothing_that_was_acknowledged() {
     }
 }
 
+/// How many messages the database has, as Python's SQLite reads it.
+fn counted_by_python(served: &Served) -> String {
+    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
+                  print(c.execute('SELECT count(*) FROM messages').fetchone()[0]); c.close()";
+    let (code, out, error) = support::run("python3", &["-c", script, &served.path("home/mail/mail.db")], b"");
+    assert_eq!(code, 0, "{error}");
+    String::from_utf8_lossy(&out).trim().to_owned()
+}
+
+#[test]
+fn whoever_looks_into_the_database_takes_nothing_away() {
+    if !support::peer("python3") {
+        return;
+    }
+    let mut served = Served::new();
+    let send = |served: &Served| served.send("jane@a.example", "From: jane@a.example\r\nTo: joe@a.example\r\n\r\nHi.\r\n");
+    send(&served);
+    // whoever closes it last takes its log away; this program's locks on it say that it was not the last
+    assert_eq!(counted_by_python(&served), "1");
+    (0..3).for_each(|_| send(&served));
+    assert_eq!(counted_by_python(&served), "4", "one log for both");
+    served.child.kill().expect("killed");
+    served.child.wait().expect("gone");
+    assert_eq!(served.mailbox("joe@a.example"), 4);
+    served.restart();
+}
+
 #[test]
 fn a_stop_by_signal_tells_open_sessions_and_ends_well() {
     let mut served = Served::new();

@@ -12,6 +12,7 @@ mod taken;
 mod tokens;
 mod writer;
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Sender, channel, sync_channel};
@@ -94,13 +95,23 @@ impl Drop for SqliteStore {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, Error> {
-    // made before SQLite opens it: its other files take over the mode, and hashes and mail are the owner's alone
+/// Makes the file where there is none: SQLite's others take over its mode, and hashes and mail are the owner's alone.
+///
+/// One that is there is not opened. POSIX takes all locks of a process on a file away when the process closes it, however often it has it open; then
+/// any other program that looks into the database thinks at its end that it was the last, and removes the log that this one writes to.
+fn create(path: &Path) -> Result<(), Error> {
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| Error::Full(format!("{} – {error}", path.display())))?;
+    match options.open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(Error::Full(format!("{} – {error}", path.display()))),
+        _ => Ok(()),
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, Error> {
+    create(path)?;
     let connection = Connection::open(path).map_err(from_sqlite)?;
     // SQLite takes a file for reading where it cannot have it for writing at that moment, and would say so at every write from then on
     if connection.is_readonly(rusqlite::MAIN_DB).map_err(from_sqlite)? {
