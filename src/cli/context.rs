@@ -40,6 +40,8 @@ pub(crate) struct Context {
     pub(crate) json: bool,
     /// The moment for which certificates are judged.
     pub(crate) at: Timestamp,
+    /// Whether the user named it.
+    pub(crate) is_at_given: bool,
     /// The present moment.
     pub(crate) now: Timestamp,
     /// Where passphrases come from.
@@ -63,7 +65,8 @@ impl Context {
             .or_else(|| std::env::var_os("SEALPOST_HOME").filter(|home| !home.is_empty()).map(PathBuf::from))
             .or_else(default_home)
             .ok_or_else(|| Failure::usage("no home folder is known").hint("give one with --home DIR or SEALPOST_HOME"))?;
-        Ok(Self { home, json: args.json, at, now, passphrase: args.passphrase.clone(), limits: Limits::default() })
+        let is_at_given = args.at.is_some();
+        Ok(Self { home, json: args.json, at, is_at_given, now, passphrase: args.passphrase.clone(), limits: Limits::default() })
     }
 
     /// Where the home is.

@@ -192,9 +192,9 @@ pub(crate) struct ReadArgs {
     #[arg(long, value_name = "CODE")]
     accept: Vec<String>,
     /// Which clock may show that a certificate was valid when the signature was made: only now, a time-stamp, too, or when this home saw
-    /// the signature first, too
-    #[arg(long, value_name = "CLOCK", default_value = Clock::default().name(), value_parser = Clock::ALL.map(Clock::name))]
-    clock: String,
+    /// the signature first, too, which is the default without --at; with it, time-stamps alone are [default: first-seen]
+    #[arg(long, value_name = "CLOCK", value_parser = Clock::ALL.map(Clock::name))]
+    clock: Option<String>,
 }
 
 /// What decides trust.
@@ -351,7 +351,9 @@ impl ReadArgs {
             Some(home) => home.known_certificates().map_err(Failure::io)?,
             None => Vec::new(),
         };
-        let clock = Clock::from_name(&self.clock).unwrap_or_default();
+        // who names a moment wants to know what holds then, and not what this home knows besides
+        let usual = if context.is_at_given { Clock::Timestamp } else { Clock::default() };
+        let clock = self.clock.as_deref().and_then(Clock::from_name).unwrap_or(usual);
         let seen = home.map(|home| home.seen());
         let (online, told) = (self.trust.online.clone(), Vec::new());
         let (identities, bare_keys) = (Vec::new(), Vec::new());

@@ -99,7 +99,9 @@ fn what_this_home_saw_in_time_stays_good() {
         (code, &signer(&verdict)["time"]["judged"]["clock"], &signer(&verdict)["time"]["first_seen"]),
         (0, &"now".into(), &Value::Null)
     );
-    let (code, verdict) = stage.on_day(SINCE_EXPIRED, "opaque.eml", &[]);
+    assert_eq!(stage.on_day(SINCE_EXPIRED, "opaque.eml", &[]).0, 5, "who names a moment hears what holds then");
+    let by_home = ["--clock", "first-seen"];
+    let (code, verdict) = stage.on_day(SINCE_EXPIRED, "opaque.eml", &by_home);
     assert_eq!((code, &signer(&verdict)["time"]["judged"]["clock"]), (0, &"first-seen".into()), "{verdict}");
     assert_eq!(signer(&verdict)["time"]["judged"]["at"], signer(&verdict)["time"]["first_seen"]);
     assert_eq!(signer(&verdict)["chain"]["status"], "trusted");
@@ -112,9 +114,18 @@ fn what_this_home_saw_in_time_stays_good() {
     }
     // another message of the same day was not seen, and a home that saw nothing proves nothing
     stage.good(&["sign", "letter.eml", "--opaque", "-o", "second.eml"]);
-    assert_eq!(stage.on_day(SINCE_EXPIRED, "second.eml", &[]).0, 5);
+    assert_eq!(stage.on_day(SINCE_EXPIRED, "second.eml", &by_home).0, 5);
     stage.write("root.pem", stage.good(&["ca", "export", "root"]));
-    assert_eq!(stage.in_home_on_day("other", SINCE_EXPIRED, "opaque.eml", &["--trust", "root.pem"]).0, 5);
+    assert_eq!(stage.in_home_on_day("other", SINCE_EXPIRED, "opaque.eml", &["--trust", "root.pem", by_home[0], by_home[1]]).0, 5);
+    // the present is asked about where no moment is named
+    if support::peer("faketime") {
+        let later = format!("+{SINCE_EXPIRED}d");
+        let program = env!("CARGO_BIN_EXE_sealpost");
+        let (home, file) = (stage.place("home"), stage.place("opaque.eml"));
+        let args = ["-f", &later, program, "--batch", "--home", &home, "verify", &file];
+        let (code, _, error) = support::run("faketime", &args, b"");
+        assert_eq!(code, 0, "{error}");
+    }
     // what was seen after the moment that is asked about was not seen then
     let (_, verdict) = stage.on_day(-10, "opaque.eml", &[]);
     assert_eq!(signer(&verdict)["time"]["first_seen"], Value::Null);
