@@ -146,8 +146,12 @@ impl Config {
         std::iter::once(self.key.as_path()).chain(logins.map(|login| login.password_file.as_path())).chain(accounts)
     }
 
-    /// Reads a configuration; paths in it are relative to `folder`. The error holds every mistake.
+    /// Reads a configuration; paths in it are relative to `folder`, and absolute in what comes out. The error holds every mistake.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, Vec<Mistake>> {
+        // one configuration is compared with another, and both name a file by one name, however the folder was named
+        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let absolute = std::path::absolute(here).unwrap_or_else(|_| folder.to_owned());
+        let folder = absolute.as_path();
         let document = match Document::parse(text) {
             Ok(document) => document,
             Err(error) => {
@@ -566,6 +570,17 @@ mod tests {
         let config = Config::parse(text, folder.path()).expect("good");
         let names: Vec<_> = config.secrets().filter_map(|path| path.file_name()?.to_str()).collect();
         assert_eq!(names, ["k.pem", "relay", "users", "reader"]);
+    }
+
+    #[test]
+    fn paths_are_absolute_however_the_folder_is_named() {
+        let text = "hostname = \"mail.a.example\"\ndata = \"mail\"\n[tls]\ncertificate = \"Cargo.toml\"\nkey = \"Cargo.toml\"\n\
+                    [listen]\n[dkim]\nfolder = \"keys\"\n[pickup]\nfolder = \"out\"\n";
+        // tests run in the folder of the package
+        let [absolute, empty, dot] =
+            [env!("CARGO_MANIFEST_DIR"), "", "."].map(|folder| Config::parse(text, Path::new(folder)).expect("good"));
+        assert!(absolute.data.is_absolute() && empty.data.is_absolute(), "{}", empty.data.display());
+        assert_eq!((&empty, &dot), (&absolute, &absolute));
     }
 
     #[test]
