@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::server::Service;
 use crate::server::clock::{shifted, steady};
-use crate::server::config::Config;
+use crate::server::config::{Bounds, Config};
 use crate::server::listen::{self, Shared, Socket};
 use crate::server::manage::Overview;
 use crate::server::policy::{self, Gate};
@@ -76,6 +76,8 @@ pub(in crate::server) struct Setting {
     max_message: u64,
     policy: policy::Settings,
     listeners: Vec<(Service, SocketAddr)>,
+    banner: Option<String>,
+    bounds: Bounds,
 }
 
 impl Setting {
@@ -98,6 +100,8 @@ impl Setting {
             max_message: config.max_message,
             policy: policy(&config.policy),
             listeners: config.listeners.clone(),
+            banner: config.banner.clone(),
+            bounds: config.bounds,
         };
         let others = config.servers.iter().map(|server| Self {
             name: server.name.clone(),
@@ -105,6 +109,8 @@ impl Setting {
             max_message: server.max_message.unwrap_or(config.max_message),
             policy: policy(&server.policy),
             listeners: server.listeners.clone(),
+            banner: server.banner.clone().or_else(|| config.banner.clone()),
+            bounds: server.bounds.or(config.bounds),
         });
         Ok(std::iter::once(main).chain(others).collect())
     }
@@ -114,11 +120,11 @@ impl Setting {
         &self.listeners
     }
 
-    /// What its connections get: all of what is common, behind a gate of its own, which remembers what the one before it did.
-    pub(in crate::server) fn shared(&self, config: &Config, common: &Shared, before: Option<&Gate>) -> Result<Shared, String> {
+    /// What its connections get: all of what is common, behind a gate of its own, which remembers what the one before it did; those that are open count on.
+    pub(in crate::server) fn shared(&self, config: &Config, common: &Shared, before: Option<&Shared>) -> Result<Shared, String> {
         let resolver = config.delivery.resolver;
         let gate = match before {
-            Some(gate) => gate.renewed(&config.hostname, self.policy.clone(), resolver)?,
+            Some(before) => before.mail.gate().renewed(&config.hostname, self.policy.clone(), resolver)?,
             None => {
                 let file = if self.name == MAIN { "greylist".to_owned() } else { format!("greylist-{}", self.name) };
                 let mut salt = [0; 8];
@@ -132,6 +138,9 @@ impl Setting {
             max_message: self.max_message,
             mail: common.mail.clone().behind(gate),
             ..common.clone()
+            banner: self.banner.clone(),
+            bounds: self.bounds,
+            peers: before.map(|before| before.peers.clone()).unwrap_or_default(),
         })
     }
 }

@@ -98,7 +98,6 @@ fn levers(config: Config, overview: &Arc<Overview>, (store, queue): (Arc<dyn Sto
         wake: Arc::default(),
         filters: Arc::new(FileFilters::new(&config.data)),
         tracer,
-        peers: Default::default(),
         places: Places::of_this_process(),
         memory: Default::default(),
         own: Default::default(),
