@@ -109,6 +109,16 @@ pub(in crate::server::api) fn all() -> Map<String, Value> {
                 "bans": { "type": "array", "items": object(json!({ "address": text(), "until": time() })) },
             })),
         ),
+        (
+            "Filter",
+            object(json!({ "schema": schema("user.filter"), "script": text(), "exit": { "type": "integer", "const": 0 } })),
+        ),
+        (
+            "Reloaded",
+            object(json!({
+                "schema": schema("reload"), "exit": { "type": "integer", "const": 0 }, "changed": texts(), "kept": texts(),
+            })),
+        ),
         ("Status", status),
         (
             "Event",
@@ -125,7 +135,7 @@ pub(in crate::server::api) fn all() -> Map<String, Value> {
                 "description": "RFC 9457: what went wrong (`title`), where (`place`), why (`detail`), what to do (`fix`).",
                 "properties": {
                     "type": { "type": "string", "format": "uri" }, "title": text(), "status": number(), "detail": text(), "fix": text(),
-                    "place": text(),
+                    "place": text(), "mistakes": { "type": "array", "items": object(json!({ "line": number(), "text": text() })) },
                 },
                 "required": ["type", "title", "status", "detail", "fix"],
             }),

@@ -46,6 +46,12 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
         }
         Operation::RemoveUser => done(manage.remove_user(asked.part("address")), "user.remove")?,
         Operation::SetUserQuota => done(manage.set_user_quota(asked.part("address"), bytes(asked)), "user.quota")?,
+        Operation::ShowFilter => json::filter(&manage.filter(asked.part("address"))?),
+        Operation::SetFilter => {
+            let script = asked.text("script").unwrap_or_default();
+            done(manage.set_filter(asked.part("address"), script.as_bytes()), "user.filter")?
+        }
+        Operation::RemoveFilter => done(manage.remove_filter(asked.part("address")), "user.filter")?,
         Operation::SuspendUser => done(manage.set_standing(asked.part("address"), Standing::Suspended), "user.suspend")?,
         Operation::ResumeUser => done(manage.set_standing(asked.part("address"), Standing::Active), "user.resume")?,
         Operation::ListAliases => json::aliases(&manage.aliases()?),
@@ -104,9 +110,15 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
             };
             return Ok(Said::Text(status, PLAIN, text.to_owned()));
         }
-        Operation::Trace => return Err(Problem::broken("a trace is no single answer".to_owned())),
+        Operation::Trace | Operation::Reload => return Err(Problem::broken("this is not answered here".to_owned())),
     };
     Ok(Said::Json(value))
+}
+
+/// Reads the configuration again.
+pub(in crate::server::api) async fn reload(api: &Api) -> Result<Said, Problem> {
+    let done = api.levers.reloader.reload().await.map_err(|why| Problem::configuration(&why))?;
+    Ok(Said::Json(json::reloaded(&done.changed, &done.kept)))
 }
 
 /// What is done to one of the servers.

@@ -75,6 +75,18 @@ pub fn bans<'l>(lines: impl Iterator<Item = &'l str>) -> Value {
     json!({ "schema": "sealpost.ban.list/1", "bans": rows(lines, &["address", "until"]) })
 }
 
+/// What came of reading the configuration again: what is another now, and what would be after a restart.
+pub fn reloaded(changed: &[impl AsRef<str>], kept: &[impl AsRef<str>]) -> Value {
+    let texts = |texts: Vec<&str>| Value::from(texts);
+    let (changed, kept) = (changed.iter().map(AsRef::as_ref).collect(), kept.iter().map(AsRef::as_ref).collect());
+    json!({ "schema": "sealpost.reload/1", "exit": 0, "changed": texts(changed), "kept": texts(kept) })
+}
+
+/// The filter of a user.
+pub fn filter(script: &[u8]) -> Value {
+    json!({ "schema": "sealpost.user.filter/1", "script": String::from_utf8_lossy(script), "exit": 0 })
+}
+
 fn rows<'l>(lines: impl Iterator<Item = &'l str>, names: &[&str]) -> Vec<Value> {
     let object = |line: &str| {
         let fields = names.iter().zip(line.split('\t'));

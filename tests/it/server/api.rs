@@ -252,6 +252,19 @@ fn curl_rolls_keys_over_pauses_servers_and_lifts_bans_as_the_commands_do() {
     assert_eq!(by_both("/v1/bans", &["ban", "list"])["bans"], json!([]));
     assert_eq!(problem(curl(&served, &admin, "POST", "/v1/bans/192.0.2.1/lift", None)), (404, "not-found".to_owned()));
 
+    // the configuration, read again
+    let config = served.path("home/sealpost.toml");
+    let text = fs::read_to_string(&config).expect("a configuration");
+    fs::write(&config, text.replace("52428800", "100000")).expect("written");
+    assert_eq!(curl(&served, &read, "POST", "/v1/reload", None).0, 403);
+    let done = json_of(curl(&served, &admin, "POST", "/v1/reload", None));
+    let changed = json!(["limits.message_bytes 52428800 → 100000"]);
+    assert_eq!(done, json!({ "schema": "sealpost.reload/1", "exit": 0, "changed": changed, "kept": [] }));
+    fs::write(&config, text.replace("hostname", "hostnam")).expect("written");
+    let (status, why) = curl(&served, &admin, "POST", "/v1/reload", None);
+    assert!(status == 409 && why.contains("did you mean hostname?"), "{why}");
+    fs::write(&config, text).expect("written");
+
     // what both doors say of the state is one, but for what goes on meanwhile
     let told = |text: String| -> Vec<(String, &str)> {
         let status: serde_json::Map<String, Value> = serde_json::from_str(&text).expect("JSON");
