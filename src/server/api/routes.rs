@@ -79,6 +79,7 @@ pub(in crate::server::api) enum Operation {
     StopServer,
     PauseServer,
     ListBans,
+    AddBan,
     LiftBan,
     Reload,
     Description,
@@ -288,8 +289,22 @@ pub(in crate::server::api) const ROUTES: &[Route] = &[
         &[],
         "Tell who comes to try again later; open sessions go on",
     ),
-    get(Operation::ListBans, "/v1/bans", "Bans", "Who is banned for failed logins, and until when"),
-    change(Operation::LiftBan, By::Post, "/v1/bans/{ip}/lift", &[], "End a ban"),
+    get(Operation::ListBans, "/v1/bans", "Bans", "Who is banned for failed logins or by hand, and until when"),
+    change(
+        Operation::AddBan,
+        By::Post,
+        "/v1/bans",
+        &[
+            must(
+                "address",
+                Kind::Text,
+                "An address or a network of clients, or a sender: `x@b.example`, `b.example`, `.b.example`.",
+            ),
+            may("seconds", Kind::Number, "For how long; without it until it is lifted or the server starts anew."),
+        ],
+        "Ban clients or a sender",
+    ),
+    change(Operation::LiftBan, By::Post, "/v1/bans/{address}/lift", &[], "End a ban"),
     Route {
         answer: "Reloaded",
         ..change(Operation::Reload, By::Post, "/v1/reload", &[], "Read the configuration and the files of TLS and DKIM again")

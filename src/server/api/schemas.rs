@@ -106,7 +106,10 @@ pub(in crate::server::api) fn all() -> Map<String, Value> {
             "Bans",
             object(json!({
                 "schema": schema("ban.list"),
-                "bans": { "type": "array", "items": object(json!({ "address": text(), "until": time() })) },
+                "bans": { "type": "array", "items": object(json!({
+                    "address": text(), "until": { "type": ["string", "null"], "format": "date-time" },
+                    "by": { "type": "string", "enum": ["logins", "hand"] },
+                })) },
             })),
         ),
         (

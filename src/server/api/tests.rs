@@ -121,7 +121,6 @@ fn filled(path: &str) -> String {
         .replace("{id}", "7")
         .replace("{selector}", "20261101r")
         .replace("{name}", "main")
-        .replace("{ip}", "192.0.2.1")
 }
 
 #[tokio::test]
@@ -409,6 +408,9 @@ async fn servers_bans_and_keys_that_are_not_there_are_told() {
         (Method::POST, "/v1/servers/shop/stop", None, 404, "not-found"),
         (Method::POST, "/v1/bans/192.0.2.1/lift", None, 404, "not-found"),
         (Method::POST, "/v1/bans/everybody/lift", None, 400, "invalid"),
+        (Method::POST, "/v1/bans/127.0.0.1/lift", None, 400, "invalid"),
+        (Method::POST, "/v1/bans", Some(r#"{"address":"everybody"}"#), 400, "invalid"),
+        (Method::POST, "/v1/bans", Some(r#"{"address":"192.0.2.1","seconds":0}"#), 400, "invalid"),
         (Method::POST, "/v1/reload", None, 409, "configuration"),
         (Method::GET, "/v1/dkim", None, 409, "not-now"),
         (Method::DELETE, "/v1/dkim/a.example/20261101r", None, 409, "not-now"),

@@ -15,8 +15,9 @@ use crate::server::api::answer::{Asked, Said};
 use crate::server::api::problem::Problem;
 use crate::server::api::routes::Operation;
 use crate::server::api::{Api, keys};
-use crate::server::doors::{NotDone, Order};
+use crate::server::doors::{LONGEST_BAN, NotDone, Order};
 use crate::server::manage::json;
+use crate::server::policy::Whom;
 use crate::server::store::{Standing, Which};
 use crate::server::trace::{Event, Level, Wanted};
 use crate::time::Timestamp;
@@ -88,12 +89,22 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
         Operation::StopServer => order(api, Order::Stop, asked)?,
         Operation::PauseServer => order(api, Order::Pause, asked)?,
         Operation::ListBans => json::bans(api.levers.doors.list_bans(now).lines()),
+        Operation::AddBan => {
+            let whom = asked.text("address").unwrap_or_default();
+            let whom = Whom::parse(whom).map_err(|why| Problem::invalid("/address", why))?;
+            let seconds = asked.number("seconds");
+            if seconds.is_some_and(|seconds| !(1..=LONGEST_BAN).contains(&seconds)) {
+                return Err(Problem::invalid("/seconds", format!("seconds is to be a number from 1 to {LONGEST_BAN}")));
+            }
+            let fix = "lift some at /v1/bans, or write them into [access]";
+            api.levers.doors.ban(&whom, seconds).map_err(|why| Problem::not_now(why, fix))?;
+            json::done("ban.add")
+        }
         Operation::LiftBan => {
-            let text = asked.part("ip");
-            let address = text.parse().map_err(|_| Problem::invalid("path ip", format!("{text} is no IP address")))?;
-            match api.levers.doors.lift_ban(address) {
+            let whom = Whom::parse(asked.part("address")).map_err(|why| Problem::invalid("path address", why))?;
+            match api.levers.doors.lift_ban(&whom) {
                 true => json::done("ban.lift"),
-                false => return Err(Problem::not_found(format!("{address} is not banned"))),
+                false => return Err(Problem::not_found(format!("{whom} is not banned"))),
             }
         }
         Operation::Description => return Ok(Said::Text(StatusCode::OK, "application/json", api.description.clone())),

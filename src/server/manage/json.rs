@@ -70,9 +70,15 @@ pub fn servers<'l>(lines: impl Iterator<Item = &'l str>) -> Value {
     json!({ "schema": "sealpost.server.list/1", "servers": rows(lines, &["name", "state", "addresses"]) })
 }
 
-/// Who is banned, likewise.
+/// Who is banned, likewise; `until` is null where only lifting it ends it.
 pub fn bans<'l>(lines: impl Iterator<Item = &'l str>) -> Value {
-    json!({ "schema": "sealpost.ban.list/1", "bans": rows(lines, &["address", "until"]) })
+    let mut bans = rows(lines, &["address", "until", "by"]);
+    for ban in &mut bans {
+        if ban["until"] == "-" {
+            ban["until"] = Value::Null;
+        }
+    }
+    json!({ "schema": "sealpost.ban.list/1", "bans": bans })
 }
 
 /// What came of reading the configuration again: what is another now, and what would be after a restart.

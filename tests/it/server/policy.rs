@@ -234,6 +234,18 @@ fn a_virtual_server_has_rules_and_a_name_of_its_own() {
 }
 
 #[test]
+fn a_sender_is_banned_while_the_server_runs() {
+    let b = Served::of("b.example", &["bob"], str::to_owned);
+    let letter = "From: x@spam.example\r\n\r\nhi\r\n";
+    assert!(hand(&b, "x@spam.example", letter).starts_with("250"));
+    assert_eq!(b.run(&["ban", "add", "spam.example", "--for", "1h"]).0, "spam.example is banned\n");
+    assert!(hand(&b, "x@spam.example", letter).starts_with("550 5.7.1 no mail is taken from x@spam.example"));
+    assert!(hand(&b, "x@other.example", letter).starts_with("250"));
+    b.run(&["ban", "lift", "spam.example"]);
+    assert!(hand(&b, "x@spam.example", letter).starts_with("250"));
+}
+
+#[test]
 fn virtual_servers_are_paused_stopped_and_started_alone_and_rules_change_while_they_run() {
     let office = "[[server]]\nname = \"office\"\n[server.listen]\nsmtp = \"127.0.0.1:0\"\n";
     let b = Served::of("b.example", &[], |text| format!("{text}\n{office}"));
