@@ -4,7 +4,6 @@
 //! owner of the data alone (mode 0600 in a folder of mode 0700).
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -19,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::server::doors::{Doors, Order};
 use crate::server::drive::now;
 use crate::server::manage::Overview;
+use crate::server::policy::Whom;
 use crate::server::queue::Queue;
 use crate::server::reload::{Reloaded, Reloader};
 use crate::server::tlsrpt::Reports;
@@ -41,10 +41,12 @@ pub enum Question {
     Servers,
     /// To start, stop or pause one of them.
     Server(Order, String),
-    /// Who is banned, a line each: address, until when.
+    /// Who is banned, a line each: who, until when, what for.
     Bans,
+    /// To ban somebody, for so many seconds or until it is lifted.
+    Ban(Whom, Option<u64>),
     /// To end a ban.
-    LiftBan(IpAddr),
+    LiftBan(Whom),
 }
 
 impl Question {
@@ -58,7 +60,9 @@ impl Question {
             Self::Servers => "servers".to_owned(),
             Self::Server(order, name) => format!("server {} {name}", order.word()),
             Self::Bans => "bans".to_owned(),
-            Self::LiftBan(address) => format!("lift {address}"),
+            Self::Ban(whom, None) => format!("ban {whom}"),
+            Self::Ban(whom, Some(seconds)) => format!("ban {whom} {seconds}"),
+            Self::LiftBan(whom) => format!("lift {whom}"),
         }
     }
 
@@ -73,7 +77,9 @@ impl Question {
             ["servers"] => Some(Self::Servers),
             ["server", order, name] => Some(Self::Server(Order::parse(order)?, (*name).to_owned())),
             ["bans"] => Some(Self::Bans),
-            ["lift", address] => address.parse().ok().map(Self::LiftBan),
+            ["ban", whom] => Some(Self::Ban(Whom::parse(whom).ok()?, None)),
+            ["ban", whom, seconds] => Some(Self::Ban(Whom::parse(whom).ok()?, Some(seconds.parse().ok()?))),
+            ["lift", whom] => Whom::parse(whom).ok().map(Self::LiftBan),
             _ => None,
         }
     }
@@ -108,8 +114,8 @@ pub(in crate::server) struct Levers {
     pub(in crate::server) doors: Arc<Doors>,
 }
 
-/// Bytes of a question.
-const QUESTION: u64 = 256;
+/// Bytes of a question. The longest names a sender, whose address may have 320 characters.
+const QUESTION: u64 = 2048;
 
 impl Admin {
     /// Binds the socket; what a server that died has left is replaced.
@@ -181,10 +187,17 @@ impl Admin {
                 writer.write_all(told.as_bytes()).await?;
             }
             Some(Question::Bans) => writer.write_all(levers.doors.list_bans(now()).as_bytes()).await?,
-            Some(Question::LiftBan(address)) => {
-                let told = match levers.doors.lift_ban(address) {
-                    true => format!("changed\t{address} is banned no more\n"),
-                    false => format!("error\t{address} is not banned\n"),
+            Some(Question::Ban(whom, seconds)) => {
+                let told = match levers.doors.ban(&whom, seconds) {
+                    Ok(()) => format!("changed\t{whom} is banned\n"),
+                    Err(why) => format!("error\t{why}\n"),
+                };
+                writer.write_all(told.as_bytes()).await?;
+            }
+            Some(Question::LiftBan(whom)) => {
+                let told = match levers.doors.lift_ban(&whom) {
+                    true => format!("changed\t{whom} is banned no more\n"),
+                    false => format!("error\t{whom} is not banned\n"),
                 };
                 writer.write_all(told.as_bytes()).await?;
             }

@@ -4,6 +4,7 @@ mod access;
 mod acme;
 mod delivery;
 mod folders;
+mod limits;
 mod observe;
 mod process;
 mod servers;
@@ -26,6 +27,7 @@ pub use observe::{ApiConfig, Form, LogConfig, LogTo, Transport};
 pub use acme::Acme;
 pub use delivery::{Dane, Delivery, Hop, Login, MtaSts, Route, Srs, Start, TlsPolicy, TlsReports};
 pub use folders::Drop;
+pub use limits::Bounds;
 pub use process::{Process, Sandbox};
 pub use servers::VirtualServer;
 
@@ -34,6 +36,8 @@ pub use servers::VirtualServer;
 pub struct Config {
     /// The name of this host, as peers see it.
     pub hostname: String,
+    /// What follows it when a client is greeted; the usual words where there is none.
+    pub banner: Option<String>,
     /// Where accounts and mail are kept.
     pub data: PathBuf,
     /// The TLS certificate with its chain, PEM.
@@ -44,6 +48,8 @@ pub struct Config {
     pub listeners: Vec<(Service, SocketAddr)>,
     /// Bytes of a message.
     pub max_message: u64,
+    /// Recipients of a message, and connections.
+    pub bounds: Bounds,
     /// How mail for others goes out.
     pub delivery: Delivery,
     /// Domains whose passwords are kept elsewhere, in lower case.
@@ -105,6 +111,7 @@ impl fmt::Display for Mistake {
 
 const KEYS: &[&str] = &[
     "hostname",
+    "banner",
     "data",
     "tls",
     "listen",
@@ -146,8 +153,12 @@ impl Config {
         std::iter::once(self.key.as_path()).chain(logins.map(|login| login.password_file.as_path())).chain(accounts)
     }
 
-    /// Reads a configuration; paths in it are relative to `folder`. The error holds every mistake.
+    /// Reads a configuration; paths in it are relative to `folder`, and absolute in what comes out. The error holds every mistake.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, Vec<Mistake>> {
+        // one configuration is compared with another, and both name a file by one name, however the folder was named
+        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let absolute = std::path::absolute(here).unwrap_or_else(|_| folder.to_owned());
+        let folder = absolute.as_path();
         let document = match Document::parse(text) {
             Ok(document) => document,
             Err(error) => {
@@ -162,6 +173,7 @@ impl Config {
         if root.get("hostname").is_some_and(|item| item.is_str()) && !is_host(&hostname) {
             reader.wrong(root, "hostname", format!("hostname = \"{hostname}\" is not the name of a host"));
         }
+        let banner = reader.banner(root, "");
         let data = reader.path(root, "", "data", Must::Anything);
         let (certificate, key) = match reader.table(root, "tls") {
             Some(tls) => {
@@ -184,7 +196,7 @@ impl Config {
             Some(listen) => reader.listeners(listen),
             None => Vec::new(),
         };
-        let (max_message, login_delay) = reader.limits(root);
+        let limits = reader.limits(root);
         let delivery = reader.delivery(root);
         let accounts = reader.accounts(root);
         let scanners = reader.scanners(root);
@@ -200,13 +212,15 @@ impl Config {
                 certificate: ordered(acme.as_ref(), &data).unwrap_or(certificate),
                 key: ordered(acme.as_ref(), &data).unwrap_or(key),
                 hostname,
+                banner,
                 data,
                 listeners,
-                max_message: max_message.unwrap_or(50 << 20),
+                max_message: limits.message_bytes.unwrap_or(50 << 20),
+                bounds: limits.bounds,
                 delivery,
                 accounts,
                 clients,
-                login_delay: login_delay.unwrap_or(0),
+                login_delay: limits.login_delay.unwrap_or(0),
                 scanners,
                 policy,
                 servers,
@@ -239,7 +253,8 @@ impl Config {
             .collect();
         format!(
             "# The mail server. `sealpost serve --check` tells every mistake in this file.\n\n\
-             # The name of this host, as other servers see it.\nhostname = \"{hostname}\"\n\n\
+             # The name of this host, as other servers see it.\nhostname = \"{hostname}\"\n\
+             # What follows it when a client is greeted, for SMTP and POP3.\n# banner = \"ESMTP ready\"\n\n\
              # Where accounts and mail are kept.\ndata = \"mail\"\n\n\
              # The certificate with its chain, and its key. `sealpost ca server-cert` makes them.\n\
              [tls]\ncertificate = \"tls/certificate.pem\"\nkey = \"tls/key.pem\"\n\
@@ -254,7 +269,9 @@ impl Config {
              # system_calls = \"auto\"      # those that it never makes, too\n\n\
              # What is served where. The usual ports are 25, 587, 465, 110 and 995; they need rights, and loopback is for trying.\n\
              [listen]\n{listeners}\n\
-             [limits]\nmessage_bytes = 52428800\n# login_delay_seconds = 0     # between two logins to one mailbox by POP3\n\n\
+             [limits]\nmessage_bytes = 52428800\n# login_delay_seconds = 0     # between two logins to one mailbox by POP3\n\
+             # recipients = 1000           # of a message; clients are told\n\
+             # connections = 2000          # at once, of all services together\n# connections_of_an_address = 100\n\n\
              # Mail for these domains goes to these servers; \"*\" is for all others. Without a route the MX records of the domain tell.\n\
              [routes]\n{routes}\n\
              # A server that wants a login: \"*\" = {{ server = \"mail.b.example:587\", user = \"jane\", password_file = \"relay.password\" }}\n\
@@ -366,21 +383,6 @@ impl Reader<'_> {
                 None
             }
         }
-    }
-
-    /// Bytes of a message, and seconds between two logins by POP3.
-    fn limits(&mut self, root: &Table) -> (Option<u64>, Option<u64>) {
-        let Some(limits) = self.section(root, "limits") else { return (None, None) };
-        self.known(limits, "limits.", &["message_bytes", "login_delay_seconds"]);
-        let mut number = |key: &str, text: &str, fits: fn(u64) -> bool| {
-            let found = limits.get(key)?.as_integer().and_then(|n| u64::try_from(n).ok()).filter(|n| fits(*n));
-            if found.is_none() {
-                self.wrong(limits, key, format!("limits.{key} is a number of {text}"));
-            }
-            found
-        };
-        let delay = number("login_delay_seconds", "seconds, 3600 at most", |seconds| seconds <= 3600);
-        (number("message_bytes", "bytes, 65536 at least", |bytes| bytes >= 64 << 10), delay)
     }
 
     fn watch_seconds(&mut self, tls: &Table) -> u64 {
@@ -566,6 +568,17 @@ mod tests {
         let config = Config::parse(text, folder.path()).expect("good");
         let names: Vec<_> = config.secrets().filter_map(|path| path.file_name()?.to_str()).collect();
         assert_eq!(names, ["k.pem", "relay", "users", "reader"]);
+    }
+
+    #[test]
+    fn paths_are_absolute_however_the_folder_is_named() {
+        let text = "hostname = \"mail.a.example\"\ndata = \"mail\"\n[tls]\ncertificate = \"Cargo.toml\"\nkey = \"Cargo.toml\"\n\
+                    [listen]\n[dkim]\nfolder = \"keys\"\n[pickup]\nfolder = \"out\"\n";
+        // tests run in the folder of the package
+        let [absolute, empty, dot] =
+            [env!("CARGO_MANIFEST_DIR"), "", "."].map(|folder| Config::parse(text, Path::new(folder)).expect("good"));
+        assert!(absolute.data.is_absolute() && empty.data.is_absolute(), "{}", empty.data.display());
+        assert_eq!((&empty, &dot), (&absolute, &absolute));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! Uses: listen, policy (a gate for each). Never: the store. What is done here lasts until the process ends: the next start opens all of them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,15 +12,18 @@ use tokio::task::JoinSet;
 
 use crate::server::Service;
 use crate::server::clock::{shifted, steady};
-use crate::server::config::Config;
+use crate::server::config::{Bounds, Config};
 use crate::server::listen::{self, Shared, Socket};
 use crate::server::manage::Overview;
-use crate::server::policy::{self, Gate};
+use crate::server::policy::{self, Gate, Until, Whom};
 use crate::server::reload::Current;
 use crate::time::Timestamp;
 
 /// The name of the server that the configuration as a whole describes.
 pub const MAIN: &str = "main";
+
+/// Seconds of the longest ban by hand that ends by itself: ten years.
+pub const LONGEST_BAN: u64 = 3650 * 86_400;
 
 /// What is done to one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +76,8 @@ impl std::fmt::Display for NotDone {
 pub(in crate::server) struct Setting {
     pub(in crate::server) name: String,
     hostname: String,
+    banner: Option<String>,
+    bounds: Bounds,
     max_message: u64,
     policy: policy::Settings,
     listeners: Vec<(Service, SocketAddr)>,
@@ -95,6 +100,8 @@ impl Setting {
         let main = Self {
             name: MAIN.to_owned(),
             hostname: config.hostname.clone(),
+            banner: config.banner.clone(),
+            bounds: config.bounds,
             max_message: config.max_message,
             policy: policy(&config.policy),
             listeners: config.listeners.clone(),
@@ -102,6 +109,8 @@ impl Setting {
         let others = config.servers.iter().map(|server| Self {
             name: server.name.clone(),
             hostname: server.hostname.clone().unwrap_or_else(|| config.hostname.clone()),
+            banner: server.banner.clone().or_else(|| config.banner.clone()),
+            bounds: server.bounds.or(config.bounds),
             max_message: server.max_message.unwrap_or(config.max_message),
             policy: policy(&server.policy),
             listeners: server.listeners.clone(),
@@ -114,11 +123,11 @@ impl Setting {
         &self.listeners
     }
 
-    /// What its connections get: all of what is common, behind a gate of its own, which remembers what the one before it did.
-    pub(in crate::server) fn shared(&self, config: &Config, common: &Shared, before: Option<&Gate>) -> Result<Shared, String> {
+    /// What its connections get: all of what is common, behind a gate of its own, which remembers what the one before it did; those that are open count on.
+    pub(in crate::server) fn shared(&self, config: &Config, common: &Shared, before: Option<&Shared>) -> Result<Shared, String> {
         let resolver = config.delivery.resolver;
         let gate = match before {
-            Some(gate) => gate.renewed(&config.hostname, self.policy.clone(), resolver)?,
+            Some(before) => before.mail.gate().renewed(&config.hostname, self.policy.clone(), resolver)?,
             None => {
                 let file = if self.name == MAIN { "greylist".to_owned() } else { format!("greylist-{}", self.name) };
                 let mut salt = [0; 8];
@@ -129,6 +138,9 @@ impl Setting {
         };
         Ok(Shared {
             hostname: self.hostname.clone(),
+            banner: self.banner.clone(),
+            bounds: self.bounds,
+            peers: before.map(|before| before.peers.clone()).unwrap_or_default(),
             max_message: self.max_message,
             mail: common.mail.clone().behind(gate),
             ..common.clone()
@@ -230,24 +242,40 @@ impl Doors {
         self.0.iter().map(line).collect()
     }
 
-    /// Who is banned anywhere, and until when.
-    fn bans(&self, now: Timestamp) -> Vec<(IpAddr, Timestamp)> {
+    /// Who is banned anywhere, until when, and whether for failed logins or by hand.
+    fn bans(&self, now: Timestamp) -> Vec<(String, Until, &'static str)> {
         let by = steady();
-        let bans = self.0.iter().flat_map(|door| door.current.get().mail.gate().bans(by));
-        let mut all: Vec<_> = bans.map(|(address, until)| (address, shifted(until, by, now))).collect();
-        all.sort_by_key(|(address, until)| (*address, std::cmp::Reverse(until.unix())));
-        all.dedup_by_key(|(address, _)| *address);
-        all
+        let gates = || self.0.iter().map(|door| door.current.get().mail.gate().clone());
+        let mut failed: Vec<_> = gates().flat_map(|gate| gate.bans(by)).collect();
+        failed.sort_by_key(|(address, until)| (*address, std::cmp::Reverse(until.unix())));
+        failed.dedup_by_key(|(address, _)| *address);
+        let mut by_hand: Vec<_> = gates().flat_map(|gate| gate.bans_by_hand(by)).collect();
+        by_hand.sort_by(|(one, _), (other, _)| one.cmp(other));
+        by_hand.dedup_by(|(one, _), (other, _)| one == other);
+        let failed = failed.into_iter().map(|(address, until)| (address.to_string(), Until::At(until), "logins"));
+        let all = failed.chain(by_hand.into_iter().map(|(whom, until)| (whom, until, "hand")));
+        let shown = |until| if let Until::At(end) = until { Until::At(shifted(end, by, now)) } else { until };
+        all.map(|(whom, until, why)| (whom, shown(until), why)).collect()
     }
 
-    /// A line for each ban: address, until when.
+    /// A line for each ban: who, until when (`-` until it is lifted), and `logins` or `hand`.
     pub(in crate::server) fn list_bans(&self, now: Timestamp) -> String {
-        self.bans(now).into_iter().map(|(address, until)| format!("{address}\t{until}\n")).collect()
+        let until = |until| if let Until::At(end) = until { format!("{end}") } else { "-".to_owned() };
+        self.bans(now).into_iter().map(|(whom, end, why)| format!("{whom}\t{}\t{why}\n", until(end))).collect()
+    }
+
+    /// Bans somebody everywhere, for so many seconds or until it is lifted; the error says why not.
+    pub(in crate::server) fn ban(&self, whom: &Whom, seconds: Option<u64>) -> Result<(), String> {
+        let now = steady();
+        let end = |seconds| now.plus_seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let until = seconds.map_or(Until::Lifted, |seconds| Until::At(end(seconds)));
+        self.0.iter().try_for_each(|door| door.current.get().mail.gate().ban(whom, until, now))
     }
 
     /// Ends a ban everywhere; whether there was one.
-    pub(in crate::server) fn lift_ban(&self, address: IpAddr) -> bool {
-        self.0.iter().filter(|door| door.current.get().mail.gate().lift_ban(address)).count() > 0
+    pub(in crate::server) fn lift_ban(&self, whom: &Whom) -> bool {
+        let now = steady();
+        self.0.iter().filter(|door| door.current.get().mail.gate().lift_ban(whom, now)).count() > 0
     }
 }
 

@@ -19,6 +19,7 @@ use crate::pki::Certificate;
 use crate::proto::{Tls, pop3, sasl, smtp};
 use crate::server::accounts::certificate::{AnyCertificate, ClientAuthority};
 use crate::server::clock::steady;
+use crate::server::config::Bounds;
 use crate::server::drive::{Memory, Pop3, Smtp, drive};
 use crate::server::mail::Mail;
 use crate::server::peers::Peers;
@@ -140,6 +141,8 @@ pub(in crate::server) type Socket = TcpListener;
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Shared {
     pub(in crate::server) hostname: String,
+    pub(in crate::server) banner: Option<String>,
+    pub(in crate::server) bounds: Bounds,
     pub(in crate::server) max_message: u64,
     pub(in crate::server) mail: Mail,
     pub(in crate::server) tls: Arc<ServerTls>,
@@ -174,28 +177,35 @@ async fn serve(
     (shared, is_paused): (Shared, Arc<AtomicBool>),
     stop: watch::Receiver<bool>,
 ) {
-    let Shared { hostname, max_message, mail, tls, login_delay, kept, tracer, peers, memory, handshakes, .. } = shared;
+    let Shared { hostname, banner, bounds, max_message, mail, tls, login_delay, kept, tracer, peers, memory, handshakes, .. } =
+        shared;
     if is_paused.load(Ordering::Relaxed) {
         return refuse(stream, service, &Refusal::new(421, "4.3.2", "this server pauses – try again later"), &tracer).await;
     }
     if let Some(refused) = mail.gate().connection(peer.ip(), steady()) {
         return refuse(stream, service, &refused, &tracer).await;
     }
-    let Some(_counted) = peers.count(peer.ip()) else {
-        return refuse(stream, service, &Refusal::new(421, "4.7.0", "too many connections from your address"), &tracer).await;
+    let _counted = match peers.admit(peer.ip(), bounds) {
+        Ok(counted) => counted,
+        Err(refused) => return refuse(stream, service, &refused, &tracer).await,
     };
     let (trace, tls, starts) = (tracer.begin(service.name(), peer), Some(tls), service.starts_with_tls());
     let state = if starts { Tls::Active } else { Tls::Offered };
     // how a connection ends is the peer's affair
     let _ = match service {
         Service::Pop3 | Service::Pop3s => {
-            let config = pop3::Config { kept, login_delay, ..pop3::Config::new(&hostname, state) };
+            let usual = pop3::Config::new(&hostname, state);
+            let banner = banner.unwrap_or_else(|| usual.banner.clone());
+            let config = pop3::Config { banner, kept, login_delay, ..usual };
             let conversation = Box::new(Pop3::new(pop3::Session::new(config), mail, peer.ip()));
             drive(stream, tls, starts, conversation, trace, (memory, handshakes), stop).await
         }
         Service::Smtp | Service::Submission | Service::Submissions => {
             let role = if service == Service::Smtp { smtp::Role::Relay } else { smtp::Role::Submission };
-            let config = smtp::Config { max_size: max_message, kept, ..smtp::Config::new(&hostname, role, state) };
+            let usual = smtp::Config::new(&hostname, role, state);
+            let max_recipients = bounds.recipients.unwrap_or(usual.max_recipients);
+            let banner = banner.unwrap_or_else(|| usual.banner.clone());
+            let config = smtp::Config { banner, max_size: max_message, max_recipients, kept, ..usual };
             let conversation = Box::new(Smtp::new(smtp::Session::new(config), mail, peer.ip()));
             drive(stream, tls, starts, conversation, trace, (memory, handshakes), stop).await
         }

@@ -12,7 +12,7 @@ use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::digest;
 use crate::server::accounts::Accounts;
 use crate::server::accounts::certificate::ClientAuthority;
-use crate::server::config::Config;
+use crate::server::config::{Bounds, Config};
 use crate::server::doors::Setting;
 use crate::server::drive::{Memory, now};
 use crate::server::filter::Filters;
@@ -87,7 +87,6 @@ pub(in crate::server) struct Lasting {
     pub(in crate::server) wake: Arc<Notify>,
     pub(in crate::server) filters: Arc<dyn Filters>,
     pub(in crate::server) tracer: Tracer,
-    pub(in crate::server) peers: Peers,
     pub(in crate::server) places: Places,
     pub(in crate::server) memory: Memory,
     /// The keys for what the server writes itself.
@@ -110,13 +109,15 @@ impl Lasting {
         let mail = mail.filters(Arc::clone(&self.filters)).scanners(config.scanners.clone()).tracer(self.tracer.clone());
         Ok(Shared {
             hostname: config.hostname.clone(),
+            banner: config.banner.clone(),
+            bounds: config.bounds,
             max_message: config.max_message,
             mail,
             tls,
             login_delay: config.login_delay,
             kept,
             tracer: self.tracer.clone(),
-            peers: self.peers.clone(),
+            peers: Peers::default(),
             places: self.places,
             memory: self.memory.clone(),
             handshakes: self.handshakes.clone(),
@@ -258,7 +259,7 @@ impl Reloader {
         let mut all = Vec::new();
         for (name, current) in &self.currents {
             let Some(setting) = settings.iter().find(|setting| setting.name == *name) else { continue };
-            all.push((current, setting.shared(config, &common, Some(current.get().mail.gate()))?));
+            all.push((current, setting.shared(config, &common, Some(&current.get()))?));
         }
         Ok((common.mail.accounts().clone(), all))
     }
@@ -299,6 +300,8 @@ fn differences(old: &Config, mut new: Config, (are_files_others, are_keys_others
     let tls = |config: &Config| (config.certificate.clone(), config.key.clone(), config.clients.clone());
     for (is_other, what) in [
         (old.hostname != new.hostname, format!("hostname {} → {}", old.hostname, new.hostname)),
+        (old.banner != new.banner, "banner".to_owned()),
+        (old.bounds != new.bounds, bounds(old.bounds, new.bounds)),
         (old.max_message != new.max_message, format!("limits.message_bytes {} → {}", old.max_message, new.max_message)),
         (old.login_delay != new.login_delay, format!("limits.login_delay_seconds {} → {}", old.login_delay, new.login_delay)),
         (
@@ -326,6 +329,18 @@ fn differences(old: &Config, mut new: Config, (are_files_others, are_keys_others
     (new.pickup, new.drop) = (old.pickup.clone(), old.drop.clone());
     (new.api, new.log) = (old.api, old.log.clone());
     (found, new)
+}
+
+/// Which of the bounds are others, each with what it was and is.
+fn bounds(old: Bounds, new: Bounds) -> String {
+    let said = |bound: Option<usize>| bound.map_or_else(|| "as usual".to_owned(), |bound| bound.to_string());
+    let all = [
+        ("recipients", old.recipients, new.recipients),
+        ("connections", old.connections, new.connections),
+        ("connections_of_an_address", old.connections_of_an_address, new.connections_of_an_address),
+    ];
+    let others = all.iter().filter(|(_, old, new)| old != new);
+    others.map(|(key, old, new)| format!("limits.{key} {} → {}", said(*old), said(*new))).collect::<Vec<_>>().join(", ")
 }
 
 /// The keys with which a server of this configuration signs what it writes itself.
@@ -383,6 +398,11 @@ mod tests {
         let old = read(&text);
         let (found, _) = differences(&old, read(&text), (false, false));
         assert_eq!(found, Reloaded::default());
+        let other =
+            text.replace("# banner = \"ESMTP ready", "banner = \"ESMTP ready").replace("# recipients = 1000", "recipients = 200");
+        let (found, holds) = differences(&old, read(&other), (false, false));
+        assert_eq!(found.changed, ["banner", "limits.recipients as usual → 200"]);
+        assert_eq!((holds.banner.as_deref(), holds.bounds.recipients), (Some("ESMTP ready"), Some(200)));
         let other = text.replace(":2525", ":2526").replace("52428800", "70000").replace("data = \"mail\"", "data = \"post\"");
         let (found, holds) = differences(&old, read(&other), (true, false));
         assert_eq!(found.kept, ["the addresses in [listen] – restart the server", "data – restart the server"]);

@@ -19,7 +19,6 @@ use crate::server::locks::Locks;
 use crate::server::mail::Mail;
 use crate::server::manage::{Manage, Overview};
 use crate::server::outbound::Outbound;
-use crate::server::peers::Peers;
 use crate::server::pickup::{Drop, Pickup};
 use crate::server::places::Places;
 use crate::server::policy::{self, Gate, Own};
@@ -96,7 +95,6 @@ impl Start {
             wake: Arc::clone(&wake),
             filters: Arc::new(FileFilters::new(&config.data)),
             tracer: tracer.clone(),
-            peers: Peers::default(),
             places: Places::of_this_process(),
             memory: Memory::default(),
             own: Own::default(),

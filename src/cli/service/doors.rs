@@ -1,13 +1,12 @@
 //! `sealpost server`, `ban`: the servers of the process that runs, and who is shut out of them.
 
-use std::net::IpAddr;
-
 use clap::Subcommand;
 use serde_json::Value;
 
 use sealpost::server::admin::Question;
-use sealpost::server::doors::Order;
+use sealpost::server::doors::{LONGEST_BAN, Order};
 use sealpost::server::manage::json;
+use sealpost::server::policy::Whom;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -39,12 +38,22 @@ pub(crate) enum ServerVerb {
 /// What is done about bans.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BanVerb {
-    /// List who is banned for failed logins, and until when
+    /// List who is banned, until when, and whether for failed logins or by hand
     List,
+    /// Ban an address, a network or a sender, until it is lifted or the server starts anew
+    Add {
+        /// An address (192.0.2.7), a network (192.0.2.0/24), or a sender: x@b.example, b.example, .b.example for all below it
+        #[arg(value_name = "ADDRESS|NETWORK|SENDER", value_parser = Whom::parse)]
+        whom: Whom,
+        /// For how long: 90s, 30m, 2h, 7d
+        #[arg(long = "for", value_name = "DURATION", value_parser = seconds)]
+        duration: Option<u64>,
+    },
     /// End a ban
     Lift {
-        /// The address
-        address: IpAddr,
+        /// Who, as the list has it
+        #[arg(value_name = "ADDRESS|NETWORK|SENDER", value_parser = Whom::parse)]
+        whom: Whom,
     },
 }
 
@@ -65,8 +74,17 @@ pub(crate) fn server(context: &Context, verb: ServerVerb) -> Result<Exit, Failur
 pub(crate) fn ban(context: &Context, verb: &BanVerb) -> Result<Exit, Failure> {
     match verb {
         BanVerb::List => list(context, &Question::Bans, |lines| json::bans(lines.iter().map(String::as_str))),
-        BanVerb::Lift { address } => order_one(context, &Question::LiftBan(*address), "ban.lift"),
+        BanVerb::Add { whom, duration } => order_one(context, &Question::Ban(whom.clone(), *duration), "ban.add"),
+        BanVerb::Lift { whom } => order_one(context, &Question::LiftBan(whom.clone()), "ban.lift"),
     }
+}
+
+/// A number of seconds, minutes, hours or days.
+fn seconds(text: &str) -> Result<u64, String> {
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+    let found = units.iter().find_map(|(unit, seconds)| text.strip_suffix(*unit)?.parse::<u64>().ok()?.checked_mul(*seconds));
+    let is_good = |seconds: &u64| (1..=LONGEST_BAN).contains(seconds);
+    found.filter(is_good).ok_or_else(|| "a duration is a number with s, m, h or d, as 30m, and 3650d at most".to_owned())
 }
 
 fn order_one(context: &Context, question: &Question, verb: &str) -> Result<Exit, Failure> {

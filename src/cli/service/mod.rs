@@ -88,7 +88,13 @@ Examples:
         #[command(subcommand)]
         verb: doors::ServerVerb,
     },
-    /// Who is shut out for failed logins
+    /// Who is shut out: for failed logins, or by hand
+    #[command(before_help = "\
+Examples:
+  sealpost ban list
+  sealpost ban add 192.0.2.0/24 --for 2h
+  sealpost ban add spammer@b.example      no mail with this sender, until it is lifted
+  sealpost ban lift 192.0.2.0/24")]
     Ban {
         #[command(subcommand)]
         verb: doors::BanVerb,

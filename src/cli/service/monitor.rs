@@ -5,7 +5,7 @@ use serde_json::json;
 
 use sealpost::proto::Party;
 use sealpost::server::admin::Question;
-use sealpost::server::manage::Status;
+use sealpost::server::manage::{Status, json as told_as};
 use sealpost::server::trace::{Event, Language, Wanted, explain};
 
 use crate::cli::context::Context;
@@ -84,7 +84,7 @@ pub(crate) fn reload(context: &Context) -> Result<Exit, Failure> {
         return Err(Failure::usage(stays(&wrong.join("\n"))).hint("`sealpost serve --check` tells every mistake"));
     }
     if context.json {
-        context.print_json(&json!({ "schema": "sealpost.reload/1", "exit": 0, "changed": changed, "kept": kept }))?;
+        context.print_json(&told_as::reloaded(&changed, &kept))?;
         return Ok(Exit::Good);
     }
     for text in &changed {

@@ -19,6 +19,8 @@ use crate::proto::{Step, Tls};
 pub struct Config {
     /// The name of this host.
     pub hostname: String,
+    /// What follows it in the greeting: one line of ASCII without angle brackets, which would offer APOP (RFC 1939 7).
+    pub banner: String,
     /// Whether the connection is under TLS.
     pub tls: Tls,
     /// Mistakes before the session ends.
@@ -32,7 +34,8 @@ pub struct Config {
 impl Config {
     /// The usual bounds.
     pub fn new(hostname: &str, tls: Tls) -> Self {
-        Self { hostname: hostname.to_owned(), tls, max_errors: 20, kept: Kept::Scram, login_delay: 0 }
+        let (hostname, banner) = (hostname.to_owned(), "POP3 ready".to_owned());
+        Self { hostname, banner, tls, max_errors: 20, kept: Kept::Scram, login_delay: 0 }
     }
 }
 
@@ -126,7 +129,7 @@ const LANGUAGES: [(&str, &str); 2] = [("i-default", "English"), ("en", "English"
 impl Session {
     /// Begins; the greeting is the first step.
     pub fn new(config: Config) -> Self {
-        let greeting = format!("+OK {} POP3 ready\r\n", config.hostname);
+        let greeting = format!("+OK {} {}\r\n", config.hostname, config.banner);
         let mut session = Self {
             config,
             channel: Channel::default(),

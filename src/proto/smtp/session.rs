@@ -35,6 +35,8 @@ pub enum Role {
 pub struct Config {
     /// The name of this host.
     pub hostname: String,
+    /// What follows it in the greeting: one line of ASCII.
+    pub banner: String,
     /// Whom it serves.
     pub role: Role,
     /// Whether the connection is under TLS.
@@ -59,6 +61,7 @@ impl Config {
         let (max_size, max_recipients, hold) = (50 << 20, 1000, Limits::default().coming_bytes);
         Self {
             hostname: hostname.to_owned(),
+            banner: "ESMTP ready".to_owned(),
             role,
             tls,
             max_size,
@@ -173,7 +176,7 @@ const LINE: usize = 12_288;
 impl Session {
     /// Begins; the greeting is the first step.
     pub fn new(config: Config) -> Self {
-        let greeting = format!("220 {} ESMTP ready\r\n", config.hostname);
+        let greeting = format!("220 {} {}\r\n", config.hostname, config.banner);
         let (lines, state, logins, dialogue) = (Lines::default(), State::Greeted, Watch::default(), Dialogue::default());
         let (channel, helo, hello) = (Channel::default(), String::new(), Hello::Plain);
         let (out, login, errors, idle, excess) = (VecDeque::new(), None, 0, 0, 0);

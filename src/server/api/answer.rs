@@ -18,6 +18,8 @@ use crate::server::store::Scope;
 
 /// Bytes of a body: an address, a password, and what clients put around them.
 const BODY: usize = 16 << 10;
+/// Bytes of a body with a script. 2 MiB: a script has 1 MiB at most, and JSON writes ends of lines and quotes with two bytes.
+const SCRIPT: usize = 2 << 20;
 /// For a body. 10 s: it has some hundred bytes.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
@@ -68,7 +70,8 @@ async fn answer(api: Arc<Api>, route: &'static Route, mut asked: Asked, request:
     };
     check(&asked.query, route.query)?;
     if !route.body.is_empty() {
-        asked.body = fields(&whole(&head.headers, body).await?, route.body)?;
+        let most = if route.body.iter().any(|field| field.kind == Kind::Script) { SCRIPT } else { BODY };
+        asked.body = fields(&whole(&head.headers, body, most).await?, route.body)?;
     }
     if route.method != By::Get {
         let from = peer.map(|Peer(peer)| peer.ip().to_string()).unwrap_or_default();
@@ -77,6 +80,9 @@ async fn answer(api: Arc<Api>, route: &'static Route, mut asked: Asked, request:
     }
     if route.operation == Operation::Trace {
         return verbs::trace(&api, &asked);
+    }
+    if route.operation == Operation::Reload {
+        return verbs::reload(&api).await;
     }
     blocking(move || verbs::run(&api, route.operation, &mut asked, now)).await
 }
@@ -87,19 +93,19 @@ async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> Result<T, Problem> + 
 }
 
 /// The body of a request. What it holds may be a password: it is wiped.
-async fn whole(headers: &HeaderMap, body: Body) -> Result<Secret<Vec<u8>>, Problem> {
+async fn whole(headers: &HeaderMap, body: Body, most: usize) -> Result<Secret<Vec<u8>>, Problem> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let announced = text(CONTENT_LENGTH).parse::<u64>().ok();
-    if announced.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > BODY)) {
-        return Err(Problem::too_large(BODY));
+    if announced.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > most)) {
+        return Err(Problem::too_large(most));
     }
     let content_type = text(CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
     if !content_type.eq_ignore_ascii_case("application/json") {
         return Err(Problem::not_json());
     }
-    match tokio::time::timeout(BODY_TIME, Limited::new(body, BODY).collect()).await {
+    match tokio::time::timeout(BODY_TIME, Limited::new(body, most).collect()).await {
         Ok(Ok(whole)) => Ok(Secret::new(Vec::from(whole.to_bytes()))),
-        Ok(Err(error)) if is_too_large(error.as_ref()) => Err(Problem::too_large(BODY)),
+        Ok(Err(error)) if is_too_large(error.as_ref()) => Err(Problem::too_large(most)),
         Ok(Err(_)) => Err(Problem::cut_off()),
         Err(_) => Err(Problem::too_slow()),
     }
@@ -123,7 +129,7 @@ fn fields(body: &Secret<Vec<u8>>, known: &[Field]) -> Result<Map<String, Value>,
             return Err(Problem::invalid(&place, format!("{name} is not known here")));
         };
         let (is_right, meant) = match field.kind {
-            Kind::Text | Kind::Password => (value.is_string(), "a text"),
+            Kind::Text | Kind::Password | Kind::Script => (value.is_string(), "a text"),
             Kind::OneOf(words) => {
                 (value.as_str().is_some_and(|word| words.contains(&word)), "one of the words that /v1/openapi.json has")
             }

@@ -91,7 +91,7 @@ fn responses(route: &Route) -> Value {
 
 fn schema(field: Field) -> Value {
     match field.kind {
-        Kind::Text => json!({ "type": "string", "description": field.about }),
+        Kind::Text | Kind::Script => json!({ "type": "string", "description": field.about }),
         Kind::Password => {
             json!({ "type": "string", "format": "password", "writeOnly": true, "minLength": 1, "maxLength": 1024, "description": field.about })
         }

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::server::manage;
 use crate::server::store;
 use crate::server::trace::shown;
+use crate::sieve::Mistake;
 
 /// Something that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,12 @@ pub(in crate::server::api) struct Problem {
     /// Which part of the request.
     place: Option<String>,
     extra: Option<Extra>,
+    /// Each mistake of a script.
+    mistakes: Box<[Mistake]>,
 }
+
+/// Mistakes of a script that are told. 100: whoever has more does not mend them by a list.
+const MISTAKES: usize = 100;
 
 /// A field of the answer that a problem needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +63,7 @@ pub(in crate::server::api) const TYPE: &str = "urn:sealpost:problem:";
 
 impl Problem {
     fn new(status: StatusCode, name: &'static str, title: &'static str, detail: String, fix: &'static str) -> Self {
-        Self { status, name, title, detail, fix, place: None, extra: None }
+        Self { status, name, title, detail, fix, place: None, extra: None, mistakes: Box::default() }
     }
 
     fn with(mut self, extra: Extra) -> Self {
@@ -142,6 +148,20 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "not-now", "Not as it stands now", detail, fix)
     }
 
+    /// The configuration cannot be read again; a line for each mistake.
+    pub(in crate::server::api) fn configuration(why: &str) -> Self {
+        let detail = why.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+        let (title, fix) = ("The old configuration stays", "run `sealpost serve --check`, which tells every mistake");
+        Self::new(StatusCode::CONFLICT, "configuration", title, detail, fix)
+    }
+
+    fn script(mistakes: Vec<Mistake>) -> Self {
+        let detail = mistakes.first().map(ToString::to_string).unwrap_or_default();
+        let (title, fix) = ("The script has mistakes", "mend each of `mistakes`, and send it again");
+        let problem = Self::new(StatusCode::BAD_REQUEST, "script-mistakes", title, detail, fix).at("/script");
+        Self { mistakes: mistakes.into(), ..problem }
+    }
+
     pub(in crate::server::api) fn no_folder_of_keys() -> Self {
         let detail = "the configuration names no folder for keys of DKIM".to_owned();
         Self::not_now(detail, "set `folder` in [dkim], and run `sealpost reload`")
@@ -163,12 +183,16 @@ impl Problem {
     }
 
     pub(in crate::server::api) fn respond(self) -> Response<Body> {
-        let Self { status, name, title, detail, fix, place, extra } = self;
+        let Self { status, name, title, detail, fix, place, extra, mistakes } = self;
         let mut value = json!({
             "type": format!("{TYPE}{name}"), "title": title, "status": status.as_u16(), "detail": shown(&detail), "fix": fix,
         });
         if let Some(place) = place {
             value["place"] = json!(place);
+        }
+        if !mistakes.is_empty() {
+            let told = mistakes.iter().take(MISTAKES).map(|Mistake { line, text }| json!({ "line": line, "text": shown(text) }));
+            value["mistakes"] = told.collect();
         }
         let mut response = Response::new(Body::from(format!("{value}\n")));
         *response.status_mut() = status;
@@ -191,6 +215,7 @@ impl From<manage::Error> for Problem {
                 let fix = "name a message by `id`, or several by `domain` or `user`";
                 Self::new(StatusCode::BAD_REQUEST, "nothing-named", "Nothing is named", detail, fix).at("/")
             }
+            manage::Error::Script(mistakes) => Self::script(mistakes),
             manage::Error::Wrong(..) => {
                 Self::new(StatusCode::BAD_REQUEST, "invalid", "The request is not valid", detail, "send what is meant")
             }

@@ -56,6 +56,9 @@ pub(in crate::server::api) enum Operation {
     RemoveUser,
     SetPassword,
     SetUserQuota,
+    ShowFilter,
+    SetFilter,
+    RemoveFilter,
     SuspendUser,
     ResumeUser,
     ListAliases,
@@ -76,7 +79,9 @@ pub(in crate::server::api) enum Operation {
     StopServer,
     PauseServer,
     ListBans,
+    AddBan,
     LiftBan,
+    Reload,
     Description,
     Metrics,
     Alive,
@@ -89,6 +94,8 @@ pub(in crate::server::api) enum Kind {
     Text,
     /// A text that is told nowhere.
     Password,
+    /// A text of many lines, larger than others may be.
+    Script,
     /// A whole number, 0 at least.
     Number,
     /// One of these words.
@@ -197,6 +204,15 @@ pub(in crate::server::api) const ROUTES: &[Route] = &[
         )
     },
     change(Operation::SetUserQuota, By::Put, "/v1/users/{address}/quota", BYTES, "Bound the bytes of a mailbox"),
+    get(Operation::ShowFilter, "/v1/users/{address}/filter", "Filter", "The filter of a user (Sieve); empty where he has none"),
+    change(
+        Operation::SetFilter,
+        By::Put,
+        "/v1/users/{address}/filter",
+        &[must("script", Kind::Script, "The script (RFC 5228); one with mistakes is refused, and the old one stays.")],
+        "Put a filter in place; it runs on the next message",
+    ),
+    change(Operation::RemoveFilter, By::Delete, "/v1/users/{address}/filter", &[], "Take a filter away: all goes to the inbox"),
     change(Operation::SuspendUser, By::Post, "/v1/users/{address}/suspend", &[], "Let a user in no more; mail for him is kept"),
     change(Operation::ResumeUser, By::Post, "/v1/users/{address}/resume", &[], "Let a user in again"),
     get(Operation::ListAliases, "/v1/aliases", "Aliases", "The aliases"),
@@ -273,8 +289,26 @@ pub(in crate::server::api) const ROUTES: &[Route] = &[
         &[],
         "Tell who comes to try again later; open sessions go on",
     ),
-    get(Operation::ListBans, "/v1/bans", "Bans", "Who is banned for failed logins, and until when"),
-    change(Operation::LiftBan, By::Post, "/v1/bans/{ip}/lift", &[], "End a ban"),
+    get(Operation::ListBans, "/v1/bans", "Bans", "Who is banned for failed logins or by hand, and until when"),
+    change(
+        Operation::AddBan,
+        By::Post,
+        "/v1/bans",
+        &[
+            must(
+                "address",
+                Kind::Text,
+                "An address or a network of clients, or a sender: `x@b.example`, `b.example`, `.b.example`.",
+            ),
+            may("seconds", Kind::Number, "For how long; without it until it is lifted or the server starts anew."),
+        ],
+        "Ban clients or a sender",
+    ),
+    change(Operation::LiftBan, By::Post, "/v1/bans/{address}/lift", &[], "End a ban"),
+    Route {
+        answer: "Reloaded",
+        ..change(Operation::Reload, By::Post, "/v1/reload", &[], "Read the configuration and the files of TLS and DKIM again")
+    },
     Route { access: For::Everybody, ..get(Operation::Description, "/v1/openapi.json", "Description", "This description") },
     get(Operation::Metrics, "/metrics", "", "What is counted, in the text of Prometheus"),
     Route { access: For::Everybody, ..get(Operation::Alive, "/healthz", "", "Whether the server lives") },

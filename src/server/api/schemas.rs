@@ -106,7 +106,20 @@ pub(in crate::server::api) fn all() -> Map<String, Value> {
             "Bans",
             object(json!({
                 "schema": schema("ban.list"),
-                "bans": { "type": "array", "items": object(json!({ "address": text(), "until": time() })) },
+                "bans": { "type": "array", "items": object(json!({
+                    "address": text(), "until": { "type": ["string", "null"], "format": "date-time" },
+                    "by": { "type": "string", "enum": ["logins", "hand"] },
+                })) },
+            })),
+        ),
+        (
+            "Filter",
+            object(json!({ "schema": schema("user.filter"), "script": text(), "exit": { "type": "integer", "const": 0 } })),
+        ),
+        (
+            "Reloaded",
+            object(json!({
+                "schema": schema("reload"), "exit": { "type": "integer", "const": 0 }, "changed": texts(), "kept": texts(),
             })),
         ),
         ("Status", status),
@@ -125,7 +138,7 @@ pub(in crate::server::api) fn all() -> Map<String, Value> {
                 "description": "RFC 9457: what went wrong (`title`), where (`place`), why (`detail`), what to do (`fix`).",
                 "properties": {
                     "type": { "type": "string", "format": "uri" }, "title": text(), "status": number(), "detail": text(), "fix": text(),
-                    "place": text(),
+                    "place": text(), "mistakes": { "type": "array", "items": object(json!({ "line": number(), "text": text() })) },
                 },
                 "required": ["type", "title", "status", "detail", "fix"],
             }),

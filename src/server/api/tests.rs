@@ -98,7 +98,6 @@ fn levers(config: Config, overview: &Arc<Overview>, (store, queue): (Arc<dyn Sto
         wake: Arc::default(),
         filters: Arc::new(FileFilters::new(&config.data)),
         tracer,
-        peers: Default::default(),
         places: Places::of_this_process(),
         memory: Default::default(),
         own: Default::default(),
@@ -122,7 +121,6 @@ fn filled(path: &str) -> String {
         .replace("{id}", "7")
         .replace("{selector}", "20261101r")
         .replace("{name}", "main")
-        .replace("{ip}", "192.0.2.1")
 }
 
 #[tokio::test]
@@ -247,6 +245,36 @@ async fn domains_users_and_aliases_come_change_and_go() {
     assert_eq!(served.say(delete.clone(), "/v1/users/joe@b.example", None).await, done("user.remove"));
     assert_eq!(served.say(delete.clone(), "/v1/domains/b.example", None).await, done("domain.remove"));
     assert_eq!(served.say(delete, "/v1/domains/b.example", None).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_filter_is_put_in_place_shown_and_taken_away_and_one_with_mistakes_changes_nothing() {
+    let served = Served::new();
+    let (path, done) = ("/v1/users/Jane@a.example/filter", json!({ "schema": "sealpost.user.filter/1", "exit": 0 }));
+    let script = async || served.say(Method::GET, path, None).await.1["script"].clone();
+    assert_eq!(script().await, "");
+    // far more than other bodies may have
+    let rules = format!("# {}\r\nrequire \"fileinto\";\r\nfileinto \"Box\";\r\n", "x".repeat(100_000));
+    let body = json!({ "script": rules }).to_string();
+    assert_eq!(served.say(Method::PUT, path, Some(&body)).await, (200, done.clone()));
+    assert_eq!(script().await, json!(rules));
+    let wrong = json!({ "script": "keep;\nfileinto \"Box\";\nfly;\n" }).to_string();
+    let (status, answer) = served.say(Method::PUT, path, Some(&wrong)).await;
+    assert_eq!(
+        (status, &answer["type"], &answer["place"]),
+        (400, &json!("urn:sealpost:problem:script-mistakes"), &json!("/script"))
+    );
+    let lines: Vec<_> = answer["mistakes"].as_array().expect("a list").iter().map(|mistake| mistake["line"].clone()).collect();
+    assert_eq!(lines, [json!(2), json!(3)], "{answer}");
+    assert!(answer["detail"].as_str().is_some_and(|detail| detail.starts_with("line 2: ")), "{answer}");
+    assert_eq!(script().await, json!(rules));
+    let huge = json!({ "script": "x".repeat(3 << 20) }).to_string();
+    assert_eq!(served.say(Method::PUT, path, Some(&huge)).await.0, 413);
+    assert_eq!(served.say(Method::DELETE, path, None).await, (200, done));
+    assert_eq!(script().await, "");
+    for method in [Method::GET, Method::DELETE] {
+        assert_eq!(served.say(method, "/v1/users/nobody@a.example/filter", None).await.0, 404);
+    }
 }
 
 #[tokio::test]
@@ -380,6 +408,10 @@ async fn servers_bans_and_keys_that_are_not_there_are_told() {
         (Method::POST, "/v1/servers/shop/stop", None, 404, "not-found"),
         (Method::POST, "/v1/bans/192.0.2.1/lift", None, 404, "not-found"),
         (Method::POST, "/v1/bans/everybody/lift", None, 400, "invalid"),
+        (Method::POST, "/v1/bans/127.0.0.1/lift", None, 400, "invalid"),
+        (Method::POST, "/v1/bans", Some(r#"{"address":"everybody"}"#), 400, "invalid"),
+        (Method::POST, "/v1/bans", Some(r#"{"address":"192.0.2.1","seconds":0}"#), 400, "invalid"),
+        (Method::POST, "/v1/reload", None, 409, "configuration"),
         (Method::GET, "/v1/dkim", None, 409, "not-now"),
         (Method::DELETE, "/v1/dkim/a.example/20261101r", None, 409, "not-now"),
         (Method::POST, "/v1/dkim", Some(r#"{"domain":"a.example","kind":"dsa"}"#), 400, "invalid"),

@@ -15,8 +15,9 @@ use crate::server::api::answer::{Asked, Said};
 use crate::server::api::problem::Problem;
 use crate::server::api::routes::Operation;
 use crate::server::api::{Api, keys};
-use crate::server::doors::{NotDone, Order};
+use crate::server::doors::{LONGEST_BAN, NotDone, Order};
 use crate::server::manage::json;
+use crate::server::policy::Whom;
 use crate::server::store::{Standing, Which};
 use crate::server::trace::{Event, Level, Wanted};
 use crate::time::Timestamp;
@@ -46,6 +47,12 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
         }
         Operation::RemoveUser => done(manage.remove_user(asked.part("address")), "user.remove")?,
         Operation::SetUserQuota => done(manage.set_user_quota(asked.part("address"), bytes(asked)), "user.quota")?,
+        Operation::ShowFilter => json::filter(&manage.filter(asked.part("address"))?),
+        Operation::SetFilter => {
+            let script = asked.text("script").unwrap_or_default();
+            done(manage.set_filter(asked.part("address"), script.as_bytes()), "user.filter")?
+        }
+        Operation::RemoveFilter => done(manage.remove_filter(asked.part("address")), "user.filter")?,
         Operation::SuspendUser => done(manage.set_standing(asked.part("address"), Standing::Suspended), "user.suspend")?,
         Operation::ResumeUser => done(manage.set_standing(asked.part("address"), Standing::Active), "user.resume")?,
         Operation::ListAliases => json::aliases(&manage.aliases()?),
@@ -82,12 +89,22 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
         Operation::StopServer => order(api, Order::Stop, asked)?,
         Operation::PauseServer => order(api, Order::Pause, asked)?,
         Operation::ListBans => json::bans(api.levers.doors.list_bans(now).lines()),
+        Operation::AddBan => {
+            let whom = asked.text("address").unwrap_or_default();
+            let whom = Whom::parse(whom).map_err(|why| Problem::invalid("/address", why))?;
+            let seconds = asked.number("seconds");
+            if seconds.is_some_and(|seconds| !(1..=LONGEST_BAN).contains(&seconds)) {
+                return Err(Problem::invalid("/seconds", format!("seconds is to be a number from 1 to {LONGEST_BAN}")));
+            }
+            let fix = "lift some at /v1/bans, or write them into [access]";
+            api.levers.doors.ban(&whom, seconds).map_err(|why| Problem::not_now(why, fix))?;
+            json::done("ban.add")
+        }
         Operation::LiftBan => {
-            let text = asked.part("ip");
-            let address = text.parse().map_err(|_| Problem::invalid("path ip", format!("{text} is no IP address")))?;
-            match api.levers.doors.lift_ban(address) {
+            let whom = Whom::parse(asked.part("address")).map_err(|why| Problem::invalid("path address", why))?;
+            match api.levers.doors.lift_ban(&whom) {
                 true => json::done("ban.lift"),
-                false => return Err(Problem::not_found(format!("{address} is not banned"))),
+                false => return Err(Problem::not_found(format!("{whom} is not banned"))),
             }
         }
         Operation::Description => return Ok(Said::Text(StatusCode::OK, "application/json", api.description.clone())),
@@ -104,9 +121,15 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
             };
             return Ok(Said::Text(status, PLAIN, text.to_owned()));
         }
-        Operation::Trace => return Err(Problem::broken("a trace is no single answer".to_owned())),
+        Operation::Trace | Operation::Reload => return Err(Problem::broken("this is not answered here".to_owned())),
     };
     Ok(Said::Json(value))
+}
+
+/// Reads the configuration again.
+pub(in crate::server::api) async fn reload(api: &Api) -> Result<Said, Problem> {
+    let done = api.levers.reloader.reload().await.map_err(|why| Problem::configuration(&why))?;
+    Ok(Said::Json(json::reloaded(&done.changed, &done.kept)))
 }
 
 /// What is done to one of the servers.

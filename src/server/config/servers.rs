@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use toml_edit::{Item, Table};
 
+use super::limits::{Bounds, Limits};
 use super::{Mistake, Reader, access, is_host};
 use crate::server::listen::Service;
 use crate::server::policy;
@@ -15,10 +16,14 @@ pub struct VirtualServer {
     pub name: String,
     /// The name in its banner; the main server's where there is none.
     pub hostname: Option<String>,
+    /// What follows it; the main server's where there is none.
+    pub banner: Option<String>,
     /// What is served where.
     pub listeners: Vec<(Service, SocketAddr)>,
     /// Bytes of a message; the main server's where there is none.
     pub max_message: Option<u64>,
+    /// Recipients of a message, and connections; the main server's where nothing is said. Connections are counted for each server alone.
+    pub bounds: Bounds,
     /// Whom mail is taken from, for whom, and how much.
     pub policy: policy::Settings,
 }
@@ -55,7 +60,7 @@ impl Reader<'_> {
     }
 
     fn server(&mut self, table: &Table) -> VirtualServer {
-        self.known(table, "server.", &[&["name", "hostname", "listen", "limits"][..], &access::SECTIONS].concat());
+        self.known(table, "server.", &[&["name", "hostname", "banner", "listen", "limits"][..], &access::SECTIONS].concat());
         let name = self.string(table, "server.", "name").unwrap_or_default();
         // it names a file
         let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -66,6 +71,7 @@ impl Reader<'_> {
         if hostname.as_ref().is_some_and(|hostname| !is_host(hostname)) {
             self.wrong(table, "hostname", "server.hostname is not the name of a host".to_owned());
         }
+        let banner = self.banner(table, "server.");
         let listeners = match table.get("listen").and_then(Item::as_table) {
             Some(listen) => self.listeners(listen),
             None => {
@@ -74,12 +80,12 @@ impl Reader<'_> {
                 Vec::new()
             }
         };
-        let (max_message, login_delay) = self.limits(table);
+        let Limits { message_bytes: max_message, login_delay, bounds } = self.limits(table);
         if login_delay.is_some() {
             let text = "server.limits.login_delay_seconds: mailboxes have one delay, which is said in [limits]".to_owned();
             self.wrong(table, "limits", text);
         }
-        VirtualServer { name, hostname, listeners, max_message, policy: self.policy(table) }
+        VirtualServer { name, hostname, banner, listeners, max_message, bounds, policy: self.policy(table) }
     }
 }
 
@@ -89,8 +95,12 @@ pub(super) const TEMPLATE: &str = "\
 # [[server]]
 # name = \"office\"
 # hostname = \"relay.our.example\"
+# banner = \"ESMTP relay of the office\"
 # [server.listen]
 # smtp = \"10.0.0.1:25\"
+# [server.limits]
+# recipients = 200
+# connections = 50
 # [server.relay]
 # networks = [\"10.0.0.0/8\"]
 ";
@@ -100,6 +110,7 @@ mod tests {
     use std::path::Path;
 
     use crate::server::Config;
+    use crate::server::config::Bounds;
 
     const BASE: &str = "hostname = \"mx.our.example\"\ndata = \"mail\"\n[tls]\ncertificate = \"Cargo.toml\"\nkey = \"Cargo.toml\"\n[listen]\n\
                         smtp = \"127.0.0.1:25\"\n";
@@ -120,6 +131,28 @@ mod tests {
         assert_eq!((office.listeners.len(), office.policy.relay.networks.len()), (1, 1));
         assert!(config.policy.relay.networks.is_empty());
         assert_eq!((office.max_message, config.listeners.len()), (None, 1));
+        assert_eq!((office.banner.as_deref(), config.banner.as_deref()), (Some("ESMTP relay of the office"), None));
+        assert_eq!(
+            (office.bounds.recipients, office.bounds.connections, config.bounds),
+            (Some(200), Some(50), Bounds::default())
+        );
+    }
+
+    #[test]
+    fn banners_are_a_line_and_limits_have_limits() {
+        let wrong = |lines: &str| read(&format!("[[server]]\nname = \"two\"\n{lines}\n")).expect_err("one").join("; ");
+        let long = format!("banner = \"{}\"\n[server.listen]", "x".repeat(201));
+        for banner in ["banner = \"\"\n[server.listen]", "banner = \"a\\r\\n250 b\"\n[server.listen]", &long] {
+            assert!(wrong(banner).contains("line 10: server.banner is a line of 1 to 200 characters"), "{banner}");
+        }
+        assert!(wrong("banner = \"<1.2@h>\"\n[server.listen]").contains("without < and >"), "it offers APOP");
+        for limit in ["recipients = 99", "recipients = 5001", "connections = 0", "connections_of_an_address = 50001"] {
+            let told = wrong(&format!("[server.listen]\n[server.limits]\n{limit}"));
+            assert!(
+                told.starts_with(&format!("line 12: limits.{}is a number of", &limit[..=limit.find(' ').expect("a space")])),
+                "{told}"
+            );
+        }
     }
 
     #[test]

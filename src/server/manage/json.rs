@@ -70,9 +70,27 @@ pub fn servers<'l>(lines: impl Iterator<Item = &'l str>) -> Value {
     json!({ "schema": "sealpost.server.list/1", "servers": rows(lines, &["name", "state", "addresses"]) })
 }
 
-/// Who is banned, likewise.
+/// Who is banned, likewise; `until` is null where only lifting it ends it.
 pub fn bans<'l>(lines: impl Iterator<Item = &'l str>) -> Value {
-    json!({ "schema": "sealpost.ban.list/1", "bans": rows(lines, &["address", "until"]) })
+    let mut bans = rows(lines, &["address", "until", "by"]);
+    for ban in &mut bans {
+        if ban["until"] == "-" {
+            ban["until"] = Value::Null;
+        }
+    }
+    json!({ "schema": "sealpost.ban.list/1", "bans": bans })
+}
+
+/// What came of reading the configuration again: what is another now, and what would be after a restart.
+pub fn reloaded(changed: &[impl AsRef<str>], kept: &[impl AsRef<str>]) -> Value {
+    let texts = |texts: Vec<&str>| Value::from(texts);
+    let (changed, kept) = (changed.iter().map(AsRef::as_ref).collect(), kept.iter().map(AsRef::as_ref).collect());
+    json!({ "schema": "sealpost.reload/1", "exit": 0, "changed": texts(changed), "kept": texts(kept) })
+}
+
+/// The filter of a user.
+pub fn filter(script: &[u8]) -> Value {
+    json!({ "schema": "sealpost.user.filter/1", "script": String::from_utf8_lossy(script), "exit": 0 })
 }
 
 fn rows<'l>(lines: impl Iterator<Item = &'l str>, names: &[&str]) -> Vec<Value> {

@@ -11,11 +11,13 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::limits::Limits;
 use crate::secret::Secret;
 use crate::server::accounts::{Accounts, normal};
 use crate::server::config::Hop;
 use crate::server::filter::{FileFilters, Filters};
 use crate::server::store::{self, Room, Standing, Store, TlsResult, Waiting, Which};
+use crate::sieve::{Mistake, Script};
 use crate::time::Timestamp;
 
 pub(in crate::server) use status::Overview;
@@ -30,6 +32,8 @@ pub enum Error {
     Wrong(String, &'static str),
     /// It says nothing of what it is about.
     Nothing(&'static str),
+    /// A script has these mistakes.
+    Script(Vec<Mistake>),
     /// What the store says.
     Store(store::Error),
 }
@@ -39,6 +43,10 @@ impl fmt::Display for Error {
         match self {
             Self::Wrong(given, meant) => write!(f, "{given} is not {meant}"),
             Self::Nothing(verb) => write!(f, "nothing was said of what to {verb}"),
+            Self::Script(mistakes) => {
+                f.write_str("the script has mistakes")?;
+                mistakes.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+            }
             Self::Store(error) => error.fmt(f),
         }
     }
@@ -147,6 +155,23 @@ impl Manage {
         let address = address.to_lowercase();
         self.store().remove_user(&address)?;
         Ok(self.filters.remove(&address)?)
+    }
+
+    /// The filter of a user, a script of Sieve (RFC 5228); empty where he has none.
+    pub fn filter(&self, address: &str) -> Result<Vec<u8>, Error> {
+        Ok(self.filters.script(&self.user(address)?.address)?.unwrap_or_default())
+    }
+
+    /// Puts a filter in place for the next message; one with mistakes is refused, and the one before stays.
+    pub fn set_filter(&self, address: &str, script: &[u8]) -> Result<(), Error> {
+        let user = self.user(address)?;
+        Script::parse(script, &Limits::default()).map_err(Error::Script)?;
+        Ok(self.filters.put(&user.address, script)?)
+    }
+
+    /// Takes a filter away: all goes to the inbox.
+    pub fn remove_filter(&self, address: &str) -> Result<(), Error> {
+        Ok(self.filters.remove(&self.user(address)?.address)?)
     }
 
     /// Bounds the bytes of a mailbox; 0 lifts the bound.

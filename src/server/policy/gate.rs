@@ -12,8 +12,9 @@ use crate::server::clock::steady;
 use crate::server::drive::now;
 use crate::server::policy::access::Standing;
 use crate::server::policy::authentication::{Authenticator, Came, Check, Wish};
-use crate::server::policy::bans::Bans;
+use crate::server::policy::bans::{Bans, span};
 use crate::server::policy::blocklist::{self, About, Zone};
+use crate::server::policy::by_hand::{ByHand, Left, Until, Whom};
 use crate::server::policy::dkim::Signer;
 use crate::server::policy::dns::{self, Dns};
 use crate::server::policy::greylist::Greylist;
@@ -39,6 +40,7 @@ struct Inner {
     signer: Signer,
     counts: Arc<Mutex<Counts>>,
     bans: Arc<Mutex<Bans>>,
+    by_hand: Arc<Mutex<ByHand>>,
     greylist: Option<(Arc<Mutex<Greylist>>, PathBuf)>,
     /// Where the greylist is kept, and the number that nobody knows.
     kept: (PathBuf, u64),
@@ -136,6 +138,7 @@ impl Inner {
             signer,
             counts: Arc::new(Mutex::new(Counts::new(&settings.rates))),
             bans: Arc::new(Mutex::new(Bans::new(settings.logins))),
+            by_hand: Arc::default(),
             settings,
             greylist,
             kept,
@@ -168,7 +171,8 @@ impl Gate {
         Ok(Self(Arc::new(Inner::new(host, settings, resolver, greylist, (kept.to_owned(), salt), signer))))
     }
 
-    /// The gate that follows this one under other rules; counts, bans and the greylist go on where their rules are the same.
+    /// The gate that follows this one under other rules; bans by hand go on, and where their rules are the same so do counts, other bans and
+    /// the greylist.
     pub(in crate::server) fn renewed(
         &self,
         host: &str,
@@ -186,6 +190,7 @@ impl Gate {
         if inner.settings.logins == old.settings.logins {
             inner.bans = Arc::clone(&old.bans);
         }
+        inner.by_hand = Arc::clone(&old.by_hand);
         if inner.settings.greylist == old.settings.greylist {
             inner.greylist = old.greylist.clone();
         }
@@ -217,7 +222,12 @@ impl Gate {
             Standing::Barred => Some(barred(address)),
             Standing::Stranger if is_here(address) => None,
             Standing::Stranger => {
-                lock(&self.0.bans).address(address, now).or_else(|| lock(&self.0.counts).connection(address, now))
+                let by_hand = lock(&self.0.by_hand).client(address, now).map(|left| match left {
+                    Left::Endless => barred(address),
+                    Left::Seconds(_) => banned(421, left),
+                });
+                let failed = || lock(&self.0.bans).address(address, now);
+                by_hand.or_else(failed).or_else(|| lock(&self.0.counts).connection(address, now))
             }
         }
     }
@@ -226,7 +236,10 @@ impl Gate {
     pub(in crate::server) fn login(&self, address: IpAddr, user: &str, now: Timestamp) -> Option<Refusal> {
         match self.0.settings.access.client(address, &[]) {
             Standing::Friend => None,
-            Standing::Barred | Standing::Stranger => lock(&self.0.bans).login(address, user, now),
+            Standing::Barred | Standing::Stranger => {
+                let by_hand = self.banned_client(address, now).map(|left| banned(421, left));
+                by_hand.or_else(|| lock(&self.0.bans).login(address, user, now))
+            }
         }
     }
 
@@ -242,14 +255,30 @@ impl Gate {
         }
     }
 
-    /// Who is banned, and until when.
+    /// How much is left of a ban by hand. Loopback lies in no network that is banned, but in those around it.
+    fn banned_client(&self, address: IpAddr, now: Timestamp) -> Option<Left> {
+        if is_here(address) { None } else { lock(&self.0.by_hand).client(address, now) }
+    }
+
+    /// Bans by hand; the error says why not.
+    pub(in crate::server) fn ban(&self, whom: &Whom, until: Until, now: Timestamp) -> Result<(), String> {
+        lock(&self.0.by_hand).add(whom, until, now)
+    }
+
+    /// Who is banned by hand, and until when.
+    pub(in crate::server) fn bans_by_hand(&self, now: Timestamp) -> Vec<(String, Until)> {
+        lock(&self.0.by_hand).list(now)
+    }
+
+    /// Who is banned for failed logins, and until when.
     pub(in crate::server) fn bans(&self, now: Timestamp) -> Vec<(IpAddr, Timestamp)> {
         lock(&self.0.bans).list(now)
     }
 
-    /// Ends a ban by hand; whether there was one.
-    pub(in crate::server) fn lift_ban(&self, address: IpAddr) -> bool {
-        lock(&self.0.bans).lift(address)
+    /// Ends a ban, whatever it was for; whether there was one.
+    pub(in crate::server) fn lift_ban(&self, whom: &Whom, now: Timestamp) -> bool {
+        let was_by_hand = lock(&self.0.by_hand).lift(whom, now);
+        whom.peer().is_some_and(|peer| lock(&self.0.bans).lift(peer)) || was_by_hand
     }
 
     fn asks_about(&self, sends: &Sends<'_>) -> bool {
@@ -301,8 +330,18 @@ impl Gate {
             _ => None,
         };
         let listed = || if sends.user.is_none() { access.sender(sends.sender) } else { None };
+        let by_hand = || {
+            let client = if standing == Standing::Friend { None } else { self.banned_client(sends.address, now) };
+            let client = client.map(|left| match left {
+                Left::Endless => barred(sends.address),
+                Left::Seconds(_) => banned(450, left),
+            });
+            // whoever is logged in: it is what an administrator does about an account that sends what it should not
+            let sender = || lock(&self.0.by_hand).sender(sends.sender, now);
+            client.or_else(|| sender().map(|_| Refusal::new(550, "5.7.1", format!("no mail is taken from {}", sends.sender))))
+        };
         let many = || if is_here(sends.address) { None } else { lock(&self.0.counts).message(who(sends), sends.sender, now) };
-        refused.or_else(listed).or_else(many)
+        refused.or_else(by_hand).or_else(listed).or_else(many)
     }
 
     /// A recipient is named, who is here or elsewhere.
@@ -463,6 +502,14 @@ fn is_here(address: IpAddr) -> bool {
 
 fn who<'a>(sends: &Sends<'a>) -> Who<'a> {
     sends.user.map_or(Who::Address(sends.address), Who::User)
+}
+
+fn banned(code: u16, left: Left) -> Refusal {
+    let text = match left {
+        Left::Endless => "this address is banned".to_owned(),
+        Left::Seconds(seconds) => format!("this address is banned – try again in {}", span(seconds)),
+    };
+    Refusal::new(code, "4.7.0", text)
 }
 
 fn barred(address: IpAddr) -> Refusal {

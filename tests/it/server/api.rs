@@ -250,7 +250,35 @@ fn curl_rolls_keys_over_pauses_servers_and_lifts_bans_as_the_commands_do() {
 
     // bans: loopback is never banned, so that there is none to lift
     assert_eq!(by_both("/v1/bans", &["ban", "list"])["bans"], json!([]));
+    assert!(served.run(&["ban", "add", "192.0.2.0/24", "--for", "2h"]).0.contains("192.0.2.0/24 is banned"));
+    let bans = json_of(curl(&served, &read, "GET", "/v1/bans", None))["bans"].clone();
+    assert_eq!((&bans[0]["address"], &bans[0]["by"]), (&json!("192.0.2.0/24"), &json!("hand")), "{bans}");
+    assert!(bans[0]["until"].as_str().is_some_and(|until| until.ends_with('Z')), "{bans}");
+    json_of(curl(&served, &admin, "POST", "/v1/bans/192.0.2.0%2F24/lift", None));
+    let spam = Some(r#"{"address":"spam@b.example"}"#);
+    assert_eq!(curl(&served, &read, "POST", "/v1/bans", spam).0, 403);
+    assert_eq!(json_of(curl(&served, &admin, "POST", "/v1/bans", spam)), json!({ "schema": "sealpost.ban.add/1", "exit": 0 }));
+    let bans = by_both("/v1/bans", &["ban", "list"])["bans"].clone();
+    assert_eq!(bans, json!([{ "address": "spam@b.example", "until": null, "by": "hand" }]));
+    assert!(served.refused(&["ban", "add", "127.0.0.1"]).contains("never banned"));
+    assert!(served.refused(&["ban", "add", "192.0.2.1", "--for", "ever"]).contains("as 30m"));
+    served.run(&["ban", "lift", "spam@b.example"]);
+    assert!(served.refused(&["ban", "lift", "spam@b.example"]).contains("spam@b.example is not banned"));
+    assert_eq!(by_both("/v1/bans", &["ban", "list"])["bans"], json!([]));
     assert_eq!(problem(curl(&served, &admin, "POST", "/v1/bans/192.0.2.1/lift", None)), (404, "not-found".to_owned()));
+
+    // the configuration, read again
+    let config = served.path("home/sealpost.toml");
+    let text = fs::read_to_string(&config).expect("a configuration");
+    fs::write(&config, text.replace("52428800", "100000")).expect("written");
+    assert_eq!(curl(&served, &read, "POST", "/v1/reload", None).0, 403);
+    let done = json_of(curl(&served, &admin, "POST", "/v1/reload", None));
+    let changed = json!(["limits.message_bytes 52428800 → 100000"]);
+    assert_eq!(done, json!({ "schema": "sealpost.reload/1", "exit": 0, "changed": changed, "kept": [] }));
+    fs::write(&config, text.replace("hostname", "hostnam")).expect("written");
+    let (status, why) = curl(&served, &admin, "POST", "/v1/reload", None);
+    assert!(status == 409 && why.contains("did you mean hostname?"), "{why}");
+    fs::write(&config, text).expect("written");
 
     // what both doors say of the state is one, but for what goes on meanwhile
     let told = |text: String| -> Vec<(String, &str)> {

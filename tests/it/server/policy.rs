@@ -1,6 +1,6 @@
 //! Whom the server takes mail from: relays, lists, and what SPF, DKIM and DMARC say; DKIM as others sign and check it.
 
-use std::io::BufReader;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
 use super::dns::Dns;
@@ -191,7 +191,8 @@ fn who_is_barred_hears_so_and_listed_networks_relay() {
 
 #[test]
 fn a_virtual_server_has_rules_and_a_name_of_its_own() {
-    let office = "[[server]]\nname = \"office\"\nhostname = \"relay.b.example\"\n[server.listen]\nsmtp = \"127.0.0.1:0\"\n\
+    let office = "[[server]]\nname = \"office\"\nhostname = \"relay.b.example\"\nbanner = \"ESMTP for the office\"\n\
+                  [server.listen]\nsmtp = \"127.0.0.1:0\"\n[server.limits]\nrecipients = 200\nconnections = 2\n\
                   [server.relay]\nnetworks = [\"127.0.0.0/8\"]\n";
     let b = Served::of("b.example", &[], |text| format!("{text}\n{office}"));
     let ports: Vec<u16> = b.ports.iter().filter(|(service, _)| service == "smtp").map(|(_, port)| *port).collect();
@@ -206,7 +207,42 @@ fn a_virtual_server_has_rules_and_a_name_of_its_own() {
     let (greeting, reply) = hear(*main);
     assert!(greeting.starts_with("220 mail.b.example") && reply.starts_with("550"), "{greeting} {reply}");
     let (greeting, reply) = hear(*other);
-    assert!(greeting.starts_with("220 relay.b.example") && reply.starts_with("250"), "{greeting} {reply}");
+    assert!(greeting == "220 relay.b.example ESMTP for the office\r\n" && reply.starts_with("250"), "{greeting} {reply}");
+    let knock = |port: u16| {
+        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", port)).expect("connects"));
+        let greeting = say(&mut stream, "").unwrap_or_default();
+        (greeting, stream)
+    };
+    // the session above may take a moment to end
+    let begin = std::time::Instant::now();
+    let open = loop {
+        let open = [knock(*other), knock(*other)];
+        if open.iter().all(|(greeting, _)| greeting.starts_with("220 ")) {
+            break open;
+        }
+        assert!(begin.elapsed().as_secs() < 30, "there is room for two: {open:?}");
+    };
+    assert!(knock(*other).0.starts_with("421 4.3.2 too many connections"), "{open:?}");
+    assert!(knock(*main).0.starts_with("220 mail.b.example ESMTP ready"), "the main one counts alone");
+    let [(_, mut stream), _] = open;
+    stream.get_mut().write_all(b"EHLO x.example\r\n").expect("written");
+    let mut offers = String::new();
+    while !offers.contains("LIMITS ") {
+        assert!(stream.read_line(&mut offers).expect("a line") > 0, "{offers}");
+    }
+    assert!(offers.contains("LIMITS RCPTMAX=200\r\n"), "{offers}");
+}
+
+#[test]
+fn a_sender_is_banned_while_the_server_runs() {
+    let b = Served::of("b.example", &["bob"], str::to_owned);
+    let letter = "From: x@spam.example\r\n\r\nhi\r\n";
+    assert!(hand(&b, "x@spam.example", letter).starts_with("250"));
+    assert_eq!(b.run(&["ban", "add", "spam.example", "--for", "1h"]).0, "spam.example is banned\n");
+    assert!(hand(&b, "x@spam.example", letter).starts_with("550 5.7.1 no mail is taken from x@spam.example"));
+    assert!(hand(&b, "x@other.example", letter).starts_with("250"));
+    b.run(&["ban", "lift", "spam.example"]);
+    assert!(hand(&b, "x@spam.example", letter).starts_with("250"));
 }
 
 #[test]

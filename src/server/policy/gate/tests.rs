@@ -135,7 +135,32 @@ fn guessers_are_banned_at_the_door_and_friends_never() {
     assert_eq!(gate.connection(ip(ROOM), at(1)).map(|refusal| refusal.code), Some(421));
     assert!(gate.login(ip(ROOM), "john", at(1)).is_some());
     assert_eq!(gate.bans(at(1)).len(), 1);
-    assert!(gate.lift_ban(ip(ROOM)) && gate.connection(ip(ROOM), at(1)).is_none());
+    let room = Whom::parse(ROOM).expect("an address");
+    assert!(gate.lift_ban(&room, at(1)) && gate.connection(ip(ROOM), at(1)).is_none());
+}
+
+#[test]
+fn bans_by_hand_hold_for_connections_logins_and_senders_and_outlive_other_rules() {
+    let (gate, _data) = gate(Settings::default());
+    let ban = |text: &str, until| gate.ban(&Whom::parse(text).expect(text), until, at(0)).expect("room");
+    let told = Told::default();
+    ban("203.0.113.0/24", Until::At(at(7200)));
+    ban("spam.example", Until::Lifted);
+    let refusal = gate.connection(ip(ROOM), at(1)).expect("banned");
+    assert_eq!((refusal.code, refusal.text.as_str()), (421, "this address is banned – try again in 2 hours"));
+    assert!(gate.login(ip(ROOM), "jane", at(1)).is_some_and(|refusal| refusal.code == 421));
+    assert_eq!(gate.sender(&sends(ROOM), &told, at(1)).map(|refusal| refusal.code), Some(450), "who is in already");
+    let spam = Sends { address: ip("192.0.2.1"), user: Some("jane"), sender: "x@Spam.example" };
+    assert_eq!(gate.sender(&spam, &told, at(1)).map(|refusal| (refusal.code, refusal.enhanced)), Some((550, "5.7.1")));
+    assert!(gate.sender(&Sends { sender: "x@other.example", ..spam }, &told, at(1)).is_none());
+    ban("64.0.0.0/2", Until::Lifted);
+    assert!(gate.connection(ip("127.0.0.1"), at(1)).is_none() && gate.login(ip("127.0.0.1"), "jane", at(1)).is_none());
+    assert_eq!(gate.connection(ip("65.0.0.1"), at(1)).map(|refusal| refusal.code), Some(554), "nobody need try again");
+    let strict = crate::server::policy::Logins { first_ban: 60, ..Default::default() };
+    let gate = gate.renewed("mx.our.example", Settings { logins: strict, ..Settings::default() }, None).expect("renewed");
+    assert_eq!(gate.bans_by_hand(at(1)).len(), 3);
+    let network = Whom::parse("203.0.113.0/24").expect("a network");
+    assert!(gate.lift_ban(&network, at(1)) && !gate.lift_ban(&network, at(1)) && gate.connection(ip(ROOM), at(1)).is_none());
 }
 
 #[test]
