@@ -209,6 +209,6 @@ pub(crate) fn stdout(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-fn exists(path: &Path) -> Failure {
+pub(crate) fn exists(path: &Path) -> Failure {
     Failure::io(format!("{} exists already – nothing was written", path.display())).hint("choose another name, or add --force")
 }

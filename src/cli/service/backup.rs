@@ -8,7 +8,7 @@ use sealpost::server::store::{Error as StoreError, SqliteStore};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::service;
+use crate::cli::{output, service};
 
 /// Write everything into one file, while the server runs
 #[derive(Debug, Args)]
@@ -24,6 +24,9 @@ pub(crate) struct BackupArgs {
     /// An earlier backup: the messages that it has are left out, and restoring needs both
     #[arg(long, value_name = "FILE")]
     since: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
 }
 
 /// Put a backup into an empty home
@@ -42,6 +45,9 @@ pub(crate) struct RestoreArgs {
 
 /// Runs `backup`.
 pub(crate) fn backup(context: &Context, args: &BackupArgs) -> Result<Exit, Failure> {
+    if args.output.exists() && !args.force {
+        return Err(output::exists(&args.output));
+    }
     let data = service::data(context)?;
     let store = SqliteStore::open(&data).map_err(service::from_store)?;
     let written = match &args.since {
@@ -54,12 +60,13 @@ pub(crate) fn backup(context: &Context, args: &BackupArgs) -> Result<Exit, Failu
 
 /// Runs `restore`.
 pub(crate) fn restore(context: &Context, args: &RestoreArgs) -> Result<Exit, Failure> {
-    SqliteStore::restore_home(&args.file, context.home_path()).map_err(service::from_store)?;
-    // where the mail goes stands in the configuration that is there now
-    let restored = SqliteStore::restore_with(&args.file, &args.earlier, &service::data(context)?);
-    restored.map_err(|error| match error {
-        StoreError::NotFound(_) => service::from_store(error).hint("give it with --earlier FILE, into an empty home"),
+    // what is missing is told before the home has anything
+    SqliteStore::restorable(&args.file, &args.earlier).map_err(|error| match error {
+        StoreError::NotFound(_) => service::from_store(error).hint("give it with --earlier FILE"),
         error => service::from_store(error),
     })?;
+    SqliteStore::restore_home(&args.file, context.home_path()).map_err(service::from_store)?;
+    // where the mail goes stands in the configuration that is there now
+    SqliteStore::restore_with(&args.file, &args.earlier, &service::data(context)?).map_err(service::from_store)?;
     service::done(context, "restore")
 }

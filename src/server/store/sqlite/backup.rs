@@ -87,7 +87,12 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Puts the files of the home back, where there are none yet.
+    /// Whether a backup is one, and all are given that it builds on; nothing is written.
+    pub fn restorable(from: &Path, earlier: &[PathBuf]) -> Result<(), Error> {
+        increment::needed(&open(from)?, earlier).map(drop)
+    }
+
+    /// Puts the files of the home back, where there are none yet; where there is one, nothing is written.
     pub fn restore_home(from: &Path, home: &Path) -> Result<(), Error> {
         let backup = open(from)?;
         restore_tree(&backup, "backup_home", home)
@@ -151,13 +156,12 @@ fn open(from: &Path) -> Result<Connection, Error> {
     Ok(backup)
 }
 
-/// Puts files back below a folder, where there are none yet.
+/// Puts files back below a folder, where there are none yet. All are looked for before the first is written.
 fn restore_tree(backup: &Connection, table: &str, folder: &Path) -> Result<(), Error> {
-    let mut files = backup.prepare(&format!("SELECT path, mode, bytes FROM {table}")).map_err(from_sqlite)?;
-    let mut rows = files.query([]).map_err(from_sqlite)?;
+    let mut paths = backup.prepare(&format!("SELECT path FROM {table}")).map_err(from_sqlite)?;
+    let mut rows = paths.query([]).map_err(from_sqlite)?;
     while let Some(row) = rows.next().map_err(from_sqlite)? {
-        let (path, mode, bytes): (String, u32, Vec<u8>) =
-            (row.get(0).map_err(from_sqlite)?, row.get(1).map_err(from_sqlite)?, row.get(2).map_err(from_sqlite)?);
+        let path: String = row.get(0).map_err(from_sqlite)?;
         let is_inside = Path::new(&path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
         if !is_inside {
             return Err(Error::Broken(format!("the backup names a file outside of its folder – {path}")));
@@ -166,6 +170,13 @@ fn restore_tree(backup: &Connection, table: &str, folder: &Path) -> Result<(), E
         if path.exists() {
             return Err(Error::Exists(format!("the file {} – restore into an empty home", path.display())));
         }
+    }
+    let mut files = backup.prepare(&format!("SELECT path, mode, bytes FROM {table}")).map_err(from_sqlite)?;
+    let mut rows = files.query([]).map_err(from_sqlite)?;
+    while let Some(row) = rows.next().map_err(from_sqlite)? {
+        let (path, mode, bytes): (String, u32, Vec<u8>) =
+            (row.get(0).map_err(from_sqlite)?, row.get(1).map_err(from_sqlite)?, row.get(2).map_err(from_sqlite)?);
+        let path = folder.join(path);
         crate::server::store::blobs::make_folder(path.parent().unwrap_or(folder))?;
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true);

@@ -103,8 +103,16 @@ fn a_backup_that_builds_on_another_is_not_restored_without_it() {
         let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &args, b"");
         assert_ne!(code, 0);
         assert!(talk.contains("the earlier backup of 2") && talk.contains("--earlier FILE"), "{talk}");
-        assert!(!home.path().join("home/mail/mail.db").exists(), "there is no store");
+        let there = fs::read_dir(home.path().join("home")).map_or(0, Iterator::count);
+        assert_eq!(there, 0, "the home is as empty as it was");
     }
+    // what is there is kept
+    let note = served.path("note.txt");
+    fs::write(&note, "precious").expect("written");
+    let talk = served.refused(&["backup", "-o", &note]);
+    assert!(talk.contains("exists already") && fs::read(&note).expect("read") == b"precious", "{talk}");
+    served.run(&["backup", "-o", &note, "--force"]);
+    assert!(fs::read(&note).expect("read").starts_with(b"SQLite"));
 }
 
 #[test]
