@@ -50,7 +50,7 @@ pub struct Config {
     pub accounts: Vec<(String, Kind)>,
     /// Whose certificates open mailboxes.
     pub clients: Option<Clients>,
-    /// Seconds between two logins to one mailbox by POP3.
+    /// Seconds between two logins of one user by POP3.
     pub login_delay: u64,
     /// Who looks at messages before they are accepted.
     pub scanners: Vec<Scanner>,
@@ -254,7 +254,7 @@ impl Config {
              # system_calls = \"auto\"      # those that it never makes, too\n\n\
              # What is served where. The usual ports are 25, 587, 465, 110 and 995; they need rights, and loopback is for trying.\n\
              [listen]\n{listeners}\n\
-             [limits]\nmessage_bytes = 52428800\n# login_delay_seconds = 0     # between two logins to one mailbox by POP3\n\n\
+             [limits]\nmessage_bytes = 52428800\n# login_delay_seconds = 0     # between two logins of one user by POP3\n\n\
              # Mail for these domains goes to these servers; \"*\" is for all others. Without a route the MX records of the domain tell.\n\
              [routes]\n{routes}\n\
              # A server that wants a login: \"*\" = {{ server = \"mail.b.example:587\", user = \"jane\", password_file = \"relay.password\" }}\n\
