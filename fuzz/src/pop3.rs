@@ -50,8 +50,10 @@ fn answer(question: Question, open: &mut Option<String>, rest: &mut Vec<u8>, is_
     match question {
         Question::Authenticate(question) if question.name().starts_with('n') => Answer::Login(sasl::Answer::No),
         Question::Authenticate(question) => Answer::Login(sasl::Answer::User(question.name().to_owned())),
-        Question::Open(user) if user.starts_with('b') => Answer::Rejected("IN-USE", "another session has the mailbox".to_owned()),
-        Question::Open(user) => {
+        Question::Open { user, .. } if user.starts_with('b') => {
+            Answer::Rejected("IN-USE", "another session has the mailbox".to_owned())
+        }
+        Question::Open { user, .. } => {
             assert_eq!(open.replace(user), None, "one mailbox is open");
             let size = |message: &[u8]| u64::try_from(message.len()).expect("small");
             Answer::Opened((1..).zip(MESSAGES).map(|(uid, message)| Listing { uid: Uid(uid), size: size(message) }).collect())

@@ -67,8 +67,8 @@ impl Dialogue {
 
 /// The commands of SMTP and POP3.
 const VERBS: &[&str] = &[
-    "EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "STARTTLS", "VRFY", "EXPN", "HELP", "USER", "CAPA", "STLS",
-    "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "UTF8", "LANG",
+    "EHLO", "HELO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "STARTTLS", "VRFY", "EXPN", "HELP", "USER", "CAPA",
+    "STLS", "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "UTF8", "LANG",
 ];
 
 /// Shows a command line; the passwords of AUTH and PASS are masked. What is no command is not shown at all: it may be a password

@@ -56,7 +56,7 @@ pub struct Config {
     pub accounts: Vec<(String, Kind)>,
     /// Whose certificates open mailboxes.
     pub clients: Option<Clients>,
-    /// Seconds between two logins to one mailbox by POP3.
+    /// Seconds between two logins of one user by POP3.
     pub login_delay: u64,
     /// Who looks at messages before they are accepted.
     pub scanners: Vec<Scanner>,
@@ -269,7 +269,7 @@ impl Config {
              # system_calls = \"auto\"      # those that it never makes, too\n\n\
              # What is served where. The usual ports are 25, 587, 465, 110 and 995; they need rights, and loopback is for trying.\n\
              [listen]\n{listeners}\n\
-             [limits]\nmessage_bytes = 52428800\n# login_delay_seconds = 0     # between two logins to one mailbox by POP3\n\
+             [limits]\nmessage_bytes = 52428800\n# login_delay_seconds = 0     # between two logins of one user by POP3\n\
              # recipients = 1000           # of a message; clients are told\n\
              # connections = 2000          # at once, of all services together\n# connections_of_an_address = 100\n\n\
              # Mail for these domains goes to these servers; \"*\" is for all others. Without a route the MX records of the domain tell.\n\

@@ -128,6 +128,8 @@ pub(in crate::server) fn run(
         }
         for action in outcome.actions {
             match action {
+                // as in IMAP (RFC 9051 5.1), whose names scripts use
+                Action::FileInto { folder, flags } if folder.eq_ignore_ascii_case("inbox") => filtered.put(user.clone(), flags),
                 Action::FileInto { folder, flags } => filtered.put(format!("{user}/{folder}"), flags),
                 Action::Redirect { address } if !was_redirected(message, user, &limits) => match filtered.redirects.last_mut() {
                     Some((last, to)) if last == user => drop(to.insert(address)),

@@ -13,8 +13,9 @@ pub(in crate::server) struct Locks {
 
 #[derive(Debug, Default)]
 struct State {
+    /// Inboxes by their users, folders as `USER/FOLDER`.
     open: HashSet<String>,
-    /// When each was opened last; kept where there is a delay.
+    /// When each user opened one last; kept where there is a delay.
     last: HashMap<String, Instant>,
 }
 
@@ -30,15 +31,15 @@ pub(in crate::server) struct Locked {
 pub(in crate::server) enum Taken {
     /// Another session has it.
     InUse,
-    /// It was opened less than so many seconds ago.
+    /// Its user opened one less than so many seconds ago.
     TooSoon(u64),
 }
 
-/// Mailboxes whose last opening is remembered; then those whose delay is over are forgotten.
+/// Users whose last opening is remembered; then those whose delay is over are forgotten.
 const REMEMBERED: usize = 10_000;
 
 impl Locks {
-    /// Locks with a delay between two openings of one mailbox.
+    /// Locks with a delay between two openings by one user.
     pub(in crate::server) fn new(delay: Duration) -> Self {
         Self { delay, state: Arc::default() }
     }
@@ -48,24 +49,25 @@ impl Locks {
         Self { delay, state: Arc::clone(&self.state) }
     }
 
-    /// Opens a mailbox, unless another session has it, or had it just now.
-    pub(in crate::server) fn lock(&self, mailbox: &str, now: Instant) -> Result<Locked, Taken> {
+    /// Opens the inbox of a user, or a folder of his, unless another session has it, or he opened one just now.
+    pub(in crate::server) fn lock(&self, user: &str, folder: Option<&str>, now: Instant) -> Result<Locked, Taken> {
+        let mailbox = folder.map_or_else(|| user.to_owned(), |folder| format!("{user}/{folder}"));
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.open.contains(mailbox) {
+        if state.open.contains(&mailbox) {
             return Err(Taken::InUse);
         }
         if !self.delay.is_zero() {
             let is_recent = |last: &Instant| now.saturating_duration_since(*last) < self.delay;
-            if state.last.get(mailbox).is_some_and(is_recent) {
+            if state.last.get(user).is_some_and(is_recent) {
                 return Err(Taken::TooSoon(self.delay.as_secs()));
             }
             if state.last.len() >= REMEMBERED {
                 state.last.retain(|_, last| is_recent(last));
             }
-            state.last.insert(mailbox.to_owned(), now);
+            state.last.insert(user.to_owned(), now);
         }
-        state.open.insert(mailbox.to_owned());
-        Ok(Locked { locks: self.clone(), mailbox: mailbox.to_owned() })
+        state.open.insert(mailbox.clone());
+        Ok(Locked { locks: self.clone(), mailbox })
     }
 }
 
@@ -89,14 +91,26 @@ mod tests {
     #[test]
     fn a_mailbox_is_open_once_and_not_too_often() {
         let (locks, now) = (Locks::new(Duration::from_secs(10)), Instant::now());
-        let open = locks.lock("jane", now).expect("free");
-        assert_eq!(locks.lock("jane", now).err(), Some(Taken::InUse));
-        assert!(locks.lock("joe", now).is_ok());
+        let open = locks.lock("jane", None, now).expect("free");
+        assert_eq!(locks.lock("jane", None, now).err(), Some(Taken::InUse));
+        assert!(locks.lock("joe", None, now).is_ok());
         drop(open);
-        assert_eq!(locks.lock("jane", now + Duration::from_secs(9)).err(), Some(Taken::TooSoon(10)));
-        assert!(locks.lock("jane", now + Duration::from_secs(10)).is_ok());
+        assert_eq!(locks.lock("jane", None, now + Duration::from_secs(9)).err(), Some(Taken::TooSoon(10)));
+        assert!(locks.lock("jane", None, now + Duration::from_secs(10)).is_ok());
         let free = Locks::default();
-        drop(free.lock("jane", now));
-        assert!(free.lock("jane", now).is_ok(), "no delay");
+        drop(free.lock("jane", None, now));
+        assert!(free.lock("jane", None, now).is_ok(), "no delay");
+    }
+
+    #[test]
+    fn each_folder_has_its_own_lock_and_the_delay_is_that_of_the_user() {
+        let (locks, free, now) = (Locks::new(Duration::from_secs(10)), Locks::default(), Instant::now());
+        let (inbox, junk) = (free.lock("joe", None, now).expect("free"), free.lock("joe", Some("Junk"), now).expect("free"));
+        assert_eq!((inbox.mailbox(), junk.mailbox()), ("joe", "joe/Junk"));
+        assert_eq!(free.lock("joe", Some("Junk"), now).err(), Some(Taken::InUse));
+        drop(junk);
+        assert!(free.lock("joe", Some("Junk"), now).is_ok() && free.lock("joe", None, now).is_err());
+        drop(locks.lock("joe", None, now));
+        assert_eq!(locks.lock("joe", Some("Junk"), now).err(), Some(Taken::TooSoon(10)));
     }
 }

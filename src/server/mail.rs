@@ -33,7 +33,7 @@ use crate::server::store::{Error, Extra};
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
-pub(in crate::server) use local::{Handed, Heard, Letter, Local};
+pub(in crate::server) use local::{Handed, Heard, Letter, Local, Patience, parts};
 
 /// The mail service behind every session.
 #[derive(Clone)]

@@ -47,7 +47,7 @@ impl MailboxAccess {
         let store = Arc::clone(self.accounts.store());
         let answered = match question {
             pop3::Question::Authenticate(question) => Ok(pop3::Answer::Login(login(&question))),
-            pop3::Question::Open(user) => self.open(&user),
+            pop3::Question::Open { user, folder } => self.open(&user, folder.as_deref()),
             pop3::Question::Retrieve(uid) => self.retrieve(uid.0),
             pop3::Question::More => self.piece().map(pop3::Answer::More),
             pop3::Question::Delete(uids) => {
@@ -75,7 +75,7 @@ impl MailboxAccess {
         &self.accounts
     }
 
-    /// The user whose mailbox is open.
+    /// The user whose inbox is open, or `USER/FOLDER`.
     pub(in crate::server) fn user(&self) -> Option<&str> {
         self.open.as_ref().map(Locked::mailbox)
     }
@@ -127,15 +127,16 @@ impl MailboxAccess {
         Ok(piece)
     }
 
-    fn open(&mut self, user: &str) -> Result<pop3::Answer, Error> {
-        let locked = match self.locks.lock(user, std::time::Instant::now()) {
+    /// A folder that nothing was filed into is an empty one.
+    fn open(&mut self, user: &str, folder: Option<&str>) -> Result<pop3::Answer, Error> {
+        let locked = match self.locks.lock(user, folder, std::time::Instant::now()) {
             Ok(locked) => locked,
             Err(Taken::InUse) => return Ok(pop3::Answer::Rejected("IN-USE", "another session has the mailbox".to_owned())),
             Err(Taken::TooSoon(seconds)) => {
                 return Ok(pop3::Answer::Rejected("LOGIN-DELAY", format!("wait {seconds} seconds from one login to the next")));
             }
         };
-        let messages = self.accounts.store().messages(user)?;
+        let messages = self.accounts.store().messages(locked.mailbox())?;
         self.open = Some(locked);
         let listing = |message: &crate::server::store::Stored| pop3::Listing { uid: pop3::Uid(message.uid), size: message.size };
         Ok(pop3::Answer::Opened(messages.iter().map(listing).collect()))

@@ -117,6 +117,7 @@ impl Start {
         spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;
         sweep(Arc::clone(accounts.store()), tracer.clone());
         let pickup = pickup(&config, &common.mail, &tracer)?;
+        config.pickup.iter().for_each(|folder| overview.picks_up(folder));
         let (stop, stopping) = watch::channel(false);
         let (mut servers, mut wrong) = (Vec::new(), Vec::new());
         for setting in Setting::all(&config)? {

@@ -18,7 +18,7 @@ use crate::server::trace::heard::Heard;
 use crate::time::Timestamp;
 
 pub use event::{Event, Level, Wanted, shown};
-pub use explain::{Language, explain};
+pub use explain::{Explainer, Language};
 
 /// Tells events to everyone who listens.
 #[derive(Debug, Clone)]

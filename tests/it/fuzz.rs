@@ -235,7 +235,7 @@ fn sessions_answer_without_a_panic() {
                 Step::Ask(pop3::Question::Authenticate(question)) => {
                     session.answer(pop3::Answer::Login(sasl::Answer::User(question.name().to_owned())));
                 }
-                Step::Ask(pop3::Question::Open(_)) => {
+                Step::Ask(pop3::Question::Open { .. }) => {
                     session.answer(pop3::Answer::Opened(vec![pop3::Listing { uid: pop3::Uid(1), size: 3 }]));
                 }
                 Step::Ask(pop3::Question::Retrieve(_)) => session.answer(pop3::Answer::Message(5, b"a\r\n".to_vec())),

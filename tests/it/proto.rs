@@ -219,7 +219,8 @@ fn pop3_session(config: &[String]) -> impl FnMut(&[u8], &mut Turn) -> String + u
                             session.answer(pop3::Answer::Login(login(&question, turn)));
                             continue;
                         }
-                        pop3::Question::Open(user) => format!("open {user}"),
+                        pop3::Question::Open { user, folder: None } => format!("open {user}"),
+                        pop3::Question::Open { user, folder: Some(folder) } => format!("open {folder} of {user}"),
                         pop3::Question::Retrieve(uid) => format!("retrieve {uid}"),
                         pop3::Question::More => "more".to_owned(),
                         pop3::Question::Delete(uids) => {
@@ -407,7 +408,7 @@ fn a_mailbox_that_is_open_too_long_is_left_without_a_word_and_nothing_is_deleted
                 Step::Ask(pop3::Question::Authenticate(_)) => {
                     session.answer(pop3::Answer::Login(sasl::Answer::User("jane@a.example".to_owned())));
                 }
-                Step::Ask(pop3::Question::Open(_)) => session.answer(pop3::Answer::Opened(vec![listing("7:100")])),
+                Step::Ask(pop3::Question::Open { .. }) => session.answer(pop3::Answer::Opened(vec![listing("7:100")])),
                 Step::Ask(other) => panic!("{other:?}"),
                 Step::Wait => return said,
                 Step::StartTls | Step::Close => return said + "(CLOSE)",

@@ -22,6 +22,7 @@ use crate::cli::{output, service};
 Examples:
   sealpost fetch --user joe@a.example -o inbox                         from the home's own server
   sealpost fetch --from mail.a.example:110 --user joe@a.example -o inbox --delete --passphrase-file pw
+  sealpost fetch --user joe@a.example/Junk -o junk                     what a filter put into a folder
   sealpost fetch --user joe@a.example -o inbox --wait 30               until something is there, 30 seconds at most")]
 pub(crate) struct FetchArgs {
     /// The server (default: the POP3 service of this home)

@@ -6,7 +6,7 @@ use serde_json::json;
 use sealpost::proto::Party;
 use sealpost::server::admin::Question;
 use sealpost::server::manage::{Status, json as told_as};
-use sealpost::server::trace::{Event, Language, Wanted, explain};
+use sealpost::server::trace::{Event, Explainer, Language, Wanted};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -102,14 +102,18 @@ pub(crate) fn reload(context: &Context) -> Result<Exit, Failure> {
 /// Runs `trace`: until the server stops, or nobody reads any more.
 pub(crate) fn trace(context: &Context, args: &TraceArgs) -> Result<Exit, Failure> {
     let wanted = Wanted { user: args.user.clone(), peer: args.peer, queue: args.queue };
-    let language = match args.language {
+    let mut explainer = Explainer::new(match args.language {
         Word::En => Language::English,
         Word::Zh => Language::Chinese,
-    };
+    });
     for line in running::ask(context, &Question::Trace)? {
         let line = line.map_err(|e| Failure::io(format!("the trace ends – {e}")))?;
-        let Some(event) = Event::from_line(&line).filter(|event| wanted.has(event)) else { continue };
-        let meaning = if args.explain { explain(&event, language) } else { None };
+        let Some(event) = Event::from_line(&line) else { continue };
+        // a reply is explained by its command, whether that is shown or not
+        let meaning = if args.explain { explainer.explain(&event) } else { None };
+        if !wanted.has(&event) {
+            continue;
+        }
         if context.json {
             let mut value = event.to_json();
             if args.explain {

@@ -453,7 +453,7 @@ mod tests {
                         server.answer(Answer::Login(sasl::Answer::Keys(user, keys, "more".to_owned())));
                     }
                     Step::Ask(Question::Authenticate(_)) => server.answer(Answer::Login(sasl::Answer::No)),
-                    Step::Ask(Question::Open(_)) => {
+                    Step::Ask(Question::Open { .. }) => {
                         let listed = |uid| Listed { uid: Uid(uid), size: 10 };
                         server.answer(Answer::Opened(vec![listed(1), listed(2)]));
                     }

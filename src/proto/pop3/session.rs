@@ -11,7 +11,7 @@ use crate::proto::line::{self, Line, Lines};
 use crate::proto::pop3::command::Command;
 use crate::proto::pop3::mailbox::{Listing, Mailbox, Uid};
 use crate::proto::pop3::sending::{After, PIECE, Sending, What};
-use crate::proto::sasl::{self, Channel, Ended, Exchange, Kept, Mechanism, Turn, Watch};
+use crate::proto::sasl::{self, Channel, Ended, Exchange, Kept, Mechanism, Names, Turn, Watch};
 use crate::proto::{Step, Tls};
 
 /// What a session knows from the start.
@@ -27,7 +27,7 @@ pub struct Config {
     pub max_errors: usize,
     /// What is kept of passwords.
     pub kept: Kept,
-    /// Seconds between two logins to one mailbox; the service sees to it, and CAPA says it.
+    /// Seconds between two logins of one user; the service sees to it, and CAPA says it.
     pub login_delay: u64,
 }
 
@@ -44,8 +44,13 @@ impl Config {
 pub enum Question {
     /// Who is this?
     Authenticate(sasl::Question),
-    /// Is this user's mailbox free? It stays locked until the session ends.
-    Open(String),
+    /// Is this user's inbox free, or this folder of his? It stays locked until the session ends.
+    Open {
+        /// The user, as the service named him.
+        user: String,
+        /// The folder, as the client named it: `USER/FOLDER` at the login.
+        folder: Option<String>,
+    },
     /// Give this message: its first bytes, all of it where it is small.
     Retrieve(Uid),
     /// Give what follows in the message that was asked for last.
@@ -381,7 +386,7 @@ impl Session {
     }
 
     fn begin(&mut self, mechanism: Mechanism, initial: Option<&[u8]>) {
-        let (exchange, turn) = Exchange::begin(mechanism, &self.channel, initial);
+        let (exchange, turn) = Exchange::begin(mechanism, &self.channel, Names::Mailboxes, initial);
         self.turn(exchange, turn);
     }
 
@@ -409,7 +414,7 @@ impl Session {
                 self.out.extend_from_slice(format!("+ {challenge}\r\n").as_bytes());
             }
             Turn::Ask(question) => self.ask(Pending::Login(exchange), Question::Authenticate(question)),
-            Turn::Accepted(user) => self.ask(Pending::Open, Question::Open(user)),
+            Turn::Accepted(user) => self.ask(Pending::Open, Question::Open { user, folder: exchange.into_folder() }),
             Turn::Refused => {
                 self.refuse("AUTH", WRONG);
                 self.count_mistake();

@@ -17,8 +17,9 @@ use crate::proto::dialogue::MASK;
 use crate::secret::Secret;
 
 pub(in crate::proto) use client::{Exchange as ClientExchange, choose};
+pub(crate) use server::mailbox;
 pub use server::{Answer, Ended, Question};
-pub(in crate::proto) use server::{Exchange, Turn, Watch};
+pub(in crate::proto) use server::{Exchange, Names, Turn, Watch};
 
 /// A name and a password that a peer gave.
 #[derive(Clone)]

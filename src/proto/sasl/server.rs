@@ -10,6 +10,24 @@ use crate::proto::sasl::scram::Keys;
 use crate::proto::sasl::{Channel, Credentials, Mechanism, plain};
 use crate::secret::Secret;
 
+/// Splits the name of a mailbox: `USER@DOMAIN/FOLDER` is a folder of `USER@DOMAIN`. A domain holds no `/`, and a folder may; names without a
+/// domain have no folders.
+pub(crate) fn mailbox(name: &str) -> (&str, Option<&str>) {
+    let at = name.find('@').unwrap_or(name.len());
+    let slash = name.get(at..).and_then(|rest| rest.find('/')).and_then(|slash| slash.checked_add(at));
+    let parts = slash.and_then(|slash| Some((name.get(..slash)?, name.get(slash.checked_add(1)?..)?)));
+    parts.map_or((name, None), |(user, folder)| (user, Some(folder)))
+}
+
+/// What the names of an exchange are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proto) enum Names {
+    /// Users.
+    Users,
+    /// Users, and folders of their mailboxes: the service is asked about the user, and the folder is kept.
+    Mailboxes,
+}
+
 /// What an exchange asks the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
@@ -105,6 +123,8 @@ pub(in crate::proto) enum Turn {
 pub(in crate::proto) struct Exchange {
     mechanism: Mechanism,
     channel: Channel,
+    names: Names,
+    folder: Option<String>,
     state: State,
 }
 
@@ -143,8 +163,8 @@ struct Expected {
 
 impl Exchange {
     /// Begins with the client's first message, where it came with the command.
-    pub(in crate::proto) fn begin(mechanism: Mechanism, channel: &Channel, initial: Option<&[u8]>) -> (Self, Turn) {
-        let mut exchange = Self { mechanism, channel: channel.clone(), state: State::First };
+    pub(in crate::proto) fn begin(mechanism: Mechanism, channel: &Channel, names: Names, initial: Option<&[u8]>) -> (Self, Turn) {
+        let mut exchange = Self { mechanism, channel: channel.clone(), names, folder: None, state: State::First };
         let turn = match (initial, mechanism) {
             (Some(initial), _) => exchange.receive(initial),
             (None, Mechanism::Login) => Turn::Challenge(b"Username:".to_vec()),
@@ -158,18 +178,24 @@ impl Exchange {
         self.mechanism
     }
 
+    /// The folder that was named with the user.
+    pub(in crate::proto) fn into_folder(self) -> Option<String> {
+        self.folder
+    }
+
     /// Takes the client's next message.
     pub(in crate::proto) fn receive(&mut self, message: &[u8]) -> Turn {
         let done = match (std::mem::replace(&mut self.state, State::Over), self.mechanism) {
-            (State::First, Mechanism::Plain) => {
-                plain::read(message).map(|credentials| self.ask(Question::Password(credentials), None))
-            }
+            (State::First, Mechanism::Plain) => plain::read(message).map(|Credentials { user, password }| {
+                let user = self.user(user);
+                self.ask(Question::Password(Credentials { user, password }), None)
+            }),
             (State::First, Mechanism::Login) => plain::name(message).map(|user| {
                 self.state = State::Password(user);
                 Turn::Challenge(b"Password:".to_vec())
             }),
             (State::Password(user), _) => {
-                let password = Secret::new(message.to_vec());
+                let (user, password) = (self.user(user), Secret::new(message.to_vec()));
                 Some(self.ask(Question::Password(Credentials { user, password }), None))
             }
             (State::First, Mechanism::External) => Some(self.external(message)),
@@ -199,15 +225,28 @@ impl Exchange {
         }
     }
 
+    /// The user of a name; the folder in it is kept.
+    fn user(&mut self, name: String) -> String {
+        if let (Names::Mailboxes, (user, Some(folder))) = (self.names, mailbox(&name)) {
+            self.folder = Some(folder.to_owned());
+            return user.to_owned();
+        }
+        name
+    }
+
     fn ask(&mut self, question: Question, first: Option<First>) -> Turn {
         self.state = State::Asked(first);
         Turn::Ask(question)
     }
 
-    /// The message is the identity to act as; empty for the one that the certificate names.
+    /// The message is the identity to act as, or a folder of it; empty for the one that the certificate names.
     fn external(&mut self, message: &[u8]) -> Turn {
         let Some(address) = self.channel.certificate.clone() else { return Turn::Refused };
-        let is_own = message.is_empty() || std::str::from_utf8(message).is_ok_and(|wanted| wanted.eq_ignore_ascii_case(&address));
+        let wanted = match std::str::from_utf8(message) {
+            Ok(wanted) if !wanted.contains(char::is_control) => self.user(wanted.to_owned()),
+            _ => return Turn::Refused,
+        };
+        let is_own = message.is_empty() || wanted.eq_ignore_ascii_case(&address);
         if is_own { self.ask(Question::Certificate(address), None) } else { Turn::Refused }
     }
 
@@ -239,7 +278,7 @@ impl Exchange {
         if !authorization.is_empty() && unescaped(authorization.strip_prefix("a=")?)? != user {
             return Some(Turn::Refused);
         }
-        let binding = [header.as_bytes(), &data].concat();
+        let (user, binding) = (self.user(user), [header.as_bytes(), &data].concat());
         let first = First { binding, bare: bare.to_owned(), nonce: nonce.to_owned() };
         Some(self.ask(Question::Keys(user), Some(first)))
     }

@@ -22,7 +22,7 @@ fn channel() -> Channel {
 
 #[test]
 fn the_example_of_rfc_7677_is_served() {
-    let (mut server, turn) = Exchange::begin(Mechanism::Scram, &Channel::default(), Some(FIRST.as_bytes()));
+    let (mut server, turn) = Exchange::begin(Mechanism::Scram, &Channel::default(), Names::Users, Some(FIRST.as_bytes()));
     assert_eq!(turn, Turn::Ask(Question::Keys("user".to_owned())));
     assert_eq!(server.answer(known()), Turn::Challenge(CHALLENGE.into()));
     assert_eq!(server.receive(FINAL.as_bytes()), Turn::Challenge(SIGNATURE.into()));
@@ -73,7 +73,8 @@ fn what_is_kept_has_the_form_of_rfc_5803_and_is_read_again() {
 fn talk(mechanism: Mechanism, password: &[u8], (ours, theirs): (&Channel, &Channel)) -> Turn {
     let credentials = Credentials { user: "j=a,ne".to_owned(), password: Secret::new(password.to_vec()) };
     let mut client = ClientExchange::new(mechanism, credentials, ours, "abc");
-    let (mut server, mut turn) = Exchange::begin(mechanism, theirs, Some(client.first().expect("with the command").expose()));
+    let (mut server, mut turn) =
+        Exchange::begin(mechanism, theirs, Names::Users, Some(client.first().expect("with the command").expose()));
     loop {
         turn = match turn {
             Turn::Ask(Question::Keys(name)) => {
@@ -110,7 +111,7 @@ fn a_proof_is_good_on_its_own_channel_only() {
 
 #[test]
 fn refuses_first_messages_that_say_too_much_or_too_little() {
-    let first = |mechanism, text: &str| Exchange::begin(mechanism, &channel(), Some(text.as_bytes())).1;
+    let first = |mechanism, text: &str| Exchange::begin(mechanism, &channel(), Names::Users, Some(text.as_bytes())).1;
     for text in [
         "",
         "n",
@@ -135,14 +136,14 @@ fn refuses_first_messages_that_say_too_much_or_too_little() {
     assert_eq!(first(Mechanism::Scram, "n,a=user,n=user,r=abc"), Turn::Ask(Question::Keys("user".to_owned())));
     assert_eq!(first(Mechanism::ScramPlus, "n,,n=user,r=abc"), Turn::Malformed);
     assert_eq!(first(Mechanism::ScramPlus, "p=tls-unique,,n=user,r=abc"), Turn::Refused);
-    let (mut twice, _) = Exchange::begin(Mechanism::Scram, &channel(), Some(b"n,,n=user,r=abc"));
+    let (mut twice, _) = Exchange::begin(Mechanism::Scram, &channel(), Names::Users, Some(b"n,,n=user,r=abc"));
     assert_eq!(twice.receive(b"n,,n=user,r=abc"), Turn::Malformed, "the service has not answered");
 }
 
 #[test]
 fn refuses_last_messages_that_do_not_fit_the_first() {
     let last = |text: &str| {
-        let (mut server, _) = Exchange::begin(Mechanism::Scram, &Channel::default(), Some(FIRST.as_bytes()));
+        let (mut server, _) = Exchange::begin(Mechanism::Scram, &Channel::default(), Names::Users, Some(FIRST.as_bytes()));
         drop(server.answer(known()));
         server.receive(text.as_bytes())
     };
@@ -162,7 +163,8 @@ fn refuses_last_messages_that_do_not_fit_the_first() {
 #[test]
 fn a_certificate_lets_in_whom_it_names_and_nobody_else() {
     let shown = Channel { certificate: Some("jane@a.example".to_owned()), ..Channel::default() };
-    let external = |channel: &Channel, message: &[u8]| Exchange::begin(Mechanism::External, channel, Some(message)).1;
+    let external =
+        |channel: &Channel, message: &[u8]| Exchange::begin(Mechanism::External, channel, Names::Users, Some(message)).1;
     let asked = Turn::Ask(Question::Certificate("jane@a.example".to_owned()));
     assert_eq!(external(&shown, b""), asked);
     assert_eq!(external(&shown, b"Jane@A.example"), asked);
@@ -172,9 +174,48 @@ fn a_certificate_lets_in_whom_it_names_and_nobody_else() {
 }
 
 #[test]
+fn where_names_are_of_mailboxes_the_service_is_asked_about_the_user_and_the_folder_is_kept() {
+    for (name, split) in [
+        ("joe@a.example/Junk", ("joe@a.example", Some("Junk"))),
+        ("a/b@a.example", ("a/b@a.example", None)),
+        ("a/b@a.example/Lists/x@b.example", ("a/b@a.example", Some("Lists/x@b.example"))),
+        ("joe/Junk", ("joe/Junk", None)),
+        ("joe@a.example/", ("joe@a.example", Some(""))),
+        ("@", ("@", None)),
+    ] {
+        assert_eq!(mailbox(name), split, "{name}");
+    }
+    let shown = Channel { certificate: Some("joe@a.example".to_owned()), ..channel() };
+    let begin = |mechanism, names, first: &str| Exchange::begin(mechanism, &shown, names, Some(first.as_bytes()));
+    let name = "joe@a.example/Junk";
+    let firsts = [
+        (Mechanism::Plain, format!("\0{name}\0secret")),
+        (Mechanism::Plain, format!("{name}\0{name}\0secret")),
+        (Mechanism::Scram, format!("n,,n={name},r=abc")),
+        (Mechanism::ScramPlus, format!("p=tls-exporter,a={name},n={name},r=abc")),
+        (Mechanism::External, name.to_owned()),
+    ];
+    for (mechanism, first) in firsts {
+        let (exchange, turn) = begin(mechanism, Names::Mailboxes, &first);
+        let Turn::Ask(question) = turn else { panic!("{first}: {turn:?}") };
+        assert_eq!((question.name(), exchange.into_folder().as_deref()), ("joe@a.example", Some("Junk")), "{first}");
+    }
+    let (mut login, _) = begin(Mechanism::Login, Names::Mailboxes, name);
+    assert!(matches!(login.receive(b"secret"), Turn::Ask(question) if question.name() == "joe@a.example"));
+    assert_eq!(login.into_folder().as_deref(), Some("Junk"));
+    // who sends is a user
+    assert!(
+        matches!(begin(Mechanism::Plain, Names::Users, &format!("\0{name}\0x")), (_, Turn::Ask(asked)) if asked.name() == name)
+    );
+    assert_eq!(begin(Mechanism::External, Names::Users, name).1, Turn::Refused);
+    assert_eq!(begin(Mechanism::External, Names::Mailboxes, "jane@a.example/Junk").1, Turn::Refused);
+    assert_eq!(begin(Mechanism::Plain, Names::Mailboxes, &format!("jane@a.example/Junk\0{name}\0x")).1, Turn::Malformed);
+}
+
+#[test]
 fn plain_and_login_ask_for_the_password_and_refuse_to_act_for_another() {
     let credentials = || Question::Password(Credentials { user: "jane".to_owned(), password: Secret::new(b"secret".to_vec()) });
-    let plain = |message: &[u8]| Exchange::begin(Mechanism::Plain, &channel(), Some(message)).1;
+    let plain = |message: &[u8]| Exchange::begin(Mechanism::Plain, &channel(), Names::Users, Some(message)).1;
     assert_eq!(plain(b"\0jane\0secret"), Turn::Ask(credentials()));
     assert_eq!(plain(b"jane\0jane\0secret"), Turn::Ask(credentials()));
     for message in [
@@ -189,7 +230,7 @@ fn plain_and_login_ask_for_the_password_and_refuse_to_act_for_another() {
     ] {
         assert_eq!(plain(message), Turn::Malformed, "{message:?}");
     }
-    let (mut login, turn) = Exchange::begin(Mechanism::Login, &channel(), None);
+    let (mut login, turn) = Exchange::begin(Mechanism::Login, &channel(), Names::Users, None);
     assert_eq!(turn, Turn::Challenge(b"Username:".to_vec()));
     assert_eq!(login.receive(b"jane"), Turn::Challenge(b"Password:".to_vec()));
     assert_eq!(login.receive(b"secret"), Turn::Ask(credentials()));

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::limits::Limits;
 use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{self, Line, Lines};
-use crate::proto::sasl::{self, Channel, Ended, Exchange, Kept, Mechanism, Turn, Watch};
+use crate::proto::sasl::{self, Channel, Ended, Exchange, Kept, Mechanism, Names, Turn, Watch};
 use crate::proto::smtp::command::{Command, Last, Wrong};
 use crate::proto::smtp::data::{Coming, Content, Dots, Fault, Piece};
 use crate::proto::smtp::envelope::{Addressee, Envelope, Hello};
@@ -448,7 +448,7 @@ impl Session {
             initial => initial.flatten(),
         };
         let (exchange, turn) =
-            Exchange::begin(mechanism, &self.channel, initial.as_ref().map(|initial| initial.expose().as_slice()));
+            Exchange::begin(mechanism, &self.channel, Names::Users, initial.as_ref().map(|initial| initial.expose().as_slice()));
         self.turn(exchange, turn);
     }
 

@@ -130,6 +130,7 @@ pub const CODES: &[&str] = &[
     "mx-no-address",
     "mx-null",
     "orphan-file",
+    "pickup-waits",
     "port-banner",
     "port-closed",
     "port-other-certificate",

@@ -1,5 +1,7 @@
 //! Whether mail for others goes on.
 
+use std::path::Path;
+
 use crate::server::doctor::{Concern, Finding, days};
 use crate::server::store::{Error, HELD, Waiting};
 use crate::time::Timestamp;
@@ -32,6 +34,21 @@ pub fn judge(waiting: Result<&[Waiting], &Error>, warn_hours: i64, now: Timestam
     found
 }
 
+/// Judges the files of the pickup folder that were tried and wait: how many, and since when the oldest does.
+pub fn pickup(folder: &Path, (count, oldest): (usize, Option<Timestamp>), now: Timestamp) -> Option<Finding> {
+    let age = now.unix().saturating_sub(oldest?.unix());
+    let text = || {
+        let (folder, waits) = (folder.display(), days(age));
+        format!(
+            "{count} files of the pickup folder {folder} wait, the oldest since {waits}: some of their recipients cannot get them now"
+        )
+    };
+    (age >= PICKED_UP).then(|| Finding::warning("pickup-waits", Concern::Machine, text()).fix("sealpost trace"))
+}
+
+/// Seconds after which a file of the pickup folder should be gone, whatever else the server does; it is tried again each minute.
+const PICKED_UP: i64 = 600;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +74,18 @@ mod tests {
         assert!(old.text.contains("since 2 days – 4.4.1 b.example does not answer"), "{}", old.text);
         assert_eq!(old.fix.as_deref(), Some("sealpost queue show 2"));
         assert_eq!(judge(Ok(&waiting[..1]), 4, now), []);
+    }
+
+    #[test]
+    fn files_of_the_pickup_folder_that_wait_are_told() {
+        let (folder, now) = (tempfile::tempdir().expect("a folder"), Timestamp::from_unix(1_000_000));
+        let judged = |waiting| pickup(folder.path(), waiting, now);
+        assert_eq!(judged(crate::server::pickup::waiting(folder.path())), None);
+        let found = judged((2, Some(Timestamp::from_unix(1_000_000 - 7200)))).expect("told");
+        assert!(found.code == "pickup-waits" && found.text.contains("since 2 hours"), "{}", found.text);
+        assert_eq!(judged((1, Some(Timestamp::from_unix(1_000_000 - 60)))), None, "it has just come");
+        std::fs::write(folder.path().join(".taking-1-x"), "x").expect("written");
+        std::fs::write(folder.path().join("x.ready"), "x").expect("written");
+        assert_eq!(crate::server::pickup::waiting(folder.path()).0, 1);
     }
 }

@@ -19,6 +19,29 @@ pub(in crate::server) struct Local {
     pub(in crate::server) by: String,
     /// The name that the store keeps with the message.
     pub(in crate::server) taken: String,
+    /// Whether recipients may wait.
+    pub(in crate::server) patience: Patience,
+}
+
+/// Whether who cannot get a message now may get it later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Patience {
+    /// He waits, and the others have it meanwhile.
+    Left,
+    /// He waited long enough: the sender is told that he does not get it.
+    Over,
+}
+
+/// The name that the store keeps with a message that only some of its recipients have yet: who they are stands behind that of its file, which
+/// holds no `/`.
+pub(in crate::server) fn partly(taken: &str, recipients: &[Addressee]) -> String {
+    let addresses: Vec<&str> = recipients.iter().map(|to| to.address.as_str()).collect();
+    format!("{taken}/{}", addresses.join("\n"))
+}
+
+/// Reads what [`partly`] wrote: the name of the file, and who has the message.
+pub(in crate::server) fn parts(name: &str) -> Option<(&str, impl Iterator<Item = &str>)> {
+    name.split_once('/').map(|(file, addresses)| (file, addresses.split('\n')))
 }
 
 /// A message to be taken.
@@ -63,14 +86,15 @@ impl Heard {
 pub(in crate::server) enum Handed {
     /// It is on disk, or its sender was told why not.
     Taken,
-    /// Not now.
+    /// Not now, or not for all of them.
     Later(String),
     /// Never, and there is nobody to tell.
     Refused(String),
 }
 
 impl Mail {
-    /// Takes a message as if it came over a connection; its sender is told of recipients that do not exist.
+    /// Takes a message as if it came over a connection; its sender is told of recipients that do not exist. Who cannot get it now holds up nobody
+    /// else: the store knows then who has it, by the name that [`partly`] makes.
     pub(in crate::server) fn hand_in(
         &self,
         letter: Letter,
@@ -78,9 +102,9 @@ impl Mail {
         heard: &Heard,
         now: Timestamp,
     ) -> Result<Handed, Error> {
-        let taken = local.taken.clone();
+        let (taken, patience) = (local.taken.clone(), local.patience);
         let Letter { sender, recipients, terms, message } = letter;
-        let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: None, local: Some(local) };
+        let mut peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: None, local: Some(local) };
         let mut envelope = Envelope {
             helo: self.hostname.clone(),
             hello: Hello::Plain,
@@ -97,36 +121,47 @@ impl Mail {
         if let smtp::Answer::Reject(code, enhanced, text) = self.sender(&envelope, &peer)? {
             return Ok(if code < 500 { Handed::Later(text) } else { Handed::Refused(format!("{code} {enhanced} {text}")) });
         }
-        for to in recipients {
+        // who is told first is told twice where the power fails now, and not never
+        let before = heard.of(&taken);
+        let mut waiting: Vec<String> = Vec::new();
+        for to in recipients.into_iter().filter(|to| !before.contains(&to.address)) {
             match self.recipient(&envelope, &to, &peer)? {
-                smtp::Answer::Reject(code, _, text) if code < 500 => return Ok(Handed::Later(text)),
+                smtp::Answer::Reject(code, _, text) if code < 500 && patience == Patience::Left => {
+                    waiting.push(format!("{}: {text}", to.address));
+                }
                 smtp::Answer::Reject(code, enhanced, text) => {
                     refused.push(Told { to, why: format!("{code} {enhanced} {text}"), server: String::new() });
                 }
                 _ => envelope.recipients.push(to),
             }
         }
-        // who is told first is told twice where the power fails now, and not never
-        let before = heard.of(&taken);
-        let mut untold: Vec<Told> = refused.into_iter().filter(|told| !before.contains(&told.to.address)).collect();
+        let mut untold = refused;
         if !untold.is_empty() && self.tell_refused(&envelope, &untold, header_of(&message), now)? {
             heard.add(&taken, &untold);
             untold.clear();
         }
         let header = header_of(&message).to_vec();
         if !envelope.recipients.is_empty() {
+            if let Some(local) = peer.local.as_mut().filter(|_| !waiting.is_empty()) {
+                local.taken = partly(&taken, &envelope.recipients);
+            }
             match self.message(&envelope, Incoming::of(message), &peer, now)?.wait() {
                 smtp::Answer::Reject(code, _, text) if code < 500 => return Ok(Handed::Later(text)),
                 smtp::Answer::Reject(code, enhanced, text) => {
                     let why = format!("{code} {enhanced} {text}");
                     let of = |to: &Addressee| Told { to: to.clone(), why: why.clone(), server: String::new() };
                     let refused: Vec<Told> = envelope.recipients.iter().map(of).collect();
-                    if !self.tell_refused(&envelope, &refused, &header, now)? {
+                    if self.tell_refused(&envelope, &refused, &header, now)? {
+                        heard.add(&taken, &refused);
+                    } else {
                         untold.extend(refused);
                     }
                 }
                 _ => {}
             }
+        }
+        if !waiting.is_empty() {
+            return Ok(Handed::Later(waiting.join("; ")));
         }
         if untold.is_empty() {
             return Ok(Handed::Taken);
@@ -193,7 +228,7 @@ mod tests {
                 terms: Terms::default(),
                 message: b"From: joe@a.example\r\nSubject: x\r\n\r\nHi.\r\n".to_vec(),
             };
-            let local = Local { by: "test".to_owned(), taken: ".taking-1".to_owned() };
+            let local = Local { by: "test".to_owned(), taken: ".taking-1".to_owned(), patience: Patience::Left };
             mail.hand_in(letter, local, &heard, Timestamp::from_unix(0)).expect("tried")
         };
         for _ in 0..3 {
@@ -201,5 +236,39 @@ mod tests {
         }
         assert_eq!(store.messages("joe@a.example").expect("read").len(), 1, "one report");
         assert_eq!(store.messages("jane@a.example").expect("read").len(), 0);
+    }
+
+    #[test]
+    fn who_cannot_get_a_message_now_holds_up_nobody_and_is_given_up_when_patience_is_over() {
+        let (_folder, accounts) = accounts();
+        accounts.add_user("joe@a.example", &Secret::new(b"secret".to_vec())).expect("new");
+        accounts.add_user("full@a.example", &Secret::new(b"secret".to_vec())).expect("new");
+        let store = Arc::clone(accounts.store());
+        let mail = Mail::new("mail.a.example", accounts, Locks::default(), Arc::new(Notify::new()));
+        let heard = Heard::default();
+        let hand_in = |recipients: &[&str], taken: &str, patience| {
+            let letter = Letter {
+                sender: Path::Address("jane@a.example".to_owned()),
+                recipients: recipients.iter().map(|to| Addressee::from((*to).to_owned())).collect(),
+                terms: Terms::default(),
+                message: b"From: jane@a.example\r\nSubject: x\r\n\r\nHi.\r\n".to_vec(),
+            };
+            let local = Local { by: "test".to_owned(), taken: taken.to_owned(), patience };
+            mail.hand_in(letter, local, &heard, Timestamp::from_unix(0)).expect("tried")
+        };
+        let held = |user: &str| store.messages(user).expect("read").len();
+        assert_eq!(hand_in(&["full@a.example"], ".taking-0", Patience::Left), Handed::Taken);
+        store.set_quota("full@a.example", 1).expect("set");
+        let both = ["full@a.example", "joe@a.example"];
+        let Handed::Later(why) = hand_in(&both, ".taking-1", Patience::Left) else { panic!("one of them waits") };
+        assert!(why.starts_with("full@a.example: ") && !why.contains("joe"), "{why}");
+        assert_eq!((held("joe@a.example"), held("full@a.example"), held("jane@a.example")), (1, 1, 0));
+        let names = store.taken().expect("read");
+        let told: Vec<_> =
+            names.iter().filter_map(|name| parts(name)).map(|(file, who)| (file, who.collect::<Vec<_>>())).collect();
+        assert_eq!(told, [(".taking-1", vec!["joe@a.example"])], "what the store knows after a crash");
+        // the sender hears of the one that is left
+        assert_eq!(hand_in(&both[..1], ".taking-1", Patience::Over), Handed::Taken);
+        assert_eq!((held("joe@a.example"), held("full@a.example"), held("jane@a.example")), (1, 1, 1));
     }
 }

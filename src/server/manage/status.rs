@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::server::accounts::Accounts;
 use crate::server::config::Acme;
 use crate::server::metrics::Gauges;
+use crate::server::pickup;
 use crate::server::privileges::Standing;
 use crate::server::space::Room;
 use crate::server::trace::Tracer;
@@ -26,6 +27,8 @@ pub(in crate::server) struct Overview {
     addresses: Mutex<Vec<(&'static str, SocketAddr)>>,
     /// With which rights it runs.
     rights: Mutex<Standing>,
+    /// The folder whose files it sends, where it has one.
+    pickup: Mutex<Option<PathBuf>>,
     /// Tasks that must live, and those that do.
     tasks: (AtomicUsize, AtomicUsize),
     /// When readiness was judged last, and how: who asks often does not write often.
@@ -68,13 +71,18 @@ impl Drop for Alive {
 impl Overview {
     pub(in crate::server) fn new(accounts: Accounts, tracer: Tracer, data: &Path, started: Timestamp) -> Arc<Self> {
         let (addresses, tasks, judged) = (Mutex::default(), Default::default(), Mutex::default());
-        let rights = Mutex::default();
-        Arc::new(Self { accounts, tracer, data: data.to_owned(), started, addresses, rights, tasks, judged })
+        let (rights, pickup) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { accounts, tracer, data: data.to_owned(), started, addresses, rights, pickup, tasks, judged })
     }
 
     /// With which rights it runs.
     pub(in crate::server) fn stands(&self, rights: &Standing) {
         rights.clone_into(&mut self.rights.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// It sends the files of this folder.
+    pub(in crate::server) fn picks_up(&self, folder: &Path) {
+        *self.pickup.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder.to_owned());
     }
 
     /// Something is served there.
@@ -172,6 +180,10 @@ impl Overview {
                 put("queue_oldest_seconds", json!(age.unwrap_or(0)));
             }
             Err(error) => put("queued", json!(format!("unknown – {error}"))),
+        }
+        let pickup = self.pickup.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(folder) = pickup {
+            put("pickup_waiting", json!(pickup::waiting(&folder).0));
         }
         if let (Ok(domains), Ok(users), Ok(suspended)) = (store.domains(), store.users(), store.suspended()) {
             put("domains", json!(domains.len()));

@@ -5,6 +5,7 @@
 //! | being written | `.…` or `….tmp`, or written to a moment ago | its writer: he renames it, or is done |
 //! | whole | `….ready`, or any name once nobody has written to it for two seconds | being taken |
 //! | taken | `.taking-…` | the message is on disk in mailboxes or the queue, with this name beside it: then it is removed, and the name forgotten |
+//! | taken for some | `.taking-…` | as above; who has it already is on disk with it, behind this name, and the others are tried again |
 //! | bad | `Badmail/…`, with its reason in `….why` | people |
 //!
 //! A server that dies finds each file in one of these. What was taken and kept is known by its name, so that no message comes twice.
@@ -14,7 +15,7 @@
 mod drop;
 mod letter;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -28,9 +29,10 @@ use tokio::task::JoinSet;
 use crate::keys::files;
 use crate::proto::smtp::client::Outgoing;
 use crate::server::drive::now;
-use crate::server::mail::{Handed, Heard, Local, Mail};
+use crate::server::mail::{self, Handed, Heard, Local, Mail, Patience};
 use crate::server::store::Error;
 use crate::server::trace::Tracer;
+use crate::time::Timestamp;
 
 pub(in crate::server) use drop::Drop;
 
@@ -73,7 +75,7 @@ const POLL: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(2);
 /// Before a message is tried again that could not be taken.
 const RETRY: Duration = Duration::from_secs(60);
-/// After that it is bad.
+/// After that it is bad, and who cannot get it yet never does.
 const PATIENCE: Duration = Duration::from_secs(5 * 86_400);
 /// Files that are taken at once: what they wait for is the disk, which writes them together.
 const TOGETHER: usize = 16;
@@ -86,8 +88,8 @@ const ENVELOPE: u64 = 1 << 20;
 
 /// What became of a file.
 enum Outcome {
-    /// It is gone; the store may forget its name, once that is on disk.
-    Gone(Option<String>),
+    /// It is gone; the store may forget these names, once that is on disk.
+    Gone(Vec<String>),
     /// It stays.
     Stays(OsString),
 }
@@ -100,12 +102,15 @@ impl Pickup {
             files::make_folder(&made).map_err(|error| told(&error))?;
         }
         let names = mail.accounts().store().taken().map_err(|error| told(&error))?;
-        for name in &names {
+        for name in names.iter().filter(|name| mail::parts(name).is_none()) {
             match fs::remove_file(folder.join(name)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(told(&error)),
                 _ => {}
             }
         }
+        // who has a message whose file is still there is not forgotten
+        let stays = |name: &str| mail::parts(name).is_some_and(|(file, _)| folder.join(file).try_exists().unwrap_or(true));
+        let names: Vec<String> = names.into_iter().filter(|name| !stays(name)).collect();
         let pickup = Self { folder: folder.to_owned(), mail, max_message, tracer, heard: Heard::default() };
         pickup.forget(&names).map_err(|why| told(&why))?;
         Ok(pickup)
@@ -141,7 +146,7 @@ impl Pickup {
                 working.spawn_blocking(move || pickup.take(&name));
             }
             match working.join_next().await {
-                Some(Ok(Outcome::Gone(name))) => gone.extend(name),
+                Some(Ok(Outcome::Gone(names))) => gone.extend(names),
                 Some(Ok(Outcome::Stays(name))) => drop(later.insert(name, Instant::now() + RETRY)),
                 // a panic was told by its thread; the file is still there
                 Some(Err(_)) => {}
@@ -181,24 +186,36 @@ impl Pickup {
             }
         };
         let path = self.folder.join(&taken);
+        // of a file that nobody tried before nothing is known
+        let is_again = name.to_str() == Some(taken.as_str());
+        let earlier = if is_again { self.earlier(&taken) } else { Ok(Vec::new()) };
+        let earlier = match earlier {
+            Ok(earlier) => earlier,
+            Err(error) => {
+                self.note(&format!("{} is taken later – {error}", path.display()));
+                return Outcome::Stays(taken.into());
+            }
+        };
         let (by, bytes, age) = match self.contents(&path) {
             Ok(read) => read,
-            Err(Unread::Bad(why)) => return self.put_aside(&taken, &why),
+            Err(Unread::Bad(why)) => return self.put_aside(&taken, earlier, &why),
             Err(Unread::Later(why)) => {
                 self.note(&format!("{} cannot be read – {why}", path.display()));
                 return Outcome::Stays(taken.into());
             }
         };
-        match self.hand_in(&taken, by, &bytes) {
-            Ok(Handed::Taken) => self.remove(&taken),
-            Ok(Handed::Refused(why)) => self.put_aside(&taken, &why),
-            Ok(Handed::Later(why)) if age > PATIENCE => self.put_aside(&taken, &format!("not taken for five days – {why}")),
+        match self.hand_in(&taken, &earlier, (by, &bytes, age)) {
+            Ok(Handed::Taken) => self.remove(&taken, earlier),
+            Ok(Handed::Refused(why)) => self.put_aside(&taken, earlier, &why),
+            Ok(Handed::Later(why)) if age > PATIENCE => {
+                self.put_aside(&taken, earlier, &format!("not taken for five days – {why}"))
+            }
             Ok(Handed::Later(why)) => {
                 self.note(&format!("{} is taken later – {why}", path.display()));
                 Outcome::Stays(taken.into())
             }
             // it was kept before, and its file stayed
-            Err(Error::Exists(_)) => self.remove(&taken),
+            Err(Error::Exists(_)) => self.remove(&taken, earlier),
             Err(error) => {
                 self.note(&format!("{} is taken later – {error}", path.display()));
                 Outcome::Stays(taken.into())
@@ -244,38 +261,56 @@ impl Pickup {
         Ok((format!("pickup, from userid {}", known.uid()), bytes, age))
     }
 
-    fn hand_in(&self, taken: &str, by: String, bytes: &[u8]) -> Result<Handed, Error> {
+    /// The names by which the store knows who has a message already.
+    fn earlier(&self, taken: &str) -> Result<Vec<String>, Error> {
+        let is_of = |name: &String| mail::parts(name).is_some_and(|(file, _)| file == taken);
+        Ok(self.mail.accounts().store().taken()?.into_iter().filter(is_of).collect())
+    }
+
+    fn hand_in(&self, taken: &str, earlier: &[String], (by, bytes, age): (String, &[u8], Duration)) -> Result<Handed, Error> {
         let (now, domain) = (now(), self.mail.own_domain()?);
         let unique = taken.trim_start_matches(TAKING).get(..16).unwrap_or("0").to_owned();
         match letter::read(bytes, &domain, &format!("{}.{unique}@{domain}", now.unix()), now) {
-            Ok(letter) => self.mail.hand_in(letter, Local { by, taken: taken.to_owned() }, &self.heard, now),
+            Ok(mut letter) => {
+                let have: HashSet<&str> = earlier.iter().filter_map(|name| mail::parts(name)).flat_map(|(_, who)| who).collect();
+                letter.recipients.retain(|to| !have.contains(to.address.as_str()));
+                let patience = if age > PATIENCE { Patience::Over } else { Patience::Left };
+                self.mail.hand_in(letter, Local { by, taken: taken.to_owned(), patience }, &self.heard, now)
+            }
             Err(why) => Ok(Handed::Refused(why)),
         }
     }
 
-    fn remove(&self, taken: &str) -> Outcome {
+    fn remove(&self, taken: &str, mut names: Vec<String>) -> Outcome {
         self.heard.forget(taken);
+        names.push(taken.to_owned());
         match fs::remove_file(self.folder.join(taken)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 self.note(&format!("{} stays, and is not sent again – {error}", self.folder.join(taken).display()));
                 Outcome::Stays(taken.into())
             }
-            _ => Outcome::Gone(Some(taken.to_owned())),
+            _ => Outcome::Gone(names),
         }
     }
 
-    /// Puts a file where people look for bad ones, and the reason beside it.
-    fn put_aside(&self, taken: &str, why: &str) -> Outcome {
+    /// Puts a file where people look for bad ones, and the reason beside it, with who has the message all the same.
+    fn put_aside(&self, taken: &str, earlier: Vec<String>, why: &str) -> Outcome {
         self.heard.forget(taken);
         let name = taken.trim_start_matches(TAKING);
         let bad = self.folder.join("Badmail");
         self.note(&format!("{} is bad – {why}", bad.join(name).display()));
-        let written = files::write(&bad.join(format!("{name}.why")), format!("{why}\n").as_bytes());
+        let have: String = earlier
+            .iter()
+            .filter_map(|name| mail::parts(name))
+            .flat_map(|(_, who)| who)
+            .map(|to| format!("{to} has it\n"))
+            .collect();
+        let written = files::write(&bad.join(format!("{name}.why")), format!("{why}\n{have}").as_bytes());
         let moved = written
             .map_err(|error| error.to_string())
             .and_then(|()| fs::rename(self.folder.join(taken), bad.join(name)).map_err(|error| error.to_string()));
         match moved {
-            Ok(()) => Outcome::Gone(None),
+            Ok(()) => Outcome::Gone(earlier),
             Err(error) => {
                 self.note(&format!("{} cannot be put aside – {error}", self.folder.join(taken).display()));
                 Outcome::Stays(taken.into())
@@ -296,6 +331,23 @@ impl Pickup {
     fn note(&self, text: &str) {
         self.tracer.note(now(), text);
     }
+}
+
+/// How many files of a pickup folder were tried and wait, and since when the oldest does.
+pub fn waiting(folder: &Path) -> (usize, Option<Timestamp>) {
+    let (mut count, mut oldest) = (0_usize, None::<Timestamp>);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(TAKING) {
+            continue;
+        }
+        count = count.saturating_add(1);
+        let at = entry.metadata().and_then(|known| known.modified()).ok();
+        let since = at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        if let Some(at) = since.and_then(|since| i64::try_from(since.as_secs()).ok()).map(Timestamp::from_unix) {
+            oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
+        }
+    }
+    (count, oldest)
 }
 
 /// Why a file was not read.

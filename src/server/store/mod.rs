@@ -1,6 +1,6 @@
 //! Where mail, accounts and the queue live.
 //!
-//! Uses: limits, time, of proto what goes out (`smtp::client::Outgoing`). Never: sockets, sessions.
+//! Uses: limits, time, of proto what goes out (`smtp::client::Outgoing`) and whose a mailbox is (`sasl::mailbox`). Never: sockets, sessions.
 //! Holds always: what a write said yes to is on disk; a write that failed left nothing; no word of the database leaves this room.
 
 mod blobs;
@@ -14,6 +14,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::proto::sasl;
 use crate::proto::smtp::client::{Addressee, Terms};
 use crate::time::Timestamp;
 
@@ -170,9 +171,7 @@ impl Delivery {
 
 /// The user whose mailbox it is: a folder of one is `USER/FOLDER`.
 pub(in crate::server::store) fn owner(mailbox: &str) -> &str {
-    let domain = mailbox.find('@').unwrap_or(0);
-    let end = mailbox.get(domain..).and_then(|rest| rest.find('/')).and_then(|at| at.checked_add(domain));
-    end.and_then(|end| mailbox.get(..end)).unwrap_or(mailbox)
+    sasl::mailbox(mailbox).0
 }
 
 /// What goes before what, where both are due.

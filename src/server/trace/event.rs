@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::{Value, json};
 
-use crate::proto::Party;
+use crate::proto::{Party, sasl};
 use crate::time::Timestamp;
 
 /// How much an event matters.
@@ -54,7 +54,7 @@ pub struct Event {
     pub service: Cow<'static, str>,
     /// The other side; empty for notes.
     pub peer: String,
-    /// The user, once he is authenticated.
+    /// The user, once he is authenticated; `USER/FOLDER` where a folder of his is open.
     pub user: String,
     /// The message of the queue that it is about.
     pub queue: Option<i64>,
@@ -134,7 +134,9 @@ pub struct Wanted {
 impl Wanted {
     /// Whether this is one of them.
     pub fn has(&self, event: &Event) -> bool {
-        let is_user = self.user.as_ref().is_none_or(|user| event.user.eq_ignore_ascii_case(user));
+        // whose folder is open is that user
+        let names = [event.user.as_str(), sasl::mailbox(&event.user).0];
+        let is_user = self.user.as_ref().is_none_or(|user| names.iter().any(|name| name.eq_ignore_ascii_case(user)));
         let is_peer = self.peer.is_none_or(|peer| event.peer.parse::<SocketAddr>().is_ok_and(|known| known.ip() == peer));
         is_user && is_peer && (self.queue.is_none() || self.queue == event.queue)
     }

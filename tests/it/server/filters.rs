@@ -56,6 +56,28 @@ fn a_filter_files_discards_refuses_sends_on_and_answers() {
 }
 
 #[test]
+fn what_a_filter_files_is_fetched_from_its_folder() {
+    let served = Served::new();
+    let script = served.path("rules.sieve");
+    let rules = "require [\"fileinto\", \"copy\"];\nif header :is \"subject\" \"both\" { fileinto :copy \"Junk/2026\"; fileinto \"InBox\"; }\n";
+    std::fs::write(&script, rules).expect("written");
+    served.run(&["user", "filter", "jane@a.example", &script]);
+    served.send("joe@a.example", &letter("jane@a.example", "both"));
+    for mailbox in ["jane@a.example", "jane@a.example/Junk/2026"] {
+        let got = served.fetch(mailbox);
+        assert!(matches!(got.as_slice(), [one] if one.contains("Subject: both")), "{mailbox}: {got:?}");
+        assert!(served.stored(mailbox).is_empty(), "{mailbox}: it was deleted there");
+    }
+    // nobody sends as a folder
+    let (letter, via) = (served.path("letter.eml"), format!("localhost:{}", served.port("submission")));
+    let (home, pw) = (served.path("home"), served.path("pw"));
+    let args =
+        ["--home", &home, "--batch", "--passphrase-file", &pw, "send", &letter, "--via", &via, "--user", "joe@a.example/Junk"];
+    let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &args, b"");
+    assert!(code != 0 && talk.contains("535"), "{code}: {talk}");
+}
+
+#[test]
 fn a_filter_answers_as_nobody_who_its_user_may_not_be() {
     let served = Served::new();
     served.run(&["alias", "add", "office@a.example", "jane@a.example"]);

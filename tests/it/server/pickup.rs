@@ -63,6 +63,29 @@ fn whole_files_are_sent_and_what_is_being_written_is_left_alone() {
 }
 
 #[test]
+fn who_has_no_room_holds_up_nobody_and_gets_it_later() {
+    let mut served = Served::new();
+    let letter = |to: &str| format!("From: joe@a.example\nX-Note: kept\nTo: {to}\nSubject: for both\n\nHi.\n");
+    put(&served, "0.ready", &letter("jane@a.example"));
+    until("jane has something", || served.mailbox("jane@a.example") == 1);
+    served.run(&["user", "quota", "jane@a.example", "1"]);
+    put(&served, "1.ready", &letter("jane@a.example, joe@a.example"));
+    until("joe has it", || served.mailbox("joe@a.example") == 1);
+    let status = served.run(&["status"]).0;
+    assert!(status.lines().any(|line| line.starts_with("pickup_waiting") && line.ends_with(" 1")), "{status}");
+    // the next server tries it at once, and knows who has it
+    served.run(&["user", "quota", "jane@a.example", "0"]);
+    served.child.kill().expect("killed");
+    served.child.wait().expect("ended");
+    served.restart();
+    until("jane has it", || served.mailbox("jane@a.example") == 2);
+    until("its file is gone", || names(&served.path("home/pickup")) == ["Badmail"]);
+    assert_eq!(served.mailbox("joe@a.example"), 1, "once");
+    let store = SqliteStore::open(&served.folder.path().join("home/mail")).expect("opens");
+    until("and nothing is remembered of it", || sealpost::server::store::Store::taken(&store).expect("read").is_empty());
+}
+
+#[test]
 fn bad_files_are_put_aside_with_their_reasons_and_senders_hear_of_unknown_recipients() {
     let served = Served::new();
     let pickup = |name: &str| served.path(&format!("home/pickup/{name}"));

@@ -57,6 +57,28 @@ fn a_mailbox_of_ten_thousand_messages_is_instant() {
 }
 
 #[test]
+fn folders_are_opened_by_their_names_behind_that_of_the_user() {
+    if !support::peer("python3") {
+        return;
+    }
+    let served = Served::new();
+    for (mailbox, count) in [("joe@a.example", 1), ("joe@a.example/Junk", 2), ("jane@a.example/Junk", 4)] {
+        fill(&served, mailbox, count);
+    }
+    let script = "inbox, junk = box(), box('Joe@A.example/Junk')\nassert (inbox.stat()[0], junk.stat()[0]) == (1, 2)\n\
+                  names = [line.split()[1] for p in (inbox, junk) for line in p.uidl()[1]]\nassert len(set(names)) == 3, names\n\
+                  def no(user, password, code):\n    p = poplib.POP3_SSL('localhost', inbox.port, context=c); p.user(user)\n    \
+                  try:\n        p.pass_(password); sys.exit(user)\n    except poplib.error_proto as e: assert code in str(e), e\n\
+                  no('joe@a.example/Junk', 'secret', '[IN-USE]')\n\
+                  for user in 'joe@a.example/Junk', 'joe@a.example/None', 'nobody@a.example/Junk': no(user, 'wrong', '[AUTH]')\n\
+                  no('joe', 'secret', '[AUTH]')\n\
+                  junk.dele(1); junk.quit(); inbox.quit()\nassert box('joe@a.example/Junk').stat()[0] == 1 and box().stat()[0] == 1\n\
+                  assert box('joe@a.example/junk').stat() == (0, 0) and box('joe@a.example/None').stat() == (0, 0)\n";
+    python(&served, script);
+    assert_eq!(served.mailbox("jane@a.example/Junk"), 4);
+}
+
+#[test]
 fn a_mailbox_is_open_once_and_what_was_marked_stays_where_the_connection_is_lost() {
     if !support::peer("python3") {
         return;

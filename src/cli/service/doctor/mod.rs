@@ -106,6 +106,9 @@ impl Examination<'_> {
         }
         self.found.extend(doctor::store::judge(store.check()));
         self.found.extend(queue::judge(waiting, self.config.delivery.warn_hours, now));
+        if let Some(folder) = &self.config.pickup {
+            self.found.extend(queue::pickup(folder, sealpost::server::pickup::waiting(folder), now));
+        }
         let elsewhere = self.config.accounts.iter().map(|(domain, _)| domain.clone());
         self.found.extend(accounts::judge(accounts::gather(store.as_ref(), elsewhere)));
         Ok(())
