@@ -57,11 +57,14 @@ pub(crate) fn layer_json(layer: &Layer) -> Value {
             "type": "signed",
             "detached": signed.form == Form::Clear,
             "covers": signed.covers.name(),
+            "content_type": signed.content_type.to_string(),
+            "receipt": signed.receipt.as_ref().map(details::receipt_json),
             "signers": signed.signers.iter().map(signer_json).collect::<Vec<_>>(),
         }),
         Layer::Encrypted(encrypted) => json!({
             "type": encrypted.kind.name(),
             "cipher": encrypted.cipher,
+            "content_type": encrypted.content_type.to_string(),
             "authenticated": encrypted.authenticated,
             "recipients": encrypted.recipients.iter().map(|r| json!({
                 "kind": r.kind, "id": r.id, "addresses": r.addresses, "algorithm": r.algorithm, "used": r.used,
@@ -157,6 +160,7 @@ fn print_signed(signed: &SignedLayer) {
             eprintln!("  {line}");
         }
     }
+    details::content_lines(signed).iter().for_each(|line| eprintln!("  {line}"));
     eprintln!("  covers: {}", signed.covers.name());
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Read};
 
+use crate::asn1::Oid;
 use crate::cms::{self, Candidate, Decrypting, EnvelopedReader, Key};
 use crate::crypto;
 use crate::crypto::algorithm::{CipherParameters, Strength};
@@ -25,8 +26,9 @@ impl Work<'_, '_> {
         });
         let kind = if reader.is_authenticated() { EncryptedKind::AuthEnveloped } else { EncryptedKind::Enveloped };
         let recipients = recipients.collect();
-        let cipher = reader.cipher_name();
-        let layer = self.push_layer(Layer::Encrypted(EncryptedLayer { kind, cipher, authenticated: false, recipients }))?;
+        let (cipher, content_type) = (reader.cipher_name(), reader.content_type());
+        let encrypted = EncryptedLayer { kind, content_type, cipher, authenticated: false, recipients };
+        let layer = self.push_layer(Layer::Encrypted(encrypted))?;
         self.is_signed_inside = false;
         let parameters = match reader.parameters() {
             Ok(parameters) => parameters,
@@ -43,7 +45,7 @@ impl Work<'_, '_> {
                         Ok(decrypting) => decrypting,
                         Err(error) => return Err(self.broken(error)),
                     };
-                    return self.decrypted(layer, decrypting, candidate, &parameters, trial);
+                    return self.decrypted((layer, content_type), decrypting, candidate, &parameters, trial);
                 }
                 // a guess that fails says nothing; a named key that fails says that the message was changed
                 Err(error) if candidate.is_named || !matches!(error, cms::Error::DecryptionFailed) => {
@@ -90,7 +92,7 @@ impl Work<'_, '_> {
 
     fn decrypted<R: Read>(
         &mut self,
-        layer: usize,
+        (layer, content_type): (usize, Oid),
         decrypting: Decrypting<R>,
         candidate: Candidate,
         parameters: &CipherParameters,
@@ -109,7 +111,7 @@ impl Work<'_, '_> {
             return Err(Stop::Again);
         }
         self.mark(layer, candidate, true);
-        let result = self.content(&mut stream);
+        let result = self.content(&mut stream, content_type);
         self.back_to(layer);
         let foreknown = stream.pieces.foreknown();
         let error = match (stream.error, result) {

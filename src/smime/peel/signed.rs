@@ -1,5 +1,6 @@
 //! A signed layer: its signers, their certificates, and whether they are the authors.
 
+use crate::asn1::oid;
 use crate::cms::{SignatureCheck, SignedData, Signer};
 use crate::crypto::algorithm::Strength;
 use crate::keys::SignatureId;
@@ -10,13 +11,14 @@ use crate::pki::{
     RevocationStatus, Weight,
 };
 use crate::smime::clock::{Clock, Judged};
+use crate::smime::content;
 use crate::smime::details::{self, SignerDetails};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
 use crate::smime::learnt::{Asking, Learnt};
 use crate::smime::peel::{Payload, Stop, Work};
 use crate::smime::sender::{self, Author};
-use crate::smime::verdict::{Coverage, EncryptedKind, Layer, SignatureStatus, SignerVerdict};
+use crate::smime::verdict::{Coverage, EncryptedKind, Form, Layer, SignatureStatus, SignerVerdict};
 use crate::time::Timestamp;
 
 /// A chain that was judged, and what would help to judge it better.
@@ -47,7 +49,18 @@ impl Work<'_, '_> {
         } else {
             self.check_author(&Entity::empty(), &[], &signers);
         }
+        let mut receipt = None;
+        match content::receipt(&data.content_type, payload.map(Payload::bytes).unwrap_or_default()) {
+            Some(Ok(read)) => receipt = Some(read),
+            Some(Err(error)) => self.add(Finding::warning(Code::NonConforming, format!("the receipt cannot be read – {error}"))),
+            None => {}
+        }
+        let is_clear = matches!(self.verdict.layers.get(layer), Some(Layer::Signed(layer)) if layer.form == Form::Clear);
+        if is_clear && data.content_type != oid::ID_DATA {
+            self.say_no_message(data.content_type);
+        }
         if let Some(Layer::Signed(layer)) = self.verdict.layers.get_mut(layer) {
+            (layer.content_type, layer.receipt) = (data.content_type, receipt);
             layer.covers = if is_protected { Coverage::BodyAndHeaders } else { Coverage::Body };
             layer.signers = signers;
         }
