@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use sealpost::smime::{
-    Clock, EncryptedKind, EncryptedLayer, Finding, Form, Layer, Outcome, Severity, SignatureStatus, SignedLayer, SignerVerdict,
-    Verdict,
+    Clock, Code, EncryptedKind, EncryptedLayer, Finding, Form, Layer, Outcome, Severity, SignatureStatus, SignedLayer,
+    SignerVerdict, Verdict,
 };
 
 use crate::cli::failure::Exit;
@@ -136,6 +136,9 @@ fn print_signed(signed: &SignedLayer) {
     for signer in &signed.signers {
         let who = if signer.addresses.is_empty() { signer.subject.clone() } else { signer.addresses.join(", ") };
         match signer.signature {
+            SignatureStatus::Invalid if matches!(signer.finding, Some(Code::SignerCertificateMissing | Code::Unsupported)) => {
+                eprintln!("NOT checked whether {} signed it ({})", safe(&who), signer.algorithm);
+            }
             SignatureStatus::Valid => eprintln!("signed by {} – the signature fits ({})", safe(&who), signer.algorithm),
             SignatureStatus::Invalid => eprintln!("NOT validly signed, though it names {} ({})", safe(&who), signer.algorithm),
         }

@@ -216,7 +216,7 @@ pub struct RecipientVerdict {
 /// The header fields that travel inside the protected part (RFC 9788).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProtectedHeaders {
-    /// Names of the protected fields.
+    /// Names of the fields that something protects.
     pub protected: Vec<String>,
     /// Names of the fields that the outside does not show, or shows otherwise.
     pub hidden: Vec<String>,

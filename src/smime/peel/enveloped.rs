@@ -83,8 +83,7 @@ impl Work<'_, '_> {
         match trial.failure {
             Some(failure) => self.fail(failure.code, failure.text),
             None => {
-                let finding = Finding::error(Code::NoKey, "no key here decrypts the message");
-                self.add(finding.fix("sealpost id import FILE"));
+                self.add(self.no_key(layer));
                 Stop::Failed
             }
         }
@@ -144,6 +143,24 @@ impl Work<'_, '_> {
         (trial.next, trial.foreknown) = (trial.next.saturating_add(1), None);
         self.hints.encrypted.insert(layer, trial);
         Err(Stop::Again)
+    }
+
+    /// What helps where no key fits: whoever gave a password or a key-encryption key needs no certificate.
+    fn no_key(&self, layer: usize) -> Finding {
+        let is_for = |wanted: &str| match self.verdict.layers.get(layer) {
+            Some(Layer::Encrypted(layer)) => layer.recipients.iter().any(|recipient| recipient.kind == wanted),
+            _ => false,
+        };
+        let gave = |is_one: fn(&Key<'_>) -> bool| self.open.keys.iter().any(is_one);
+        if is_for("pwri") && gave(|key| matches!(key, Key::Password(_))) {
+            let text = "no key here decrypts the message – the password is another";
+            return Finding::error(Code::NoKey, text).fix("--passphrase-file FILE");
+        }
+        if is_for("kekri") && gave(|key| matches!(key, Key::Kek(_))) {
+            return Finding::error(Code::NoKey, "no key here decrypts the message – the key-encryption key is another")
+                .fix("--kek FILE");
+        }
+        Finding::error(Code::NoKey, "no key here decrypts the message").fix("sealpost id import FILE")
     }
 
     fn mark(&mut self, layer: usize, candidate: Candidate, is_used: bool) {

@@ -60,7 +60,10 @@ impl Work<'_, '_> {
         if data.signers.is_empty() {
             self.forget(layer);
             if !data.certificates.is_empty() && !data.has_content {
-                let text = format!("the message holds {} certificates and nothing else", data.certificates.len());
+                let text = match data.certificates.len() {
+                    1 => "the message holds a certificate and nothing else".to_owned(),
+                    several => format!("the message holds {several} certificates and nothing else"),
+                };
                 self.add(Finding::info(Code::CertificatesOnly, text));
             }
             return Err(self.fail(Code::NotSigned, "the message has the form of a signed one and nobody signed it"));
