@@ -61,7 +61,9 @@ fn openssl_and_we_read_what_the_other_signs_with_a_key_for_pss() {
         folder.good(&["sign", "m.eml", "-o", "ours.eml", "--cert", "alice.pem", "--key", "alice-key.pem"]);
         openssl(&["cms", "-verify", "-in", &ours, "-CAfile", &root, "-out", &folder.place("plain.txt")]);
         let mut args = vec!["cms", "-sign", "-in", &message, "-signer", &alice, "-inkey", &key, "-out", &theirs];
-        args.extend(["-from", "alice@example.com", "-subject", "x"]);
+        // without the option, version 3.0 names PKCS#1 v1.5 in the message
+        args.extend(["-from", "alice@example.com", "-subject", "x", "-keyopt", "rsa_padding_mode:pss"]);
+        args.extend(["-md", algorithm.trim_start_matches("rsa-pss-")]);
         openssl(&args);
         for (name, expected) in [("ours.eml", Some(algorithm)), ("theirs.eml", None)] {
             let args = ["verify", name, "--trust", "root.pem", "--revocation", "off", "--json", "-o", "content.out", "--force"];
