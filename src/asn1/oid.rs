@@ -29,6 +29,7 @@ table! {
     ID_ENCRYPTED_DATA = "1.2.840.113549.1.7.6", "encryptedData";
     ID_AUTHENTICATED_DATA = "1.2.840.113549.1.9.16.1.2", "authenticatedData";
     ID_TST_INFO = "1.2.840.113549.1.9.16.1.4", "tstInfo";
+    ID_CONTENT_INFO = "1.2.840.113549.1.9.16.1.6", "contentInfo";
     ID_COMPRESSED_DATA = "1.2.840.113549.1.9.16.1.9", "compressedData";
     ID_AUTH_ENVELOPED_DATA = "1.2.840.113549.1.9.16.1.23", "authEnvelopedData";
     ID_RECEIPT = "1.2.840.113549.1.9.16.1.1", "receipt";

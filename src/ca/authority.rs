@@ -301,13 +301,13 @@ impl Authority {
         let subject = profile.shape.subject(addresses)?;
         let mut extensions = key_ids(public, self.issuing.private_key().public_key());
         extensions.extend([
-            key_usage(&mail_usage(public.algorithm(), profile.uses)?),
+            key_usage(&mail_usage(public, profile.uses)?),
             extended_key_usage(&[oid::EMAIL_PROTECTION]),
             mail_names(addresses, &subject),
             policies(&[profile.shape.baseline().policy()]),
         ]);
         extensions.extend(places(&self.base_url, "issuing"));
-        if public.algorithm().encrypts() {
+        if public.encrypts() {
             extensions.push(smime_capabilities(public.algorithm()));
         }
         self.leaf(&self.issuing, subject, public, (profile.days, MOST_DAYS), extensions, at)

@@ -113,7 +113,7 @@ pub(in crate::ca) fn algorithm_of(key: &PrivateKey) -> Result<SignatureAlgorithm
         KeyAlgorithm::P521 => DigestAlgorithm::Sha512,
         _ => DigestAlgorithm::Sha256,
     };
-    Ok(SignatureAlgorithm::default_for(key.algorithm(), digest)?)
+    Ok(key.public_key().signature_algorithm(digest)?)
 }
 
 /// RFC 5280 4.2.1.2, method 1.
@@ -199,17 +199,18 @@ pub(in crate::ca) fn host_names(hosts: &[String], subject: &Name) -> Vec<u8> {
 }
 
 /// The key usage bits of a mail certificate: what its key can do, and what was asked for.
-pub(in crate::ca) fn mail_usage(key: KeyAlgorithm, uses: Uses) -> Result<Vec<u32>, Error> {
+pub(in crate::ca) fn mail_usage(public: &PublicKey, uses: Uses) -> Result<Vec<u32>, Error> {
+    let key = public.algorithm();
     // RFC 9935 5: keys that are encapsulated to carry keys, and agree on none
     let encrypts = if key.agrees() { 4 } else { 2 };
     let refuse = |what: &str| Err(Error::Refused(format!("a key of the kind {key} cannot {what}")));
     match uses {
         Uses::Sign if !key.signs() => refuse("sign"),
-        Uses::Encrypt if !key.encrypts() => refuse("encrypt"),
+        Uses::Encrypt if !public.encrypts() => refuse("encrypt"),
         Uses::Sign => Ok(vec![0]),
         Uses::Encrypt => Ok(vec![encrypts]),
         Uses::Dual => {
-            let bits: Vec<u32> = [(key.signs(), 0), (key.encrypts(), encrypts)].iter().filter(|b| b.0).map(|b| b.1).collect();
+            let bits: Vec<u32> = [(key.signs(), 0), (public.encrypts(), encrypts)].iter().filter(|b| b.0).map(|b| b.1).collect();
             Ok(bits)
         }
     }

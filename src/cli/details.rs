@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use sealpost::cms::ess::{ReceiptRequest, ReceiptsFrom, SecurityLabel};
+use sealpost::asn1::oid;
+use sealpost::cms::ess::{Receipt, ReceiptRequest, ReceiptsFrom, SecurityLabel};
 use sealpost::pki::GeneralName;
-use sealpost::smime::{CountersignerVerdict, Proof, SignatureStatus, SignerDetails, TimestampVerdict};
+use sealpost::smime::{CountersignerVerdict, Proof, SignatureStatus, SignedLayer, SignerDetails, TimestampVerdict};
 
 use crate::cli::report::safe;
 
@@ -15,7 +16,7 @@ pub(crate) fn add_json(signer: &mut Map<String, Value>, details: &SignerDetails)
     let values = [
         ("timestamps", details.timestamps.iter().map(timestamp_json).collect()),
         ("countersigners", details.countersigners.iter().map(countersigner_json).collect()),
-        ("receipt_request", details.receipt_request.as_ref().map_or(Value::Null, receipt_json)),
+        ("receipt_request", details.receipt_request.as_ref().map_or(Value::Null, request_json)),
         ("security_label", details.security_label.as_ref().map_or(Value::Null, label_json)),
         ("equivalent_labels", details.equivalent_labels.iter().map(label_json).collect()),
         ("capabilities", details.capabilities.iter().flat_map(|c| c.names()).map(Value::from).collect()),
@@ -58,7 +59,7 @@ fn countersigner_json(counter: &CountersignerVerdict) -> Value {
     value
 }
 
-fn receipt_json(request: &ReceiptRequest) -> Value {
+fn request_json(request: &ReceiptRequest) -> Value {
     let (from, list) = match &request.from {
         ReceiptsFrom::All => ("all", Vec::new()),
         ReceiptsFrom::FirstTier => ("first-tier", Vec::new()),
@@ -75,6 +76,45 @@ fn label_json(label: &SecurityLabel) -> Value {
         "categories": label.categories.iter().map(|category| category.kind.to_string()).collect::<Vec<_>>(),
     })
 }
+
+/// The receipt that a signed content is.
+pub(crate) fn receipt_json(receipt: &Receipt) -> Value {
+    json!({
+        "content_type": receipt.content_type.to_string(),
+        "content_identifier": hex(&receipt.content_identifier),
+        "signature": hex(&receipt.signature),
+    })
+}
+
+/// What the content of a signed layer is, where it is no mail.
+pub(crate) fn content_lines(signed: &SignedLayer) -> Vec<String> {
+    let kind = &signed.content_type;
+    if *kind == oid::ID_DATA {
+        return Vec::new();
+    }
+    let mut lines = vec![format!("content: {} ({kind})", oid::name(kind).unwrap_or("an unknown type"))];
+    if let Some(receipt) = &signed.receipt {
+        let beginning = receipt.signature.get(..RECEIPT.min(receipt.signature.len())).unwrap_or_default();
+        lines.push(format!(
+            "a receipt for the message that its sender named {} and whose signature begins with {} – the message itself is not at hand",
+            identifier(&receipt.content_identifier),
+            hex(beginning)
+        ));
+    }
+    lines
+}
+
+/// An identifier as its text where it is one, else in hexadecimal; nobody's text passes for ours.
+fn identifier(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.len() <= IDENTIFIER && text.bytes().all(|byte| byte.is_ascii_graphic()) => format!("\"{}\"", safe(text)),
+        _ => hex(bytes.get(..IDENTIFIER.min(bytes.len())).unwrap_or_default()),
+    }
+}
+
+/// Bytes of a signature that are shown, and of an identifier.
+const RECEIPT: usize = 8;
+const IDENTIFIER: usize = 128;
 
 /// The lines for people, without what everybody's programs say of themselves.
 pub(crate) fn lines(details: &SignerDetails) -> Vec<String> {

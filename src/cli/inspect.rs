@@ -217,6 +217,7 @@ fn print(kind: &str, inspection: &Inspection, extra: &[String]) -> Result<(), Fa
                     if signed.form == smime::Form::Clear { "clear" } else { "opaque" },
                     signed.covers.name()
                 ));
+                lines.extend(details::content_lines(signed).into_iter().map(|line| format!("  {line}")));
                 for signer in &signed.signers {
                     lines.push(format!("  signer {} – {}", report::safe(&signer.subject), signer.algorithm));
                     let said = details::lines(&signer.details).into_iter().chain(details::program_lines(&signer.details));

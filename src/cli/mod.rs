@@ -67,6 +67,9 @@ pub(crate) fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => {
             let _ = error.print();
+            if error.use_stderr() && arguments.iter().any(|argument| argument == "--json") {
+                let _ = context::print_json(&misused(&error).to_json(&verb_among(&arguments)));
+            }
             return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Good.code() });
         }
     };
@@ -83,6 +86,20 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::from(failure.exit.code())
         }
     }
+}
+
+/// What was wrong with the arguments, for whoever reads JSON.
+fn misused(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    Failure::usage(first.strip_prefix("error: ").unwrap_or(first))
+}
+
+/// The first argument that is a verb.
+fn verb_among(arguments: &[OsString]) -> String {
+    let description = Arguments::command();
+    let is_verb = |word: &&str| description.find_subcommand(word).is_some();
+    arguments.iter().skip(1).filter_map(|argument| argument.to_str()).find(is_verb).unwrap_or("sealpost").to_owned()
 }
 
 /// Reads the arguments of a verb that works on a message by its own description alone: describing all the others costs more time and

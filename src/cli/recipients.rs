@@ -13,6 +13,7 @@ use sealpost::smime::{self, CipherChoice, Encrypt, Recipient, TransportChoice};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::online::OnlineArgs;
+use crate::cli::sign::warn_of_size;
 use crate::cli::{input, report};
 
 /// The recipients, and how their copies are locked.
@@ -47,6 +48,8 @@ pub(crate) struct Addressees {
     pub(crate) hidden: Vec<(String, Vec<Recipient>)>,
     /// Whether the sender can read what he sends.
     pub(crate) sender_reads: bool,
+    /// Whether nobody but the sender is among them.
+    is_for_nobody: bool,
 }
 
 impl RecipientArgs {
@@ -72,6 +75,11 @@ impl RecipientArgs {
                         "note: {} is revoked – another certificate of the same address is used",
                         report::safe(&certificate.to_string())
                     );
+                }
+                everyone.iter().for_each(|reader| warn_of_size(reader.certificate(), "refuse what is encrypted to it"));
+                if found.is_for_nobody {
+                    eprintln!("warning: the message names no recipients – nobody but the sender will be able to read it");
+                    eprintln!("hint: name them with --to ADDR or --to-cert FILE");
                 }
                 return Ok(found);
             };
@@ -123,10 +131,10 @@ impl RecipientArgs {
             }
         }
         let everyone = unique(seen.iter().chain(hidden.iter().flat_map(|(_, readers)| readers)).cloned().collect());
-        let sender_reads = sender.is_some();
+        let (sender_reads, is_for_nobody) = (sender.is_some(), seen.is_empty() && hidden.is_empty());
         // somebody who writes to Bcc alone keeps a copy that only he reads
         seen.extend(sender);
-        Ok((Addressees { seen: unique(seen), hidden, sender_reads }, everyone))
+        Ok((Addressees { seen: unique(seen), hidden, sender_reads, is_for_nobody }, everyone))
     }
 
     /// The first certificate that was revoked, as far as the home knows or may ask, and what to say of it: its key may be in other hands.

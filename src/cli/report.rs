@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use sealpost::smime::{
-    Clock, EncryptedKind, EncryptedLayer, Finding, Form, Layer, Outcome, Severity, SignatureStatus, SignedLayer, SignerVerdict,
-    Verdict,
+    Clock, Code, EncryptedKind, EncryptedLayer, Finding, Form, Layer, Outcome, Severity, SignatureStatus, SignedLayer,
+    SignerVerdict, Verdict,
 };
 
 use crate::cli::failure::Exit;
@@ -57,11 +57,14 @@ pub(crate) fn layer_json(layer: &Layer) -> Value {
             "type": "signed",
             "detached": signed.form == Form::Clear,
             "covers": signed.covers.name(),
+            "content_type": signed.content_type.to_string(),
+            "receipt": signed.receipt.as_ref().map(details::receipt_json),
             "signers": signed.signers.iter().map(signer_json).collect::<Vec<_>>(),
         }),
         Layer::Encrypted(encrypted) => json!({
             "type": encrypted.kind.name(),
             "cipher": encrypted.cipher,
+            "content_type": encrypted.content_type.to_string(),
             "authenticated": encrypted.authenticated,
             "recipients": encrypted.recipients.iter().map(|r| json!({
                 "kind": r.kind, "id": r.id, "addresses": r.addresses, "algorithm": r.algorithm, "used": r.used,
@@ -133,6 +136,9 @@ fn print_signed(signed: &SignedLayer) {
     for signer in &signed.signers {
         let who = if signer.addresses.is_empty() { signer.subject.clone() } else { signer.addresses.join(", ") };
         match signer.signature {
+            SignatureStatus::Invalid if matches!(signer.finding, Some(Code::SignerCertificateMissing | Code::Unsupported)) => {
+                eprintln!("NOT checked whether {} signed it ({})", safe(&who), signer.algorithm);
+            }
             SignatureStatus::Valid => eprintln!("signed by {} – the signature fits ({})", safe(&who), signer.algorithm),
             SignatureStatus::Invalid => eprintln!("NOT validly signed, though it names {} ({})", safe(&who), signer.algorithm),
         }
@@ -157,6 +163,7 @@ fn print_signed(signed: &SignedLayer) {
             eprintln!("  {line}");
         }
     }
+    details::content_lines(signed).iter().for_each(|line| eprintln!("  {line}"));
     eprintln!("  covers: {}", signed.covers.name());
 }
 

@@ -39,6 +39,7 @@ pub(crate) fn run(context: &Context, args: &SealArgs) -> Result<Exit, Failure> {
     let header = message.header(&context.limits)?;
     let signer = args.signer.signer(context, &header)?;
     let addressees = args.recipients.addressees(context, &header, Some(signer.identity.certificate()))?;
+    signer.warn(&header, context);
     let sign = args.signer.signing(&signer)?;
     copies::write(context, "seal", &args.output, &args.recipients, &addressees, |encrypt, spool| {
         let seal = Seal::new(sign.clone(), encrypt.clone());

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use sealpost::cms;
-use sealpost::crypto::algorithm::DigestAlgorithm;
+use sealpost::crypto::algorithm::{DigestAlgorithm, KeyAlgorithm};
 use sealpost::keys::Identity;
 use sealpost::pki::{Certificate, email};
 use sealpost::smime::{self, Form, HeaderProtection, Sign};
@@ -17,7 +17,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
 use crate::cli::keyring::{self, OwnKeyArgs};
 use crate::cli::output::Output;
-use crate::cli::token;
+use crate::cli::{report, token};
 
 /// Sign a message
 #[derive(Debug, Args)]
@@ -122,13 +122,31 @@ impl Signer {
         let encryption_certificate = others.max_by_key(Certificate::not_before);
         Self { identity, encryption_certificate }
     }
+
+    /// Says what readers will hold against the signature.
+    pub(crate) fn warn(&self, message: &[u8], context: &Context) {
+        let addresses = self.identity.addresses();
+        if let Some(from) = smime::sender_address(message, &context.limits)
+            && !email::find(&addresses, &from)
+        {
+            let who = if addresses.is_empty() { self.identity.certificate().to_string() } else { addresses.join(", ") };
+            eprintln!(
+                "warning: the message is from {} and the signature by {} – readers will say that the signer is not the sender",
+                report::safe(&from),
+                report::safe(&who)
+            );
+        }
+        warn_of_size(self.identity.certificate(), "refuse its signatures");
+    }
 }
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
     context.check_output(&args.output)?;
     let mut message = Source(args.message.clone()).open("signing", &context.limits)?;
-    let signer = args.signer.signer(context, &message.header(&context.limits)?)?;
+    let header = message.header(&context.limits)?;
+    let signer = args.signer.signer(context, &header)?;
+    signer.warn(&header, context);
     let signing = args.signer.signing(&signer)?;
     args.output.write_by(Blocks::LARGE, |spool| {
         signing.stream(&mut message, context.now, &mut context.random(), spool).map_err(from_smime)
@@ -149,6 +167,14 @@ pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
         }))?;
     }
     Ok(Exit::Good)
+}
+
+/// Says that a key is too short for those who read.
+pub(crate) fn warn_of_size(certificate: &Certificate, what_readers_do: &str) {
+    if let Ok(KeyAlgorithm::Rsa(bits @ ..2048)) = certificate.public_key().map(|key| key.algorithm()) {
+        let who = report::safe(&certificate.to_string());
+        eprintln!("warning: the key of {who} has {bits} bits, which is too short – programs of today {what_readers_do}");
+    }
 }
 
 /// What an error of the library means for the command line.

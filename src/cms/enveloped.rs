@@ -105,6 +105,11 @@ impl<R: Read> EnvelopedReader<R> {
         Ok(Self { reader, limits, authenticated, originator, known, recipients, content_type, algorithm })
     }
 
+    /// The type of the content.
+    pub fn content_type(&self) -> Oid {
+        self.content_type
+    }
+
     /// Whether it is AuthEnvelopedData.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated

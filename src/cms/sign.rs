@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use crate::asn1::{Tag, encode, oid, writer::Writer};
 use crate::cms::{Attribute, Capabilities, ContentHash, Error, Hashed};
 use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, SignatureAlgorithm};
-use crate::crypto::key::PrivateKey;
+use crate::crypto::key::{PrivateKey, PublicKey};
 use crate::crypto::random::Random;
 use crate::crypto::signature::{self, Input};
 use crate::pki::Certificate;
@@ -36,8 +36,13 @@ pub enum Padding {
 impl SignerOptions {
     /// The usual algorithm for the key with this digest; Ed25519 goes with SHA-512 (RFC 8419 2.3).
     pub fn for_key(key: &PrivateKey, digest: DigestAlgorithm, padding: Padding) -> Result<Self, Error> {
-        let mut algorithm = SignatureAlgorithm::default_for(key.algorithm(), digest)?;
-        if padding == Padding::Pss {
+        Self::for_public_key(key.public_key(), digest, padding)
+    }
+
+    /// The same for the key of a certificate. One for RSASSA-PSS alone gets that, with the digests that it names (RFC 4055 3.3).
+    pub fn for_public_key(key: &PublicKey, digest: DigestAlgorithm, padding: Padding) -> Result<Self, Error> {
+        let mut algorithm = key.signature_algorithm(digest)?;
+        if padding == Padding::Pss && !key.is_pss() {
             if !key.algorithm().is_rsa() {
                 return Err(Error::Unsupported("RSA-PSS with a key that is not RSA".to_owned()));
             }
@@ -219,6 +224,8 @@ fn signer_info(
     content_digest: &[u8],
     random: &mut dyn Random,
 ) -> Result<Vec<u8>, Error> {
+    // what the certificate says of its key, the key itself need not
+    certificate.public_key()?.refuse_other_uses(options.algorithm)?;
     let digest = options.digest.identifier();
     let algorithm = signer_identifier(options.algorithm);
     let mut attributes = vec![

@@ -157,12 +157,12 @@ impl<W: Write> Write for Encrypting<W> {
 fn recipient_info(to: &To<'_>, public: &PublicKey, key: &Secret<Vec<u8>>, random: &mut dyn Random) -> Result<Vec<u8>, Error> {
     let certificate = to.certificate;
     let id = encode::sequence(&[certificate.issuer().der().to_vec(), encode::tlv(Tag::INTEGER, certificate.serial())]);
-    if public.algorithm().is_rsa() {
+    if public.algorithm().is_rsa() && !public.is_pss() {
         let encrypted = transport::encrypt(public, &to.transport, key.expose(), random)?;
         let algorithm = to.transport.identifier().to_der();
         return Ok(encode::sequence(&[encode::integer_u64(0), id, algorithm, encode::octet_string(&encrypted)]));
     }
-    if !public.algorithm().encrypts() {
+    if !public.encrypts() {
         return Err(Error::Unsupported("a recipient whose key can only sign".to_owned()));
     }
     if !public.algorithm().agrees() {

@@ -37,11 +37,13 @@ pub fn sign(
     input: Input<'_>,
     random: &mut dyn Random,
 ) -> Result<Vec<u8>, Error> {
+    key.public_key().refuse_other_uses(algorithm)?;
     Provider::for_random(random).sign(key, algorithm, input, random)
 }
 
-/// Checks a signature; [`Error::SignatureInvalid`] where it does not fit.
+/// Checks a signature; [`Error::SignatureInvalid`] where it does not fit, [`Error::KeyMismatch`] where the key is not for such.
 pub fn verify(key: &PublicKey, algorithm: SignatureAlgorithm, input: Input<'_>, signature: &[u8]) -> Result<(), Error> {
+    key.refuse_other_uses(algorithm)?;
     Provider::Fastest.verify(key, algorithm, input, signature)
 }
 

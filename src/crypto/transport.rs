@@ -11,8 +11,11 @@ use crate::crypto::random::{Adapter, Random};
 use crate::crypto::{Error, digest, external, kdf, mac};
 use crate::secret::Secret;
 
-/// Encrypts a key to an RSA key.
+/// Encrypts a key to an RSA key; [`Error::KeyMismatch`] where it is for signatures alone (RFC 4055 1.2).
 pub fn encrypt(to: &PublicKey, transport: &KeyTransport, key: &[u8], random: &mut dyn Random) -> Result<Vec<u8>, Error> {
+    if to.is_pss() {
+        return Err(Error::KeyMismatch { what: "the key is for RSASSA-PSS alone" });
+    }
     Provider::for_random(random).encrypt(to, transport, key, random)
 }
 

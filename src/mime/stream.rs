@@ -236,7 +236,7 @@ impl<'s> Parts<'_, 's> {
         Ok(Some(Part { feed: self.feed, state: &mut self.state }))
     }
 
-    /// Whether more stands before the first part than the line that tells old programs what this is: markup, or a long text.
+    /// Whether another text stands before the first part than those that tell old programs what this is.
     pub(crate) fn has_loud_preamble(&self) -> bool {
         self.has_loud_preamble
     }
@@ -316,23 +316,54 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// Passes over what is left; says whether it is more than a line for old programs.
+/// Passes over what is left; says whether it is another text than those that programs write for older ones.
 fn is_loud(rest: &mut dyn BufRead) -> io::Result<bool> {
-    let (mut count, mut has_markup) = (0_usize, false);
+    let mut text = Vec::new();
     loop {
         let bytes = rest.fill_buf()?;
         if bytes.is_empty() {
-            return Ok(has_markup || count > USUAL_PREAMBLE);
+            let words: Vec<&[u8]> = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
+            let text = words.join(&b' ');
+            return Ok(!text.is_empty() && !USUAL_PREAMBLES.iter().any(|usual| usual.as_bytes().eq_ignore_ascii_case(&text)));
         }
-        has_markup = has_markup || bytes.contains(&b'<');
-        count = count.saturating_add(bytes.iter().filter(|byte| !byte.is_ascii_whitespace()).count());
+        // white space before a text, and more of it than a text has, tells nothing
+        let room = PREAMBLE.saturating_sub(text.len());
+        let blank = if text.is_empty() { bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count() } else { 0 };
+        let told = bytes.get(blank..).unwrap_or_default();
+        text.extend_from_slice(told.get(..room.min(told.len())).unwrap_or_default());
+        if told.len() > room && told.get(room..).is_some_and(|rest| rest.iter().any(|byte| !byte.is_ascii_whitespace())) {
+            // no usual text is as long
+            text.push(b'<');
+        }
         let len = bytes.len();
         rest.consume(len);
     }
 }
 
-/// Characters of the preambles that programs write; the longest of those seen has 150.
-const USUAL_PREAMBLE: usize = 200;
+/// The texts that programs write before the first part; whole, and however they break the lines.
+const USUAL_PREAMBLES: &[&str] = &[
+    "This is a signed message (S/MIME).",
+    "This is a signed message.",
+    "This is an S/MIME signed message",
+    "This is a cryptographically signed message in MIME format.",
+    "This is an OpenPGP/MIME signed message (RFC 4880 and 3156)",
+    "This is a multi-part message in MIME format.",
+    "This is a multi-part message in MIME format",
+    "This is a multi-part message in MIME format...",
+    "This is a multipart message in MIME format.",
+    "This is a multipart message in MIME format",
+    "This is a MIME-encapsulated message",
+    "This is a MIME-encapsulated message.",
+    "This is a MIME-formatted message",
+    "This message is in MIME format.",
+    "This message is in MIME format. Since your mail reader does not understand this format, some or all of this message may not \
+     be legible.",
+    "This message is in MIME format. The first part should be readable text, while the remaining parts are likely unreadable \
+     without MIME-aware tools.",
+];
+
+/// Bytes of a preamble that are compared; no usual one has as many.
+const PREAMBLE: usize = 1 << 10;
 
 /// Passes over what is left; gives how many bytes that were, and whether some of them were no white space.
 pub(crate) fn drain(rest: &mut dyn BufRead) -> io::Result<(u64, bool)> {

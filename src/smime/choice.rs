@@ -232,8 +232,8 @@ fn agreement(algorithm: KeyAlgorithm, known: Option<&Capabilities>, cipher: Cont
 pub fn check_recipient(certificate: &Certificate) -> Result<(), Error> {
     let refuse = |reason: &str| Error::Recipient { subject: certificate.to_string(), reason: reason.to_owned() };
     let key = certificate.public_key().map_err(|error| refuse(&error.to_string()))?;
-    if !key.algorithm().encrypts() {
-        return Err(refuse("its key can only sign"));
+    if !key.encrypts() {
+        return Err(refuse(if key.is_pss() { "its key is for RSASSA-PSS signatures alone" } else { "its key can only sign" }));
     }
     if key.algorithm().is_read_only() {
         return Err(refuse(&format!("messages for keys of the kind {} are read here and not written", key.algorithm())));

@@ -72,6 +72,8 @@ pub enum Code {
     NotEncrypted,
     /// The message is compressed, and nothing in it is signed or encrypted.
     OnlyCompressed,
+    /// The content is of a type that is no message, as a receipt.
+    NotAMessage,
     /// The content decrypts but nothing proves that it was not changed.
     NotAuthenticated,
     /// Parts of the message are not covered by the signature or the encryption.
@@ -123,6 +125,7 @@ impl Code {
             Self::NotSigned => "not-signed",
             Self::NotEncrypted => "not-encrypted",
             Self::OnlyCompressed => "only-compressed",
+            Self::NotAMessage => "not-a-message",
             Self::NotAuthenticated => "not-authenticated",
             Self::Uncovered => "uncovered",
             Self::OtherSmimePart => "other-smime-part",
@@ -146,7 +149,7 @@ impl Code {
             Self::Expired | Self::NotYetValid | Self::Revoked => Outcome::Expired,
             Self::FromMismatch | Self::MisleadingName | Self::ReplyElsewhere => Outcome::FromMismatch,
             Self::NoKey | Self::KeyUnavailable => Outcome::NoKey,
-            Self::NotSigned | Self::NotEncrypted | Self::OnlyCompressed => Outcome::NothingToDo,
+            Self::NotSigned | Self::NotEncrypted | Self::OnlyCompressed | Self::NotAMessage => Outcome::NothingToDo,
             Self::WeakAlgorithm
             | Self::Malformed
             | Self::Limit
@@ -297,6 +300,7 @@ const ALL: &[Code] = &[
     Code::NotSigned,
     Code::NotEncrypted,
     Code::OnlyCompressed,
+    Code::NotAMessage,
     Code::NotAuthenticated,
     Code::Uncovered,
     Code::OtherSmimePart,

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, Read};
 
+use crate::asn1::{Oid, oid};
+use crate::cms::ess::Receipt;
 use crate::cms::{self, Content, ContentHash, SignedData};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::digest::Digest;
@@ -10,6 +12,7 @@ use crate::mime::stream::{Ended, Feed, Head, PIECE, ReadError, drain};
 use crate::mime::transfer::{Base64Reader, Decoded};
 use crate::mime::{self, ContentType, TransferEncoding, entity::Defect};
 use crate::pki::{Certificate, ChainStatus, RevocationStatus};
+use crate::smime::content;
 use crate::smime::details::SignerDetails;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
@@ -248,7 +251,9 @@ impl<'a> Inspector<'a> {
         };
         match data {
             Ok(data) => {
-                let layer = Layer::Signed(SignedLayer { form: Form::Clear, covers, signers: signers_of(&data, self.limits) });
+                let signers = signers_of(&data, self.limits);
+                let content_type = data.content_type;
+                let layer = Layer::Signed(SignedLayer { form: Form::Clear, content_type, receipt: None, covers, signers });
                 self.seen.layers.insert(layer_at.min(self.seen.layers.len()), layer);
                 self.seen.certificates.extend(data.certificates);
             }
@@ -275,20 +280,23 @@ impl<'a> Inspector<'a> {
         match cms::open(source, self.limits) {
             Ok(Content::Signed(reader)) => {
                 let at = self.seen.layers.len();
+                let content_type = reader.content_type();
                 self.seen.layers.push(Layer::Signed(SignedLayer {
                     form: Form::Opaque,
+                    content_type,
+                    receipt: None,
                     covers: Coverage::Body,
                     signers: Vec::new(),
                 }));
                 let mut stream = PieceStream::new(reader);
-                let inside = self.inside(&mut stream)?;
+                let (inside, receipt) = self.signed_content(content_type, &mut stream)?;
                 if let Some(error) = stream.error {
                     return self.say(error);
                 }
                 match stream.pieces.finish(ContentHash::new(Vec::new()).finish()) {
                     Ok(data) => {
                         if let Some(Layer::Signed(layer)) = self.seen.layers.get_mut(at) {
-                            layer.signers = signers_of(&data, self.limits);
+                            (layer.signers, layer.receipt) = (signers_of(&data, self.limits), receipt);
                         }
                         self.seen.certificates.extend(data.certificates);
                         self.take(inside);
@@ -302,8 +310,9 @@ impl<'a> Inspector<'a> {
             }
             Ok(Content::Compressed(reader)) => {
                 self.seen.layers.push(Layer::Compressed);
+                let content_type = reader.content_type();
                 let mut stream = PieceStream::new(reader);
-                let inside = self.inside(&mut stream)?;
+                let (inside, _) = self.signed_content(content_type, &mut stream)?;
                 self.take(inside);
                 match stream.error {
                     Some(error) => self.say(error),
@@ -319,14 +328,30 @@ impl<'a> Inspector<'a> {
                     used: false,
                 });
                 let kind = if reader.is_authenticated() { EncryptedKind::AuthEnveloped } else { EncryptedKind::Enveloped };
-                let (cipher, recipients) = (reader.cipher_name(), recipients.collect());
-                self.seen.layers.push(Layer::Encrypted(EncryptedLayer { kind, cipher, authenticated: false, recipients }));
+                let (content_type, cipher, recipients) = (reader.content_type(), reader.cipher_name(), recipients.collect());
+                let layer = EncryptedLayer { kind, content_type, cipher, authenticated: false, recipients };
+                self.seen.layers.push(Layer::Encrypted(layer));
                 let read = reader.parameters().and_then(|_| reader.pass_over());
                 read.map(|_| ()).or_else(|error| self.say(error))
             }
             Ok(Content::Other(kind)) => self.say(cms::Error::Unsupported(format!("content type {kind}"))),
             Err(error) => self.say(error),
         }
+    }
+
+    /// The layers inside where the content may be mail, else the receipt that it is.
+    fn signed_content(&self, kind: Oid, source: &mut dyn BufRead) -> Result<(Inspection, Option<Receipt>), Stop> {
+        if kind == oid::ID_DATA || content::is_structure(&kind) {
+            return Ok((self.inside(source)?, None));
+        }
+        let mut seen = Inspection::default();
+        let mut bytes = Vec::new();
+        let most = u64::try_from(content::RECEIPT).unwrap_or(u64::MAX);
+        // an error of the structure is said by the one around
+        Read::take(&mut *source, most).read_to_end(&mut bytes).ok();
+        drain(source).ok();
+        seen.findings.push(Finding::info(Code::NotAMessage, content::no_message(&kind)));
+        Ok((seen, content::receipt(&kind, &bytes).and_then(Result::ok)))
     }
 
     /// What is signed or compressed inside can be seen, too.

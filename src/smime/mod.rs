@@ -8,6 +8,7 @@
 
 mod choice;
 mod clock;
+mod content;
 mod details;
 mod encrypt;
 mod error;

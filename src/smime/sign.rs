@@ -128,7 +128,8 @@ impl<'a> Sign<'a> {
         sink: &mut dyn Write,
     ) -> Result<Written, Error> {
         let key = self.identity.private_key();
-        let mut options = SignerOptions::for_key(key, self.digest, self.padding)?;
+        let public = self.identity.certificate().public_key().map_err(crate::cms::Error::from)?;
+        let mut options = SignerOptions::for_public_key(&public, self.digest, self.padding)?;
         options.signing_time = Some(now);
         // the certificate that signs is the one to encrypt to anyway
         let other = self.encryption_certificate.filter(|other| *other != self.identity.certificate());

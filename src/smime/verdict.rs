@@ -1,5 +1,7 @@
 //! The verdict on a message: its layers, its signers, what they cover, and what was found.
 
+use crate::asn1::Oid;
+use crate::cms::ess::Receipt;
 use crate::keys::SignatureId;
 use crate::pki::{Certificate, ChainStatus, Inquiry, RevocationStatus};
 use crate::smime::clock::Judged;
@@ -104,6 +106,10 @@ pub enum Form {
 pub struct SignedLayer {
     /// Where the content stands.
     pub form: Form,
+    /// The type of the content; only `id-data` is mail.
+    pub content_type: Oid,
+    /// The receipt that the content is, where it is one.
+    pub receipt: Option<Receipt>,
     /// What is covered.
     pub covers: Coverage,
     /// The signers; all must be good.
@@ -163,6 +169,8 @@ pub struct SignerVerdict {
 pub struct EncryptedLayer {
     /// Enveloped or auth-enveloped.
     pub kind: EncryptedKind,
+    /// The type of the content; only `id-data` is mail.
+    pub content_type: Oid,
     /// The content cipher, as `aes-256-gcm`; empty where unknown.
     pub cipher: String,
     /// Whether a tag proves that the ciphertext is whole.
@@ -208,7 +216,7 @@ pub struct RecipientVerdict {
 /// The header fields that travel inside the protected part (RFC 9788).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProtectedHeaders {
-    /// Names of the protected fields.
+    /// Names of the fields that something protects.
     pub protected: Vec<String>,
     /// Names of the fields that the outside does not show, or shows otherwise.
     pub hidden: Vec<String>,

@@ -16,6 +16,7 @@ mod nss;
 mod openssl;
 mod own;
 mod post_quantum;
+mod pss;
 mod pyca;
 mod recipients;
 mod rules;

@@ -36,3 +36,4 @@ mod support;
 mod token;
 mod truncation;
 mod vectors;
+mod words;

@@ -19,3 +19,4 @@ pub use post_quantum::{MlDsa, MlKem, SlhDsa, hkdf_digest};
 pub(crate) use preferred::preferred;
 pub use recipient::{KeyAgreement, KeyTransport, KeyWrap, Scheme};
 pub use signature::SignatureAlgorithm;
+pub(in crate::crypto) use signature::pss_from_parameters;

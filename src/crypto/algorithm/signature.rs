@@ -197,7 +197,7 @@ impl SignatureAlgorithm {
 }
 
 /// `RSASSA-PSS-params ::= SEQUENCE { hash [0] DEFAULT sha1, mgf [1] DEFAULT mgf1SHA1, salt [2] DEFAULT 20, trailer [3] DEFAULT 1 }`
-fn pss_from_parameters(parameters: Option<&[u8]>) -> Result<SignatureAlgorithm, Error> {
+pub(in crate::crypto) fn pss_from_parameters(parameters: Option<&[u8]>) -> Result<SignatureAlgorithm, Error> {
     let (mut digest, mut mgf_digest, mut salt_len) = (D::Sha1, D::Sha1, 20);
     if let Some(bytes) = parameters {
         let mut outer = Cursor::new(bytes);

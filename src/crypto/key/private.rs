@@ -38,7 +38,7 @@ impl PrivateKind {
     /// Reads the inner key of PKCS#8.
     pub(super) fn read(algorithm: &AlgorithmIdentifier, inner: &[u8]) -> Result<Self, Error> {
         Ok(match algorithm.oid {
-            oid::RSA_ENCRYPTION | oid::RSA_PSS => Self::Rsa(RsaPrivate::read(inner)?),
+            oid::RSA_ENCRYPTION | oid::RSA_PSS => Self::Rsa(RsaPrivate::read(algorithm, inner)?),
             oid::EC_PUBLIC_KEY => ec(inner, algorithm.real_parameters())?,
             oid::ED25519 => Self::Ed25519(ed25519_dalek::SigningKey::from_bytes(seed(inner)?.expose())),
             oid::ED448 => {
@@ -68,10 +68,7 @@ impl PrivateKind {
     /// The key as PKCS#8, and its public key as SubjectPublicKeyInfo.
     pub(super) fn encoded(&self) -> Result<(Secret<Vec<u8>>, Vec<u8>), Error> {
         Ok(match self {
-            Self::Rsa(key) => {
-                let algorithm = AlgorithmIdentifier::with_null(oid::RSA_ENCRYPTION);
-                (pkcs8_of(&algorithm, key.pkcs1.expose()), rsa_spki(&key.n, &key.e))
-            }
+            Self::Rsa(key) => (pkcs8_of(&key.algorithm, key.pkcs1.expose()), rsa_spki(&key.algorithm, &key.n, &key.e)),
             Self::P256(key) => ec_forms(&oid::P256, key),
             Self::P384(key) => ec_forms(&oid::P384, key),
             Self::P521(key) => ec_forms(&oid::P521, key),
@@ -94,6 +91,8 @@ impl PrivateKind {
 /// An RSA private key. The form that pure Rust computes with is made when it is first needed: that, and its checks, take as long as
 /// a signature of AWS-LC, which makes its own.
 pub(in crate::crypto) struct RsaPrivate {
+    /// What it is for: `rsaEncryption`, or RSASSA-PSS with its parameters.
+    algorithm: AlgorithmIdentifier,
     n: Vec<u8>,
     e: Vec<u8>,
     pkcs1: Secret<Vec<u8>>,
@@ -103,13 +102,13 @@ pub(in crate::crypto) struct RsaPrivate {
 impl RsaPrivate {
     pub(super) fn from_key(key: &rsa::RsaPrivateKey) -> Result<Self, Error> {
         let der = pkcs1::EncodeRsaPrivateKey::to_pkcs1_der(key).map_err(|_| unreadable("private"))?;
-        Self::read(der.as_bytes())
+        Self::read(&AlgorithmIdentifier::with_null(oid::RSA_ENCRYPTION), der.as_bytes())
     }
 
     /// `RSAPrivateKey ::= SEQUENCE { version, n, e, d, p, q, d mod (p-1), d mod (q-1), (inverse of q) mod p }` (RFC 8017 A.1.2)
     ///
     /// That p and q make n is checked here, for a key that is not whole is to be told of when it is read; the rest when it is first used.
-    fn read(pkcs1: &[u8]) -> Result<Self, Error> {
+    fn read(algorithm: &AlgorithmIdentifier, pkcs1: &[u8]) -> Result<Self, Error> {
         let mut outer = Cursor::new(pkcs1);
         let mut fields = outer.sequence()?;
         if fields.small_unsigned()? != 0 {
@@ -131,7 +130,7 @@ impl RsaPrivate {
         let version = encode::integer_u64(0);
         let values = Secret::new(numbers.iter().map(|number| encode::integer(number.expose())).collect::<Vec<_>>().concat());
         let pkcs1 = Secret::new(encode::sequence(&[version.as_slice(), values.expose()]));
-        Ok(Self { n, e, pkcs1, ready: OnceLock::new() })
+        Ok(Self { algorithm: algorithm.clone(), n, e, pkcs1, ready: OnceLock::new() })
     }
 
     /// The key in the form that pure Rust computes with.

@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use super::{post_quantum, unreadable};
 use crate::asn1::{Cursor, Oid, Tag, encode, oid};
 use crate::crypto::Error;
-use crate::crypto::algorithm::{AlgorithmIdentifier, KeyAlgorithm, MlDsa, MlKem, SlhDsa};
+use crate::crypto::algorithm::{
+    AlgorithmIdentifier, DigestAlgorithm, KeyAlgorithm, MlDsa, MlKem, SignatureAlgorithm, SlhDsa, pss_from_parameters,
+};
 
 /// A public key, with its SubjectPublicKeyInfo as received. Cheap to clone.
 #[derive(Clone)]
@@ -17,6 +19,30 @@ struct Inner {
     spki: Vec<u8>,
     bits: Vec<u8>,
     kind: PublicKind,
+    uses: Uses,
+}
+
+/// What the identifier of a key leaves it for (RFC 4055 1.2, 3.3).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Uses {
+    /// All that keys of its kind do.
+    Any,
+    /// RSASSA-PSS.
+    Pss,
+    /// RSASSA-PSS with these digests, and a salt no shorter than this.
+    PssAs(SignatureAlgorithm),
+}
+
+impl Uses {
+    fn read(algorithm: &AlgorithmIdentifier) -> Result<Self, Error> {
+        Ok(match (algorithm.oid, algorithm.real_parameters()) {
+            (oid::RSA_PSS, None) => Self::Pss,
+            (oid::RSA_PSS, parameters) => Self::PssAs(pss_from_parameters(parameters)?),
+            (oid::RSA_PSS_SHAKE128, _) => Self::PssAs(SignatureAlgorithm::pss(DigestAlgorithm::Shake128)),
+            (oid::RSA_PSS_SHAKE256, _) => Self::PssAs(SignatureAlgorithm::pss(DigestAlgorithm::Shake256)),
+            _ => Self::Any,
+        })
+    }
 }
 
 pub(in crate::crypto) enum PublicKind {
@@ -64,7 +90,46 @@ impl PublicKey {
             return Err(unreadable("public"));
         }
         let kind = PublicKind::read(&algorithm, &bits)?;
-        Ok(Self(Arc::new(Inner { algorithm: kind.algorithm(), spki: bytes.to_vec(), bits: bits.into_owned(), kind })))
+        let uses = Uses::read(&algorithm)?;
+        Ok(Self(Arc::new(Inner { algorithm: kind.algorithm(), spki: bytes.to_vec(), bits: bits.into_owned(), kind, uses })))
+    }
+
+    /// Whether it is an RSA key for RSASSA-PSS alone (RFC 4055 1.2).
+    pub fn is_pss(&self) -> bool {
+        self.0.uses != Uses::Any
+    }
+
+    /// Whether keys are carried to it or agreed on with it.
+    pub fn encrypts(&self) -> bool {
+        self.algorithm().encrypts() && !self.is_pss()
+    }
+
+    /// The usual signature algorithm for this digest; where the key names its own parameters, those.
+    pub fn signature_algorithm(&self, digest: DigestAlgorithm) -> Result<SignatureAlgorithm, Error> {
+        match self.0.uses {
+            Uses::Any => SignatureAlgorithm::default_for(self.algorithm(), digest),
+            Uses::Pss => Ok(SignatureAlgorithm::pss(digest)),
+            Uses::PssAs(SignatureAlgorithm::RsaPss { digest, mgf_digest, salt_len }) => {
+                Ok(SignatureAlgorithm::RsaPss { digest, mgf_digest, salt_len: salt_len.max(digest.output_len()) })
+            }
+            Uses::PssAs(algorithm) => Ok(algorithm),
+        }
+    }
+
+    /// Refuses a signature by another algorithm, or with other parameters, than the key is for (RFC 4055 3.3).
+    pub(crate) fn refuse_other_uses(&self, algorithm: SignatureAlgorithm) -> Result<(), Error> {
+        use SignatureAlgorithm::RsaPss;
+        match (self.0.uses, algorithm) {
+            (Uses::Any, _) | (Uses::Pss, RsaPss { .. }) => Ok(()),
+            (
+                Uses::PssAs(RsaPss { digest, mgf_digest, salt_len: least }),
+                RsaPss { digest: used, mgf_digest: mask, salt_len },
+            ) => {
+                let is_allowed = used == digest && mask == mgf_digest && salt_len >= least;
+                is_allowed.then_some(()).ok_or(Error::KeyMismatch { what: "the key is for RSASSA-PSS with other parameters" })
+            }
+            _ => Err(Error::KeyMismatch { what: "the key is for RSASSA-PSS alone" }),
+        }
     }
 
     /// The SubjectPublicKeyInfo.
@@ -257,9 +322,8 @@ fn dsa_public(bits: &[u8], parameters: Option<&[u8]>) -> Result<PublicKind, Erro
 }
 
 /// `RSAPublicKey ::= SEQUENCE { n, e }` inside SubjectPublicKeyInfo (RFC 3279 2.3.1).
-pub(super) fn rsa_spki(n: &[u8], e: &[u8]) -> Vec<u8> {
+pub(super) fn rsa_spki(algorithm: &AlgorithmIdentifier, n: &[u8], e: &[u8]) -> Vec<u8> {
     let key = encode::sequence(&[encode::integer(n), encode::integer(e)]);
-    let algorithm = AlgorithmIdentifier::with_null(oid::RSA_ENCRYPTION);
     encode::sequence(&[algorithm.to_der(), encode::bit_string(&key)])
 }
 

@@ -115,13 +115,15 @@ fn may_be_square(number: &rsa::BoxedUint) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::algorithm::KeyAlgorithm;
+    use crate::asn1::oid;
+    use crate::crypto::algorithm::{AlgorithmIdentifier, KeyAlgorithm};
     use crate::crypto::key::PrivateKey;
     use crate::crypto::key::public::rsa_spki;
     use crate::crypto::random::Seeded;
 
     fn flaw(modulus: &rsa::BoxedUint, exponent: &[u8]) -> Option<RsaFlaw> {
-        PublicKey::from_spki(&rsa_spki(&modulus.to_be_bytes_trimmed_vartime(), exponent)).expect("a key").rsa_flaw()
+        let plain = AlgorithmIdentifier::with_null(oid::RSA_ENCRYPTION);
+        PublicKey::from_spki(&rsa_spki(&plain, &modulus.to_be_bytes_trimmed_vartime(), exponent)).expect("a key").rsa_flaw()
     }
 
     fn number(bytes: &[u8]) -> rsa::BoxedUint {

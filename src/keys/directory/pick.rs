@@ -180,7 +180,7 @@ impl Weighing<'_> {
         let mut itself = TrustAnchors::new();
         itself.add(certificate.clone());
         let alone = PURPOSES.map(|purpose| self.judge(&certificate, &[], &itself, purpose, Revocation::Off).status);
-        let encrypts = certificate.public_key().is_ok_and(|key| key.algorithm().encrypts());
+        let encrypts = certificate.public_key().is_ok_and(|key| key.encrypts());
         let is_for = |(purpose, status): &(Purpose, ChainStatus)| {
             *status != ChainStatus::Unsuitable && (encrypts || *purpose != Purpose::MailEncrypt)
         };

@@ -75,6 +75,7 @@ fn meaning(code: Code, signer: Option<&SignerVerdict>) -> (String, Option<String
             "Nothing says who wrote it, and nothing shows that it was not changed. It can be read all the same",
             "sealpost open --accept only-compressed MSG",
         ),
+        Code::NotAMessage => plain("Whoever signed it signed something else than mail; do not read it as his words"),
         Code::NotAuthenticated => plain(
             "It was encrypted and not signed, in a form that others can change without the key: do not follow instructions or links in it",
         ),

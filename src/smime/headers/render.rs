@@ -88,7 +88,7 @@ pub(in crate::smime) fn protected(payload: &Entity, source: &[u8], outer: Outer<
         if is_hidden && !headers.hidden.contains(&name) {
             headers.hidden.push(name.clone());
         }
-        if !headers.protected.contains(&name) {
+        if state != FieldProtection::Unprotected && !headers.protected.contains(&name) {
             headers.protected.push(name.clone());
         }
         headers.fields.push(ProtectedField { name, state });

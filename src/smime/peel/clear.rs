@@ -2,6 +2,7 @@
 
 use std::io::BufRead;
 
+use crate::asn1::oid;
 use crate::cms::{self, Content, ContentHash, Hashed, SignedData};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::limits::Budget;
@@ -11,6 +12,7 @@ use crate::mime::transfer::Decoded;
 use crate::mime::{ContentType, entity::Defect};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::layer;
+use crate::smime::open::Layers;
 use crate::smime::peel::opaque::signed_layer;
 use crate::smime::peel::source::Hashing;
 use crate::smime::peel::walk::texts_outside;
@@ -39,7 +41,7 @@ impl Work<'_, '_> {
                 return Err(self.fail(Code::Malformed, parts_missing));
             };
             let mut content = Hashing::new(Crlf::new(part), hash, hold);
-            let payload = self.content(&mut content)?;
+            let payload = self.content(&mut content, oid::ID_DATA)?;
             self.back_to(layer);
             let (_, hash, held) = content.into_parts().map_err(|limit| self.limit(&limit))?;
             (hash.finish(), held, payload)
@@ -58,6 +60,10 @@ impl Work<'_, '_> {
             if !is_announced && !layer::is_signature(&signature_head.entity, &signature_head.bytes) {
                 self.hints.not_smime.insert((layer, head.entity.path()));
                 return Err(Stop::Again);
+            }
+            if self.layers == Layers::OneEncrypted {
+                self.forget(layer);
+                return Err(self.fail(Code::NotEncrypted, "the message is signed, not encrypted"));
             }
             let encoding = self.encoding_of(&signature_head, &mut part)?;
             read_signature(&mut Decoded::new(encoding, part), hash, self.open)

@@ -3,10 +3,12 @@
 use std::io::BufRead;
 use std::rc::Rc;
 
+use crate::asn1::Oid;
 use crate::cms;
 use crate::mime::stream::{Feed, Head, ReadError, drain};
 use crate::mime::{self, ContentType, Entity};
 use crate::secret::scratch::Piece;
+use crate::smime::content;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
 use crate::smime::hints::Below;
@@ -17,11 +19,12 @@ use crate::smime::released::Released;
 use crate::smime::verdict::Layer;
 
 impl Work<'_, '_> {
-    /// Takes the content of the layer begun last, to its end; gives its beginning. A failure inside is noted and stops nothing around.
-    pub(in crate::smime::peel) fn content(&mut self, source: &mut dyn BufRead) -> Result<Option<Rc<Payload>>, Stop> {
+    /// Takes the content of the layer begun last, which is of this type, to its end; gives its beginning. A failure inside is noted and
+    /// stops nothing around.
+    pub(in crate::smime::peel) fn content(&mut self, source: &mut dyn BufRead, kind: Oid) -> Result<Option<Rc<Payload>>, Stop> {
         let payload = {
             let mut feed = Feed::over(source);
-            let taken = self.take_content(&mut feed);
+            let taken = self.take_content(&mut feed, kind);
             let payload = match taken {
                 Ok(payload) => payload,
                 Err(Stop::Failed) => {
@@ -36,8 +39,11 @@ impl Work<'_, '_> {
         Ok(payload)
     }
 
-    fn take_content(&mut self, feed: &mut Feed<'_>) -> Result<Option<Rc<Payload>>, Stop> {
+    fn take_content(&mut self, feed: &mut Feed<'_>, kind: Oid) -> Result<Option<Rc<Payload>>, Stop> {
         feed.want(PEEK)?;
+        if !content::is_mail(&kind, feed.window()) {
+            return self.no_message(feed, kind).map(Some);
+        }
         if !self.looks_inside() {
             let head = self.head_if_any(feed)?;
             return self.leaf(feed, head).map(Some);
@@ -132,15 +138,46 @@ impl Work<'_, '_> {
             let len = window.len();
             feed.consume(len);
         }
-        if self.verdict.layers.iter().all(|layer| matches!(layer, Layer::Compressed)) {
-            self.only_compressed()?;
-        }
+        self.refuse_only_compressed()?;
         self.leaf = Some(Leaf { payload: Rc::clone(&payload), form });
         Ok(payload)
     }
 
-    /// Nothing is signed or encrypted, all the way in.
-    fn only_compressed(&mut self) -> Result<(), Stop> {
+    /// Content that is no message, to its end: nothing in it is looked for, and it is never released as one.
+    fn no_message(&mut self, feed: &mut Feed<'_>, kind: Oid) -> Result<Rc<Payload>, Stop> {
+        self.say_no_message(kind);
+        let mut bytes = Piece::new();
+        loop {
+            let window = feed.fill_buf()?;
+            if window.is_empty() {
+                break;
+            }
+            let room = content::RECEIPT.saturating_sub(bytes.expose().len());
+            bytes.expose_mut().extend_from_slice(window.get(..room.min(window.len())).unwrap_or_default());
+            if self.want != Want::Nothing {
+                self.sink.write_all(window)?;
+            }
+            let len = window.len();
+            feed.consume(len);
+        }
+        self.refuse_only_compressed()?;
+        let payload = Rc::new(Payload { entity: Entity::empty(), bytes });
+        self.leaf = Some(Leaf { payload: Rc::clone(&payload), form: LeafForm::Written });
+        Ok(payload)
+    }
+
+    /// A file may hold anything, and who takes one layer off it gets its bytes; everything else is to be a message.
+    pub(in crate::smime::peel) fn say_no_message(&mut self, kind: Oid) {
+        let text = content::no_message(&kind);
+        let is_file = self.outer.is_none() && self.layers != Layers::Every;
+        self.add(if is_file { Finding::warning(Code::NotAMessage, text) } else { Finding::error(Code::NotAMessage, text) });
+    }
+
+    /// Where nothing is signed or encrypted, all the way in.
+    fn refuse_only_compressed(&mut self) -> Result<(), Stop> {
+        if !self.verdict.layers.iter().all(|layer| matches!(layer, Layer::Compressed)) {
+            return Ok(());
+        }
         let text = "the message is compressed, and nothing in it is";
         match self.layers {
             Layers::OneSigned => Err(self.fail(Code::NotSigned, format!("{text} signed"))),

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Read};
 
+use crate::asn1::Oid;
 use crate::cms::{self, Candidate, Decrypting, EnvelopedReader, Key};
 use crate::crypto;
 use crate::crypto::algorithm::{CipherParameters, Strength};
@@ -25,8 +26,9 @@ impl Work<'_, '_> {
         });
         let kind = if reader.is_authenticated() { EncryptedKind::AuthEnveloped } else { EncryptedKind::Enveloped };
         let recipients = recipients.collect();
-        let cipher = reader.cipher_name();
-        let layer = self.push_layer(Layer::Encrypted(EncryptedLayer { kind, cipher, authenticated: false, recipients }))?;
+        let (cipher, content_type) = (reader.cipher_name(), reader.content_type());
+        let encrypted = EncryptedLayer { kind, content_type, cipher, authenticated: false, recipients };
+        let layer = self.push_layer(Layer::Encrypted(encrypted))?;
         self.is_signed_inside = false;
         let parameters = match reader.parameters() {
             Ok(parameters) => parameters,
@@ -43,7 +45,7 @@ impl Work<'_, '_> {
                         Ok(decrypting) => decrypting,
                         Err(error) => return Err(self.broken(error)),
                     };
-                    return self.decrypted(layer, decrypting, candidate, &parameters, trial);
+                    return self.decrypted((layer, content_type), decrypting, candidate, &parameters, trial);
                 }
                 // a guess that fails says nothing; a named key that fails says that the message was changed
                 Err(error) if candidate.is_named || !matches!(error, cms::Error::DecryptionFailed) => {
@@ -81,8 +83,7 @@ impl Work<'_, '_> {
         match trial.failure {
             Some(failure) => self.fail(failure.code, failure.text),
             None => {
-                let finding = Finding::error(Code::NoKey, "no key here decrypts the message");
-                self.add(finding.fix("sealpost id import FILE"));
+                self.add(self.no_key(layer));
                 Stop::Failed
             }
         }
@@ -90,7 +91,7 @@ impl Work<'_, '_> {
 
     fn decrypted<R: Read>(
         &mut self,
-        layer: usize,
+        (layer, content_type): (usize, Oid),
         decrypting: Decrypting<R>,
         candidate: Candidate,
         parameters: &CipherParameters,
@@ -109,7 +110,7 @@ impl Work<'_, '_> {
             return Err(Stop::Again);
         }
         self.mark(layer, candidate, true);
-        let result = self.content(&mut stream);
+        let result = self.content(&mut stream, content_type);
         self.back_to(layer);
         let foreknown = stream.pieces.foreknown();
         let error = match (stream.error, result) {
@@ -142,6 +143,24 @@ impl Work<'_, '_> {
         (trial.next, trial.foreknown) = (trial.next.saturating_add(1), None);
         self.hints.encrypted.insert(layer, trial);
         Err(Stop::Again)
+    }
+
+    /// What helps where no key fits: whoever gave a password or a key-encryption key needs no certificate.
+    fn no_key(&self, layer: usize) -> Finding {
+        let is_for = |wanted: &str| match self.verdict.layers.get(layer) {
+            Some(Layer::Encrypted(layer)) => layer.recipients.iter().any(|recipient| recipient.kind == wanted),
+            _ => false,
+        };
+        let gave = |is_one: fn(&Key<'_>) -> bool| self.open.keys.iter().any(is_one);
+        if is_for("pwri") && gave(|key| matches!(key, Key::Password(_))) {
+            let text = "no key here decrypts the message – the password is another";
+            return Finding::error(Code::NoKey, text).fix("--passphrase-file FILE");
+        }
+        if is_for("kekri") && gave(|key| matches!(key, Key::Kek(_))) {
+            return Finding::error(Code::NoKey, "no key here decrypts the message – the key-encryption key is another")
+                .fix("--kek FILE");
+        }
+        Finding::error(Code::NoKey, "no key here decrypts the message").fix("sealpost id import FILE")
     }
 
     fn mark(&mut self, layer: usize, candidate: Candidate, is_used: bool) {

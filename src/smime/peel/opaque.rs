@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use crate::asn1::oid;
 use crate::cms::{self, CompressedReader, Content, ContentHash, SignedReader};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::smime::finding::{Code, Finding};
@@ -38,9 +39,10 @@ impl Work<'_, '_> {
     fn opaque_signed<R: Read>(&mut self, reader: SignedReader<R>) -> Result<(), Stop> {
         let layer = self.push_layer(signed_layer(Form::Opaque))?;
         self.is_signed_inside = true;
+        let kind = reader.content_type();
         let hash = ContentHash::new(self.wanted_digests(&reader.digests()));
         let mut content = Hashing::new(PieceStream::new(reader), hash, self.hold_at(layer));
-        let payload = self.content(&mut content);
+        let payload = self.content(&mut content, kind);
         self.back_to(layer);
         let (stream, hash, held) = content.into_parts().map_err(|limit| self.limit(&limit))?;
         if let Some(error) = stream.error {
@@ -58,7 +60,10 @@ impl Work<'_, '_> {
         if data.signers.is_empty() {
             self.forget(layer);
             if !data.certificates.is_empty() && !data.has_content {
-                let text = format!("the message holds {} certificates and nothing else", data.certificates.len());
+                let text = match data.certificates.len() {
+                    1 => "the message holds a certificate and nothing else".to_owned(),
+                    several => format!("the message holds {several} certificates and nothing else"),
+                };
                 self.add(Finding::info(Code::CertificatesOnly, text));
             }
             return Err(self.fail(Code::NotSigned, "the message has the form of a signed one and nobody signed it"));
@@ -75,8 +80,9 @@ impl Work<'_, '_> {
 
     fn compressed<R: Read>(&mut self, reader: CompressedReader<R>) -> Result<(), Stop> {
         let layer = self.push_layer(Layer::Compressed)?;
+        let kind = reader.content_type();
         let mut stream = PieceStream::new(reader);
-        let result = self.content(&mut stream);
+        let result = self.content(&mut stream, kind);
         self.back_to(layer);
         let error = match (stream.error, result) {
             (Some(error), _) => error,
@@ -104,5 +110,5 @@ impl Work<'_, '_> {
 
 /// A signed layer before it was judged.
 pub(in crate::smime) fn signed_layer(form: Form) -> Layer {
-    Layer::Signed(SignedLayer { form, covers: Coverage::Body, signers: Vec::new() })
+    Layer::Signed(SignedLayer { form, content_type: oid::ID_DATA, receipt: None, covers: Coverage::Body, signers: Vec::new() })
 }

@@ -1,5 +1,6 @@
 //! A signed layer: its signers, their certificates, and whether they are the authors.
 
+use crate::asn1::oid;
 use crate::cms::{SignatureCheck, SignedData, Signer};
 use crate::crypto::algorithm::Strength;
 use crate::keys::SignatureId;
@@ -10,13 +11,14 @@ use crate::pki::{
     RevocationStatus, Weight,
 };
 use crate::smime::clock::{Clock, Judged};
+use crate::smime::content;
 use crate::smime::details::{self, SignerDetails};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
 use crate::smime::learnt::{Asking, Learnt};
 use crate::smime::peel::{Payload, Stop, Work};
 use crate::smime::sender::{self, Author};
-use crate::smime::verdict::{Coverage, EncryptedKind, Layer, SignatureStatus, SignerVerdict};
+use crate::smime::verdict::{Coverage, EncryptedKind, Form, Layer, SignatureStatus, SignerVerdict};
 use crate::time::Timestamp;
 
 /// A chain that was judged, and what would help to judge it better.
@@ -36,18 +38,29 @@ impl Work<'_, '_> {
             return Err(self.fail(Code::NotSigned, "the message has the form of a signed one and nobody signed it"));
         }
         self.ask_for_what_is_missing(layer, data)?;
-        let signers: Vec<SignerVerdict> = data.signers.iter().map(|signer| self.judge_signer(signer, data)).collect();
+        let mut signers: Vec<SignerVerdict> = data.signers.iter().map(|signer| self.judge_signer(signer, data)).collect();
         if let Some(finding) = details::labels_differ(signers.iter().map(|signer| &signer.details)) {
             self.add(finding);
         }
         let mut is_protected = false;
         if let Some(payload) = payload {
             is_protected = headers::covered(&payload.entity, payload.bytes(), self.outer()).is_some();
-            self.check_author(&payload.entity, payload.bytes(), &signers);
+            self.check_author(&payload.entity, payload.bytes(), &mut signers);
         } else {
-            self.check_author(&Entity::empty(), &[], &signers);
+            self.check_author(&Entity::empty(), &[], &mut signers);
+        }
+        let mut receipt = None;
+        match content::receipt(&data.content_type, payload.map(Payload::bytes).unwrap_or_default()) {
+            Some(Ok(read)) => receipt = Some(read),
+            Some(Err(error)) => self.add(Finding::warning(Code::NonConforming, format!("the receipt cannot be read – {error}"))),
+            None => {}
+        }
+        let is_clear = matches!(self.verdict.layers.get(layer), Some(Layer::Signed(layer)) if layer.form == Form::Clear);
+        if is_clear && data.content_type != oid::ID_DATA {
+            self.say_no_message(data.content_type);
         }
         if let Some(Layer::Signed(layer)) = self.verdict.layers.get_mut(layer) {
+            (layer.content_type, layer.receipt) = (data.content_type, receipt);
             layer.covers = if is_protected { Coverage::BodyAndHeaders } else { Coverage::Body };
             layer.signers = signers;
         }
@@ -274,7 +287,7 @@ impl Work<'_, '_> {
     }
 
     /// Whether the signers are the authors: of the header fields inside where they are protected, and of those outside.
-    fn check_author(&mut self, payload: &Entity, content: &[u8], signers: &[SignerVerdict]) {
+    fn check_author(&mut self, payload: &Entity, content: &[u8], signers: &mut [SignerVerdict]) {
         let certified: Vec<String> = signers.iter().flat_map(|signer| signer.addresses.clone()).collect();
         let mut claims = vec![("", self.author.clone())];
         claims.extend(self.attached.iter().map(|author| ("attached message's ", author.clone())));
@@ -291,6 +304,8 @@ impl Work<'_, '_> {
             if author.is_covered_by(&certified) != Some(false) {
                 continue;
             }
+            // one author of several is not the sender while nobody speaks for the others
+            signers.iter_mut().filter_map(|signer| signer.from_match.as_mut()).for_each(|is_sender| *is_sender = false);
             let who = if certified.is_empty() { "nobody by address".to_owned() } else { certified.join(", ") };
             let text = match &author {
                 Author::Unclear(why) => format!("{why} – who the signer should be is not clear"),

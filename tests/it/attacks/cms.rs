@@ -1,13 +1,14 @@
 //! Container confusion: the structure of the signature says one thing and another is shown.
 
-use sealpost::asn1::{Tag, encode, oid};
+use sealpost::asn1::{Oid, Tag, encode, oid};
 use sealpost::cms;
 use sealpost::crypto::algorithm::DigestAlgorithm;
 use sealpost::crypto::digest;
 use sealpost::pki;
-use sealpost::smime::{Code, Open, Outcome, Trust};
+use sealpost::smime::{Code, Layer, Open, Outcome, Trust};
 
 use super::stage::*;
+use crate::support;
 
 fn good() -> Forged<'static> {
     Forged::opaque(ENTITY.as_bytes(), &stage().alice)
@@ -50,6 +51,85 @@ fn content_in_the_signature_part_never_stands_for_the_content_beside_it() {
     let open = Open::new(&stage().trust);
     let opened = open.verify_detached(evil().as_bytes(), &good().der());
     assert!(opened.released().is_none() && opened.verdict().has_error(Code::ContentChanged));
+}
+
+/// A receipt whose identifier reads as a message.
+fn receipt() -> Vec<u8> {
+    let identifier = format!("\r\nContent-Type: text/plain\r\n\r\n{EVIL}\r\n");
+    encode::sequence(&[
+        encode::integer_u64(1),
+        encode::oid(&oid::ID_DATA),
+        encode::octet_string(identifier.as_bytes()),
+        encode::octet_string(&[7; 70]),
+    ])
+}
+
+#[test]
+fn content_of_a_type_that_is_no_mail_is_never_read_as_mail() {
+    let unknown = Oid::from_bytes(&[42, 3, 4]).expect("an identifier");
+    let evil = evil();
+    let of = |kind: Oid, content: &[u8], forged: Forged<'static>| {
+        forged.with(|f| f.content_type = kind).signer(|s| s.attributes = Some(vec![content_type(kind), message_digest(content)]))
+    };
+    let alice = &stage().alice;
+    let receipt = receipt();
+    let kinds = [oid::ID_RECEIPT, oid::ID_TST_INFO, unknown, oid::ID_SIGNED_DATA, oid::ID_ENVELOPED_DATA];
+    for kind in kinds {
+        for content in [receipt.as_slice(), evil.as_bytes()] {
+            let opaque = of(kind, content, Forged::opaque(content, alice));
+            let inner = opaque_signed(&part(P7M, &opaque.der()), alice);
+            let refused = Expect::Refused(Code::NotAMessage);
+            check_all([
+                (format!("{kind} opaque"), opaque.message(), refused),
+                (format!("{kind} compressed"), message(FROM_ALICE, &compressed(&part(P7M, &opaque.der()))), refused),
+                (format!("{kind} within mail"), message(FROM_ALICE, &inner), refused),
+            ]);
+            let beside = of(kind, evil.as_bytes(), Forged::detached(evil.as_bytes(), alice)).beside(&evil);
+            check_all([(format!("{kind} beside"), beside, refused)]);
+            let open = Open::new(&stage().trust);
+            assert!(open.verify(opaque.message().as_bytes()).released().is_none(), "{kind}");
+            // the file is no message, and what was signed in it can be had
+            let file = open.verify(&opaque.der());
+            assert_eq!(file.released().map(|released| released.content().to_vec()).as_deref(), Some(content), "{kind}");
+            assert!(file.verdict().findings.iter().any(|finding| finding.code == Code::NotAMessage), "{kind}");
+        }
+    }
+    let opened = open(of(oid::ID_RECEIPT, &receipt, Forged::opaque(&receipt, alice)).message());
+    let Some(Layer::Signed(layer)) = opened.verdict().layers.first() else { panic!("a signed layer") };
+    assert_eq!((layer.content_type, layer.receipt.as_ref().map(|r| r.signature.len())), (oid::ID_RECEIPT, Some(70)));
+    // a structure right inside another is read as before
+    let nested = good().der();
+    let nested = of(oid::ID_SIGNED_DATA, &nested, Forged::opaque(&nested, alice));
+    check_all([("signed within signed", nested.message(), Expect::Good)]);
+}
+
+#[test]
+fn a_receipt_that_openssl_signs_is_shown_as_one() {
+    if !support::peer("openssl") {
+        return;
+    }
+    let folder = support::Folder::new();
+    let (certificate, key, root) = (path("alice.pem"), path("alice.key"), path("root.pem"));
+    folder.write("receipt.der", receipt());
+    let file = folder.place("receipt.der");
+    let mut args = vec!["cms", "-sign", "-nodetach", "-binary", "-signer", &certificate, "-inkey", &key, "-in", &file];
+    args.extend(["-econtent_type", "1.2.840.113549.1.9.16.1.1"]);
+    let (code, signed, error) = support::run("openssl", &args, b"");
+    assert_eq!(code, 0, "{error}");
+    for kind in ["signed-receipt", "signed-data"] {
+        let signed = String::from_utf8_lossy(&signed).replace("smime-type=signed-receipt", &format!("smime-type={kind}"));
+        folder.write("m.eml", format!("{FROM_ALICE}\r\n{signed}"));
+        let message = folder.place("m.eml");
+        let (issuing, at) = (path("issuing.pem"), "2026-06-01T00:00:00Z");
+        let mut args = vec!["open", &message, "--trust", &root, "--intermediates", &issuing, "--at", at];
+        args.extend(["--revocation", "off"]);
+        let (code, out, error) = folder.run(&args);
+        assert_eq!((code, out.as_slice()), (7, &b""[..]), "{error}");
+        assert!(error.contains("a receipt for the message") && error.contains("[not-a-message]"), "{error}");
+        let shown = folder.json(&["inspect", &message, "--json"]);
+        assert_eq!(shown["layers"][0]["content_type"], "1.2.840.113549.1.9.16.1.1");
+        assert_eq!(shown["layers"][0]["receipt"]["signature"].as_str().map(str::len), Some(140), "{shown}");
+    }
 }
 
 #[test]

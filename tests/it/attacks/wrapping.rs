@@ -159,7 +159,20 @@ fn text_outside_of_every_part_is_told() {
     let inside = signed();
     let preamble = inside.replacen("\r\n\r\n--sig", &format!("\r\n\r\n<html>{EVIL}\r\n--sig"), 1);
     let epilogue = format!("{inside}{EVIL}\r\n");
+    let before = |text: &str| from_alice(&inside.replacen("\r\n\r\n--sig", &format!("\r\n\r\n{text}\r\n--sig"), 1));
+    let usual = "This is a multi-part message in MIME format.";
     check_all([
+        ("a usual line", before(usual), Expect::Good),
+        ("a usual line, broken", before("This  is a\r\nmulti-part message in MIME format.\r\n"), Expect::Good),
+        ("blank lines", before(&"\r\n".repeat(3000)), Expect::Good),
+        ("a few words", before(EVIL), Expect::Warned(Code::Uncovered)),
+        ("a usual line and more", before(&format!("{usual} {EVIL}")), Expect::Warned(Code::Uncovered)),
+        ("a usual line far behind", before(&format!("{}{EVIL}", "\r\n".repeat(3000))), Expect::Warned(Code::Uncovered)),
+        (
+            "a few words far behind a usual line",
+            before(&format!("{usual}{}{EVIL}", "\r\n".repeat(3000))),
+            Expect::Warned(Code::Uncovered),
+        ),
         ("before the first part", from_alice(&preamble), Expect::Warned(Code::Uncovered)),
         ("after the last part", from_alice(&epilogue), Expect::Warned(Code::Uncovered)),
     ]);
