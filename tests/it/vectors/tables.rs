@@ -137,7 +137,7 @@ pub(super) const TABLES: &[Table] = &[
             "RFC 2315 9.1, 9.3: content that is no OCTET STRING is hashed without tag and length (RFC 5652 5.2.1); the type is not for mail",
         )],
         refused: &[
-            refused("pkcs7/authenticode.der", Code::Unsupported, "type 1.3.6.1.4.1.311.2.1.15"),
+            refused("pkcs7/authenticode.der", Code::NotAMessage, "type 1.3.6.1.4.1.311.2.1.4 "),
             refused("pkcs7/amazon-roots.*", Code::NotSigned, NOBODY),
             refused("pkcs7/isrg.pem", Code::NotSigned, NOBODY),
             refused("pkcs7/enveloped.pem", Code::NoKey, "no key here"),
