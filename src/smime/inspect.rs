@@ -2,9 +2,8 @@
 
 use std::io::{self, BufRead, Read};
 
-use crate::asn1::{Oid, oid};
 use crate::cms::ess::Receipt;
-use crate::cms::{self, Content, ContentHash, SignedData};
+use crate::cms::{self, Content, ContentHash, SignedData, content_type};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::digest::Digest;
 use crate::limits::{Budget, Limits};
@@ -340,8 +339,8 @@ impl<'a> Inspector<'a> {
     }
 
     /// The layers inside where the content may be mail, else the receipt that it is.
-    fn signed_content(&self, kind: Oid, source: &mut dyn BufRead) -> Result<(Inspection, Option<Receipt>), Stop> {
-        if kind == oid::ID_DATA || content::is_structure(&kind) {
+    fn signed_content(&self, kind: cms::ContentType, source: &mut dyn BufRead) -> Result<(Inspection, Option<Receipt>), Stop> {
+        if kind == content_type::DATA || content_type::is_structure(&kind) {
             return Ok((self.inside(source)?, None));
         }
         let mut seen = Inspection::default();

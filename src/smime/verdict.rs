@@ -1,6 +1,6 @@
 //! The verdict on a message: its layers, its signers, what they cover, and what was found.
 
-use crate::asn1::Oid;
+use crate::cms::ContentType;
 use crate::cms::ess::Receipt;
 use crate::keys::SignatureId;
 use crate::pki::{Certificate, ChainStatus, Inquiry, RevocationStatus};
@@ -107,7 +107,7 @@ pub struct SignedLayer {
     /// Where the content stands.
     pub form: Form,
     /// The type of the content; only `id-data` is mail.
-    pub content_type: Oid,
+    pub content_type: ContentType,
     /// The receipt that the content is, where it is one.
     pub receipt: Option<Receipt>,
     /// What is covered.
@@ -170,7 +170,7 @@ pub struct EncryptedLayer {
     /// Enveloped or auth-enveloped.
     pub kind: EncryptedKind,
     /// The type of the content; only `id-data` is mail.
-    pub content_type: Oid,
+    pub content_type: ContentType,
     /// The content cipher, as `aes-256-gcm`; empty where unknown.
     pub cipher: String,
     /// Whether a tag proves that the ciphertext is whole.

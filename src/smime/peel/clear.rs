@@ -2,8 +2,7 @@
 
 use std::io::BufRead;
 
-use crate::asn1::oid;
-use crate::cms::{self, Content, ContentHash, Hashed, SignedData};
+use crate::cms::{self, Content, ContentHash, Hashed, SignedData, content_type};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::limits::Budget;
 use crate::mime::canonical::Crlf;
@@ -41,7 +40,7 @@ impl Work<'_, '_> {
                 return Err(self.fail(Code::Malformed, parts_missing));
             };
             let mut content = Hashing::new(Crlf::new(part), hash, hold);
-            let payload = self.content(&mut content, oid::ID_DATA)?;
+            let payload = self.content(&mut content, content_type::DATA)?;
             self.back_to(layer);
             let (_, hash, held) = content.into_parts().map_err(|limit| self.limit(&limit))?;
             (hash.finish(), held, payload)

@@ -3,7 +3,6 @@
 use std::io::BufRead;
 use std::rc::Rc;
 
-use crate::asn1::Oid;
 use crate::cms;
 use crate::mime::stream::{Feed, Head, ReadError, drain};
 use crate::mime::{self, ContentType, Entity};
@@ -21,7 +20,11 @@ use crate::smime::verdict::Layer;
 impl Work<'_, '_> {
     /// Takes the content of the layer begun last, which is of this type, to its end; gives its beginning. A failure inside is noted and
     /// stops nothing around.
-    pub(in crate::smime::peel) fn content(&mut self, source: &mut dyn BufRead, kind: Oid) -> Result<Option<Rc<Payload>>, Stop> {
+    pub(in crate::smime::peel) fn content(
+        &mut self,
+        source: &mut dyn BufRead,
+        kind: cms::ContentType,
+    ) -> Result<Option<Rc<Payload>>, Stop> {
         let payload = {
             let mut feed = Feed::over(source);
             let taken = self.take_content(&mut feed, kind);
@@ -39,7 +42,7 @@ impl Work<'_, '_> {
         Ok(payload)
     }
 
-    fn take_content(&mut self, feed: &mut Feed<'_>, kind: Oid) -> Result<Option<Rc<Payload>>, Stop> {
+    fn take_content(&mut self, feed: &mut Feed<'_>, kind: cms::ContentType) -> Result<Option<Rc<Payload>>, Stop> {
         feed.want(PEEK)?;
         if !content::is_mail(&kind, feed.window()) {
             return self.no_message(feed, kind).map(Some);
@@ -144,7 +147,7 @@ impl Work<'_, '_> {
     }
 
     /// Content that is no message, to its end: nothing in it is looked for, and it is never released as one.
-    fn no_message(&mut self, feed: &mut Feed<'_>, kind: Oid) -> Result<Rc<Payload>, Stop> {
+    fn no_message(&mut self, feed: &mut Feed<'_>, kind: cms::ContentType) -> Result<Rc<Payload>, Stop> {
         self.say_no_message(kind);
         let mut bytes = Piece::new();
         loop {
@@ -167,7 +170,7 @@ impl Work<'_, '_> {
     }
 
     /// A file may hold anything, and who takes one layer off it gets its bytes; everything else is to be a message.
-    pub(in crate::smime::peel) fn say_no_message(&mut self, kind: Oid) {
+    pub(in crate::smime::peel) fn say_no_message(&mut self, kind: cms::ContentType) {
         let text = content::no_message(&kind);
         let is_file = self.outer.is_none() && self.layers != Layers::Every;
         self.add(if is_file { Finding::warning(Code::NotAMessage, text) } else { Finding::error(Code::NotAMessage, text) });

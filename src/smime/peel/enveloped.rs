@@ -2,8 +2,7 @@
 
 use std::io::{BufRead, Read};
 
-use crate::asn1::Oid;
-use crate::cms::{self, Candidate, Decrypting, EnvelopedReader, Key};
+use crate::cms::{self, Candidate, ContentType, Decrypting, EnvelopedReader, Key};
 use crate::crypto;
 use crate::crypto::algorithm::{CipherParameters, Strength};
 use crate::pki::Certificate;
@@ -91,7 +90,7 @@ impl Work<'_, '_> {
 
     fn decrypted<R: Read>(
         &mut self,
-        (layer, content_type): (usize, Oid),
+        (layer, content_type): (usize, ContentType),
         decrypting: Decrypting<R>,
         candidate: Candidate,
         parameters: &CipherParameters,

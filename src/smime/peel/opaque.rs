@@ -2,8 +2,7 @@
 
 use std::io::Read;
 
-use crate::asn1::oid;
-use crate::cms::{self, CompressedReader, Content, ContentHash, SignedReader};
+use crate::cms::{self, CompressedReader, Content, ContentHash, SignedReader, content_type};
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::open::Layers;
@@ -110,5 +109,11 @@ impl Work<'_, '_> {
 
 /// A signed layer before it was judged.
 pub(in crate::smime) fn signed_layer(form: Form) -> Layer {
-    Layer::Signed(SignedLayer { form, content_type: oid::ID_DATA, receipt: None, covers: Coverage::Body, signers: Vec::new() })
+    Layer::Signed(SignedLayer {
+        form,
+        content_type: content_type::DATA,
+        receipt: None,
+        covers: Coverage::Body,
+        signers: Vec::new(),
+    })
 }

@@ -1,7 +1,6 @@
 //! A signed layer: its signers, their certificates, and whether they are the authors.
 
-use crate::asn1::oid;
-use crate::cms::{SignatureCheck, SignedData, Signer};
+use crate::cms::{SignatureCheck, SignedData, Signer, content_type};
 use crate::crypto::algorithm::Strength;
 use crate::keys::SignatureId;
 use crate::limits::Budget;
@@ -56,7 +55,7 @@ impl Work<'_, '_> {
             None => {}
         }
         let is_clear = matches!(self.verdict.layers.get(layer), Some(Layer::Signed(layer)) if layer.form == Form::Clear);
-        if is_clear && data.content_type != oid::ID_DATA {
+        if is_clear && data.content_type != content_type::DATA {
             self.say_no_message(data.content_type);
         }
         if let Some(Layer::Signed(layer)) = self.verdict.layers.get_mut(layer) {

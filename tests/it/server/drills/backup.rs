@@ -109,8 +109,9 @@ fn a_backup_that_builds_on_another_is_not_restored_without_it() {
     // what is there is kept
     let note = served.path("note.txt");
     fs::write(&note, "precious").expect("written");
-    let talk = served.refused(&["backup", "-o", &note]);
-    assert!(talk.contains("exists already") && fs::read(&note).expect("read") == b"precious", "{talk}");
+    let args = ["--home", &served.path("home"), "--batch", "backup", "-o", &note];
+    let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &args, b"");
+    assert!(code == 9 && talk.contains("exists already") && fs::read(&note).expect("read") == b"precious", "{code}: {talk}");
     served.run(&["backup", "-o", &note, "--force"]);
     assert!(fs::read(&note).expect("read").starts_with(b"SQLite"));
 }
