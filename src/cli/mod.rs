@@ -110,6 +110,10 @@ fn message_verb(arguments: &[OsString]) -> Option<(GlobalArgs, Verb)> {
         Some((parsed.global, verb(parsed.args)))
     }
     let (_, after) = arguments.split_first()?;
+    let before = options_before_verb(after)?;
+    let mut after = after.to_vec();
+    after[..=before].rotate_right(1);
+    let after = after.as_slice();
     match after.first()?.to_str()? {
         "sign" => one(after, Verb::Sign),
         "encrypt" => one(after, Verb::Encrypt),
@@ -119,6 +123,23 @@ fn message_verb(arguments: &[OsString]) -> Option<(GlobalArgs, Verb)> {
         "decrypt" => one(after, Verb::Decrypt),
         "inspect" => one(after, Verb::Inspect),
         _ => None,
+    }
+}
+
+/// How many arguments before the verb are options of every verb, and their values.
+fn options_before_verb(arguments: &[OsString]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let argument = arguments.get(at)?.to_str()?;
+        at += match argument {
+            "--json" | "--batch" => 1,
+            "--home" | "--at" | "--passphrase-file" | "--passphrase-fd" => 2,
+            _ if !argument.starts_with('-') => return Some(at),
+            _ => match argument.split_once('=')?.0 {
+                "--home" | "--at" | "--passphrase-file" | "--passphrase-fd" => 1,
+                _ => return None,
+            },
+        };
     }
 }
 
@@ -254,3 +275,26 @@ Examples:
   sealpost explain odd.eml                        why it is not valid or readable, and what helps
   sealpost up --domain a.example --user jane      set up a mail server here; `sealpost serve` runs it
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fast(line: &str) -> Option<(GlobalArgs, Verb)> {
+        message_verb(&line.split(' ').map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn message_verbs_are_known_behind_the_options_of_every_verb_alone() {
+        for line in ["--json sign a", "--home sign --at=2026-01-01T00:00:00Z --json sign a", "--passphrase-file - --json sign a"]
+        {
+            let (global, verb) = fast(&format!("sealpost {line}")).expect(line);
+            assert!(global.json && verb.name() == "sign", "{line}");
+        }
+        for line in
+            ["--cert=a sign a", "--cert a sign a", "--home sign", "--home", "-- sign a", "--json", "--json demo", "--help sign"]
+        {
+            assert!(fast(&format!("sealpost {line}")).is_none(), "{line}");
+        }
+    }
+}
