@@ -25,7 +25,8 @@ fn has_processors() -> bool {
 pub(crate) struct Blocks(usize);
 
 impl Blocks {
-    /// No second thread: where making the result is so quick, beside handing it over, that this would cost a quarter of the work.
+    /// No second thread: where making the result is so quick, beside handing it over, that this would cost a quarter of the work; or where
+    /// the second thread hashes.
     pub(crate) const NONE: Self = Self(0);
     /// For verbs that have little else in memory.
     pub(crate) const LARGE: Self = Self(512 << 10);

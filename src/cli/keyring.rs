@@ -278,8 +278,12 @@ impl Materials {
 
     /// The opener with these materials.
     pub(crate) fn open<'a>(&'a self, context: &'a Context) -> Open<'a> {
-        let mut open =
-            Open::new(&self.trust).limits(&context.limits).accept(self.accept.clone()).known(&self.known).clock(self.clock);
+        let mut open = Open::new(&self.trust)
+            .limits(&context.limits)
+            .accept(self.accept.clone())
+            .known(&self.known)
+            .clock(self.clock)
+            .second_thread(true);
         for identity in &self.identities {
             open = open.identity(identity);
         }

@@ -63,7 +63,9 @@ pub(crate) fn read(
 ) -> Result<Exit, Failure> {
     // with JSON on standard output there is no room for the result
     let want = if context.json && output.is_stdout() { Want::Nothing } else { verb.want };
-    let mut spool = output.spool(Blocks::SMALL)?;
+    // where content is hashed, the second thread does that
+    let blocks = if verb.layers == Layers::OneEncrypted { Blocks::SMALL } else { Blocks::NONE };
+    let mut spool = output.spool(blocks)?;
     let mut stream = |materials: &Materials| {
         let opened = materials.open(context).stream(message, verb.layers, want, &mut spool, &mut context.random());
         opened.map_err(Failure::io)

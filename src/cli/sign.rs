@@ -86,7 +86,11 @@ impl SignerArgs {
     pub(crate) fn signing<'a>(&self, signer: &'a Signer) -> Result<Sign<'a>, Failure> {
         let digest = DigestAlgorithm::from_name(&self.digest)
             .ok_or_else(|| Failure::usage(format!("--digest {} is not known", self.digest)))?;
-        let mut sign = Sign::new(&signer.identity).digest(digest).form(if self.opaque { Form::Opaque } else { Form::Clear });
+        let mut sign = Sign::new(&signer.identity).second_thread(true).digest(digest).form(if self.opaque {
+            Form::Opaque
+        } else {
+            Form::Clear
+        });
         if let Some(other) = &signer.encryption_certificate {
             sign = sign.encryption_certificate(other);
         }
@@ -148,7 +152,7 @@ pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
     let signer = args.signer.signer(context, &header)?;
     signer.warn(&header, context);
     let signing = args.signer.signing(&signer)?;
-    args.output.write_by(Blocks::LARGE, |spool| {
+    args.output.write_by(Blocks::NONE, |spool| {
         signing.stream(&mut message, context.now, &mut context.random(), spool).map_err(from_smime)
     })?;
     if context.json {

@@ -56,6 +56,7 @@ impl SignerOptions {
 pub struct SignedBuilder<'a> {
     signers: Vec<(&'a Certificate, &'a PrivateKey, SignerOptions)>,
     certificates: Vec<Certificate>,
+    second_thread: bool,
 }
 
 impl std::fmt::Debug for SignedBuilder<'_> {
@@ -67,8 +68,15 @@ impl std::fmt::Debug for SignedBuilder<'_> {
 impl<'a> SignedBuilder<'a> {
     /// Signs with this certificate and its key.
     pub fn new(certificate: &'a Certificate, key: &'a PrivateKey, options: SignerOptions) -> Self {
-        let builder = Self { signers: Vec::new(), certificates: Vec::new() };
+        let builder = Self { signers: Vec::new(), certificates: Vec::new(), second_thread: false };
         builder.signer(certificate, key, options)
+    }
+
+    /// Whether much content is hashed in a thread beside (see [`ContentHash::second_thread`]).
+    #[must_use]
+    pub fn second_thread(mut self, may_start: bool) -> Self {
+        self.second_thread = may_start;
+        self
     }
 
     /// Adds a signer.
@@ -102,7 +110,7 @@ impl<'a> SignedBuilder<'a> {
 
     /// What hashes the content for these signers.
     pub fn hash(&self) -> ContentHash {
-        ContentHash::new(self.digests())
+        ContentHash::new(self.digests()).second_thread(self.second_thread)
     }
 
     /// The signature over content that stands elsewhere and was hashed; the structure is DER.

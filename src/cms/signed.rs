@@ -5,9 +5,8 @@ use std::io::{Read, Write};
 use crate::asn1::reader::{Octets, Reader};
 use crate::asn1::{Cursor, Oid, Tag};
 use crate::cms::reader::{end, read_oid, read_version};
-use crate::cms::{Error, Material, Signer};
+use crate::cms::{ContentHash, Error, Hashed, Material, Signer};
 use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm};
-use crate::crypto::digest::Digest;
 use crate::limits::{Budget, Limits};
 use crate::pki::Certificate;
 
@@ -54,21 +53,6 @@ pub struct SignedData {
     pub oddities: Vec<String>,
     content: Option<Vec<u8>>,
     hashed: Hashed,
-}
-
-/// The digests of content that passes by, and what else is to be known of it.
-#[derive(Debug)]
-pub struct ContentHash {
-    list: Vec<Digest>,
-    head: Vec<u8>,
-    length: u64,
-}
-
-/// What is known of content that went by.
-#[derive(Debug, Clone)]
-pub struct Hashed {
-    digests: Vec<(DigestAlgorithm, Vec<u8>)>,
-    looks_like_attributes: bool,
 }
 
 impl<R: Read> SignedReader<R> {
@@ -250,55 +234,10 @@ impl<R: Read> SignedReader<R> {
     }
 }
 
-impl ContentHash {
-    /// Computes these digests.
-    pub fn new(algorithms: Vec<DigestAlgorithm>) -> Self {
-        Self { list: algorithms.into_iter().map(Digest::new).collect(), head: Vec::new(), length: 0 }
-    }
-
-    /// Adds content.
-    pub fn update(&mut self, content: &[u8]) {
-        let missing = HEAD.saturating_sub(self.head.len()).min(content.len());
-        self.head.extend_from_slice(content.get(..missing).unwrap_or_default());
-        self.length = self.length.saturating_add(u64::try_from(content.len()).unwrap_or(u64::MAX));
-        self.list.iter_mut().for_each(|hash| hash.update(content));
-    }
-
-    /// Ends the content.
-    pub fn finish(self) -> Hashed {
-        let looks_like_attributes = self.looks_like_attributes();
-        let digests = self.list.into_iter().map(|hash| (hash.algorithm(), hash.finish())).collect();
-        Hashed { digests, looks_like_attributes }
-    }
-
-    /// Whether the content is a DER SET that begins with a SEQUENCE and fills it to the last byte, as signed attributes are.
-    fn looks_like_attributes(&self) -> bool {
-        let Some((&[tag, first], rest)) = self.head.split_first_chunk::<2>() else { return false };
-        let more = if first < 0x80 { 0 } else { usize::from(first & 0x7f) };
-        let Some((octets, inside)) = rest.split_at_checked(more) else { return false };
-        let mut length = u64::from(if first < 0x80 { first } else { 0 });
-        for octet in octets {
-            length = length.wrapping_shl(8) | u64::from(*octet);
-        }
-        let header = u64::try_from(more).unwrap_or(0).saturating_add(2);
-        tag == 0x31 && inside.first() == Some(&0x30) && length.saturating_add(header) == self.length
-    }
-}
-
-impl Hashed {
-    /// The digest of the content, where it was computed.
-    pub fn digest(&self, algorithm: DigestAlgorithm) -> Option<&[u8]> {
-        self.digests.iter().find(|(known, _)| *known == algorithm).map(|(_, digest)| digest.as_slice())
-    }
-}
-
-/// Bytes that the longest header of a SET of 64-bit length takes, and one more.
-const HEAD: usize = 11;
-
 impl SignedData {
     /// Whether the content could be the signed attributes of another message (see [`Signer::verify`]).
     pub(in crate::cms) fn looks_like_attributes(&self) -> bool {
-        self.hashed.looks_like_attributes
+        self.hashed.looks_like_attributes()
     }
 
     /// The digest of the content, where it was computed.
@@ -310,7 +249,7 @@ impl SignedData {
     pub fn supply_digests(&mut self, content: &[u8]) {
         let mut hash = ContentHash::new(self.missing_digests());
         hash.update(content);
-        self.hashed.digests.extend(hash.finish().digests);
+        self.hashed.add(hash.finish());
     }
 
     /// Gives the content to signers whose algorithm signs it whole and not by its digest (see [`Signer::needs_content`]).

@@ -32,6 +32,7 @@ pub struct Open<'a> {
     pub(in crate::smime) keys: Vec<Key<'a>>,
     pub(in crate::smime) seen: Option<&'a dyn FirstSeen>,
     pub(in crate::smime) clock: Clock,
+    pub(in crate::smime) second_thread: bool,
 }
 
 /// What an opening gave: the verdict, and the content where the verdict allows it.
@@ -107,6 +108,7 @@ impl<'a> Open<'a> {
             keys: Vec::new(),
             seen: None,
             clock: Clock::default(),
+            second_thread: false,
         }
     }
 
@@ -114,6 +116,13 @@ impl<'a> Open<'a> {
     #[must_use]
     pub fn limits(mut self, limits: &Limits) -> Self {
         self.limits = limits.clone();
+        self
+    }
+
+    /// Whether much signed content is hashed in a thread beside (see [`cms::ContentHash::second_thread`]).
+    #[must_use]
+    pub fn second_thread(mut self, may_start: bool) -> Self {
+        self.second_thread = may_start;
         self
     }
 
@@ -367,11 +376,12 @@ impl Work<'_, '_> {
             Err(error) => return Err(self.broken(error)),
         };
         let layer = self.push_layer(signed_layer(verdict::Form::Clear))?;
-        let (digests, hold) = (self.wanted_digests(&reader.digests()), self.hold_at(layer));
+        let digests = self.wanted_digests(&reader.digests());
+        let (hash, hold) = (cms::ContentHash::new(digests).second_thread(self.open.second_thread), self.hold_at(layer));
         let mut feed = Feed::new(content);
         let hashed = match *is_canonical {
-            false => hash_file(&mut feed, digests, hold, self.sink),
-            true => hash_file(&mut Crlf::new(&mut feed), digests, hold, self.sink),
+            false => hash_file(&mut feed, hash, hold, self.sink),
+            true => hash_file(&mut Crlf::new(&mut feed), hash, hold, self.sink),
         };
         let (hashed, held) = match hashed {
             Ok(hashed) => hashed,

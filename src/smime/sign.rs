@@ -26,6 +26,7 @@ pub struct Sign<'a> {
     padding: Padding,
     protection: HeaderProtection,
     encryption_certificate: Option<&'a Certificate>,
+    second_thread: bool,
     limits: Limits,
 }
 
@@ -39,6 +40,7 @@ impl<'a> Sign<'a> {
             padding: Padding::Pkcs1,
             protection: HeaderProtection::On,
             encryption_certificate: None,
+            second_thread: false,
             limits: Limits::default(),
         }
     }
@@ -76,6 +78,13 @@ impl<'a> Sign<'a> {
     #[must_use]
     pub fn encryption_certificate(mut self, certificate: &'a Certificate) -> Self {
         self.encryption_certificate = Some(certificate);
+        self
+    }
+
+    /// Whether much content is hashed in a thread beside (see [`ContentHash::second_thread`]).
+    #[must_use]
+    pub fn second_thread(mut self, may_start: bool) -> Self {
+        self.second_thread = may_start;
         self
     }
 
@@ -135,7 +144,7 @@ impl<'a> Sign<'a> {
         let other = self.encryption_certificate.filter(|other| *other != self.identity.certificate());
         options.encryption_certificate = other.cloned();
         let micalg = options.digest.micalg();
-        let mut builder = SignedBuilder::new(self.identity.certificate(), key, options);
+        let mut builder = SignedBuilder::new(self.identity.certificate(), key, options).second_thread(self.second_thread);
         for certificate in self.identity.chain() {
             // the root is the reader's to have; sending it adds nothing
             if !certificate.is_self_issued() {

@@ -32,7 +32,7 @@ impl Work<'_, '_> {
         self.is_signed_inside = true;
         let mut parts = feed.parts(boundary);
         let announced = announced_digests(head.entity.content_type().parameter("micalg").unwrap_or_default());
-        let hash = ContentHash::new(self.wanted_digests(&announced));
+        let hash = ContentHash::new(self.wanted_digests(&announced)).second_thread(self.open.second_thread);
         let hold = self.hold_at(layer);
         let (hash, held, payload) = {
             let Some(part) = parts.next()? else {
@@ -142,11 +142,11 @@ fn announced_digests(micalg: &str) -> Vec<DigestAlgorithm> {
 /// Hashes a file that a detached signature covers, and copies it.
 pub(in crate::smime) fn hash_file(
     source: &mut dyn BufRead,
-    digests: Vec<DigestAlgorithm>,
+    hash: ContentHash,
     hold: Option<usize>,
     sink: &mut dyn std::io::Write,
 ) -> Result<(Hashed, Option<Vec<u8>>), HashError> {
-    let mut content = Hashing::new(source, ContentHash::new(digests), hold);
+    let mut content = Hashing::new(source, hash, hold);
     loop {
         let window = content.fill_buf()?;
         if window.is_empty() {

@@ -39,7 +39,7 @@ impl Work<'_, '_> {
         let layer = self.push_layer(signed_layer(Form::Opaque))?;
         self.is_signed_inside = true;
         let kind = reader.content_type();
-        let hash = ContentHash::new(self.wanted_digests(&reader.digests()));
+        let hash = ContentHash::new(self.wanted_digests(&reader.digests())).second_thread(self.open.second_thread);
         let mut content = Hashing::new(PieceStream::new(reader), hash, self.hold_at(layer));
         let payload = self.content(&mut content, kind);
         self.back_to(layer);
