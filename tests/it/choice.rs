@@ -14,7 +14,7 @@ use sealpost::keys::Home;
 use sealpost::limits::Limits;
 use sealpost::mime;
 use sealpost::pki::{self, Certificate};
-use sealpost::smime::{CipherChoice, Recipient, TransportChoice, Way, choose};
+use sealpost::smime::{Because, CipherChoice, Recipient, TransportChoice, Way, choose};
 use sealpost::time::Timestamp;
 
 use crate::support;
@@ -128,6 +128,23 @@ fn each_recipient_gets_the_key_as_he_reads_it() {
         choose(&[recipient, Recipient::from(&people[0])], CipherChoice::Auto, transport).ways.remove(0)
     };
     let auto = TransportChoice::Auto;
+    let why = |person: usize, known: Option<Capabilities>, transport| {
+        let recipient = Recipient::from(&people[person]);
+        let recipient = known.map_or(recipient.clone(), |known| recipient.capabilities(known));
+        choose(&[recipient], CipherChoice::Auto, transport).because
+    };
+    let (reads_oaep, agrees) = (said(&[oid::RSA_OAEP]), Capabilities(vec![of(agreement(Sha1, KeyWrap::Aes256).identifier())]));
+    for (person, known, transport, because) in [
+        (0, None, auto, Because::NoOaep),
+        (0, Some(reads_oaep.clone()), auto, Because::Known),
+        (0, Some(reads_oaep), TransportChoice::Oaep, Because::Asked),
+        (0, None, TransportChoice::Oaep, Because::AskedUnknown),
+        (0, None, TransportChoice::Pkcs1, Because::Asked),
+        (1, None, TransportChoice::Oaep, Because::OfKey),
+        (1, Some(agrees), auto, Because::Known),
+    ] {
+        assert_eq!(why(person, known, transport), [because], "{person}");
+    }
     assert_eq!(way(0, None, auto), Way::Transport(RSA));
     assert_eq!(way(0, Some(said(&[oid::AES256_GCM])), auto), Way::Transport(RSA));
     assert_eq!(way(0, Some(said(&[oid::RSA_OAEP])), auto), Way::Transport(oaep(Sha256)));
@@ -262,9 +279,11 @@ fn what_a_verified_message_says_decides_the_next_cipher() {
     assert_eq!(chosen["cipher"], "aes-256-cbc");
     assert_eq!(chosen["limited_by"], serde_json::json!(["bob@example.org"]));
     assert_eq!(chosen["recipients"][0]["algorithm"], "rsa-pkcs1");
+    assert_eq!(chosen["recipients"][0]["why"], "not known to read OAEP");
     assert!(chosen["why"].as_str().expect("a reason").contains("bob@example.org is not known to read AES-GCM"));
     let (_, talk) = bench.ok(&to_bob);
     assert!(talk.contains("aes-256-cbc – bob@example.org is not known to read AES-GCM"), "{talk}");
+    assert!(talk.contains("the key for bob@example.org with rsa-pkcs1 – not known to read OAEP"), "{talk}");
     // a message that does not verify teaches nothing
     sign(&["-nosmimecap"]);
     let changed = String::from_utf8(fs::read(&signed).expect("signed")).expect("ASCII").replacen("Hi.", "Ho.", 1);
