@@ -47,7 +47,7 @@ pub(crate) fn write(
     }
     if !addressees.sender_reads {
         eprintln!("warning: you will not be able to read this message – no certificate of the sender is known that encrypts");
-        eprintln!("hint: bring your key with `sealpost id import FILE`, or make one with `sealpost id new ADDR`");
+        eprintln!("hint: {}", report::safe(&addressees.sender_hint));
     }
     // the copies come before the main one on disk, and after it here
     told.reverse();

@@ -456,6 +456,33 @@ fn a_file_with_two_keys_signs_with_one_and_names_the_other_for_mail() {
     assert!(named.as_str().is_some_and(|named| named.contains(&reading.serial_hex())), "{told}");
 }
 
+#[test]
+fn a_sender_reads_with_the_key_that_he_has_here() {
+    let bench = Bench::trusting();
+    let own = ["alice.pem", "alice.key", "issuing.pem"].map(|name| fs::read(certs(name)).expect("a file"));
+    bench.ok(&format!("id import {}", bench.write("alice-all.pem", own.concat())));
+    for who in ["bob", "carol"] {
+        bench.ok(&format!("contact add {}", certs(&format!("{who}.pem"))));
+    }
+    // a newer certificate of the same address, for a key that is elsewhere
+    let mut phone = rcgen::CertificateParams::default();
+    phone.subject_alt_names = vec![rcgen::SanType::Rfc822Name("alice@example.com".try_into().expect("ASCII"))];
+    (phone.not_before, phone.not_after) = (rcgen::date_time_ymd(2026, 3, 1), rcgen::date_time_ymd(2036, 3, 1));
+    let phone = phone.self_signed(&rcgen::KeyPair::generate().expect("a key")).expect("a certificate");
+    bench.ok(&format!("contact add {}", bench.write("phone.pem", phone.pem())));
+    let letter = bench.write("letter", "From: alice@example.com\r\nTo: bob@example.org\r\nBcc: carol@example.org\r\n\r\nHi.\r\n");
+    for verb in ["encrypt", "seal"] {
+        let (file, copy) = (bench.path(&format!("{verb}.eml")), bench.path(&format!("{verb}.bcc-1.eml")));
+        let told = bench.json(&format!("{verb} {letter} -o {file}"));
+        assert_eq!(told["sender_reads"], true);
+        for message in [file, copy] {
+            assert!(reads(&bench.readers(&message), "alice"), "{verb}: {message}");
+            let (clear, _) = bench.ok(&format!("open {message}"));
+            assert!(String::from_utf8_lossy(&clear).contains("Hi."), "{verb}: {message}");
+        }
+    }
+}
+
 const SECRET: &str = "From: alice@example.com\r\nTo: bob@example.org\r\nBcc: Carol <carol@example.org>,\r\n mallory@example.net, bob@example.org\r\nSubject: The contract\r\n\r\nHi.\r\n";
 
 #[test]
@@ -513,6 +540,7 @@ fn bcc_can_be_given_and_a_sender_who_cannot_read_is_told() {
     let file = bench.path("out");
     let (_, talk) = bench.ok(&format!("encrypt --to bob@example.org --bcc carol@example.org {letter} -o {file}"));
     assert!(talk.contains("you will not be able to read this message") && talk.contains("sealpost id import"), "{talk}");
+    assert!(talk.contains("sealpost id new alice@example.com") && talk.contains("--to-cert FILE"), "{talk}");
     assert!(talk.contains(&format!("sealpost send {file}.bcc-1 --to carol@example.org")), "{talk}");
     assert!(bench.readers(&file).len() == 1 && reads(&bench.readers(&format!("{file}.bcc-1")), "carol"));
     let (code, _, _) = bench.run(&format!("encrypt --to bob@example.org --bcc x@example.org {letter} -o {file}2"));
