@@ -197,7 +197,7 @@ fn a_byte_order_mark_is_passed_over_and_told_and_an_empty_line_makes_all_of_it_b
         assert!(told.contains(why), "{before:?}: {told}");
     }
     // of a text that is none nothing more is said
-    let text = open("\r\nFrom: alice@example.com\r\n\r\nHi.\r\n".to_owned());
+    let text = open("\r\nFrom: alice@example.com\r\n\r\nHi.\r\n");
     assert!(!text.verdict().findings[0].to_string().contains("an empty line"));
     let seen = |source: &str| {
         let inspection = sealpost::smime::inspect(source.as_bytes(), &sealpost::limits::Limits::default());
