@@ -47,12 +47,14 @@ pub(crate) fn write(
     }
     if !addressees.sender_reads {
         eprintln!("warning: you will not be able to read this message – no certificate of the sender is known that encrypts");
-        eprintln!("hint: bring your key with `sealpost id import FILE`, or make one with `sealpost id new ADDR`");
+        eprintln!("hint: {}", report::safe(&addressees.sender_hint));
     }
     // the copies come before the main one on disk, and after it here
     told.reverse();
     for (copy, chosen) in &told {
         eprintln!("{}", report::safe(&chosen.reason()));
+        let names: Vec<String> = copy.readers.iter().map(Recipient::name).collect();
+        chosen.key_reasons(&names).iter().for_each(|reason| eprintln!("{}", report::safe(reason)));
         if let (Some(address), Some(file)) = (copy.address, &copy.output.file) {
             let (address, file) = (report::safe(address), file.display());
             eprintln!("a copy for {address}, whom the others do not see: {file}");
@@ -144,7 +146,7 @@ fn beside(path: &Path, number: u32) -> PathBuf {
 }
 
 fn copy_json(copy: &Copy<'_>, chosen: &Chosen) -> Value {
-    let readers = copy.readers.iter().zip(&chosen.ways);
+    let readers = copy.readers.iter().zip(chosen.ways.iter().zip(&chosen.because));
     json!({
         "bcc": copy.address,
         "file": copy.output.file.as_ref().map(|path| path.display().to_string()),
@@ -152,7 +154,9 @@ fn copy_json(copy: &Copy<'_>, chosen: &Chosen) -> Value {
         "why": chosen.why,
         "limited_by": chosen.limited_by,
         "recipients": readers
-            .map(|(reader, way)| json!({ "addresses": reader.certificate().addresses(), "algorithm": way.name() }))
+            .map(|(reader, (way, because))| {
+                json!({ "addresses": reader.certificate().addresses(), "algorithm": way.name(), "why": because.text() })
+            })
             .collect::<Vec<_>>(),
     })
 }

@@ -48,6 +48,8 @@ pub(crate) struct Addressees {
     pub(crate) hidden: Vec<(String, Vec<Recipient>)>,
     /// Whether the sender can read what he sends.
     pub(crate) sender_reads: bool,
+    /// What he can do about it where he cannot.
+    pub(crate) sender_hint: String,
     /// Whether nobody but the sender is among them.
     is_for_nobody: bool,
 }
@@ -134,7 +136,12 @@ impl RecipientArgs {
         let (sender_reads, is_for_nobody) = (sender.is_some(), seen.is_empty() && hidden.is_empty());
         // somebody who writes to Bcc alone keeps a copy that only he reads
         seen.extend(sender);
-        Ok((Addressees { seen: unique(seen), hidden, sender_reads, is_for_nobody }, everyone))
+        let address = || match signer {
+            Some(certificate) => certificate.addresses().into_iter().next(),
+            None => smime::sender_address(message, &context.limits),
+        };
+        let sender_hint = if sender_reads { String::new() } else { hint_for_sender(context, home, address()) };
+        Ok((Addressees { seen: unique(seen), hidden, sender_reads, sender_hint, is_for_nobody }, everyone))
     }
 
     /// The first certificate that was revoked, as far as the home knows or may ask, and what to say of it: its key may be in other hands.
@@ -189,8 +196,13 @@ impl RecipientArgs {
         revoked: &[Certificate],
     ) -> Option<Recipient> {
         let is_reader = |certificate: &&Certificate| smime::check_recipient(certificate).is_ok();
-        let by_address =
-            |address: String| lookup(home, &address, context, revoked).filter(|found| is_reader(&found.certificate()));
+        // his own key is here; a contact of his address may be for a key that is elsewhere
+        let by_address = |address: String| {
+            let own = home.and_then(|home| home.identity_certificates(&address).ok()).unwrap_or_default();
+            best(home, own, context, revoked)
+                .filter(|found| is_reader(&found.certificate()))
+                .or_else(|| lookup(home, &address, context, revoked).filter(|found| is_reader(&found.certificate())))
+        };
         let found = match signer {
             Some(certificate) => Some(certificate.clone())
                 .filter(|c| is_reader(&c))
@@ -257,6 +269,11 @@ fn recipient_of(context: &Context, home: Option<&Home>, address: &str, revoked: 
 fn lookup(home: Option<&Home>, address: &str, context: &Context, revoked: &[Certificate]) -> Option<Recipient> {
     let mut candidates = home?.contact(address).unwrap_or_default();
     candidates.extend(home?.identity_certificates(address).unwrap_or_default());
+    best(home, candidates, context, revoked)
+}
+
+/// The best of some certificates to encrypt to, if any is valid now.
+fn best(home: Option<&Home>, mut candidates: Vec<Certificate>, context: &Context, revoked: &[Certificate]) -> Option<Recipient> {
     candidates.retain(|c| c.not_before() <= context.at && context.at <= c.not_after() && !revoked.contains(c));
     let heard = |certificate: &Certificate| {
         let said = home.and_then(|home| home.learnt(certificate).ok().flatten()).map(|said| said.time.unix());
@@ -264,6 +281,20 @@ fn lookup(home: Option<&Home>, address: &str, context: &Context, revoked: &[Cert
     };
     let best = candidates.into_iter().max_by_key(|c| (smime::check_recipient(c).is_ok(), heard(c)));
     best.map(|certificate| recipient(home, certificate))
+}
+
+/// What a sender can do who could not read what he sends.
+fn hint_for_sender(context: &Context, home: Option<&Home>, address: Option<String>) -> String {
+    let Some(address) = address else {
+        return "name yourself in From, or give your certificate with --to-cert FILE".to_owned();
+    };
+    let own = home.and_then(|home| home.identity_certificates(&address).ok()).unwrap_or_default();
+    if own.iter().any(|own| own.not_after() < context.at && smime::check_recipient(own).is_ok()) {
+        return format!("your certificate has expired: `sealpost id renew {address}`, then encrypt anew");
+    }
+    format!(
+        "bring your key with `sealpost id import FILE`, or make one with `sealpost id new {address}`; or give your certificate with --to-cert FILE"
+    )
 }
 
 /// The owner of a certificate, with what he said that he reads.

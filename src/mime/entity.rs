@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::limits::{Budget, LimitReached, Limits};
-use crate::mime::{ContentType, Error, Field, TransferEncoding, boundary, content_type, header, transfer};
+use crate::mime::{ContentType, Error, Field, TransferEncoding, boundary, content_type, header, text, transfer};
 
 /// What is odd about an entity, in a way that programs show differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,10 @@ pub enum Defect {
     Junk,
     /// A parameter of Content-Type in two ways.
     AmbiguousParameter,
+    /// A byte order mark before the header section.
+    ByteOrderMark,
+    /// An empty line before the header section: all is body.
+    EmptyLineFirst,
 }
 
 impl Defect {
@@ -45,6 +49,8 @@ impl Defect {
             Self::Unclosed => "is a multipart that is never closed",
             Self::Junk => "has header lines that are no fields",
             Self::AmbiguousParameter => "has a Content-Type that programs read in different ways",
+            Self::ByteOrderMark => "begins with a byte order mark, which some programs take for the end of its header section",
+            Self::EmptyLineFirst => "begins with an empty line, so that all of it is body",
         }
     }
 }
@@ -305,14 +311,16 @@ impl Entity {
         self.path.iter().map(usize::to_string).collect::<Vec<_>>().join(".")
     }
 
-    /// The file name that the part gives, decoded.
+    /// The file name that the part gives, decoded; encoded words, too, which have no place there (RFC 2047 5) and which programs write.
     pub fn file_name(&self, source: &[u8]) -> Option<String> {
         let disposition =
             self.field("content-disposition").map(|field| content_type::split_parameters(&field.unfolded(source)).1);
         let of = |parameters: &[(String, String)], name: &str| {
             parameters.iter().find(|(known, _)| known == name).map(|(_, v)| v.clone())
         };
-        disposition.and_then(|parameters| of(&parameters, "filename")).or_else(|| of(&self.content_type.parameters, "name"))
+        let name = disposition.and_then(|parameters| of(&parameters, "filename"));
+        let name = name.or_else(|| of(&self.content_type.parameters, "name"))?;
+        Some(if name.contains("=?") { text::decode_words(&name) } else { name })
     }
 
     /// Whether the part says that it is a file beside the message (RFC 2183 2.2).

@@ -28,6 +28,8 @@ pub fn ascii(text: &str) -> String {
 #[derive(Debug, Default)]
 pub struct Lines {
     buffer: Vec<u8>,
+    /// Bytes at the front in which no line ends: a line that comes byte by byte is not searched anew with each.
+    searched: usize,
     /// A line was over the bound and its end has not come.
     skipping: bool,
 }
@@ -40,13 +42,16 @@ impl Lines {
 
     /// The next line of at most `bound` bytes, its CRLF counted.
     pub fn next(&mut self, bound: usize) -> Line {
-        let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') else {
+        let from = std::mem::take(&mut self.searched);
+        let Some(at) = memchr::memchr(b'\n', self.buffer.get(from..).unwrap_or_default()) else {
             if self.buffer.len() > bound {
                 self.skipping = true;
                 self.buffer.clear();
             }
+            self.searched = self.buffer.len();
             return Line::Incomplete;
         };
+        let end = from.saturating_add(at);
         let line: Vec<u8> = self.buffer.drain(..=end).collect();
         if std::mem::take(&mut self.skipping) || line.len() > bound {
             return Line::TooLong;
@@ -64,11 +69,13 @@ impl Lines {
 
     /// Takes everything that was not read.
     pub fn take(&mut self) -> Vec<u8> {
+        self.searched = 0;
         std::mem::take(&mut self.buffer)
     }
 
     /// Takes so many of the bytes that were not read, at most.
     pub fn take_up_to(&mut self, count: u64) -> Vec<u8> {
+        self.searched = 0;
         let rest = match usize::try_from(count) {
             Ok(count) if count < self.buffer.len() => self.buffer.split_off(count),
             _ => Vec::new(),
@@ -79,7 +86,7 @@ impl Lines {
     /// Puts bytes back that belong to the next line.
     pub fn put_back(&mut self, bytes: Vec<u8>) {
         debug_assert!(self.buffer.is_empty(), "what was taken is put back before more comes");
-        self.buffer = bytes;
+        (self.buffer, self.searched) = (bytes, 0);
     }
 }
 
@@ -95,6 +102,26 @@ mod tests {
         assert_eq!(lines.next(100), Line::Malformed);
         assert_eq!(lines.next(100), Line::Malformed);
         assert_eq!(lines.next(100), Line::Incomplete);
+    }
+
+    #[test]
+    fn what_was_searched_is_not_searched_again() {
+        let mut lines = Lines::default();
+        for (count, byte) in (1..).zip(b"NOOP\r") {
+            lines.receive(&[*byte]);
+            assert_eq!((lines.next(100), lines.searched), (Line::Incomplete, count));
+        }
+        lines.receive(b"\nQUIT\r\nX");
+        assert_eq!(lines.next(100), Line::Whole(b"NOOP".to_vec()));
+        assert_eq!(lines.next(100), Line::Whole(b"QUIT".to_vec()));
+        assert_eq!((lines.next(100), lines.searched), (Line::Incomplete, 1));
+        // what is taken out and put back is searched
+        let mut taken = lines.take();
+        taken.insert(0, b'\n');
+        lines.put_back(taken);
+        assert_eq!(lines.next(100), Line::Malformed);
+        lines.receive(b"YZ\r\n");
+        assert_eq!((lines.next(2), lines.take_up_to(9)), (Line::TooLong, Vec::new()));
     }
 
     #[test]

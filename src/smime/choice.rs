@@ -95,6 +95,36 @@ pub struct Chosen {
     pub limited_by: Vec<String>,
     /// How each recipient gets the key, in their order.
     pub ways: Vec<Way>,
+    /// Why each gets it so, in the same order.
+    pub because: Vec<Because>,
+}
+
+/// Why a recipient gets the content key as he does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    /// It was asked for.
+    Asked,
+    /// It was asked for, and he is not known to read it.
+    AskedUnknown,
+    /// His certificate or a message of his says that he reads it.
+    Known,
+    /// He is not known to read OAEP; PKCS#1 v1.5 everyone reads.
+    NoOaep,
+    /// He says nothing of it, and it is as strong as his key (RFC 5753 7.1.1).
+    OfKey,
+}
+
+impl Because {
+    /// In words that follow the name of the algorithm.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Asked => "as asked",
+            Self::AskedUnknown => "as asked; not known to be read",
+            Self::Known => "known to be read",
+            Self::NoOaep => "not known to read OAEP",
+            Self::OfKey => "as strong as the key",
+        }
+    }
 }
 
 /// How a recipient gets the content key.
@@ -123,6 +153,21 @@ impl Chosen {
         let plural = if count == 1 { "" } else { "s" };
         format!("encrypting to {count} certificate{plural} with {} – {}", self.cipher.name(), self.why)
     }
+
+    /// How the key goes to whom and why, a sentence for each way; `names` are those of the recipients, in their order.
+    pub fn key_reasons(&self, names: &[String]) -> Vec<String> {
+        let mut groups: Vec<(&Way, Because, Vec<&str>)> = Vec::new();
+        for ((way, because), name) in self.ways.iter().zip(&self.because).zip(names) {
+            match groups.iter_mut().find(|(known, why, _)| (*known, *why) == (way, *because)) {
+                Some((.., names)) => names.push(name),
+                None => groups.push((way, *because, vec![name])),
+            }
+        }
+        let sentence = |(way, because, names): (&Way, Because, Vec<&str>)| {
+            format!("the key for {} with {} – {}", listed(&names), way.name(), because.text())
+        };
+        groups.into_iter().map(sentence).collect()
+    }
 }
 
 /// Chooses for these recipients.
@@ -141,7 +186,8 @@ pub fn choose(recipients: &[Recipient], cipher: CipherChoice, transport: Transpo
         CipherChoice::Auto => best_cipher(&known),
     };
     let ways = recipients.iter().zip(&known).map(|(recipient, (_, known))| way(recipient, known.as_ref(), cipher, transport));
-    Chosen { cipher, why, limited_by, ways: ways.collect() }
+    let (ways, because) = ways.unzip();
+    Chosen { cipher, why, limited_by, ways, because }
 }
 
 /// The best cipher of all: who reads GCM reads CBC, and who reads a long key reads a short one, for no program has one without the other.
@@ -186,27 +232,48 @@ fn names(known: &[(String, Option<Capabilities>)], is_one: impl Fn(Option<&Capab
     known.iter().filter(|(_, known)| is_one(known.as_ref())).map(|(name, _)| name.clone()).collect()
 }
 
-/// `a is`, `a and b are`, `a, b and 3 others are`.
+/// `a is`, `a and b are`, `a, b and 3 more are`.
 fn are(names: &[String]) -> String {
+    format!("{} {}", listed(names), if names.len() > 1 { "are" } else { "is" })
+}
+
+/// `a`, `a and b`, `a, b and 3 more`.
+fn listed(names: &[impl AsRef<str>]) -> String {
     match names {
-        [one] => format!("{one} is"),
-        [one, two] => format!("{one} and {two} are"),
-        [one, two, rest @ ..] => format!("{one}, {two} and {} more are", rest.len()),
-        [] => "nobody is".to_owned(),
+        [one] => one.as_ref().to_owned(),
+        [one, two] => format!("{} and {}", one.as_ref(), two.as_ref()),
+        [one, two, rest @ ..] => format!("{}, {} and {} more", one.as_ref(), two.as_ref(), rest.len()),
+        [] => "nobody".to_owned(),
     }
 }
 
-/// How one recipient gets the key.
-fn way(recipient: &Recipient, known: Option<&Capabilities>, cipher: ContentCipher, transport: TransportChoice) -> Way {
+/// How one recipient gets the key, and why so.
+fn way(recipient: &Recipient, known: Option<&Capabilities>, cipher: ContentCipher, transport: TransportChoice) -> (Way, Because) {
     // a key that cannot be read is refused where the message is written
     let algorithm = recipient.certificate.public_key().map(|key| key.algorithm());
     match algorithm {
-        Ok(algorithm) if algorithm.agrees() => Way::Agreement(agreement(algorithm, known, cipher)),
-        _ => Way::Transport(match transport {
-            TransportChoice::Oaep => KeyTransport::oaep(DigestAlgorithm::Sha256),
-            TransportChoice::Pkcs1 => KeyTransport::RsaPkcs1,
-            TransportChoice::Auto => known.and_then(oaep).unwrap_or(KeyTransport::RsaPkcs1),
-        }),
+        Ok(algorithm) if algorithm.agrees() => {
+            let (agreement, because) = agreement(algorithm, known, cipher);
+            (Way::Agreement(agreement), because)
+        }
+        _ => {
+            let (transport, because) = transported(known, transport);
+            (Way::Transport(transport), because)
+        }
+    }
+}
+
+/// The key transport to one recipient.
+fn transported(known: Option<&Capabilities>, transport: TransportChoice) -> (KeyTransport, Because) {
+    let asked = KeyTransport::oaep(DigestAlgorithm::Sha256);
+    match transport {
+        TransportChoice::Oaep if known.is_some_and(|known| known.oaep().contains(&asked)) => (asked, Because::Asked),
+        TransportChoice::Oaep => (asked, Because::AskedUnknown),
+        TransportChoice::Pkcs1 => (KeyTransport::RsaPkcs1, Because::Asked),
+        TransportChoice::Auto => match known.and_then(oaep) {
+            Some(oaep) => (oaep, Because::Known),
+            None => (KeyTransport::RsaPkcs1, Because::NoOaep),
+        },
     }
 }
 
@@ -218,14 +285,15 @@ fn oaep(known: &Capabilities) -> Option<KeyTransport> {
 }
 
 /// The key agreement that a recipient reads: as strong as his key where he leaves it open (RFC 5753 7.1.1), else the one he names.
-fn agreement(algorithm: KeyAlgorithm, known: Option<&Capabilities>, cipher: ContentCipher) -> KeyAgreement {
+fn agreement(algorithm: KeyAlgorithm, known: Option<&Capabilities>, cipher: ContentCipher) -> (KeyAgreement, Because) {
     let usual = KeyAgreement::usual(algorithm, cipher.key_len());
     let read = known.map(Capabilities::agreements).unwrap_or_default();
     let distance = |read: &KeyAgreement| {
         let digest = usize::abs_diff(read.kdf_digest.output_len(), usual.kdf_digest.output_len());
         (read.kdf_digest != usual.kdf_digest, digest, usize::abs_diff(read.wrap.key_len(), usual.wrap.key_len()))
     };
-    read.into_iter().min_by_key(distance).unwrap_or(usual)
+    let said = read.into_iter().min_by_key(distance);
+    said.map_or((usual, Because::OfKey), |said| (said, Because::Known))
 }
 
 /// Refuses a certificate whose key cannot or must not be encrypted to (RFC 8550 4.4.2).

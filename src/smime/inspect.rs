@@ -111,17 +111,29 @@ impl<'a> Inspector<'a> {
             }
             layer::Form::Message => {
                 self.seen.is_message = true;
-                self.entity_of(&mut feed, Vec::new(), &ContentType::text_plain()).map(|_| ())
+                if layer::pass_mark(&mut feed) {
+                    self.defect("0", Defect::ByteOrderMark);
+                }
+                let head = self.head(&mut feed, Vec::new(), &ContentType::text_plain())?;
+                if layer::is_behind_empty_line(&head, feed.window(), self.limits) {
+                    self.defect("0", Defect::EmptyLineFirst);
+                }
+                self.entity(&mut feed, &head)
             }
         }
     }
 
-    fn entity_of(&mut self, feed: &mut Feed<'_>, path: Vec<usize>, default: &ContentType) -> Result<Head, Stop> {
+    fn head(&mut self, feed: &mut Feed<'_>, path: Vec<usize>, default: &ContentType) -> Result<Head, Stop> {
         match feed.head(path, default, self.limits) {
-            Ok(head) => self.entity(feed, &head).map(|()| head),
+            Ok(head) => Ok(head),
             Err(ReadError::Io(error)) => Err(Stop::Io(error)),
             Err(ReadError::Message(error)) => Err(self.say_of_head(&error)),
         }
+    }
+
+    fn entity_of(&mut self, feed: &mut Feed<'_>, path: Vec<usize>, default: &ContentType) -> Result<Head, Stop> {
+        let head = self.head(feed, path, default)?;
+        self.entity(feed, &head).map(|()| head)
     }
 
     fn say_of_head(&mut self, error: &mime::Error) -> Stop {

@@ -1,10 +1,11 @@
 //! Which part of a message is S/MIME, and in what form it came.
 
-use std::io;
+use std::io::{self, BufRead};
 
 use crate::cms;
-use crate::mime::stream::Feed;
-use crate::mime::{self, Entity, TransferEncoding};
+use crate::limits::Limits;
+use crate::mime::stream::{Feed, Head};
+use crate::mime::{self, ContentType, Entity, TransferEncoding};
 
 /// The form of what was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,31 @@ pub(in crate::smime) fn form(window: &[u8]) -> Form {
         return Form::Base64;
     }
     Form::Message
+}
+
+/// Passes over a byte order mark before a header section, which editors put there; says whether there was one. Only a message that was
+/// given may have it: within one, it is a line that is no field.
+pub(in crate::smime) fn pass_mark(feed: &mut Feed<'_>) -> bool {
+    let is_marked = feed.window().strip_prefix(MARK).is_some_and(mime::header::begins_with_field);
+    if is_marked {
+        feed.consume(MARK.len());
+    }
+    is_marked
+}
+
+/// UTF-8's byte order mark.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Whether empty lines alone keep a message from being S/MIME. It is text all the same: other programs show it so, and a verdict on what
+/// nobody else takes for a header section would be one on another message (RFC 5322 2.1).
+pub(in crate::smime) fn is_behind_empty_line(head: &Head, body: &[u8], limits: &Limits) -> bool {
+    if !head.entity.fields().is_empty() || !head.bytes.trim_ascii().is_empty() {
+        return false;
+    }
+    let start = body.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
+    let mut rest = start.and_then(|start| body.get(start..)).unwrap_or_default();
+    let below = Feed::new(&mut rest).head(Vec::new(), &ContentType::text_plain(), limits);
+    below.is_ok_and(|below| kind_of_head(&below.entity, &below.bytes).is_some())
 }
 
 /// Whether bytes are a cryptographic message in base64.

@@ -37,7 +37,7 @@ use crate::keys::Identity;
 use crate::pki::Certificate;
 use crate::time::Timestamp;
 
-pub use choice::{Chosen, CipherChoice, Recipient, TransportChoice, Way, check_recipient, choose};
+pub use choice::{Because, Chosen, CipherChoice, Recipient, TransportChoice, Way, check_recipient, choose};
 pub use clock::{Clock, FirstSeen, Judged};
 pub use details::{CountersignerVerdict, Proof, SignerDetails, TimestampVerdict};
 pub use encrypt::Encrypt;

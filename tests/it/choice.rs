@@ -14,7 +14,7 @@ use sealpost::keys::Home;
 use sealpost::limits::Limits;
 use sealpost::mime;
 use sealpost::pki::{self, Certificate};
-use sealpost::smime::{CipherChoice, Recipient, TransportChoice, Way, choose};
+use sealpost::smime::{Because, CipherChoice, Recipient, TransportChoice, Way, choose};
 use sealpost::time::Timestamp;
 
 use crate::support;
@@ -128,6 +128,23 @@ fn each_recipient_gets_the_key_as_he_reads_it() {
         choose(&[recipient, Recipient::from(&people[0])], CipherChoice::Auto, transport).ways.remove(0)
     };
     let auto = TransportChoice::Auto;
+    let why = |person: usize, known: Option<Capabilities>, transport| {
+        let recipient = Recipient::from(&people[person]);
+        let recipient = known.map_or(recipient.clone(), |known| recipient.capabilities(known));
+        choose(&[recipient], CipherChoice::Auto, transport).because
+    };
+    let (reads_oaep, agrees) = (said(&[oid::RSA_OAEP]), Capabilities(vec![of(agreement(Sha1, KeyWrap::Aes256).identifier())]));
+    for (person, known, transport, because) in [
+        (0, None, auto, Because::NoOaep),
+        (0, Some(reads_oaep.clone()), auto, Because::Known),
+        (0, Some(reads_oaep), TransportChoice::Oaep, Because::Asked),
+        (0, None, TransportChoice::Oaep, Because::AskedUnknown),
+        (0, None, TransportChoice::Pkcs1, Because::Asked),
+        (1, None, TransportChoice::Oaep, Because::OfKey),
+        (1, Some(agrees), auto, Because::Known),
+    ] {
+        assert_eq!(why(person, known, transport), [because], "{person}");
+    }
     assert_eq!(way(0, None, auto), Way::Transport(RSA));
     assert_eq!(way(0, Some(said(&[oid::AES256_GCM])), auto), Way::Transport(RSA));
     assert_eq!(way(0, Some(said(&[oid::RSA_OAEP])), auto), Way::Transport(oaep(Sha256)));
@@ -262,9 +279,11 @@ fn what_a_verified_message_says_decides_the_next_cipher() {
     assert_eq!(chosen["cipher"], "aes-256-cbc");
     assert_eq!(chosen["limited_by"], serde_json::json!(["bob@example.org"]));
     assert_eq!(chosen["recipients"][0]["algorithm"], "rsa-pkcs1");
+    assert_eq!(chosen["recipients"][0]["why"], "not known to read OAEP");
     assert!(chosen["why"].as_str().expect("a reason").contains("bob@example.org is not known to read AES-GCM"));
     let (_, talk) = bench.ok(&to_bob);
     assert!(talk.contains("aes-256-cbc – bob@example.org is not known to read AES-GCM"), "{talk}");
+    assert!(talk.contains("the key for bob@example.org with rsa-pkcs1 – not known to read OAEP"), "{talk}");
     // a message that does not verify teaches nothing
     sign(&["-nosmimecap"]);
     let changed = String::from_utf8(fs::read(&signed).expect("signed")).expect("ASCII").replacen("Hi.", "Ho.", 1);
@@ -437,6 +456,33 @@ fn a_file_with_two_keys_signs_with_one_and_names_the_other_for_mail() {
     assert!(named.as_str().is_some_and(|named| named.contains(&reading.serial_hex())), "{told}");
 }
 
+#[test]
+fn a_sender_reads_with_the_key_that_he_has_here() {
+    let bench = Bench::trusting();
+    let own = ["alice.pem", "alice.key", "issuing.pem"].map(|name| fs::read(certs(name)).expect("a file"));
+    bench.ok(&format!("id import {}", bench.write("alice-all.pem", own.concat())));
+    for who in ["bob", "carol"] {
+        bench.ok(&format!("contact add {}", certs(&format!("{who}.pem"))));
+    }
+    // a newer certificate of the same address, for a key that is elsewhere
+    let mut phone = rcgen::CertificateParams::default();
+    phone.subject_alt_names = vec![rcgen::SanType::Rfc822Name("alice@example.com".try_into().expect("ASCII"))];
+    (phone.not_before, phone.not_after) = (rcgen::date_time_ymd(2026, 3, 1), rcgen::date_time_ymd(2036, 3, 1));
+    let phone = phone.self_signed(&rcgen::KeyPair::generate().expect("a key")).expect("a certificate");
+    bench.ok(&format!("contact add {}", bench.write("phone.pem", phone.pem())));
+    let letter = bench.write("letter", "From: alice@example.com\r\nTo: bob@example.org\r\nBcc: carol@example.org\r\n\r\nHi.\r\n");
+    for verb in ["encrypt", "seal"] {
+        let (file, copy) = (bench.path(&format!("{verb}.eml")), bench.path(&format!("{verb}.bcc-1.eml")));
+        let told = bench.json(&format!("{verb} {letter} -o {file}"));
+        assert_eq!(told["sender_reads"], true);
+        for message in [file, copy] {
+            assert!(reads(&bench.readers(&message), "alice"), "{verb}: {message}");
+            let (clear, _) = bench.ok(&format!("open {message}"));
+            assert!(String::from_utf8_lossy(&clear).contains("Hi."), "{verb}: {message}");
+        }
+    }
+}
+
 const SECRET: &str = "From: alice@example.com\r\nTo: bob@example.org\r\nBcc: Carol <carol@example.org>,\r\n mallory@example.net, bob@example.org\r\nSubject: The contract\r\n\r\nHi.\r\n";
 
 #[test]
@@ -494,6 +540,7 @@ fn bcc_can_be_given_and_a_sender_who_cannot_read_is_told() {
     let file = bench.path("out");
     let (_, talk) = bench.ok(&format!("encrypt --to bob@example.org --bcc carol@example.org {letter} -o {file}"));
     assert!(talk.contains("you will not be able to read this message") && talk.contains("sealpost id import"), "{talk}");
+    assert!(talk.contains("sealpost id new alice@example.com") && talk.contains("--to-cert FILE"), "{talk}");
     assert!(talk.contains(&format!("sealpost send {file}.bcc-1 --to carol@example.org")), "{talk}");
     assert!(bench.readers(&file).len() == 1 && reads(&bench.readers(&format!("{file}.bcc-1")), "carol"));
     let (code, _, _) = bench.run(&format!("encrypt --to bob@example.org --bcc x@example.org {letter} -o {file}2"));

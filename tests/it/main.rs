@@ -26,6 +26,7 @@ mod packaging;
 mod pki;
 mod proto;
 mod relay;
+mod rfc9788;
 mod rules;
 mod server;
 #[cfg(feature = "server")]

@@ -272,3 +272,43 @@ fn documents_name_settings_that_there_are() {
     }
     assert!(blocks > 5, "{blocks}");
 }
+
+/// What a lock file names: each package and its versions, and the lines of its dependencies.
+fn locked(text: &str) -> BTreeMap<String, (Vec<String>, Vec<String>)> {
+    let mut found: BTreeMap<String, (Vec<String>, Vec<String>)> = BTreeMap::new();
+    for package in text.split("[[package]]").skip(1) {
+        let value = |key: &str| {
+            let line = package.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix('"'));
+            line.unwrap_or_else(|| panic!("{key} of {package}")).to_owned()
+        };
+        let dependencies = package.lines().filter_map(|line| line.strip_prefix(" \"")?.strip_suffix("\","));
+        let (versions, named) = found.entry(value("name")).or_default();
+        versions.push(value("version"));
+        named.extend(dependencies.map(|line| line.split(' ').next().unwrap_or_default().to_owned()));
+    }
+    found
+}
+
+#[test]
+fn the_fuzz_targets_are_built_with_what_the_program_is_built_with() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| fs::read_to_string(root.join(name)).expect("readable");
+    let (manifest, ours, theirs) = (read("Cargo.toml"), locked(&read("Cargo.lock")), locked(&read("fuzz/Cargo.lock")));
+    let section = |name: &str| manifest.split(&format!("\n[{name}]\n")).nth(1).and_then(|rest| rest.split("\n[").next());
+    // always there, or brought by a feature that the targets have
+    let mut needed: Vec<&str> =
+        section("dependencies").expect("a section").lines().filter(|l| !l.contains("optional = true")).collect();
+    needed.retain(|line| !line.starts_with('#') && line.contains(" = "));
+    let features = section("features").expect("a section").lines();
+    let features = features.filter(|line| line.starts_with("server = ") || line.starts_with("aws-lc = "));
+    let brought = features.flat_map(|line| line.split("\"dep:").skip(1)).filter_map(|rest| rest.split('"').next());
+    let needed = needed.into_iter().filter_map(|line| line.split(" = ").next()).chain(brought);
+    let missing: Vec<&str> = needed.filter(|name| !theirs["sealpost"].1.iter().any(|known| known == name)).collect();
+    assert!(missing.is_empty(), "fuzz/Cargo.lock lacks {missing:?}: `cp Cargo.lock fuzz/ && cd fuzz && cargo metadata`");
+    let others = theirs.iter().filter(|(name, (versions, _))| {
+        !["sealpost-fuzz", "libfuzzer-sys", "arbitrary"].contains(&name.as_str())
+            && !versions.iter().all(|version| ours.get(*name).is_some_and(|(known, _)| known.contains(version)))
+    });
+    let others = others.collect::<Vec<_>>();
+    assert!(others.is_empty(), "fuzz/Cargo.lock has other versions: {others:?}");
+}

@@ -53,6 +53,7 @@ impl Work<'_, '_> {
     }
 
     fn message(&mut self, feed: &mut Feed<'_>) -> Result<(), Stop> {
+        let is_marked = layer::pass_mark(feed);
         let head = match feed.head(Vec::new(), &ContentType::text_plain(), &self.open.limits) {
             Ok(head) => head,
             Err(error) => return Err(self.unreadable(error)),
@@ -60,6 +61,10 @@ impl Work<'_, '_> {
         self.author = Author::of(&head.entity, &head.bytes);
         self.outer = Some(head.clone());
         let mut walk = Walk { root_defects: head.entity.defects().to_vec(), ..Walk::inside(&self.open.limits, 0) };
+        if is_marked {
+            walk.root_defects.push(Defect::ByteOrderMark);
+        }
+        let is_behind_empty_line = layer::is_behind_empty_line(&head, feed.window(), &self.open.limits);
         let result = self.walk(feed, &head, &mut walk);
         self.at = 0;
         if walk.taken.is_none() {
@@ -69,6 +74,10 @@ impl Work<'_, '_> {
                 Layers::OneSigned => (Code::NotSigned, "nothing in the message is signed"),
                 Layers::Every => (Code::NotSigned, "nothing in the message is signed or encrypted"),
             };
+            if is_behind_empty_line {
+                let why = Defect::EmptyLineFirst.text();
+                return Err(self.fail(code, format!("{text}: it {why} – remove the lines above its first field, and try again")));
+            }
             return Err(self.fail(code, text));
         }
         self.say_beside(walk);

@@ -177,3 +177,35 @@ fn text_outside_of_every_part_is_told() {
         ("after the last part", from_alice(&epilogue), Expect::Warned(Code::Uncovered)),
     ]);
 }
+
+#[test]
+fn a_byte_order_mark_is_passed_over_and_told_and_an_empty_line_makes_all_of_it_body() {
+    let message = from_alice(&signed());
+    let marked = open(format!("\u{feff}{message}"));
+    assert_eq!(marked.released().expect("the signed part").content(), ENTITY.as_bytes());
+    let told: Vec<String> = marked.verdict().findings.iter().map(ToString::to_string).collect();
+    assert!(told.len() == 1 && told[0].contains("part 0 begins with a byte order mark"), "{told:?}");
+    // the field behind it counts: another one of its name makes two
+    let twice = open(format!("\u{feff}From: mallory@example.net\r\n{message}"));
+    assert!(twice.released().is_none() && twice.verdict().has_error(Code::FromMismatch), "{:?}", twice.verdict().findings);
+    // only a message that was given has one; within, and behind an empty line, it is text
+    for (before, why) in [("\r\n", "an empty line"), ("\n\n", "an empty line"), ("\u{feff}\r\n", ""), ("\u{feff}\u{feff}", "")] {
+        let opened = open(format!("{before}{message}"));
+        assert!(opened.verdict().has_error(Code::NotSigned) && opened.released().is_none(), "{before:?}");
+        let told = opened.verdict().findings[0].to_string();
+        assert_eq!(told.contains("remove the lines above its first field"), !why.is_empty(), "{before:?}: {told}");
+        assert!(told.contains(why), "{before:?}: {told}");
+    }
+    // of a text that is none nothing more is said
+    let text = open("\r\nFrom: alice@example.com\r\n\r\nHi.\r\n");
+    assert!(!text.verdict().findings[0].to_string().contains("an empty line"));
+    let seen = |source: &str| {
+        let inspection = sealpost::smime::inspect(source.as_bytes(), &sealpost::limits::Limits::default());
+        let findings: Vec<String> = inspection.findings.iter().map(ToString::to_string).collect();
+        (inspection.layers.len(), findings.join("\n"))
+    };
+    let (layers, told) = seen(&format!("\u{feff}{message}"));
+    assert!(layers == 1 && told.contains("part 0 begins with a byte order mark"), "{told}");
+    let (layers, told) = seen(&format!("\r\n{message}"));
+    assert!(layers == 0 && told.contains("part 0 begins with an empty line"), "{told}");
+}

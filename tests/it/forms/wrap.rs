@@ -55,6 +55,10 @@ fn types(smime_type: &str, suffix: &str) -> Vec<String> {
         format!(
             "Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename*=utf-8''vertrag%20.{suffix}\r\n"
         ),
+        // encoded words have no place in a parameter (RFC 2047 5), and stand there
+        format!(
+            "Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=\"=?utf-8?q?smime=2E{suffix}?=\"\r\n"
+        ),
     ]
 }
 
