@@ -408,7 +408,7 @@ fn accounts_of(config: &Config) -> Result<Accounts, Failure> {
 /// What an error of the store means for the command line.
 pub(crate) fn from_store(error: StoreError) -> Failure {
     match error {
-        StoreError::NotFound(_) | StoreError::Exists(_) => Failure::usage(error),
+        StoreError::NotFound(_) | StoreError::Exists(_) | StoreError::InUse(_) => Failure::usage(error),
         other => Failure::io(other),
     }
 }
