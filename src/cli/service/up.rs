@@ -12,6 +12,8 @@ use sealpost::pki::Certificate;
 use sealpost::proto::pop3::client::{Afterwards, Wish};
 use sealpost::proto::smtp::Credentials;
 use sealpost::proto::smtp::client::{Outcome, Outgoing};
+use sealpost::server::accounts::Accounts;
+use sealpost::server::addressing::Destination;
 use sealpost::server::config::Hop;
 use sealpost::server::store::Error as StoreError;
 use sealpost::server::{self, Config, Service};
@@ -32,7 +34,8 @@ Examples:
   sealpost up --domain a.example --user jane --passphrase-file pw
   sealpost up --domain a.example --route b.example=127.0.0.1:3525 --port-offset 100
 
-Each user gets a mailbox and a mail certificate; the key is locked with the password of the mailbox.")]
+Each user gets a mailbox and a mail certificate; the key is locked with the password of the mailbox.
+Mail for postmaster and root of each domain goes to the first one.")]
 pub(crate) struct UpArgs {
     /// A domain of ours
     #[arg(long = "domain", value_name = "DOMAIN", default_value = "localhost")]
@@ -99,10 +102,7 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
     }
     // RFC 5321 4.5.1: every server takes mail for its postmaster
     if let Some(user) = &first_user {
-        match accounts.store().add_alias(&format!("postmaster@{first}"), &user.user) {
-            Ok(()) | Err(StoreError::Exists(_)) => {}
-            Err(error) => return Err(service::from_store(error)),
-        }
+        lead_to(&accounts, &args.domains, &user.user)?;
     }
     drop(accounts);
     let text = Config::template(&hostname, args.port_offset, &routes);
@@ -135,6 +135,20 @@ fn route(text: &str) -> Result<(String, String), Failure> {
     let wrong = || Failure::usage(format!("--route {text} is not DOMAIN=HOST:PORT"));
     let (domain, to) = text.split_once('=').ok_or_else(wrong)?;
     Hop::parse(to).map(|_| (domain.to_lowercase(), to.to_owned())).ok_or_else(wrong)
+/// Leads the names to a user that nobody else has: every server takes mail for its postmaster (RFC 5321 4.5.1), and cron writes to root.
+fn lead_to(accounts: &Accounts, domains: &[String], user: &str) -> Result<(), Failure> {
+    for domain in domains {
+        for name in ["postmaster", "root"] {
+            let address = format!("{name}@{}", domain.to_lowercase());
+            if accounts.destination(&address).map_err(service::from_store)? == Destination::Unknown {
+                accounts.store().add_alias(&address, user).map_err(service::from_store)?;
+                eprintln!("alias: {} to {}", report::safe(&address), report::safe(user));
+            }
+        }
+    }
+    Ok(())
+}
+
 }
 
 /// The CA of the home; made where there is none.

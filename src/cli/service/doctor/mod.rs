@@ -19,6 +19,7 @@ use sealpost::server::config::Acme;
 use sealpost::server::doctor::store::Mended;
 use sealpost::server::doctor::{self, Concern, Finding, Severity, accounts, disk, dns, files, ports, queue, settings, tls};
 use sealpost::server::manage::Status;
+use sealpost::server::pickup;
 use sealpost::server::store::{Error as StoreError, SqliteStore, Store, Waiting};
 use sealpost::time::Timestamp;
 
@@ -113,7 +114,8 @@ impl Examination<'_> {
         self.found.extend(doctor::store::judge(store.check(), mended));
         self.found.extend(queue::judge(waiting, self.config.delivery.warn_hours, now));
         if let Some(folder) = &self.config.pickup {
-            self.found.extend(queue::pickup(folder, sealpost::server::pickup::waiting(folder), now));
+            self.found.extend(queue::pickup(folder, pickup::waiting(folder), now));
+            self.found.extend(queue::bad(folder, pickup::bad(folder)));
         }
         let elsewhere = self.config.accounts.iter().map(|(domain, _)| domain.clone());
         self.found.extend(accounts::judge(accounts::gather(store.as_ref(), elsewhere)));
