@@ -66,6 +66,13 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
             .hint("run it with `sealpost serve`, or choose another home with --home DIR"));
     }
     let first = args.domains.first().cloned().unwrap_or_default().to_lowercase();
+    // what is wrong with a password is told before anything is made
+    let mut passwords = Vec::new();
+    for user in &args.users {
+        let address = if user.contains('@') { user.to_lowercase() } else { format!("{}@{first}", user.to_lowercase()) };
+        let password = service::password(context, &address)?;
+        passwords.push((address, password));
+    }
     let hostname = if first == "localhost" { first.clone() } else { format!("mail.{first}") };
     authority(context, &home, &first, &args.domains)?;
     let store = open_store(context)?;
@@ -78,9 +85,7 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
         }
     }
     let (mut first_user, mut users) = (None, Vec::new());
-    for user in &args.users {
-        let address = if user.contains('@') { user.to_lowercase() } else { format!("{}@{first}", user.to_lowercase()) };
-        let password = service::password(context, &address)?;
+    for (address, password) in passwords {
         match accounts.add_user(&address, &password.secret) {
             // from an attempt that did not get to its end; where he has mail, the server was in use
             Err(StoreError::Exists(_)) if accounts.store().messages(&address).is_ok_and(|messages| messages.is_empty()) => {
@@ -100,7 +105,6 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
         users.push(password.to_json(&address));
         first_user.get_or_insert(Credentials { user: address, password: password.secret });
     }
-    // RFC 5321 4.5.1: every server takes mail for its postmaster
     if let Some(user) = &first_user {
         lead_to(&accounts, &args.domains, &user.user)?;
     }
@@ -131,10 +135,6 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-fn route(text: &str) -> Result<(String, String), Failure> {
-    let wrong = || Failure::usage(format!("--route {text} is not DOMAIN=HOST:PORT"));
-    let (domain, to) = text.split_once('=').ok_or_else(wrong)?;
-    Hop::parse(to).map(|_| (domain.to_lowercase(), to.to_owned())).ok_or_else(wrong)
 /// Leads the names to a user that nobody else has: every server takes mail for its postmaster (RFC 5321 4.5.1), and cron writes to root.
 fn lead_to(accounts: &Accounts, domains: &[String], user: &str) -> Result<(), Failure> {
     for domain in domains {
@@ -149,6 +149,10 @@ fn lead_to(accounts: &Accounts, domains: &[String], user: &str) -> Result<(), Fa
     Ok(())
 }
 
+fn route(text: &str) -> Result<(String, String), Failure> {
+    let wrong = || Failure::usage(format!("--route {text} is not DOMAIN=HOST:PORT"));
+    let (domain, to) = text.split_once('=').ok_or_else(wrong)?;
+    Hop::parse(to).map(|_| (domain.to_lowercase(), to.to_owned())).ok_or_else(wrong)
 }
 
 /// The CA of the home; made where there is none.
