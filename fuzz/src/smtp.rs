@@ -64,7 +64,7 @@ fn talk<'a>(said: impl Iterator<Item = &'a [u8]>, role: Role, tls: Tls) -> (Stri
 
 /// A service that says yes, and no to what begins with an n.
 fn answer(question: &Question) -> Answer {
-    let no = || Answer::Reject(550, "5.1.1", "no – \r\n250 yes".to_owned());
+    let no = || Answer::Reject(550, "5.1.1".into(), "no – \r\n250 yes".to_owned());
     match question {
         Question::Authenticate(question) if question.name().starts_with('n') => Answer::Login(sasl::Answer::No),
         Question::Authenticate(question) => Answer::Login(sasl::Answer::User(question.name().to_owned())),

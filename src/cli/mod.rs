@@ -95,11 +95,15 @@ fn misused(error: &clap::Error) -> Failure {
     Failure::usage(first.strip_prefix("error: ").unwrap_or(first))
 }
 
-/// The first argument that is a verb.
+/// The first argument that is a verb, with the verb below it where it has those.
 fn verb_among(arguments: &[OsString]) -> String {
     let description = Arguments::command();
-    let is_verb = |word: &&str| description.find_subcommand(word).is_some();
-    arguments.iter().skip(1).filter_map(|argument| argument.to_str()).find(is_verb).unwrap_or("sealpost").to_owned()
+    let mut words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    let Some(verb) = words.find_map(|word| description.find_subcommand(word)) else { return "sealpost".to_owned() };
+    match words.find_map(|word| verb.find_subcommand(word)) {
+        Some(below) => format!("{}.{}", verb.get_name(), below.get_name()),
+        None => verb.get_name().to_owned(),
+    }
 }
 
 /// Reads the arguments of a verb that works on a message by its own description alone: describing all the others costs more time and

@@ -1,7 +1,7 @@
 //! A message on its way out: who sends it to whom, without what only the sender may see (RFC 5322 3.6.3, RFC 6409 8).
 
 use crate::limits::Limits;
-use crate::mime::{Error, Field, address, canonical, compose, parse};
+use crate::mime::{Entity, Error, Field, address, canonical, compose, parse};
 use crate::time::Timestamp;
 
 /// A message ready to be handed to a server.
@@ -30,6 +30,13 @@ pub enum Audience {
 pub const BCC_COPY: &str = "X-Sealpost-Copy: bcc\r\n";
 
 impl Submission {
+    /// The envelope's sender of a message: Sender, else the first of From.
+    pub fn sender_of(message: &[u8], limits: &Limits) -> Result<Option<String>, Error> {
+        let message = canonical::to_crlf(message);
+        let entity = parse(&message, limits)?;
+        Ok(["sender", "from"].into_iter().flat_map(|name| addresses(&entity, &message, name)).next())
+    }
+
     /// Reads who sends the message to whom. Bcc is taken out; Date and Message-ID are added where they are missing, and
     /// `message_id` (without angle brackets) is used for that. The body stays as it is, so that signatures stay good.
     ///
@@ -44,11 +51,7 @@ impl Submission {
     pub fn of(message: &[u8], now: Timestamp, message_id: &str, limits: &Limits) -> Result<Self, Error> {
         let message = canonical::to_crlf(message);
         let entity = parse(&message, limits)?;
-        let addresses = |name: &str| -> Vec<String> {
-            let fields = entity.fields().iter().filter(|field| field.name == name);
-            let values = fields.map(|field| address::parse(&field.unfolded(&message)));
-            values.flat_map(|list| list.mailboxes).map(|mailbox| mailbox.address()).collect()
-        };
+        let addresses = |name: &str| addresses(&entity, &message, name);
         let mut recipients: Vec<String> = Vec::new();
         for address in ["to", "cc", "bcc"].into_iter().flat_map(&addresses) {
             if !recipients.iter().any(|known| known.eq_ignore_ascii_case(&address)) {
@@ -74,6 +77,13 @@ impl Submission {
         out.extend_from_slice(message.get(from..).unwrap_or_default());
         Ok(Self { sender, audience, message: out })
     }
+}
+
+/// The addresses in all fields of a name.
+fn addresses(entity: &Entity, message: &[u8], name: &str) -> Vec<String> {
+    let fields = entity.fields().iter().filter(|field| field.name == name);
+    let values = fields.map(|field| address::parse(&field.unfolded(message)));
+    values.flat_map(|list| list.mailboxes).map(|mailbox| mailbox.address()).collect()
 }
 
 #[cfg(test)]

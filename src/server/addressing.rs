@@ -24,6 +24,8 @@ pub enum Destination {
 
 /// Aliases that lead to aliases: so many times at most.
 const DEPTH: usize = 10;
+/// Aliases of a way that is looked for: longer than mail follows, so that who makes a circle hears of all of it.
+const LONGEST: usize = 100;
 /// Addresses that one address may lead to: lists of lists grow fast, and one letter must not become a million.
 const WIDTH: usize = 10_000;
 
@@ -72,6 +74,41 @@ impl Accounts {
             Destination::Ours { mailboxes, .. } => Ok(mailboxes.iter().any(|mailbox| mailbox == user)),
             _ => Ok(false),
         }
+    }
+
+    /// The way from an address to another, through aliases as they are: each address on it, both ends among them.
+    pub(in crate::server) fn way(&self, from: &str, to: &str) -> Result<Option<Vec<String>>, Error> {
+        let mut seen = HashSet::new();
+        self.follow(from, to, LONGEST, &mut seen)
+    }
+
+    fn follow(&self, at: &str, to: &str, depth: usize, seen: &mut HashSet<String>) -> Result<Option<Vec<String>>, Error> {
+        if at == to {
+            return Ok(Some(vec![at.to_owned()]));
+        }
+        let Some(depth) = depth.checked_sub(1) else { return Ok(None) };
+        // who is there in a directory is asked when mail comes; a command does not wait for it
+        if seen.len() >= WIDTH || !seen.insert(at.to_owned()) || !self.is_own(at) || !self.is_ours(at)? {
+            return Ok(None);
+        }
+        for candidate in candidates(at) {
+            if candidate == to {
+                return Ok(Some(vec![at.to_owned()]));
+            }
+            if self.store().password_hash(&candidate)?.is_some() {
+                return Ok(None);
+            }
+            let targets = self.store().targets(&candidate)?;
+            for target in &targets {
+                if let Some(rest) = self.follow(target, to, depth, seen)? {
+                    return Ok(Some([vec![at.to_owned()], rest].concat()));
+                }
+            }
+            if !targets.is_empty() {
+                return Ok(None);
+            }
+        }
+        Ok(None)
     }
 
     fn expand(&self, address: &str, depth: usize, search: &mut Search) -> Result<(), Error> {

@@ -348,7 +348,7 @@ pub(in crate::server) async fn drive<C: Conversation>(
                 (conversation, out, known) = (back, said, Some(next));
             }
             Next::Later(later) => {
-                let closed = || smtp::Answer::Reject(451, "4.3.0", "the server failed – try again later".to_owned());
+                let closed = || smtp::Answer::Reject(451, "4.3.0".into(), "the server failed – try again later".to_owned());
                 conversation.answered(later.await.unwrap_or_else(|_| closed()));
             }
             Next::Answer => {

@@ -5,6 +5,7 @@ mod local;
 mod scanned;
 mod verdict;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -470,12 +471,12 @@ fn protocol(envelope: &Envelope) -> String {
     format!("{base}{secure}{known}")
 }
 
-fn refused(code: u16, enhanced: &'static str, text: &str) -> Answered {
+fn refused(code: u16, enhanced: impl Into<Cow<'static, str>>, text: &str) -> Answered {
     Answered::Now(reject(code, enhanced, text))
 }
 
-fn reject(code: u16, enhanced: &'static str, text: &str) -> smtp::Answer {
-    smtp::Answer::Reject(code, enhanced, text.to_owned())
+fn reject(code: u16, enhanced: impl Into<Cow<'static, str>>, text: &str) -> smtp::Answer {
+    smtp::Answer::Reject(code, enhanced.into(), text.to_owned())
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]

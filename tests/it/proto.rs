@@ -138,8 +138,7 @@ fn smtp_session(config: &[String]) -> impl FnMut(&[u8], &mut Turn) -> String + u
                     session.answer(match words.as_slice() {
                         ["accept"] => smtp::Answer::Accept,
                         ["reject", code, enhanced, text] => {
-                            let enhanced: &'static str = Box::leak((*enhanced).to_owned().into_boxed_str());
-                            smtp::Answer::Reject(code.parse().expect("a code"), enhanced, (*text).to_owned())
+                            smtp::Answer::Reject(code.parse().expect("a code"), (*enhanced).to_owned().into(), (*text).to_owned())
                         }
                         other => panic!("what is {other:?}?"),
                     });

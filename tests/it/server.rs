@@ -12,6 +12,7 @@ mod dns;
 mod doctor;
 mod drills;
 mod filters;
+mod manage;
 mod mutt;
 mod outbound;
 mod own;
@@ -49,7 +50,7 @@ impl Served {
         Self::of("a.example", &["jane", "joe"], str::to_owned)
     }
 
-    /// A server of a domain with these users, all with the password `secret`; `edit` changes its configuration.
+    /// A server of a domain with these users, all with the password `secret-word`; `edit` changes its configuration.
     fn of(domain: &str, users: &[&str], edit: impl Fn(&str) -> String) -> Self {
         let folder = laid_out(domain, users, edit);
         let (child, ports) = start(&folder.path().join("home").display().to_string());
@@ -114,7 +115,7 @@ impl Served {
 /// The home of a server that does not run yet.
 fn laid_out(domain: &str, users: &[&str], edit: impl Fn(&str) -> String) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    fs::write(folder.path().join("pw"), "secret\n").expect("written");
+    fs::write(folder.path().join("pw"), "secret-word\n").expect("written");
     let mut up = vec!["up", "--domain", domain, "--algorithm", "p256"];
     users.iter().for_each(|user| up.extend(["--user", user]));
     let talk = good(folder.path(), &up).1;

@@ -35,6 +35,18 @@ pub(crate) enum ServerVerb {
     },
 }
 
+impl ServerVerb {
+    /// Its name, as JSON results have it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::List => "server.list",
+            Self::Start { .. } => "server.start",
+            Self::Stop { .. } => "server.stop",
+            Self::Pause { .. } => "server.pause",
+        }
+    }
+}
+
 /// What is done about bans.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BanVerb {
@@ -57,25 +69,37 @@ pub(crate) enum BanVerb {
     },
 }
 
+impl BanVerb {
+    /// Its name, as JSON results have it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::List => "ban.list",
+            Self::Add { .. } => "ban.add",
+            Self::Lift { .. } => "ban.lift",
+        }
+    }
+}
+
 /// Runs `server`.
 pub(crate) fn server(context: &Context, verb: ServerVerb) -> Result<Exit, Failure> {
-    let (order, name, verb) = match verb {
-        ServerVerb::Start { name } => (Order::Start, name, "server.start"),
-        ServerVerb::Stop { name } => (Order::Stop, name, "server.stop"),
-        ServerVerb::Pause { name } => (Order::Pause, name, "server.pause"),
+    let told = verb.name();
+    let (order, name) = match verb {
+        ServerVerb::Start { name } => (Order::Start, name),
+        ServerVerb::Stop { name } => (Order::Stop, name),
+        ServerVerb::Pause { name } => (Order::Pause, name),
         ServerVerb::List => {
             return list(context, &Question::Servers, |lines| json::servers(lines.iter().map(String::as_str)));
         }
     };
-    order_one(context, &Question::Server(order, name), verb)
+    order_one(context, &Question::Server(order, name), told)
 }
 
 /// Runs `ban`.
 pub(crate) fn ban(context: &Context, verb: &BanVerb) -> Result<Exit, Failure> {
     match verb {
         BanVerb::List => list(context, &Question::Bans, |lines| json::bans(lines.iter().map(String::as_str))),
-        BanVerb::Add { whom, duration } => order_one(context, &Question::Ban(whom.clone(), *duration), "ban.add"),
-        BanVerb::Lift { whom } => order_one(context, &Question::LiftBan(whom.clone()), "ban.lift"),
+        BanVerb::Add { whom, duration } => order_one(context, &Question::Ban(whom.clone(), *duration), verb.name()),
+        BanVerb::Lift { whom } => order_one(context, &Question::LiftBan(whom.clone()), verb.name()),
     }
 }
 

@@ -4,15 +4,14 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
 
-use sealpost::limits::Limits;
-use sealpost::server::filter::{FileFilters, Filters};
-use sealpost::sieve::{Script, ready};
+use sealpost::server::manage::{Error, Manage, json};
+use sealpost::server::store::Error as StoreError;
+use sealpost::sieve::ready;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, on_file};
-use crate::cli::service::{accounts_of, config, done, from_store, has_mistakes};
+use crate::cli::service::{self, done, from_manage, has_mistakes};
 
 /// Arguments of `user filter`.
 #[derive(Debug, Args)]
@@ -44,35 +43,37 @@ pub(crate) struct FilterArgs {
 
 /// Does it.
 pub(crate) fn run(context: &Context, args: &FilterArgs) -> Result<Exit, Failure> {
-    let user = args.address.to_lowercase();
-    let config = config(context)?;
-    let filters = FileFilters::new(&config.data);
-    if !accounts_of(&config)?.store().users().map_err(from_store)?.contains(&user) {
-        return Err(Failure::usage(format!("there is no user {user}")).hint("`sealpost user list` shows all"));
-    }
+    let (manage, user) = (service::manage(context)?, args.address.as_str());
+    let told = |error: Error| match error {
+        Error::Store(StoreError::NotFound(_)) => from_manage(error).hint("`sealpost user list` shows all"),
+        other => from_manage(other),
+    };
     if args.remove {
-        filters.remove(&user).map_err(from_store)?;
+        manage.remove_filter(user).map_err(told)?;
         return done(context, "user.filter");
     }
     if let Some(name) = &args.ready {
         let known = || ready::RULES.iter().map(|rule| format!("  {}: {}", rule.name, rule.does)).collect::<Vec<_>>().join("\n");
         let rule = ready::named(name)
             .ok_or_else(|| Failure::usage(format!("there is no ready rule {name}; these are:\n{}", known())))?;
-        filters.put(&user, rule.script.as_bytes()).map_err(from_store)?;
+        manage.set_filter(user, rule.script.as_bytes()).map_err(told)?;
         return done(context, "user.filter");
     }
     if let Some(path) = args.file.as_ref().or(args.check.as_ref()) {
         let script = std::fs::read(path).map_err(on_file("read", path))?;
-        Script::parse(&script, &Limits::default()).map_err(|mistakes| has_mistakes(path, &mistakes))?;
-        if args.check.is_none() {
-            filters.put(&user, &script).map_err(from_store)?;
-        }
+        let done_so = match args.check {
+            Some(_) => manage.user(user).and_then(|_| Manage::check_filter(&script)),
+            None => manage.set_filter(user, &script),
+        };
+        done_so.map_err(|error| match error {
+            Error::Script(mistakes) => has_mistakes(path, &mistakes),
+            other => told(other),
+        })?;
         return done(context, "user.filter");
     }
-    let script = filters.script(&user).map_err(from_store)?.unwrap_or_default();
+    let script = manage.filter(user).map_err(told)?;
     if context.json {
-        let shown = String::from_utf8_lossy(&script);
-        context.print_json(&json!({ "schema": "sealpost.user.filter/1", "script": shown, "exit": 0 }))?;
+        context.print_json(&json::filter(&script))?;
     } else {
         std::io::stdout().write_all(&script).map_err(|error| Failure::io(format!("stdout – {error}")))?;
     }

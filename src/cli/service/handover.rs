@@ -62,11 +62,14 @@ pub(crate) fn put(folder: &Path, letter: &Outgoing) -> io::Result<PathBuf> {
     pickup::put(folder, letter)
 }
 
-/// A word for a message that no other one has.
-pub(crate) fn unique(context: &Context) -> String {
+/// The Message-ID of a message that has none, without angle brackets: on the right the domain of its sender, where no other program makes the
+/// same (RFC 5322 3.6.4); of this host, where it names none.
+pub(crate) fn message_id(context: &Context, sender: Option<&str>) -> String {
     let mut bytes = [0; 16];
     context.random().fill(&mut bytes);
-    details::hex(&bytes)
+    let is_domain = |domain: &&str| Hop::parse(domain).is_some_and(|hop| hop.host == *domain);
+    let domain = sender.and_then(|sender| sender.rsplit_once('@')).map(|(_, domain)| domain).filter(is_domain);
+    format!("{}@{}", details::hex(&bytes), domain.map_or_else(|| origin(context), str::to_lowercase))
 }
 
 /// The domain of mail that is written here: that of the home's server, that of the machine's mail, or its name.

@@ -14,6 +14,7 @@ mod queue;
 mod running;
 mod send;
 pub(crate) mod sendmail;
+mod size;
 mod token;
 mod up;
 
@@ -120,16 +121,16 @@ impl ServiceVerb {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Up(_) => "up",
-            Self::Serve(_) => "serve",
-            Self::Domain { .. } => "domain",
-            Self::User { .. } => "user",
-            Self::Alias { .. } => "alias",
-            Self::Queue { .. } => "queue",
-            Self::Token { .. } => "token",
+            Self::Serve(args) => args.name(),
+            Self::Domain { verb } => verb.name(),
+            Self::User { verb } => verb.name(),
+            Self::Alias { verb } => verb.name(),
+            Self::Queue { verb } => verb.name(),
+            Self::Token { verb } => verb.name(),
             Self::Status => "status",
             Self::Reload => "reload",
-            Self::Server { .. } => "server",
-            Self::Ban { .. } => "ban",
+            Self::Server { verb } => verb.name(),
+            Self::Ban { verb } => verb.name(),
             Self::Doctor(_) => "doctor",
             Self::Trace(_) => "trace",
             Self::Backup(_) => "backup",
@@ -156,6 +157,12 @@ pub(crate) struct ServeArgs {
     check: bool,
 }
 
+impl ServeArgs {
+    const fn name(&self) -> &'static str {
+        if self.check { "serve.check" } else { "serve" }
+    }
+}
+
 /// What is done to a domain.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DomainVerb {
@@ -175,9 +182,21 @@ pub(crate) enum DomainVerb {
     Quota {
         /// The domain
         domain: String,
-        /// Bytes; 0 lifts the bound
+        /// Bytes, or a size, as 500M, 20G, 512KiB (multiples of 1024); 0 lifts the bound
+        #[arg(value_name = "SIZE", value_parser = size::parse)]
         bytes: u64,
     },
+}
+
+impl DomainVerb {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Add { .. } => "domain.add",
+            Self::List => "domain.list",
+            Self::Remove { .. } => "domain.remove",
+            Self::Quota { .. } => "domain.quota",
+        }
+    }
 }
 
 /// What is done to a user.
@@ -221,20 +240,43 @@ pub(crate) enum UserVerb {
     Quota {
         /// The address
         address: String,
-        /// Bytes; 0 lifts the bound
+        /// Bytes, or a size, as 500M, 20G, 512KiB (multiples of 1024); 0 lifts the bound
+        #[arg(value_name = "SIZE", value_parser = size::parse)]
         bytes: u64,
     },
+}
+
+impl UserVerb {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Add { .. } => "user.add",
+            Self::List => "user.list",
+            Self::Passwd { .. } => "user.passwd",
+            Self::Show { .. } => "user.show",
+            Self::Suspend { .. } => "user.suspend",
+            Self::Resume { .. } => "user.resume",
+            Self::Filter(_) => "user.filter",
+            Self::Remove { .. } => "user.remove",
+            Self::Quota { .. } => "user.quota",
+        }
+    }
 }
 
 /// What is done to an alias.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AliasVerb {
-    /// Lead an address to another; several times, and it is a list
+    /// Lead an address to others; several times, and it has all of them
+    #[command(before_help = "\
+Examples:
+  sealpost alias add info@a.example jane@a.example
+  sealpost alias add all@a.example jane@a.example joe@a.example bob@b.example
+  sealpost alias add @a.example jane@a.example         what nobody else of the domain takes")]
     Add {
         /// The alias; `@domain` takes what nobody else of the domain takes
         alias: String,
         /// Where it leads
-        target: String,
+        #[arg(value_name = "TARGET", required = true)]
+        targets: Vec<String>,
     },
     /// List the aliases
     List,
@@ -243,6 +285,16 @@ pub(crate) enum AliasVerb {
         /// The alias
         alias: String,
     },
+}
+
+impl AliasVerb {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Add { .. } => "alias.add",
+            Self::List => "alias.list",
+            Self::Remove { .. } => "alias.remove",
+        }
+    }
 }
 
 /// Runs the verb.
@@ -273,7 +325,7 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
     let config = read_config(context, args.config.as_deref())?;
     if args.check {
         eprintln!("the configuration is good");
-        return done(context, "serve.check");
+        return done(context, args.name());
     }
     let path = args.config.clone().unwrap_or_else(|| context.home_path().join("sealpost.toml"));
     let path = std::path::absolute(&path).map_err(Failure::io)?;
@@ -408,7 +460,7 @@ fn accounts_of(config: &Config) -> Result<Accounts, Failure> {
 /// What an error of the store means for the command line.
 pub(crate) fn from_store(error: StoreError) -> Failure {
     match error {
-        StoreError::NotFound(_) | StoreError::Exists(_) => Failure::usage(error),
+        StoreError::NotFound(_) | StoreError::Exists(_) | StoreError::InUse(_) => Failure::usage(error),
         other => Failure::io(other),
     }
 }
@@ -426,23 +478,44 @@ pub(crate) fn from_manage(error: manage::Error) -> Failure {
         manage::Error::Nothing(_) => {
             Failure::usage(error).hint("name a message by its number, or several with --domain DOMAIN or --user ADDRESS")
         }
+        manage::Error::Circle(_) => Failure::usage(error).hint("lead it to a mailbox, or to an address elsewhere"),
         other => Failure::usage(other),
     }
 }
 
 fn domain(context: &Context, verb: DomainVerb) -> Result<Exit, Failure> {
-    let manage = manage(context)?;
-    let (result, name) = match verb {
-        DomainVerb::Add { domain } => (manage.add_domain(&domain), "domain.add"),
-        DomainVerb::Remove { domain } => (manage.remove_domain(&domain), "domain.remove"),
-        DomainVerb::Quota { domain, bytes } => (manage.set_domain_quota(&domain, bytes), "domain.quota"),
+    let (manage, name) = (manage(context)?, verb.name());
+    let result = match verb {
+        DomainVerb::Add { domain } => manage.add_domain(&domain),
+        DomainVerb::Remove { domain } => return remove_domain(context, &manage, &domain),
+        DomainVerb::Quota { domain, bytes } => manage.set_domain_quota(&domain, bytes),
         DomainVerb::List => {
             let domains = manage.domains().map_err(from_manage)?;
-            return list(context, &told_as::domains(&domains), &domains);
+            let quotas = manage.domain_quotas().map_err(from_manage)?;
+            let line = |domain: &String| match quotas.iter().find(|(known, _)| known == domain) {
+                Some((_, room)) => format!("{domain}  {}", bytes_of(*room)),
+                None => domain.clone(),
+            };
+            let lines: Vec<String> = domains.iter().map(line).collect();
+            return list(context, &told_as::domains(&domains, &quotas), &lines);
         }
     };
     result.map_err(from_manage)?;
     done(context, name)
+}
+
+fn remove_domain(context: &Context, manage: &Manage, domain: &str) -> Result<Exit, Failure> {
+    manage.remove_domain(domain).map_err(|error| match error {
+        manage::Error::Store(StoreError::InUse(_)) => from_manage(error)
+            .hint("`sealpost user list` shows its users, `sealpost user remove ADDRESS` removes one with his mail"),
+        other => from_manage(other),
+    })?;
+    done(context, "domain.remove")
+}
+
+/// What a mailbox or a domain holds, and may hold.
+fn bytes_of((used, quota): (u64, u64)) -> String {
+    if quota == 0 { format!("{used} bytes") } else { format!("{used} of {quota} bytes") }
 }
 
 /// The JSON result of a command that has nothing to tell but that it went well.
@@ -454,8 +527,8 @@ pub(crate) fn done(context: &Context, verb: &str) -> Result<Exit, Failure> {
 }
 
 fn user(context: &Context, verb: UserVerb) -> Result<Exit, Failure> {
-    let manage = manage(context)?;
-    let (result, name) = match verb {
+    let (manage, name) = (manage(context)?, verb.name());
+    let result = match verb {
         UserVerb::Add { address } => {
             let password = password(context, &address)?;
             let address = manage.add_user(&address, &password.secret).map_err(from_manage)?;
@@ -473,12 +546,14 @@ fn user(context: &Context, verb: UserVerb) -> Result<Exit, Failure> {
         UserVerb::Show { address } => return show(context, &manage.user(&address).map_err(from_manage)?),
         UserVerb::List => {
             let (users, suspended) = (manage.users().map_err(from_manage)?, manage.suspended().map_err(from_manage)?);
-            return list(context, &told_as::users(&users, &suspended), &users);
+            let line = |user: &String| if suspended.contains(user) { format!("{user}  suspended") } else { user.clone() };
+            let lines: Vec<String> = users.iter().map(line).collect();
+            return list(context, &told_as::users(&users, &suspended), &lines);
         }
-        UserVerb::Remove { address } => (manage.remove_user(&address), "user.remove"),
-        UserVerb::Quota { address, bytes } => (manage.set_user_quota(&address, bytes), "user.quota"),
-        UserVerb::Suspend { address } => (manage.set_standing(&address, Standing::Suspended), "user.suspend"),
-        UserVerb::Resume { address } => (manage.set_standing(&address, Standing::Active), "user.resume"),
+        UserVerb::Remove { address } => manage.remove_user(&address),
+        UserVerb::Quota { address, bytes } => manage.set_user_quota(&address, bytes),
+        UserVerb::Suspend { address } => manage.set_standing(&address, Standing::Suspended),
+        UserVerb::Resume { address } => manage.set_standing(&address, Standing::Active),
     };
     result.map_err(from_manage)?;
     done(context, name)
@@ -490,17 +565,17 @@ fn show(context: &Context, user: &manage::User) -> Result<Exit, Failure> {
         return Ok(Exit::Good);
     }
     let standing = if user.standing == Standing::Suspended { "suspended" } else { "active" };
-    let of = |(used, quota): (u64, u64)| if quota == 0 { format!("{used} bytes") } else { format!("{used} of {quota} bytes") };
-    let text = format!("address   {}\nstanding  {standing}\nmailbox   {}\n", report::safe(&user.address), of(user.room.user));
+    let text =
+        format!("address   {}\nstanding  {standing}\nmailbox   {}\n", report::safe(&user.address), bytes_of(user.room.user));
     output::stdout(text.as_bytes())?;
     Ok(Exit::Good)
 }
 
 fn alias(context: &Context, verb: AliasVerb) -> Result<Exit, Failure> {
-    let manage = manage(context)?;
-    let (result, name) = match verb {
-        AliasVerb::Add { alias, target } => (manage.add_alias(&alias, &target), "alias.add"),
-        AliasVerb::Remove { alias } => (manage.remove_alias(&alias), "alias.remove"),
+    let (manage, name) = (manage(context)?, verb.name());
+    let result = match verb {
+        AliasVerb::Add { alias, targets } => manage.add_alias(&alias, &targets),
+        AliasVerb::Remove { alias } => manage.remove_alias(&alias),
         AliasVerb::List => {
             let aliases = manage.aliases().map_err(from_manage)?;
             let lines: Vec<String> = aliases.iter().map(|(alias, target)| format!("{alias} {target}")).collect();
@@ -546,6 +621,14 @@ fn told(context: &Context, verb: &str, address: &str, password: &NewPassword) ->
 /// The password of the options or of a prompt; else one is made.
 pub(crate) fn password(context: &Context, address: &str) -> Result<NewPassword, Failure> {
     if let Some(secret) = context.passphrase.to_protect(&format!("the mailbox {address}"), 0)? {
+        if manage::is_short(manage::good(&secret).map_err(from_manage)?) {
+            eprintln!(
+                "warning: the password of {} has fewer than {} characters – it is guessed soon",
+                report::safe(address),
+                manage::LEAST
+            );
+            eprintln!("hint: set a longer one with `sealpost user passwd {}`", report::safe(address));
+        }
         return Ok(NewPassword { secret, is_made: false });
     }
     const LETTERS: &[u8] = b"abcdefghijkmnopqrstuvwxyz23456789";

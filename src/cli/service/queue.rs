@@ -38,6 +38,21 @@ pub(crate) enum QueueVerb {
     },
 }
 
+impl QueueVerb {
+    /// Its name, as JSON results have it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::List(_) => "queue.list",
+            Self::Show { .. } => "queue.show",
+            Self::Retry(_) => "queue.retry",
+            Self::Hold(_) => "queue.hold",
+            Self::Drop(_) => "queue.drop",
+            Self::Tls { send: true, .. } => "queue.tls.send",
+            Self::Tls { .. } => "queue.tls",
+        }
+    }
+}
+
 /// Which messages.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
@@ -66,7 +81,7 @@ impl Selection {
 /// Runs `queue`.
 pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> {
     let manage = service::manage(context)?;
-    let (result, name) = match verb {
+    let result = match verb {
         QueueVerb::List(selection) => {
             let waiting = manage.waiting(&selection.which()).map_err(service::from_manage)?;
             if context.json {
@@ -92,10 +107,10 @@ pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> 
             if running::ask(context, &Question::Wake).is_err() {
                 eprintln!("note: the server does not run; it tries when it does");
             }
-            (Ok(()), "queue.retry")
+            Ok(())
         }
-        QueueVerb::Hold(selection) => (manage.hold(&selection.which()), "queue.hold"),
-        QueueVerb::Drop(selection) => (manage.drop_queued(&selection.which()), "queue.drop"),
+        QueueVerb::Hold(selection) => manage.hold(&selection.which()),
+        QueueVerb::Drop(selection) => manage.drop_queued(&selection.which()),
         QueueVerb::Tls { send: true, .. } => return send_reports(context),
         QueueVerb::Tls { days_ago, .. } => {
             let day = context.now.unix().div_euclid(86_400).saturating_sub(*days_ago);
@@ -118,7 +133,7 @@ pub(crate) fn run(context: &Context, verb: &QueueVerb) -> Result<Exit, Failure> 
         }
     };
     result.map_err(service::from_manage)?;
-    service::done(context, name)
+    service::done(context, verb.name())
 }
 
 /// Asks the server that runs: it has the names and the way out.

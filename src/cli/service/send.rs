@@ -8,6 +8,7 @@ use serde_json::json;
 use sealpost::mime::submission::{Audience, Submission};
 use sealpost::proto::smtp::Credentials;
 use sealpost::proto::smtp::client::{Client, ClientStep, Outcome, Outgoing, TlsWish};
+use sealpost::server::config::Hop;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, on_file};
@@ -51,9 +52,10 @@ pub(crate) struct SendArgs {
 pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
     let message = Source(args.message.clone()).read(&context.limits)?;
     let way = handover::way(context, args)?;
-    let unique = handover::unique(context);
-    let submission = Submission::of(&message, context.now, &format!("{unique}@sealpost"), &context.limits);
-    let submission = submission.map_err(|e| Failure::refused(format!("the message cannot be sent – {e}")))?;
+    let unsendable = |error| Failure::refused(format!("the message cannot be sent – {error}"));
+    let author = Submission::sender_of(&message, &context.limits).map_err(unsendable)?;
+    let unique = handover::message_id(context, author.as_deref().or(args.from.as_deref()));
+    let submission = Submission::of(&message, context.now, &unique, &context.limits).map_err(unsendable)?;
     let sender =
         args.from.clone().or(submission.sender).ok_or_else(|| {
             Failure::usage("the message has no From field").hint("add one, or name the sender with --from ADDR")
@@ -74,7 +76,7 @@ pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
     let outcomes = match way {
         Way::Server(hop) => {
             let credentials = service::credentials(context, args.client.user.as_deref())?;
-            send(&handover::server(context, args, &hop)?, credentials, outgoing)?
+            send(&handover::server(context, args, &hop)?, credentials, outgoing)?.settled()?
         }
         Way::Pickup(folder) => {
             let put = handover::put(&folder, &outgoing).map_err(on_file("put a message into", &folder))?;
@@ -108,12 +110,33 @@ fn words(outcome: &Outcome) -> (&'static str, &str) {
     }
 }
 
-/// Hands a message to a server; each recipient with what became of it.
-pub(crate) fn send(
-    server: &Server,
-    credentials: Option<Credentials>,
-    outgoing: Outgoing,
-) -> Result<Vec<(String, Outcome)>, Failure> {
+/// How it went with a server.
+pub(crate) enum Ended {
+    /// Each recipient with what became of it.
+    Settled(Vec<(String, Outcome)>),
+    /// Nothing was sent: the login is refused for good.
+    NoLogin(Failure),
+}
+
+impl Ended {
+    /// What became of each recipient.
+    pub(crate) fn settled(self) -> Result<Vec<(String, Outcome)>, Failure> {
+        match self {
+            Self::Settled(outcomes) => Ok(outcomes),
+            Self::NoLogin(failure) => Err(failure),
+        }
+    }
+}
+
+/// The login is refused for good: nothing was sent, and nothing will be until it is another one.
+fn refused(server: &Server, reply: &str) -> Failure {
+    let Hop { host, port } = &server.hop;
+    Failure::io(format!("{host}:{port} refused the login, and nothing was sent – {}", report::safe(reply)))
+        .hint("check the name of --user and the password; `sealpost user passwd ADDRESS` sets another one on a server of yours")
+}
+
+/// Hands a message to a server.
+pub(crate) fn send(server: &Server, credentials: Option<Credentials>, outgoing: Outgoing) -> Result<Ended, Failure> {
     let (mut connection, is_secure) = server.connect()?;
     let wish = match server.tls {
         _ if is_secure => TlsWish::Active,
@@ -134,7 +157,10 @@ pub(crate) fn send(
                 Ok(())
             }
             ClientStep::Wait => connection.receive().map(|bytes| client.receive(&bytes)),
-            ClientStep::Done(outcomes) => return Ok(outcomes),
+            ClientStep::Done(outcomes) => {
+                let refused = client.refused_login().map(|reply| Ended::NoLogin(refused(server, reply)));
+                return Ok(refused.unwrap_or(Ended::Settled(outcomes)));
+            }
         };
         if let Err(why) = went {
             client.disconnected(&why);

@@ -32,6 +32,17 @@ pub(crate) enum TokenVerb {
     },
 }
 
+impl TokenVerb {
+    /// Its name, as JSON results have it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::New { .. } => "token.new",
+            Self::List => "token.list",
+            Self::Revoke { .. } => "token.revoke",
+        }
+    }
+}
+
 /// A scope, as it is typed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Word {
@@ -82,7 +93,7 @@ pub(crate) fn run(context: &Context, verb: &TokenVerb) -> Result<Exit, Failure> 
         }
         TokenVerb::Revoke { name } => {
             manage.revoke_token(name).map_err(service::from_manage)?;
-            service::done(context, "token.revoke")
+            service::done(context, verb.name())
         }
     }
 }

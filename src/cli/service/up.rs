@@ -12,6 +12,8 @@ use sealpost::pki::Certificate;
 use sealpost::proto::pop3::client::{Afterwards, Wish};
 use sealpost::proto::smtp::Credentials;
 use sealpost::proto::smtp::client::{Outcome, Outgoing};
+use sealpost::server::accounts::Accounts;
+use sealpost::server::addressing::Destination;
 use sealpost::server::config::Hop;
 use sealpost::server::store::Error as StoreError;
 use sealpost::server::{self, Config, Service};
@@ -32,7 +34,8 @@ Examples:
   sealpost up --domain a.example --user jane --passphrase-file pw
   sealpost up --domain a.example --route b.example=127.0.0.1:3525 --port-offset 100
 
-Each user gets a mailbox and a mail certificate; the key is locked with the password of the mailbox.")]
+Each user gets a mailbox and a mail certificate; the key is locked with the password of the mailbox.
+Mail for postmaster and root of each domain goes to the first one.")]
 pub(crate) struct UpArgs {
     /// A domain of ours
     #[arg(long = "domain", value_name = "DOMAIN", default_value = "localhost")]
@@ -63,6 +66,13 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
             .hint("run it with `sealpost serve`, or choose another home with --home DIR"));
     }
     let first = args.domains.first().cloned().unwrap_or_default().to_lowercase();
+    // what is wrong with a password is told before anything is made
+    let mut passwords = Vec::new();
+    for user in &args.users {
+        let address = if user.contains('@') { user.to_lowercase() } else { format!("{}@{first}", user.to_lowercase()) };
+        let password = service::password(context, &address)?;
+        passwords.push((address, password));
+    }
     let hostname = if first == "localhost" { first.clone() } else { format!("mail.{first}") };
     authority(context, &home, &first, &args.domains)?;
     let store = open_store(context)?;
@@ -75,9 +85,7 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
         }
     }
     let (mut first_user, mut users) = (None, Vec::new());
-    for user in &args.users {
-        let address = if user.contains('@') { user.to_lowercase() } else { format!("{}@{first}", user.to_lowercase()) };
-        let password = service::password(context, &address)?;
+    for (address, password) in passwords {
         match accounts.add_user(&address, &password.secret) {
             // from an attempt that did not get to its end; where he has mail, the server was in use
             Err(StoreError::Exists(_)) if accounts.store().messages(&address).is_ok_and(|messages| messages.is_empty()) => {
@@ -97,12 +105,8 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
         users.push(password.to_json(&address));
         first_user.get_or_insert(Credentials { user: address, password: password.secret });
     }
-    // RFC 5321 4.5.1: every server takes mail for its postmaster
     if let Some(user) = &first_user {
-        match accounts.store().add_alias(&format!("postmaster@{first}"), &user.user) {
-            Ok(()) | Err(StoreError::Exists(_)) => {}
-            Err(error) => return Err(service::from_store(error)),
-        }
+        lead_to(&accounts, &args.domains, &user.user)?;
     }
     drop(accounts);
     let text = Config::template(&hostname, args.port_offset, &routes);
@@ -129,6 +133,20 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<Exit, Failure> {
         context.print_json(&result)?;
     }
     Ok(Exit::Good)
+}
+
+/// Leads the names to a user that nobody else has: every server takes mail for its postmaster (RFC 5321 4.5.1), and cron writes to root.
+fn lead_to(accounts: &Accounts, domains: &[String], user: &str) -> Result<(), Failure> {
+    for domain in domains {
+        for name in ["postmaster", "root"] {
+            let address = format!("{name}@{}", domain.to_lowercase());
+            if accounts.destination(&address).map_err(service::from_store)? == Destination::Unknown {
+                accounts.store().add_alias(&address, user).map_err(service::from_store)?;
+                eprintln!("alias: {} to {}", report::safe(&address), report::safe(user));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn route(text: &str) -> Result<(String, String), Failure> {
@@ -196,7 +214,7 @@ fn exchange(
     let unique = format!("self-test-{}@{}", context.now.unix(), user.user.rsplit_once('@').map_or("localhost", |(_, d)| d));
     let message = Composer::new(&user.user, context.now, &unique).to(&user.user).subject("Self-test").text("It works.\n").build();
     let outgoing = Outgoing::new(user.user.clone(), vec![user.user.clone()], message.into());
-    let outcomes = send::send(&submission, Some(user.clone()), outgoing)?;
+    let outcomes = send::send(&submission, Some(user.clone()), outgoing)?.settled()?;
     for (address, outcome) in outcomes {
         if let Outcome::Temporary(reply) | Outcome::Permanent(reply) = outcome {
             return Err(Failure::io(format!("mail for {address} was not taken – {reply}")));

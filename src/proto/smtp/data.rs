@@ -1,5 +1,6 @@
 //! The message while it comes in, after DATA or in chunks: one end and no other (RFC 5321 4.1.1.4, 4.5.2; RFC 3030 2).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::proto::smtp::envelope::{Body, Envelope};
@@ -31,7 +32,7 @@ pub(in crate::proto::smtp) enum Fault {
     /// It holds a NUL, where programs end what they read (RFC 2045 2.7, 2.8).
     Nul,
     /// The service said no to a piece.
-    Refused(u16, &'static str, String),
+    Refused(u16, Cow<'static, str>, String),
 }
 
 /// The content of a message: what the service was given in pieces before, and what is left.

@@ -9,6 +9,7 @@
 
 mod transaction;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -98,7 +99,7 @@ pub enum Answer {
     /// Who it is, or what is needed to find out.
     Login(sasl::Answer),
     /// No: code, enhanced code, text.
-    Reject(u16, &'static str, String),
+    Reject(u16, Cow<'static, str>, String),
 }
 
 /// Where the conversation is.
@@ -147,7 +148,7 @@ struct Chunk {
 }
 
 /// Code, enhanced code, text.
-type Reply = (u16, &'static str, String);
+type Reply = (u16, Cow<'static, str>, String);
 
 /// A session.
 #[derive(Debug)]
@@ -267,7 +268,7 @@ impl Session {
                 let turn = exchange.answer(answer);
                 self.turn(exchange, turn);
             }
-            (Pending::Authentication(_), Answer::Reject(code, enhanced, text)) => self.mistake(code, enhanced, &text),
+            (Pending::Authentication(_), Answer::Reject(code, enhanced, text)) => self.mistake(code, &enhanced, &text),
             (Pending::Sender(envelope), Answer::Accept) => {
                 self.state = State::Mail(envelope);
                 self.reply(250, "2.1.0", "sender accepted");
@@ -280,9 +281,9 @@ impl Session {
             }
             (Pending::Recipient(envelope, _), Answer::Reject(code, enhanced, text)) => {
                 self.state = State::Mail(envelope);
-                self.mistake(code, enhanced, &text);
+                self.mistake(code, &enhanced, &text);
             }
-            (Pending::Sender(_), Answer::Reject(code, enhanced, text)) => self.mistake(code, enhanced, &text),
+            (Pending::Sender(_), Answer::Reject(code, enhanced, text)) => self.mistake(code, &enhanced, &text),
             (Pending::Piece(state), Answer::Accept) => self.state = *state,
             (Pending::Piece(state), Answer::Reject(code, enhanced, text)) => {
                 self.state = *state;
@@ -291,7 +292,7 @@ impl Session {
                 }
             }
             (Pending::Message, Answer::Accept) => self.reply(250, "2.0.0", "the message is on disk"),
-            (Pending::Message, Answer::Reject(code, enhanced, text)) => self.reply(code, enhanced, &text),
+            (Pending::Message, Answer::Reject(code, enhanced, text)) => self.reply(code, &enhanced, &text),
             // an answer to another question: the service is broken
             (Pending::Authentication(_), Answer::Accept) | (_, Answer::Login(_)) => self.reply(451, "4.3.0", "the server failed"),
         }

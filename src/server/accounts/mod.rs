@@ -245,6 +245,11 @@ impl Accounts {
         self.others.get(domain).map_or(&*self.own, |directory| &**directory)
     }
 
+    /// Whether the users of an address's domain are in the store, and nowhere else.
+    pub(in crate::server) fn is_own(&self, address: &str) -> bool {
+        !self.others.contains_key(address.rsplit_once('@').map_or("", |(_, domain)| domain))
+    }
+
     /// Whether all of them are in the store: nobody else is asked.
     pub(in crate::server) fn are_at_hand(&self) -> bool {
         self.others.is_empty()

@@ -216,6 +216,7 @@ impl From<manage::Error> for Problem {
                 Self::new(StatusCode::BAD_REQUEST, "nothing-named", "Nothing is named", detail, fix).at("/")
             }
             manage::Error::Script(mistakes) => Self::script(mistakes),
+            manage::Error::Circle(_) => Self::not_now(detail, "lead it to a mailbox, or to an address elsewhere").at("/target"),
             manage::Error::Wrong(..) => {
                 Self::new(StatusCode::BAD_REQUEST, "invalid", "The request is not valid", detail, "send what is meant")
             }
@@ -229,11 +230,12 @@ impl From<store::Error> for Problem {
         match error {
             store::Error::NotFound(_) => Self::not_found(detail),
             store::Error::Exists(_) => Self::exists(detail),
+            store::Error::InUse(_) => Self::not_now(detail, "remove first what needs it"),
             store::Error::Full(_) => {
                 let fix = "make room on the disk, and send it again";
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The disk takes no more", detail, fix)
             }
-            store::Error::Broken(_) | store::Error::Unsure(_) => Self::broken(detail),
+            store::Error::Broken(_) | store::Error::Unsure(_) | store::Error::File(_) => Self::broken(detail),
         }
     }
 }

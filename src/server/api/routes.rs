@@ -149,6 +149,7 @@ const fn may(name: &'static str, kind: Kind, about: &'static str) -> Field {
 }
 
 const BYTES: &[Field] = &[must("bytes", Kind::Number, "Bytes; 0 lifts the bound.")];
+const PASSWORD: &str = "The password, better of 8 characters at least; it is told nowhere.";
 const DOMAIN: Field = may("domain", Kind::Text, "The recipients of this domain.");
 const SENDER: Field = may("user", Kind::Text, "The messages of this sender.");
 const SERVER: Field = may("server", Kind::Text, "The server whose keys these are; the main one where it is left out.");
@@ -187,7 +188,7 @@ pub(in crate::server::api) const ROUTES: &[Route] = &[
             Operation::AddUser,
             By::Post,
             "/v1/users",
-            &[must("address", Kind::Text, "The address."), must("password", Kind::Password, "The password; it is told nowhere.")],
+            &[must("address", Kind::Text, "The address."), must("password", Kind::Password, PASSWORD)],
             "Add a user",
         )
     },
@@ -199,7 +200,7 @@ pub(in crate::server::api) const ROUTES: &[Route] = &[
             Operation::SetPassword,
             By::Put,
             "/v1/users/{address}/password",
-            &[must("password", Kind::Password, "The password; it is told nowhere.")],
+            &[must("password", Kind::Password, PASSWORD)],
             "Change a password",
         )
     },

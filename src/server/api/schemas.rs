@@ -43,7 +43,13 @@ pub(in crate::server::api) fn all() -> Map<String, Value> {
     status["additionalProperties"] = json!({ "type": ["string", "integer"] });
     let all = [
         ("Done", object(json!({ "schema": text(), "exit": { "type": "integer", "const": 0 } }))),
-        ("Domains", object(json!({ "schema": schema("domain.list"), "domains": texts() }))),
+        (
+            "Domains",
+            object(json!({
+                "schema": schema("domain.list"), "domains": texts(),
+                "quotas": { "type": "array", "items": object(json!({ "domain": text(), "used": number(), "quota": number() })) },
+            })),
+        ),
         ("Users", object(json!({ "schema": schema("user.list"), "users": texts(), "suspended": texts() }))),
         (
             "User",

@@ -31,7 +31,7 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
     let manage = &api.manage;
     let value = match operation {
         Operation::Status => api.overview.status(now).to_json(),
-        Operation::ListDomains => json::domains(&manage.domains()?),
+        Operation::ListDomains => json::domains(&manage.domains()?, &manage.domain_quotas()?),
         Operation::AddDomain => done(manage.add_domain(asked.text("domain").unwrap_or_default()), "domain.add")?,
         Operation::RemoveDomain => done(manage.remove_domain(asked.part("domain")), "domain.remove")?,
         Operation::SetDomainQuota => done(manage.set_domain_quota(asked.part("domain"), bytes(asked)), "domain.quota")?,
@@ -58,7 +58,7 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
         Operation::ListAliases => json::aliases(&manage.aliases()?),
         Operation::AddAlias => {
             let (alias, target) = (asked.text("alias").unwrap_or_default(), asked.text("target").unwrap_or_default());
-            done(manage.add_alias(alias, target), "alias.add")?
+            done(manage.add_alias(alias, &[target]), "alias.add")?
         }
         Operation::RemoveAlias => done(manage.remove_alias(asked.part("alias")), "alias.remove")?,
         Operation::ListQueue => json::queue(&manage.waiting(&chosen(None, asked.query("domain"), asked.query("user"))?)?),

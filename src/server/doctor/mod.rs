@@ -130,6 +130,7 @@ pub const CODES: &[&str] = &[
     "mx-no-address",
     "mx-null",
     "orphan-file",
+    "pickup-bad",
     "pickup-waits",
     "port-banner",
     "port-closed",

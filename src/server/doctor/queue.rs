@@ -46,6 +46,22 @@ pub fn pickup(folder: &Path, (count, oldest): (usize, Option<Timestamp>), now: T
     (age >= PICKED_UP).then(|| Finding::warning("pickup-waits", Concern::Machine, text()).fix("sealpost trace"))
 }
 
+/// Judges the files that were put aside because they could not be sent.
+pub fn bad(folder: &Path, count: usize) -> Option<Finding> {
+    let bad = folder.join("Badmail");
+    let many = if count == 1 { "a message".to_owned() } else { format!("{count} messages") };
+    let text = format!("{many} of the pickup folder could not be sent: in {}, with the reason beside it", bad.display());
+    let finding = || Finding::warning("pickup-bad", Concern::Machine, text).fix(format!("head {}/*.why", quoted(&bad)));
+    (count > 0).then(finding)
+}
+
+/// A path between quotation marks of a shell, where it needs them.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 /// Seconds after which a file of the pickup folder should be gone, whatever else the server does; it is tried again each minute.
 const PICKED_UP: i64 = 600;
 
@@ -87,5 +103,21 @@ mod tests {
         std::fs::write(folder.path().join(".taking-1-x"), "x").expect("written");
         std::fs::write(folder.path().join("x.ready"), "x").expect("written");
         assert_eq!(crate::server::pickup::waiting(folder.path()).0, 1);
+    }
+
+    #[test]
+    fn messages_that_were_put_aside_are_told_with_where_the_reasons_are() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("it's");
+        let count = || crate::server::pickup::bad(&place);
+        assert_eq!(bad(&place, count()), None);
+        std::fs::create_dir_all(place.join("Badmail")).expect("made");
+        std::fs::write(place.join("Badmail/1-x"), "x").expect("written");
+        std::fs::write(place.join("Badmail/1-x.why"), "x").expect("written");
+        assert_eq!(count(), 1);
+        let found = bad(&place, count()).expect("told");
+        assert!(found.code == "pickup-bad" && found.text.starts_with("a message of the pickup folder"), "{}", found.text);
+        let fix = found.fix.expect("a command");
+        assert!(fix.starts_with("head '/") && fix.ends_with("/it'\\''s/Badmail'/*.why"), "{fix}");
     }
 }

@@ -41,7 +41,7 @@ impl FileFilters {
 
     /// Written beside, synced and renamed: a script is there whole, or the one before is.
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        let failed = |error: std::io::Error| Error::Full(format!("{} – {error}", path.display()));
+        let failed = |error: std::io::Error| Error::at(path, &error);
         fs::create_dir_all(&self.folder).map_err(failed)?;
         let mut beside = tempfile::NamedTempFile::new_in(&self.folder).map_err(failed)?;
         beside.write_all(bytes).and_then(|()| beside.as_file().sync_all()).map_err(failed)?;
@@ -92,7 +92,7 @@ impl Filters for FileFilters {
             let path = self.path(user, extension);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(Error::Full(format!("{} – {error}", path.display())));
+                    return Err(Error::at(&path, &error));
                 }
                 _ => {}
             }

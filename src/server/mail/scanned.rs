@@ -74,8 +74,7 @@ impl Mail {
                     return Ok(Scan::Answer(smtp::Answer::Accept));
                 }
                 (Ok(Decision::Refuse(refusal)), _) => {
-                    let enhanced = if refusal.is_temporary() { "4.7.1" } else { "5.7.1" };
-                    return Ok(Scan::Answer(reject(refusal.code, enhanced, &refusal.text)));
+                    return Ok(Scan::Answer(reject(refusal.code, refusal.enhanced, &refusal.text)));
                 }
                 (Err(why), OnFailure::Accept) => self.tracer.warn(now, &format!("{why}; the message goes on without it")),
                 (Err(why), OnFailure::Tempfail) => {
@@ -97,4 +96,50 @@ fn id() -> String {
     let mut bytes = [0; 8];
     files::random_name(&mut bytes);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixListener;
+    use std::sync::Arc;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::proto::smtp::{Addressee, Path, Terms};
+    use crate::server::accounts::tests::accounts;
+    use crate::server::locks::Locks;
+    use crate::server::mail::{Handed, Heard, Letter, Local, Patience};
+    use crate::server::scan::{Address, Scanner};
+
+    #[test]
+    fn the_sender_hears_the_enhanced_code_that_a_scanner_gave() {
+        let (folder, accounts) = accounts();
+        let socket = folder.path().join("scanner");
+        let listener = UnixListener::bind(&socket).expect("bound");
+        let scanner = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("asked");
+            // what it can (version 6, no changes, every stage answered), and a reply to the first stage
+            stream.write_all(b"\0\0\0\x0dO\0\0\0\x06\0\0\0\0\0\0\0\0").expect("written");
+            stream.write_all(b"\0\0\0\x16y554 5.7.9 not signed\0").expect("written");
+            stream
+        });
+        let store = Arc::clone(accounts.store());
+        let mail = Mail::new("mail.a.example", accounts, Locks::default(), Arc::new(Notify::new()));
+        let address = Address::parse(&format!("unix:{}", socket.display())).expect("an address");
+        let mail = mail.scanners(vec![Scanner { address, on_failure: OnFailure::Tempfail }]);
+        let letter = Letter {
+            sender: Path::Address("jane@a.example".to_owned()),
+            recipients: vec![Addressee::from("jane@a.example".to_owned())],
+            terms: Terms::default(),
+            message: b"From: jane@a.example\r\nSubject: x\r\n\r\nHi.\r\n".to_vec(),
+        };
+        let local = Local { by: "test".to_owned(), taken: ".taking-1".to_owned(), patience: Patience::Left };
+        let handed = mail.hand_in(letter, local, &Heard::default(), Timestamp::from_unix(0));
+        drop(scanner.join());
+        assert_eq!(handed, Ok(Handed::Taken));
+        let report = String::from_utf8(store.message("jane@a.example", 1).expect("a report")).expect("text");
+        assert!(report.contains("554 5.7.9 not signed"), "{report}");
+    }
 }

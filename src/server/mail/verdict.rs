@@ -125,5 +125,5 @@ fn sends<'a>(envelope: &'a Envelope, peer: &Peer) -> Sends<'a> {
 }
 
 pub(super) fn answer(refusal: Refusal) -> smtp::Answer {
-    smtp::Answer::Reject(refusal.code, refusal.enhanced, refusal.text)
+    smtp::Answer::Reject(refusal.code, refusal.enhanced.into(), refusal.text)
 }

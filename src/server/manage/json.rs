@@ -10,9 +10,11 @@ pub fn done(verb: &str) -> Value {
     json!({ "schema": format!("sealpost.{verb}/1"), "exit": 0 })
 }
 
-/// The domains.
-pub fn domains(domains: &[String]) -> Value {
-    json!({ "schema": "sealpost.domain.list/1", "domains": domains })
+/// The domains, and what those with a quota hold and may hold.
+pub fn domains(domains: &[String], quotas: &[(String, (u64, u64))]) -> Value {
+    let one = |(domain, (used, quota)): &(String, (u64, u64))| json!({ "domain": domain, "used": used, "quota": quota });
+    let quotas: Vec<_> = quotas.iter().map(one).collect();
+    json!({ "schema": "sealpost.domain.list/1", "domains": domains, "quotas": quotas })
 }
 
 /// The users, and who of them is suspended.

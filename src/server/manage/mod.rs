@@ -7,6 +7,7 @@ pub mod json;
 mod status;
 mod tokens;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub enum Error {
     Nothing(&'static str),
     /// A script has these mistakes.
     Script(Vec<Mistake>),
+    /// An alias would lead to itself: the way, from it on.
+    Circle(Vec<String>),
     /// What the store says.
     Store(store::Error),
 }
@@ -43,6 +46,7 @@ impl fmt::Display for Error {
         match self {
             Self::Wrong(given, meant) => write!(f, "{given} is not {meant}"),
             Self::Nothing(verb) => write!(f, "nothing was said of what to {verb}"),
+            Self::Circle(way) => write!(f, "the alias would lead to itself, and mail to nobody – {}", way.join(" → ")),
             Self::Script(mistakes) => {
                 f.write_str("the script has mistakes")?;
                 mistakes.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
@@ -86,6 +90,8 @@ impl fmt::Debug for Manage {
 
 /// Bytes of a password: more is a mistake, and costs time.
 const PASSWORD: usize = 1024;
+/// Characters that a password should have: NIST SP 800-63B 5.1.1.1 (of 2017).
+pub const LEAST: usize = 8;
 
 impl Manage {
     /// The accounts of a server, and the folder of its data, where filters lie.
@@ -97,9 +103,21 @@ impl Manage {
         self.accounts.store().as_ref()
     }
 
-    /// Every domain.
+    /// Every domain, by name.
     pub fn domains(&self) -> Result<Vec<String>, Error> {
         Ok(self.store().domains()?)
+    }
+
+    /// The domains that have a quota, with what their mailboxes hold and may hold.
+    pub fn domain_quotas(&self) -> Result<Vec<(String, (u64, u64))>, Error> {
+        let mut found = Vec::new();
+        for domain in self.store().domains()? {
+            let (used, quota) = self.store().room(&format!("@{domain}"))?.domain;
+            if quota > 0 {
+                found.push((domain, (used, quota)));
+            }
+        }
+        Ok(found)
     }
 
     /// Adds a domain.
@@ -165,8 +183,13 @@ impl Manage {
     /// Puts a filter in place for the next message; one with mistakes is refused, and the one before stays.
     pub fn set_filter(&self, address: &str, script: &[u8]) -> Result<(), Error> {
         let user = self.user(address)?;
-        Script::parse(script, &Limits::default()).map_err(Error::Script)?;
+        Self::check_filter(script)?;
         Ok(self.filters.put(&user.address, script)?)
+    }
+
+    /// Whether a script has mistakes; nothing is changed.
+    pub fn check_filter(script: &[u8]) -> Result<(), Error> {
+        Script::parse(script, &Limits::default()).map(drop).map_err(Error::Script)
     }
 
     /// Takes a filter away: all goes to the inbox.
@@ -189,13 +212,24 @@ impl Manage {
         Ok(self.store().aliases()?)
     }
 
-    /// Leads an address, or all of a domain (`@domain`), to another.
-    pub fn add_alias(&self, alias: &str, target: &str) -> Result<(), Error> {
+    /// Leads an address, or all of a domain (`@domain`), to others. None is added where one of them is there already, or leads back.
+    pub fn add_alias(&self, alias: &str, targets: &[impl AsRef<str>]) -> Result<(), Error> {
         let alias = match alias.strip_prefix('@') {
             Some(rest) if domain_name(rest).is_ok() => alias.to_lowercase(),
             _ => address_of(alias)?,
         };
-        Ok(self.store().add_alias(&alias, &address_of(target)?)?)
+        let known = self.store().targets(&alias)?;
+        let targets: Vec<String> = targets.iter().map(|target| address_of(target.as_ref())).collect::<Result<_, _>>()?;
+        for target in &targets {
+            if known.contains(target) {
+                return Err(store::Error::Exists(format!("the alias {alias} to {target}")).into());
+            }
+            if let Some(way) = self.accounts.way(target, &alias)? {
+                return Err(Error::Circle([vec![alias], way].concat()));
+            }
+        }
+        // who is named twice is meant once
+        targets.into_iter().collect::<BTreeSet<_>>().iter().try_for_each(|target| Ok(self.store().add_alias(&alias, target)?))
     }
 
     /// Removes an alias with all its targets.
@@ -256,15 +290,20 @@ fn address_of(text: &str) -> Result<String, Error> {
     if is_good { Ok(text.to_lowercase()) } else { Err(Error::Wrong(text.to_owned(), "an address, as jane@a.example")) }
 }
 
-fn good(password: &Secret<Vec<u8>>) -> Result<&Secret<Vec<u8>>, Error> {
+/// Whether a mailbox may have this password from now on. Those that it has already, and hashes that were made elsewhere, are not asked.
+pub fn good(password: &Secret<Vec<u8>>) -> Result<&Secret<Vec<u8>>, Error> {
     let bytes = password.expose();
     // PLAIN separates its parts by NUL (RFC 4616), and an empty one is asked for by nobody
-    let is_good = !bytes.is_empty() && bytes.len() <= PASSWORD && !bytes.contains(&0);
-    if is_good {
-        Ok(password)
-    } else {
-        Err(Error::Wrong("what was given".to_owned(), "a password of 1 to 1024 bytes without NUL"))
+    if bytes.is_empty() || bytes.len() > PASSWORD || bytes.contains(&0) {
+        return Err(Error::Wrong("what was given".to_owned(), "a password of 1 to 1024 bytes without NUL"));
     }
+    Ok(password)
+}
+
+/// Whether a password has fewer than [`LEAST`] characters: it is taken, since a script may have its reasons, and whoever sets it is warned.
+pub fn is_short(password: &Secret<Vec<u8>>) -> bool {
+    let bytes = password.expose();
+    std::str::from_utf8(bytes).map_or(bytes.len(), |text| text.chars().count()) < LEAST
 }
 
 #[cfg(test)]
@@ -281,18 +320,63 @@ mod tests {
         let (folder, accounts) = accounts();
         let manage = Manage::new(accounts, folder.path());
         for text in ["jane", "a b@a.example", "<x>@a.example", "x@", "@a.example", "x@a b", "x@a.example:25", "x\n@a.example"] {
-            assert!(matches!(manage.add_user(text, &secret(b"x")), Err(Error::Wrong(..))), "{text:?}");
+            assert!(matches!(manage.add_user(text, &secret(b"long enough")), Err(Error::Wrong(..))), "{text:?}");
             assert!(matches!(manage.set_user_quota(text, 1), Err(Error::Wrong(..))), "{text:?}");
         }
         assert!(matches!(manage.add_domain("a b"), Err(Error::Wrong(..))));
-        assert!(matches!(manage.add_alias("all", "x@b.example"), Err(Error::Wrong(..))));
-        for password in [&b""[..], b"a\0b", &[b'x'; PASSWORD + 1]] {
+        assert!(matches!(manage.add_alias("all", &["x@b.example"]), Err(Error::Wrong(..))));
+        for password in [&b""[..], b"a\0bcdefgh", &[b'x'; PASSWORD + 1]] {
             assert!(matches!(manage.add_user("new@a.example", &secret(password)), Err(Error::Wrong(..))));
         }
         assert_eq!(manage.users().expect("read"), ["jane@a.example"]);
-        assert_eq!(manage.add_user("New@A.example", &secret(b"x")).expect("added"), "new@a.example");
-        manage.add_alias("@A.example", "jane@a.example").expect("a catch-all");
+        assert_eq!(manage.add_user("New@A.example", &secret(b"long enough")).expect("added"), "new@a.example");
+        manage.add_alias("@A.example", &["jane@a.example"]).expect("a catch-all");
         assert_eq!(manage.aliases().expect("read"), [("@a.example".to_owned(), "jane@a.example".to_owned())]);
+    }
+
+    #[test]
+    fn a_short_password_is_known_by_its_characters() {
+        for (password, is_short_one) in
+            [("x", true), ("seven77", true), ("äöüßäöü", true), ("äöüßäöüß", false), ("eight888", false)]
+        {
+            assert_eq!(is_short(&secret(password.as_bytes())), is_short_one, "{password}");
+        }
+    }
+
+    #[test]
+    fn an_alias_that_would_lead_to_itself_is_refused_with_its_way() {
+        let (folder, accounts) = accounts();
+        let manage = Manage::new(accounts, folder.path());
+        let circle = |alias: &str, targets: &[&str]| match manage.add_alias(alias, targets) {
+            Err(Error::Circle(way)) => way.join(" "),
+            other => panic!("{alias} to {targets:?}: {other:?}"),
+        };
+        assert_eq!(circle("x@a.example", &["X@a.example"]), "x@a.example x@a.example");
+        assert_eq!(circle("x@a.example", &["jane@a.example", "x+tag@a.example"]), "x@a.example x+tag@a.example");
+        assert_eq!(manage.aliases(), Ok(Vec::new()), "none of several is added");
+        manage.add_alias("b@a.example", &["c@a.example", "jane@a.example", "jane@a.example"]).expect("added");
+        manage.add_alias("c@a.example", &["a@a.example"]).expect("it may come to lead somewhere");
+        assert_eq!(circle("a@a.example", &["b@a.example"]), "a@a.example b@a.example c@a.example a@a.example");
+        assert_eq!(circle("@a.example", &["nobody@a.example"]), "@a.example nobody@a.example");
+        manage.add_alias("@a.example", &["jane@a.example", "x@b.example"]).expect("a user ends the way");
+        assert!(matches!(
+            manage.add_alias("c@a.example", &["x@b.example", "a@a.example"]),
+            Err(Error::Store(store::Error::Exists(_)))
+        ));
+        assert_eq!(manage.aliases().expect("read").len(), 5);
+    }
+
+    #[test]
+    fn a_domain_with_users_says_how_many_and_a_quota_of_it_is_told() {
+        let (folder, accounts) = accounts();
+        let manage = Manage::new(accounts, folder.path());
+        let told = || manage.remove_domain("a.example").expect_err("in use").to_string();
+        assert_eq!(told(), "the domain a.example has 1 user");
+        manage.add_user("joe@a.example", &secret(b"long enough")).expect("added");
+        assert_eq!(told(), "the domain a.example has 2 users");
+        assert_eq!(manage.domain_quotas(), Ok(Vec::new()));
+        manage.set_domain_quota("a.example", 1000).expect("set");
+        assert_eq!(manage.domain_quotas(), Ok(vec![("a.example".to_owned(), (0, 1000))]));
     }
 
     #[test]

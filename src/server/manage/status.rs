@@ -184,6 +184,7 @@ impl Overview {
         let pickup = self.pickup.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(folder) = pickup {
             put("pickup_waiting", json!(pickup::waiting(&folder).0));
+            put("pickup_bad", json!(pickup::bad(&folder)));
         }
         if let (Ok(domains), Ok(users), Ok(suspended)) = (store.domains(), store.users(), store.suspended()) {
             put("domains", json!(domains.len()));

@@ -350,6 +350,12 @@ pub fn waiting(folder: &Path) -> (usize, Option<Timestamp>) {
     (count, oldest)
 }
 
+/// How many messages of a pickup folder were put aside, because they could not be sent.
+pub fn bad(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder.join("Badmail")).into_iter().flatten().flatten();
+    entries.filter(|entry| !entry.file_name().to_string_lossy().ends_with(".why")).count()
+}
+
 /// Why a file was not read.
 enum Unread {
     Bad(String),

@@ -293,7 +293,7 @@ fn sync(folder: &Path) -> Result<(), Error> {
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 pub(in crate::server::store) fn full(error: std::io::Error) -> Error {
-    Error::Full(error.to_string())
+    Error::from(error)
 }
 
 #[cfg(test)]

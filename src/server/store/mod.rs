@@ -13,6 +13,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use crate::proto::sasl;
 use crate::proto::smtp::client::{Addressee, Terms};
@@ -27,12 +29,16 @@ pub use sqlite::SqliteStore;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// The disk is full, or a write failed.
+    /// The disk is full, or does not take what is written.
     Full(String),
     /// It is not there.
     NotFound(String),
     /// It is there already.
     Exists(String),
+    /// It cannot go while something needs it.
+    InUse(String),
+    /// A file or a folder is not there, is there already, or is not for us.
+    File(String),
     /// The database cannot be used.
     Broken(String),
     /// The disk did not say that it has it: it may be there after the next start, or not.
@@ -42,9 +48,10 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full(why) => write!(f, "the disk takes no more – {why}"),
+            Self::Full(why) => write!(f, "the disk does not take it – {why}"),
             Self::NotFound(what) => write!(f, "not found – {what}"),
             Self::Exists(what) => write!(f, "exists already – {what}"),
+            Self::InUse(what) | Self::File(what) => f.write_str(what),
             Self::Broken(why) => write!(f, "the store cannot be used – {why}"),
             Self::Unsure(why) => write!(f, "the disk does not say that it has it – {why}"),
         }
@@ -52,6 +59,27 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl Error {
+    /// What an error of the system means, with the file that it is about.
+    pub(in crate::server) fn at(path: &Path, error: &io::Error) -> Self {
+        Self::of(format!("{} – {error}", path.display()), error.kind())
+    }
+
+    fn of(text: String, kind: ErrorKind) -> Self {
+        use ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+        match kind {
+            NotFound | PermissionDenied | AlreadyExists | NotADirectory | IsADirectory => Self::File(text),
+            _ => Self::Full(text),
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::of(error.to_string(), error.kind())
+    }
+}
 
 /// What is wrong with a store.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -58,9 +58,9 @@ fn gsasl_proves_that_it_knows_the_password_and_hears_our_proof() {
         support::run("gsasl", &args, b"").0
     };
     for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "PLAIN", "LOGIN"] {
-        assert_eq!(gsasl(mechanism, "jane@a.example", "secret"), 0, "{mechanism}");
+        assert_eq!(gsasl(mechanism, "jane@a.example", "secret-word"), 0, "{mechanism}");
         assert_ne!(gsasl(mechanism, "jane@a.example", "Secret"), 0, "{mechanism}: wrong password");
-        assert_ne!(gsasl(mechanism, "nobody@a.example", "secret"), 0, "{mechanism}: nobody");
+        assert_ne!(gsasl(mechanism, "nobody@a.example", "secret-word"), 0, "{mechanism}: nobody");
     }
 }
 
@@ -106,7 +106,7 @@ fn users_of_a_password_file_log_in_and_get_mail() {
     }
     assert_eq!(login(&served, "nobody@b.example", "geheim"), "535");
     assert_eq!(login(&served, "bea@a.example", "geheim"), "535");
-    assert_eq!(login(&served, "jane@a.example", "secret"), "yes");
+    assert_eq!(login(&served, "jane@a.example", "secret-word"), "yes");
     // mail for one who never logged in
     served.send("jane@a.example", "From: jane@a.example\nTo: sha5@b.example\nSubject: to the file\n\nhi\n");
     let url = format!("pop3s://localhost:{}/1", served.port("pop3s"));
@@ -186,7 +186,7 @@ fn users_of_an_ldap_directory_log_in_and_get_mail() {
         for mechanism in ["PLAIN", "LOGIN"] {
             assert_eq!(swaks(mechanism, "bea@b.example", "geheim"), 0, "{mechanism}");
             assert_eq!(swaks(mechanism, "bea@b.example", "secret"), 28, "{mechanism}: the password is wrong");
-            assert_eq!(swaks(mechanism, "jane@a.example", "secret"), 23, "{mechanism}: she writes as somebody else");
+            assert_eq!(swaks(mechanism, "jane@a.example", "secret-word"), 23, "{mechanism}: she writes as somebody else");
         }
         assert_eq!(served.mailbox("jane@a.example"), 2);
     }
@@ -246,7 +246,7 @@ fn a_certificate_opens_its_mailbox_until_the_lists_name_it() {
     let (bundle, pem) = (served.path("jane.p12"), served.path("jane.pem"));
     let (_, talk) = served.run(&["ca", "issue", "jane@a.example", "--algorithm", "p256", "--p12", &bundle]);
     let serial = talk.split("serial ").nth(1).expect("a serial number").split_whitespace().next().expect("a word").to_owned();
-    let args = ["pkcs12", "-in", &bundle, "-passin", "pass:secret", "-nodes", "-out", &pem];
+    let args = ["pkcs12", "-in", &bundle, "-passin", "pass:secret-word", "-nodes", "-out", &pem];
     let (code, _, talk) = support::run("openssl", &args, b"");
     assert_eq!(code, 0, "{talk}");
     served.run(&["ca", "publish"]);
@@ -289,7 +289,7 @@ fn a_certificate_opens_its_mailbox_until_the_lists_name_it() {
 fn nobody_logs_in_by_certificate_where_revocation_cannot_be_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let home = folder.path().join("home").display().to_string();
-    fs::write(folder.path().join("pw"), "secret\n").expect("written");
+    fs::write(folder.path().join("pw"), "secret-word\n").expect("written");
     good(folder.path(), &["up", "--domain", "a.example", "--algorithm", "p256"]);
     let config = folder.path().join("home/sealpost.toml");
     let text = fs::read_to_string(&config).expect("read");

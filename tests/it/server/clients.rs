@@ -15,7 +15,8 @@ fn curl_sends_and_fetches_under_every_form_of_tls() {
     let letter = served.path("letter");
     fs::write(&letter, "From: jane@a.example\r\nTo: joe@a.example\r\nSubject: hi\r\n\r\n.dot\r\n").expect("written");
     let curl = |args: &[&str]| support::run("curl", &[&["-sS", "--cacert", &root], args].concat(), b"");
-    let send = ["--mail-from", "jane@a.example", "--mail-rcpt", "joe@a.example", "-u", "jane@a.example:secret", "-T", &letter];
+    let send =
+        ["--mail-from", "jane@a.example", "--mail-rcpt", "joe@a.example", "-u", "jane@a.example:secret-word", "-T", &letter];
     for (url, more) in [
         (format!("smtp://localhost:{}", served.port("submission")), "--ssl-reqd"),
         (format!("smtps://localhost:{}", served.port("submissions")), "-s"),
@@ -27,7 +28,7 @@ fn curl_sends_and_fetches_under_every_form_of_tls() {
         (format!("pop3://localhost:{}/1", served.port("pop3")), "--ssl-reqd"),
         (format!("pop3s://localhost:{}/2", served.port("pop3s")), "-s"),
     ] {
-        let (code, message, talk) = curl(&[&url, more, "-u", "joe@a.example:secret"]);
+        let (code, message, talk) = curl(&[&url, more, "-u", "joe@a.example:secret-word"]);
         assert_eq!(code, 0, "{url}: {talk}");
         let message = String::from_utf8(message).expect("ASCII");
         assert!(
@@ -69,14 +70,14 @@ fn python_fetches_deletes_and_finds_the_rest() {
     let script = format!(
         "import poplib, smtplib, ssl\n\
          c = ssl.create_default_context(cafile='{root}')\n\
-         s = smtplib.SMTP_SSL('localhost', {submissions}, context=c); s.user, s.password = 'jane@a.example', 'secret'\n\
+         s = smtplib.SMTP_SSL('localhost', {submissions}, context=c); s.user, s.password = 'jane@a.example', 'secret-word'\n\
          s.ehlo(); s.auth('LOGIN', s.auth_login)\n\
          s.sendmail('jane@a.example', ['jane@a.example'], 'From: jane@a.example\\n\\nto me\\n'); s.quit()\n\
-         for n in range(3):\n    s = smtplib.SMTP('localhost', {submission}); s.starttls(context=c); s.login('jane@a.example', 'secret')\n    \
+         for n in range(3):\n    s = smtplib.SMTP('localhost', {submission}); s.starttls(context=c); s.login('jane@a.example', 'secret-word')\n    \
          s.sendmail('jane@a.example', ['joe@a.example'], 'From: jane@a.example\\n\\nmessage %d\\n' % n); s.quit()\n\
-         p = poplib.POP3('localhost', {pop3}); p.stls(context=c); p.user('joe@a.example'); p.pass_('secret')\n\
+         p = poplib.POP3('localhost', {pop3}); p.stls(context=c); p.user('joe@a.example'); p.pass_('secret-word')\n\
          assert p.stat()[0] == 3\nfirst = p.uidl()[1]\np.dele(2); p.quit()\n\
-         p = poplib.POP3_SSL('localhost', {pop3s}, context=c); p.user('joe@a.example'); p.pass_('secret')\n\
+         p = poplib.POP3_SSL('localhost', {pop3s}, context=c); p.user('joe@a.example'); p.pass_('secret-word')\n\
          left = p.uidl()[1]\nassert [u.split()[1] for u in left] == [first[0].split()[1], first[2].split()[1]], left\n\
          assert p.top(1, 0)[1][-1] == b'' and p.retr(2)[1][-1] == b'message 2'\np.rset(); p.quit()\n",
         root = served.path("root.pem"),
@@ -105,7 +106,7 @@ fn msmtp_sends_and_mpop_and_fetchmail_fetch() {
         (&submissions, "--tls-starttls=off", "--auth=login"),
     ] {
         let server = ["--file=/dev/null", "--host=localhost", "--port", port, "--from=jane@a.example"];
-        let login = [auth, "--user=jane@a.example", "--passwordeval=echo secret"];
+        let login = [auth, "--user=jane@a.example", "--passwordeval=echo secret-word"];
         let tls = ["--tls=on", starttls, "--tls-trust-file", &root];
         let (code, _, talk) = support::run("msmtp", &[&server[..], &login, &tls, &["joe@a.example"]].concat(), letter);
         assert_eq!(code, 0, "{talk}");
@@ -113,7 +114,7 @@ fn msmtp_sends_and_mpop_and_fetchmail_fetch() {
     let mbox = served.path("mpop.mbox");
     fs::write(&mbox, "").expect("written");
     let config = format!(
-        "account default\nhost localhost\nport {}\nuser joe@a.example\npasswordeval echo secret\nauth scram-sha-256\ntls on\ntls_starttls on\n\
+        "account default\nhost localhost\nport {}\nuser joe@a.example\npasswordeval echo secret-word\nauth scram-sha-256\ntls on\ntls_starttls on\n\
          tls_trust_file {root}\ndelivery mbox {mbox}\nuidls_file {}\nkeep on\n",
         served.port("pop3"),
         served.path("uidls")
@@ -128,7 +129,7 @@ fn msmtp_sends_and_mpop_and_fetchmail_fetch() {
     // fetchmail fetches under TLS from the start, and deletes
     let (file, out) = (served.path("fetchmailrc"), served.path("fetchmail.out"));
     let config = format!(
-        "poll localhost protocol pop3 service {pop3s} uidl\n  user \"joe@a.example\" password \"secret\" ssl sslcertck \
+        "poll localhost protocol pop3 service {pop3s} uidl\n  user \"joe@a.example\" password \"secret-word\" ssl sslcertck \
          sslcertfile {root} nokeep mda \"cat >> {out}\"\n"
     );
     fs::write(&file, config).expect("written");

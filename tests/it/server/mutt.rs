@@ -45,7 +45,7 @@ fn they_need_no_setting_where_no_login_is_bound_to_its_connection() {
 fn send(served: &Served, mutt: &str, authenticators: &str, tls: &str) {
     let port = served.port(&format!("submission{tls}"));
     let set = format!(
-        "set smtp_url=\"smtp{tls}://jane%40a.example@localhost:{port}\" smtp_pass=secret smtp_authenticators=\"{authenticators}\" \
+        "set smtp_url=\"smtp{tls}://jane%40a.example@localhost:{port}\" smtp_pass=secret-word smtp_authenticators=\"{authenticators}\" \
          from=jane@a.example use_from=yes copy=no ssl_force_tls=yes ssl_starttls=yes certificate_file={}",
         served.path("root.pem")
     );
@@ -61,7 +61,7 @@ fn fetch(served: &Served, mutt: &str, authenticators: &str, tls: &str) {
     let (folder, mailbox) = (served.path(""), served.path("mbox"));
     fs::write(&mailbox, "").expect("written");
     let config = format!(
-        "set pop_host=\"pop{tls}://joe%40a.example@localhost:{}\" pop_pass=secret pop_authenticators=\"{authenticators}\"\n\
+        "set pop_host=\"pop{tls}://joe%40a.example@localhost:{}\" pop_pass=secret-word pop_authenticators=\"{authenticators}\"\n\
          set pop_delete=yes pop_last=no ssl_force_tls=yes ssl_starttls=yes certificate_file={}\n\
          set folder={folder} spoolfile={mailbox} mbox_type=mbox quit=yes confirmappend=no move=no\npush \"<fetch-mail><quit>\"\n",
         served.port(&format!("pop3{tls}")),

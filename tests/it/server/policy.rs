@@ -326,10 +326,10 @@ fn who_guesses_passwords_waits_by_whatever_door_he_comes() {
         assert!(talk.contains("535 5.7.8"), "{talk}");
     }
     let wait = "too many failed logins for this name";
-    let talk = curl("jane@a.example:secret");
+    let talk = curl("jane@a.example:secret-word");
     assert!(talk.contains("-ERR [SYS/TEMP]") && talk.contains(wait), "{talk}");
-    let (code, talk) = gsasl("secret");
+    let (code, talk) = gsasl("secret-word");
     assert!(code != 0 && talk.contains("454 4.7.0") && talk.contains(wait), "{talk}");
-    let talk = curl("joe@a.example:secret");
+    let talk = curl("joe@a.example:secret-word");
     assert!(talk.contains("+OK 0 messages"), "another user comes in: {talk}");
 }

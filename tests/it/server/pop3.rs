@@ -30,7 +30,7 @@ fn fill(served: &Served, user: &str, count: usize) {
 fn python(served: &Served, script: &str) -> (Duration, String) {
     let head = format!(
         "import poplib, ssl, sys, socket, time\npoplib._MAXLINE = 1 << 20\nc = ssl.create_default_context(cafile='{}')\n\
-         def box(user='joe@a.example'):\n    p = poplib.POP3_SSL('localhost', {}, context=c); p.user(user); p.pass_('secret'); return p\n",
+         def box(user='joe@a.example'):\n    p = poplib.POP3_SSL('localhost', {}, context=c); p.user(user); p.pass_('secret-word'); return p\n",
         served.path("root.pem"),
         served.port("pop3s")
     );
@@ -69,9 +69,9 @@ fn folders_are_opened_by_their_names_behind_that_of_the_user() {
                   names = [line.split()[1] for p in (inbox, junk) for line in p.uidl()[1]]\nassert len(set(names)) == 3, names\n\
                   def no(user, password, code):\n    p = poplib.POP3_SSL('localhost', inbox.port, context=c); p.user(user)\n    \
                   try:\n        p.pass_(password); sys.exit(user)\n    except poplib.error_proto as e: assert code in str(e), e\n\
-                  no('joe@a.example/Junk', 'secret', '[IN-USE]')\n\
+                  no('joe@a.example/Junk', 'secret-word', '[IN-USE]')\n\
                   for user in 'joe@a.example/Junk', 'joe@a.example/None', 'nobody@a.example/Junk': no(user, 'wrong', '[AUTH]')\n\
-                  no('joe', 'secret', '[AUTH]')\n\
+                  no('joe', 'secret-word', '[AUTH]')\n\
                   junk.dele(1); junk.quit(); inbox.quit()\nassert box('joe@a.example/Junk').stat()[0] == 1 and box().stat()[0] == 1\n\
                   assert box('joe@a.example/junk').stat() == (0, 0) and box('joe@a.example/None').stat() == (0, 0)\n";
     python(&served, script);
@@ -128,7 +128,7 @@ fn getmail_fetches_and_deletes() {
     let (folder, root) = (served.path("getmail"), served.path("root.pem"));
     fs::create_dir(&folder).expect("made");
     let config = format!(
-        "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = localhost\nport = {}\nusername = joe@a.example\npassword = secret\n\
+        "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = localhost\nport = {}\nusername = joe@a.example\npassword = secret-word\n\
          ca_certs = {root}\n[destination]\ntype = MDA_external\npath = /bin/sh\n\
          arguments = (\"-c\", \"cat >> {folder}/all\")\nallow_root_commands = true\n[options]\ndelete = true\nread_all = false\n",
         served.port("pop3s")

@@ -8,7 +8,7 @@ use super::Served;
 use crate::support;
 
 /// Runs a program that finds our `sendmail` and the home of this server; gives its exit code and what it said.
-fn run(served: &Served, program: &str, args: &[&str], input: &str) -> (i32, String) {
+pub(super) fn run(served: &Served, program: &str, args: &[&str], input: &str) -> (i32, String) {
     let mut child = Command::new(program)
         .args(args)
         .envs([("SEALPOST_HOME", served.path("home")), ("HOME", served.path("")), ("MAILRC", served.path("mailrc"))])
@@ -27,7 +27,7 @@ fn run(served: &Served, program: &str, args: &[&str], input: &str) -> (i32, Stri
 }
 
 /// The link by which the program is sendmail.
-fn link(served: &Served) -> String {
+pub(super) fn link(served: &Served) -> String {
     let link = served.path("sendmail");
     if fs::symlink_metadata(&link).is_err() {
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_sealpost"), &link).expect("linked");

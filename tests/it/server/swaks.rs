@@ -10,7 +10,7 @@ const LOGIN: i32 = 28;
 const TLS: i32 = 29;
 
 /// As jane to joe.
-const AS_JANE: &str = "--auth-user jane@a.example --auth-password secret --from jane@a.example --to joe@a.example";
+const AS_JANE: &str = "--auth-user jane@a.example --auth-password secret-word --from jane@a.example --to joe@a.example";
 
 fn swaks(port: u16, args: &str) -> (i32, String) {
     let server = format!("localhost:{port}");
@@ -95,7 +95,7 @@ fn every_login_is_taken_that_is_offered_and_no_other() {
         support::skip("libauthen-ntlm-perl is not installed");
     }
     for mechanism in ["PLAIN", "LOGIN"] {
-        for who in ["jane@a.example --auth-password Secret", "nobody@a.example --auth-password secret"] {
+        for who in ["jane@a.example --auth-password Secret-word", "nobody@a.example --auth-password secret-word"] {
             let args = format!("--tls --auth {mechanism} --auth-user {who} --from jane@a.example --to joe@a.example");
             let (code, said) = swaks(submission, &args);
             assert!(code == LOGIN && said.contains("<~* 535 5.7.8 name or password is wrong"), "{said}");
@@ -116,7 +116,7 @@ fn nobody_relays_and_nobody_writes_as_another() {
     assert_ne!(code(relay, "--from x@b.example --to y@c.example"), 0);
     assert_ne!(code(relay, "--from x@b.example --to nobody@a.example"), 0);
     for mechanism in ["PLAIN", "LOGIN"] {
-        let login = format!("--tls --auth {mechanism} --auth-user jane@a.example --auth-password secret");
+        let login = format!("--tls --auth {mechanism} --auth-user jane@a.example --auth-password secret-word");
         assert_eq!(code(submission, &format!("{login} --from jane@a.example --to joe@a.example")), 0, "{mechanism}");
         assert_ne!(code(submission, &format!("{login} --from joe@a.example --to joe@a.example")), 0);
         assert_ne!(code(submission, &format!("{login} --from jane@a.example --h-From joe@a.example --to joe@a.example")), 0);

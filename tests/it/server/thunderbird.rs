@@ -21,7 +21,7 @@ fn thunderbird_sets_itself_up_sends_and_fetches() {
     std::fs::write(&file, settings).expect("written");
     let script = format!("{}/tests/peers/thunderbird.py", env!("CARGO_MANIFEST_DIR"));
     let (code, out, talk) =
-        support::run("python3", &[&script, &root, &file, "jane@a.example:secret", "joe@a.example:secret"], b"");
+        support::run("python3", &[&script, &root, &file, "jane@a.example:secret-word", "joe@a.example:secret-word"], b"");
     assert_eq!(code, 0, "{talk}");
     let out = String::from_utf8(out).expect("text");
     let users: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();

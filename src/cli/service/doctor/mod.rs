@@ -16,8 +16,10 @@ use sealpost::pki::{self, Certificate, Crl};
 use sealpost::server::Config;
 use sealpost::server::admin::{self, Question};
 use sealpost::server::config::Acme;
+use sealpost::server::doctor::store::Mended;
 use sealpost::server::doctor::{self, Concern, Finding, Severity, accounts, disk, dns, files, ports, queue, settings, tls};
 use sealpost::server::manage::Status;
+use sealpost::server::pickup;
 use sealpost::server::store::{Error as StoreError, SqliteStore, Store, Waiting};
 use sealpost::time::Timestamp;
 
@@ -85,7 +87,7 @@ impl Examination<'_> {
         let store: Arc<dyn Store> = match SqliteStore::open(&self.config.data) {
             Ok(store) => Arc::new(store),
             Err(error) => {
-                self.found.extend(doctor::store::judge(Err(error)));
+                self.found.extend(doctor::store::judge(Err(error), Mended::No));
                 return Ok(self.found);
             }
         };
@@ -100,14 +102,20 @@ impl Examination<'_> {
 
     fn store(&mut self, store: &Arc<dyn Store>, waiting: Result<&[Waiting], &StoreError>, now: Timestamp) -> Result<(), Failure> {
         if self.args.repair {
-            for fault in store.repair().map_err(service::from_store)? {
-                eprintln!("repaired, where it can be: {}", report::safe(&fault.to_string()));
+            match store.repair() {
+                Ok(faults) => faults.iter().for_each(|fault| {
+                    eprintln!("repaired, where it can be: {}", report::safe(&fault.to_string()));
+                }),
+                // what is wrong with it is told below, with what helps
+                Err(why) => eprintln!("not repaired: {}", report::safe(&why.to_string())),
             }
         }
-        self.found.extend(doctor::store::judge(store.check()));
+        let mended = if self.args.repair { Mended::Tried } else { Mended::No };
+        self.found.extend(doctor::store::judge(store.check(), mended));
         self.found.extend(queue::judge(waiting, self.config.delivery.warn_hours, now));
         if let Some(folder) = &self.config.pickup {
-            self.found.extend(queue::pickup(folder, sealpost::server::pickup::waiting(folder), now));
+            self.found.extend(queue::pickup(folder, pickup::waiting(folder), now));
+            self.found.extend(queue::bad(folder, pickup::bad(folder)));
         }
         let elsewhere = self.config.accounts.iter().map(|(domain, _)| domain.clone());
         self.found.extend(accounts::judge(accounts::gather(store.as_ref(), elsewhere)));

@@ -20,7 +20,7 @@ use sealpost::proto::smtp::client::{Addressee, Outcome, Outgoing};
 use crate::cli::context::{Context, GlobalArgs};
 use crate::cli::failure::{Exit, Failure, reason};
 use crate::cli::service::handover::{self, Way};
-use crate::cli::service::send::{self, SendArgs};
+use crate::cli::service::send::{self, Ended, SendArgs};
 use crate::cli::service::sendmail::options::Options;
 use crate::cli::{One, report};
 
@@ -157,7 +157,10 @@ fn letter(context: &Context, options: &Options, message: Vec<u8>, way: &Way) -> 
         message = [&*ascii::field("From", field.as_bytes()), &message].concat();
     }
     let named = qualified::message(&message, &domain, &context.limits).map_err(|why| data(&why))?;
-    let unique = format!("{}@sealpost", handover::unique(context));
+    let author = Submission::sender_of(&named, &context.limits).map_err(|why| data(&why))?;
+    // a name alone gets its domain from the server of the folder
+    let author = author.filter(|author| !author.ends_with(&format!("@{BARE}")));
+    let unique = handover::message_id(context, author.as_deref());
     let mut submission = Submission::of(&named, context.now, &unique, &context.limits).map_err(|why| data(&why))?;
     let mut recipients = Vec::new();
     for given in &options.recipients {
@@ -227,7 +230,11 @@ fn hand_over(context: &Context, options: &Options, args: &SendArgs, letter: Outg
             let server = crate::cli::service::client::Server { dialogue: server.dialogue || options.is_verbose, ..server };
             let credentials = crate::cli::service::credentials(context, args.client.user.as_deref());
             let credentials = credentials.map_err(|failure| (Code::Config, failure))?;
-            send::send(&server, credentials, letter).map_err(|failure| (Code::Temporary, failure))?
+            match send::send(&server, credentials, letter).map_err(|failure| (Code::Temporary, failure))? {
+                Ended::Settled(outcomes) => outcomes,
+                // who tries again with this login is refused again
+                Ended::NoLogin(failure) => return Err((Code::NoPermission, failure)),
+            }
         }
     };
     let mut worst: Option<Refused> = None;

@@ -88,6 +88,7 @@ pub struct Client {
     channel: Channel,
     nonce: Option<String>,
     exchange: Option<ClientExchange>,
+    refused_login: Option<String>,
     afterwards: Afterwards,
     outgoing: Outgoing,
     outcomes: Vec<Option<Outcome>>,
@@ -121,6 +122,7 @@ impl Client {
             channel: Channel::default(),
             nonce: None,
             exchange: None,
+            refused_login: None,
             afterwards: Afterwards::Quit,
             outcomes: vec![None; outgoing.recipients.len()],
             outgoing,
@@ -198,6 +200,12 @@ impl Client {
     /// Whether the server has said something about the message. Where it has not, its recipients are not to blame.
     pub fn has_answered(&self) -> bool {
         self.has_answered
+    }
+
+    /// What the server said where it refused the login for good (RFC 4954 4). Mail that waits goes out once the login is right, so its
+    /// recipients' outcomes are temporary all the same; whoever waits for an answer is to hear this.
+    pub fn refused_login(&self) -> Option<&str> {
+        self.refused_login.as_deref()
     }
 
     /// Whether the server offers an extension.
@@ -288,6 +296,10 @@ impl Client {
             (State::Auth, 235) if self.exchange.as_ref().is_some_and(ClientExchange::is_proven) => self.mail(),
             // who says yes before the proof of its own may be anybody
             (State::Auth, 235) => self.untrusted("it says yes and does not prove that it knows the password"),
+            (State::Auth, 500..) => {
+                self.refused_login = Some(text.clone());
+                self.leave(&Outcome::Temporary(text));
+            }
             (State::Mail | State::Rcpt(_) | State::Refused(_) | State::Data | State::Body | State::Reset, _) => {
                 self.has_answered = true;
                 self.transacted(code, &text);

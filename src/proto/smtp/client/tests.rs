@@ -13,7 +13,7 @@ fn talk(mut client: Client, mut server: Session, refuse: &str) -> (Vec<(String, 
             match server.step() {
                 Step::Send(bytes) => bytes.iter().for_each(|byte| client.receive(&[*byte])),
                 Step::Ask(Question::Recipient(_, recipient)) if recipient.address == refuse => {
-                    server.answer(Answer::Reject(550, "5.1.1", "no such user".to_owned()));
+                    server.answer(Answer::Reject(550, "5.1.1".into(), "no such user".to_owned()));
                 }
                 Step::Ask(Question::Message(_, message)) => {
                     arrived = Some(message.rest);
@@ -57,6 +57,22 @@ fn a_password_is_never_sent_without_tls() {
     let (outcomes, arrived) = talk(client, server, "");
     assert!(outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Temporary(why) if why.contains("under TLS only"))));
     assert_eq!(arrived, None);
+}
+
+#[test]
+fn a_login_that_is_refused_for_good_is_told_and_one_that_fails_now_is_not() {
+    for (reply, told) in [("535 5.7.8 wrong", Some("535 5.7.8 wrong")), ("454 4.7.0 not now", None)] {
+        let credentials = Credentials { user: "jane".to_owned(), password: Secret::new(b"secret".to_vec()) };
+        let mut client = Client::new("a.example", TlsWish::Active, Some(credentials), outgoing());
+        client.receive(format!("220 b.example\r\n250-b.example\r\n250 AUTH PLAIN\r\n{reply}\r\n").as_bytes());
+        let outcomes = loop {
+            if let ClientStep::Done(outcomes) = client.step() {
+                break outcomes;
+            }
+        };
+        assert_eq!(client.refused_login(), told);
+        assert!(outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Temporary(reply.to_owned())), "mail waits: {outcomes:?}");
+    }
 }
 
 #[test]

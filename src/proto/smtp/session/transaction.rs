@@ -1,5 +1,6 @@
 //! One message within a session: sender, recipients, content (RFC 5321 3.3; chunks: RFC 3030).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Chunk, Coming, Dots, Fault, Pending, Question, Reply, Role, Session, State};
@@ -27,7 +28,7 @@ impl Session {
         }
         if size.is_some_and(|size| size > self.config.max_size) {
             let (code, enhanced, text) = self.said(Fault::TooLarge);
-            return self.mistake(code, enhanced, &text);
+            return self.mistake(code, &enhanced, &text);
         }
         self.excess = 0;
         let envelope = Arc::new(Envelope {
@@ -92,7 +93,7 @@ impl Session {
 
     /// A chunk is announced; its bytes follow, wanted or not (RFC 3030 2).
     pub(super) fn bdat(&mut self, size: u64, last: Last) {
-        let refused = |code: u16, text: &str| (code, "5.5.1", text.to_owned());
+        let refused = |code: u16, text: &str| (code, Cow::Borrowed("5.5.1"), text.to_owned());
         let (state, reply) = match std::mem::replace(&mut self.state, State::Ready) {
             State::Mail(envelope) if !envelope.recipients.is_empty() => {
                 let coming = Coming::new(envelope, self.config.max_size, self.config.hold);
@@ -119,7 +120,7 @@ impl Session {
 
     fn endless(&mut self) {
         let (code, enhanced, text) = self.said(Fault::TooLarge);
-        self.part(code, enhanced, &format!("{text} – the connection ends"));
+        self.part(code, &enhanced, &format!("{text} – the connection ends"));
     }
 
     /// Takes what has come of a message or a chunk; whether there is something to do, and not more to wait for.
@@ -134,7 +135,7 @@ impl Session {
                     return false;
                 }
                 self.state = *then;
-                self.mistake(reply.0, reply.1, &reply.2);
+                self.mistake(reply.0, &reply.1, &reply.2);
                 true
             }
             other => {
@@ -154,7 +155,7 @@ impl Session {
                 // a server in between may have seen no end here, and then what follows is not its own (`CR CR LF . CR LF`)
                 Some(Fault::BareLineEnd | Fault::Nul) => {
                     let (code, enhanced, text) = self.said(coming.fault().cloned().unwrap_or(Fault::BareLineEnd));
-                    self.part(code, enhanced, &format!("{text} – the connection ends"));
+                    self.part(code, &enhanced, &format!("{text} – the connection ends"));
                 }
                 _ => self.end(coming),
             }
@@ -173,7 +174,7 @@ impl Session {
             (0, Last::No, Some(fault)) => {
                 let (code, enhanced, text) = self.said(fault);
                 self.state = State::Chunks(coming);
-                self.mistake(code, enhanced, &text);
+                self.mistake(code, &enhanced, &text);
             }
             (0, Last::No, None) => {
                 self.state = State::Chunks(coming);
@@ -211,7 +212,7 @@ impl Session {
             }
             Err(fault) => {
                 let (code, enhanced, text) = self.said(fault);
-                self.reply(code, enhanced, &text);
+                self.reply(code, &enhanced, &text);
             }
         }
     }
@@ -229,11 +230,13 @@ impl Session {
 
     fn said(&self, fault: Fault) -> Reply {
         match fault {
-            Fault::TooLarge => (552, "5.3.4", format!("the message is over {} bytes", self.config.max_size)),
+            Fault::TooLarge => (552, "5.3.4".into(), format!("the message is over {} bytes", self.config.max_size)),
             Fault::BareLineEnd => {
-                (554, "5.6.0", "the message holds a CR or an LF alone, which servers read differently".to_owned())
+                (554, "5.6.0".into(), "the message holds a CR or an LF alone, which servers read differently".to_owned())
             }
-            Fault::Nul => (554, "5.6.0", "the message holds a NUL, which is binary and comes by BDAT (RFC 3030)".to_owned()),
+            Fault::Nul => {
+                (554, "5.6.0".into(), "the message holds a NUL, which is binary and comes by BDAT (RFC 3030)".to_owned())
+            }
             Fault::Refused(code, enhanced, text) => (code, enhanced, text),
         }
     }

@@ -39,7 +39,8 @@ impl AccountStore for SqliteStore {
             let query = "SELECT count(*) FROM users WHERE address LIKE '%@' || ?1";
             let users: i64 = c.query_row(query, [&domain], |row| row.get(0)).map_err(from_sqlite)?;
             if users > 0 {
-                return Err(Error::Exists(format!("{users} users of the domain {domain}")));
+                let many = if users == 1 { "1 user".to_owned() } else { format!("{users} users") };
+                return Err(Error::InUse(format!("the domain {domain} has {many}")));
             }
             changed(
                 c.execute("DELETE FROM domains WHERE name = ?1", [&domain]).map_err(from_sqlite)?,

@@ -36,7 +36,8 @@ impl SqliteStore {
 
     fn write_backup(&self, to: &Path, since: Option<&Path>, home: &Path, data: &Path) -> Result<(), Error> {
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let work = tempfile::Builder::new().prefix(WORK).tempdir_in(folder).map_err(full)?;
+        let work = tempfile::Builder::new().prefix(WORK).tempdir_in(folder);
+        let work = work.map_err(|error| Error::at(folder, &error))?;
         let copy = work.path().join("copy");
         self.read(|c| c.execute("VACUUM INTO ?1", [copy.display().to_string()]).map(drop))?;
         let backup = Connection::open(&copy).map_err(from_sqlite)?;
@@ -184,7 +185,7 @@ fn restore_tree(backup: &Connection, table: &str, folder: &Path) -> Result<(), E
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode & 0o777);
         #[cfg(not(unix))]
         let _ = mode;
-        let mut file = options.open(&path).map_err(full)?;
+        let mut file = options.open(&path).map_err(|error| Error::at(&path, &error))?;
         std::io::Write::write_all(&mut file, &bytes).and_then(|()| file.sync_all()).map_err(full)?;
     }
     Ok(())
@@ -205,7 +206,7 @@ fn copy_trees(backup: &Connection, table: &str, root: &Path, is_skipped: &dyn Fn
     let mut trees = vec![root.to_owned()];
     while let Some(tree) = trees.pop() {
         let lock = tree.join(LOCK).exists().then(|| crate::keys::files::lock(&tree)).transpose();
-        let _lock = lock.map_err(|error| Error::Full(error.to_string()))?;
+        let _lock = lock.map_err(|error| Error::Broken(error.to_string()))?;
         copy_tree(backup, table, (root, &tree), is_skipped, &mut trees)?;
     }
     Ok(())
@@ -219,7 +220,7 @@ fn copy_tree(
     is_skipped: &dyn Fn(&Path) -> bool,
     later: &mut Vec<PathBuf>,
 ) -> Result<(), Error> {
-    for entry in fs::read_dir(folder).map_err(full)? {
+    for entry in fs::read_dir(folder).map_err(|error| Error::at(folder, &error))? {
         let entry = entry.map_err(full)?;
         let (path, kind) = (entry.path(), entry.file_type().map_err(full)?);
         if is_skipped(&path) || entry.file_name().to_string_lossy().starts_with(WORK) {
@@ -238,7 +239,7 @@ fn copy_tree(
             let mode = std::os::unix::fs::PermissionsExt::mode(&entry.metadata().map_err(full)?.permissions());
             #[cfg(not(unix))]
             let mode = 0o600;
-            let bytes = fs::read(&path).map_err(full)?;
+            let bytes = fs::read(&path).map_err(|error| Error::at(&path, &error))?;
             let insert = format!("INSERT INTO {table} VALUES (?1, ?2, ?3)");
             backup.execute(&insert, params![name.display().to_string(), mode & 0o777, bytes]).map_err(from_sqlite)?;
         }
@@ -252,7 +253,7 @@ fn finish(whole: &Path, path: &Path) -> Result<(), Error> {
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(full)?;
     file.sync_all().map_err(full)?;
-    fs::rename(whole, path).map_err(full)?;
+    fs::rename(whole, path).map_err(|error| Error::at(path, &error))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(full)
 }

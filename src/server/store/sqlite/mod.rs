@@ -105,7 +105,7 @@ fn create(path: &Path) -> Result<(), Error> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(Error::Full(format!("{} – {error}", path.display()))),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(Error::at(path, &error)),
         _ => Ok(()),
     }
 }

@@ -155,7 +155,7 @@ fn who_logs_in_does_not_wait_for_all_that_one_address_guesses() {
     // all of them wait, but for those that have a turn
     std::thread::sleep(Duration::from_millis(50));
     let before = answered.load(Ordering::Relaxed);
-    assert!(say(&mut good, "PASS secret\r\n", "\r\n").starts_with("+OK"));
+    assert!(say(&mut good, "PASS secret-word\r\n", "\r\n").starts_with("+OK"));
     let passed = answered.load(Ordering::Relaxed) - before;
     guessing.into_iter().for_each(|thread| thread.join().expect("no panic"));
     eprintln!("{GUESSES} guesses of one address, and {passed} of them were answered before a good login that came after them");
