@@ -492,8 +492,8 @@ fn domain(context: &Context, verb: DomainVerb) -> Result<Exit, Failure> {
         DomainVerb::List => {
             let domains = manage.domains().map_err(from_manage)?;
             let quotas = manage.domain_quotas().map_err(from_manage)?;
-            let line = |domain: &String| match quotas.iter().find(|(known, _)| known == domain) {
-                Some((_, room)) => format!("{domain}  {}", bytes_of(*room)),
+            let line = |domain: &String| match quotas.iter().find(|known| known.domain == *domain) {
+                Some(known) => format!("{domain}  {}", bytes_of(known.room)),
                 None => domain.clone(),
             };
             let lines: Vec<String> = domains.iter().map(line).collect();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::server::manage::User;
+use crate::server::manage::{Bounded, User};
 use crate::server::store::{HELD, Priority, Standing, TlsResult, Token, Waiting};
 
 /// The result of a verb that has nothing to tell but that it went well.
@@ -11,8 +11,8 @@ pub fn done(verb: &str) -> Value {
 }
 
 /// The domains, and what those with a quota hold and may hold.
-pub fn domains(domains: &[String], quotas: &[(String, (u64, u64))]) -> Value {
-    let one = |(domain, (used, quota)): &(String, (u64, u64))| json!({ "domain": domain, "used": used, "quota": quota });
+pub fn domains(domains: &[String], quotas: &[Bounded]) -> Value {
+    let one = |Bounded { domain, room }: &Bounded| json!({ "domain": domain, "used": room.0, "quota": room.1 });
     let quotas: Vec<_> = quotas.iter().map(one).collect();
     json!({ "schema": "sealpost.domain.list/1", "domains": domains, "quotas": quotas })
 }

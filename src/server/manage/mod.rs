@@ -75,6 +75,15 @@ pub struct User {
     pub room: Room,
 }
 
+/// A domain with a quota, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounded {
+    /// The domain.
+    pub domain: String,
+    /// Bytes that its mailboxes hold, and may hold.
+    pub room: (u64, u64),
+}
+
 /// What administrators do with a server's data, whether the server runs or not.
 #[derive(Clone)]
 pub struct Manage {
@@ -109,12 +118,12 @@ impl Manage {
     }
 
     /// The domains that have a quota, with what their mailboxes hold and may hold.
-    pub fn domain_quotas(&self) -> Result<Vec<(String, (u64, u64))>, Error> {
+    pub fn domain_quotas(&self) -> Result<Vec<Bounded>, Error> {
         let mut found = Vec::new();
         for domain in self.store().domains()? {
-            let (used, quota) = self.store().room(&format!("@{domain}"))?.domain;
-            if quota > 0 {
-                found.push((domain, (used, quota)));
+            let room = self.store().room(&format!("@{domain}"))?.domain;
+            if room.1 > 0 {
+                found.push(Bounded { domain, room });
             }
         }
         Ok(found)
@@ -376,7 +385,7 @@ mod tests {
         assert_eq!(told(), "the domain a.example has 2 users");
         assert_eq!(manage.domain_quotas(), Ok(Vec::new()));
         manage.set_domain_quota("a.example", 1000).expect("set");
-        assert_eq!(manage.domain_quotas(), Ok(vec![("a.example".to_owned(), (0, 1000))]));
+        assert_eq!(manage.domain_quotas(), Ok(vec![Bounded { domain: "a.example".to_owned(), room: (0, 1000) }]));
     }
 
     #[test]
