@@ -287,7 +287,6 @@ async fn what_is_not_as_described_is_refused_with_its_place_and_no_password() {
         ("/v1/domains", r#"["b.example"]"#, "/"),
         ("/v1/users", r#"{"address":"x@a.example","password":"geheim""#, "/"),
         ("/v1/users", r#"{"address":"x@a.example","password":{"geheim":1}}"#, "/password"),
-        ("/v1/users", r#"{"address":"x@a.example","password":"geheim7"}"#, "/password"),
         ("/v1/queue/drop", "{}", "/"),
         ("/v1/queue/hold", r#"{"id":1,"domain":"b.example"}"#, "/"),
         ("/v1/queue/hold", r#"{"id":-1}"#, "/id"),
