@@ -19,7 +19,7 @@ pub fn run(bytes: &[u8]) {
     let view = mime::view::view(bytes);
     assert_eq!(mime::view::terminal_safe(&view.subject), view.subject, "a subject is not safe for a terminal");
     let _ = mime::address::parse(&String::from_utf8_lossy(bytes));
-    let _ = mime::submission::Submission::of(bytes, Timestamp::from_unix(0), "1@x", &limits);
+    let _ = mime::submission::Submission::of(bytes, Timestamp::from_unix(0), |_| "1@x".to_owned(), &limits);
 }
 
 /// The usual bounds, and for some bytes such as are reached.

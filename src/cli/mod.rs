@@ -135,14 +135,12 @@ fn options_before_verb(arguments: &[OsString]) -> Option<usize> {
     let mut at = 0;
     loop {
         let argument = arguments.get(at)?.to_str()?;
-        at += match argument {
-            "--json" | "--batch" => 1,
-            "--home" | "--at" | "--passphrase-file" | "--passphrase-fd" => 2,
-            _ if !argument.starts_with('-') => return Some(at),
-            _ => match argument.split_once('=')?.0 {
-                "--home" | "--at" | "--passphrase-file" | "--passphrase-fd" => 1,
-                _ => return None,
-            },
+        let (name, value) = argument.split_once('=').unzip();
+        at += match (name.unwrap_or(argument), value) {
+            ("--json" | "--batch", None) | ("--home" | "--at" | "--passphrase-file" | "--passphrase-fd", Some(_)) => 1,
+            ("--home" | "--at" | "--passphrase-file" | "--passphrase-fd", None) => 2,
+            _ if argument.starts_with('-') => return None,
+            _ => return Some(at),
         };
     }
 }

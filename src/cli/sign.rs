@@ -86,11 +86,8 @@ impl SignerArgs {
     pub(crate) fn signing<'a>(&self, signer: &'a Signer) -> Result<Sign<'a>, Failure> {
         let digest = DigestAlgorithm::from_name(&self.digest)
             .ok_or_else(|| Failure::usage(format!("--digest {} is not known", self.digest)))?;
-        let mut sign = Sign::new(&signer.identity).second_thread(true).digest(digest).form(if self.opaque {
-            Form::Opaque
-        } else {
-            Form::Clear
-        });
+        let form = if self.opaque { Form::Opaque } else { Form::Clear };
+        let mut sign = Sign::new(&signer.identity).digest(digest).form(form).second_thread(true);
         if let Some(other) = &signer.encryption_certificate {
             sign = sign.encryption_certificate(other);
         }

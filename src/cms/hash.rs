@@ -1,12 +1,12 @@
 //! Digests of content that goes by; those of much content may be computed in a thread beside.
 
+use std::fmt;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle, available_parallelism};
 
-use zeroize::Zeroize;
-
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::digest::Digest;
+use crate::secret::Secret;
 
 /// The digests of content that passes by, and what else is to be known of it.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ enum Digests {
 /// Content of less than this many bytes is hashed before a thread would help.
 const LARGE: u64 = 2 << 20;
 
-/// Bytes that are given to the thread at once, and how many such blocks there are at most: waking it costs as much as copying some ten KiB.
+/// Bytes that are given to the thread at once: waking it costs as much as copying some ten KiB.
 const BLOCK: usize = 128 << 10;
 
 /// Bytes of one copy: between buffers at the same place in their pages longer ones crawl on some processors.
@@ -130,7 +130,6 @@ fn has_two_processors() -> bool {
 }
 
 /// The thread, and the block that is being filled for it. Blocks may hold what only the reader may see: they are wiped.
-#[derive(Debug)]
 struct Worker {
     block: Block,
     blocks: Option<SyncSender<Block>>,
@@ -138,18 +137,15 @@ struct Worker {
     handle: Option<JoinHandle<Vec<Digest>>>,
 }
 
-#[derive(Debug, Default)]
-struct Block(Vec<u8>);
+type Block = Secret<Vec<u8>>;
 
-impl Block {
-    fn new() -> Self {
-        Self(Vec::with_capacity(BLOCK))
-    }
+fn new_block() -> Block {
+    Secret::new(Vec::with_capacity(BLOCK))
 }
 
-impl Drop for Block {
-    fn drop(&mut self) {
-        self.0.zeroize();
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Worker")
     }
 }
 
@@ -163,27 +159,27 @@ impl Worker {
         let hashing = move || {
             let mut list = brought.recv().unwrap_or_default();
             for mut block in take {
-                list.iter_mut().for_each(|digest| digest.update(&block.0));
-                block.0.clear();
+                list.iter_mut().for_each(|digest| digest.update(block.expose()));
+                block.expose_mut().clear();
                 give.try_send(block).ok();
             }
             list
         };
         let Ok(handle) = Builder::new().name("digest".to_owned()).spawn(hashing) else { return Err(list) };
         bring.send(list).map_err(|unsent| unsent.0)?;
-        Ok(Self { block: Block::new(), blocks: Some(blocks), used, handle: Some(handle) })
+        Ok(Self { block: new_block(), blocks: Some(blocks), used, handle: Some(handle) })
     }
 
     fn update(&mut self, content: &[u8]) {
         let mut rest = content;
         while !rest.is_empty() {
-            if self.block.0.len() >= BLOCK {
+            if self.block.expose().len() >= BLOCK {
                 self.pass_on();
-                self.block = self.used.try_recv().unwrap_or_else(|_| Block::new());
+                self.block = self.used.try_recv().unwrap_or_else(|_| new_block());
             }
-            let room = BLOCK.saturating_sub(self.block.0.len());
+            let room = BLOCK.saturating_sub(self.block.expose().len());
             let (now, later) = rest.split_at(room.min(rest.len()));
-            now.chunks(COPY).for_each(|piece| self.block.0.extend_from_slice(piece));
+            now.chunks(COPY).for_each(|piece| self.block.expose_mut().extend_from_slice(piece));
             rest = later;
         }
     }

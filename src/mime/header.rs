@@ -144,12 +144,12 @@ fn check_size(bytes: usize, limits: &Limits) -> Result<(), Error> {
     if bytes > limits.header_bytes { Err(Error::Limit(LimitReached { name: "header bytes", limit })) } else { Ok(()) }
 }
 
-/// What stands before the colon, if it may be the name of a field.
 /// Whether the first line of these bytes is a header field.
 pub(crate) fn begins_with_field(bytes: &[u8]) -> bool {
     bytes.split(|byte| *byte == b'\n').next().and_then(field_name).is_some()
 }
 
+/// What stands before the colon, if it may be the name of a field.
 fn field_name(line: &[u8]) -> Option<&[u8]> {
     let colon = memchr::memchr(b':', line)?;
     let name = line.get(..colon)?;

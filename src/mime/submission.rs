@@ -1,7 +1,7 @@
 //! A message on its way out: who sends it to whom, without what only the sender may see (RFC 5322 3.6.3, RFC 6409 8).
 
 use crate::limits::Limits;
-use crate::mime::{Entity, Error, Field, address, canonical, compose, parse};
+use crate::mime::{Error, Field, address, canonical, compose, parse};
 use crate::time::Timestamp;
 
 /// A message ready to be handed to a server.
@@ -30,28 +30,30 @@ pub enum Audience {
 pub const BCC_COPY: &str = "X-Sealpost-Copy: bcc\r\n";
 
 impl Submission {
-    /// The envelope's sender of a message: Sender, else the first of From.
-    pub fn sender_of(message: &[u8], limits: &Limits) -> Result<Option<String>, Error> {
-        let message = canonical::to_crlf(message);
-        let entity = parse(&message, limits)?;
-        Ok(["sender", "from"].into_iter().flat_map(|name| addresses(&entity, &message, name)).next())
-    }
-
     /// Reads who sends the message to whom. Bcc is taken out; Date and Message-ID are added where they are missing, and
-    /// `message_id` (without angle brackets) is used for that. The body stays as it is, so that signatures stay good.
+    /// `message_id` makes that of the sender (without angle brackets). The body stays as it is, so that signatures stay good.
     ///
     /// ```
     /// use sealpost::{limits::Limits, mime::submission::{Audience, Submission}, time::Timestamp};
     /// let message = b"From: jane@a.example\nTo: joe@b.example\nBcc: boss@a.example\n\nHi.\n";
-    /// let out = Submission::of(message, Timestamp::from_unix(0), "1@a.example", &Limits::default())?;
+    /// let out = Submission::of(message, Timestamp::from_unix(0), |_| "1@a.example".to_owned(), &Limits::default())?;
     /// assert_eq!(out.audience, Audience::Named(vec!["joe@b.example".to_owned(), "boss@a.example".to_owned()]));
     /// assert!(!String::from_utf8_lossy(&out.message).contains("boss"));
     /// # Ok::<(), sealpost::mime::Error>(())
     /// ```
-    pub fn of(message: &[u8], now: Timestamp, message_id: &str, limits: &Limits) -> Result<Self, Error> {
+    pub fn of(
+        message: &[u8],
+        now: Timestamp,
+        message_id: impl FnOnce(Option<&str>) -> String,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
         let message = canonical::to_crlf(message);
         let entity = parse(&message, limits)?;
-        let addresses = |name: &str| addresses(&entity, &message, name);
+        let addresses = |name: &str| -> Vec<String> {
+            let fields = entity.fields().iter().filter(|field| field.name == name);
+            let values = fields.map(|field| address::parse(&field.unfolded(&message)));
+            values.flat_map(|list| list.mailboxes).map(|mailbox| mailbox.address()).collect()
+        };
         let mut recipients: Vec<String> = Vec::new();
         for address in ["to", "cc", "bcc"].into_iter().flat_map(&addresses) {
             if !recipients.iter().any(|known| known.eq_ignore_ascii_case(&address)) {
@@ -67,7 +69,7 @@ impl Submission {
             out.extend_from_slice(format!("Date: {}\r\n", compose::date(now)).as_bytes());
         }
         if entity.field("message-id").is_none() {
-            out.extend_from_slice(format!("Message-ID: <{message_id}>\r\n").as_bytes());
+            out.extend_from_slice(format!("Message-ID: <{}>\r\n", message_id(sender.as_deref())).as_bytes());
         }
         let mut from = 0;
         for field in entity.fields().iter().filter(|field| field.name == "bcc" || is_mark(field)) {
@@ -79,13 +81,6 @@ impl Submission {
     }
 }
 
-/// The addresses in all fields of a name.
-fn addresses(entity: &Entity, message: &[u8], name: &str) -> Vec<String> {
-    let fields = entity.fields().iter().filter(|field| field.name == name);
-    let values = fields.map(|field| address::parse(&field.unfolded(message)));
-    values.flat_map(|list| list.mailboxes).map(|mailbox| mailbox.address()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,7 +89,8 @@ mod tests {
     fn only_bcc_is_taken_out_and_only_what_is_missing_added() {
         let message = b"Received: x\r\nBcc: a@x.example,\r\n b@x.example\r\nFrom: Jane <jane@a.example>\r\nTo: A@x.example\r\n\
             Date: Thu, 1 Jan 1970 00:00:00 +0000\r\nMessage-ID: <2@a.example>\r\nBCC: c@x.example\r\n\r\nBcc: stays\r\n";
-        let out = Submission::of(message, Timestamp::from_unix(0), "1@a.example", &Limits::default()).expect("read");
+        let out =
+            Submission::of(message, Timestamp::from_unix(0), |_| "1@a.example".to_owned(), &Limits::default()).expect("read");
         assert_eq!(out.sender.as_deref(), Some("jane@a.example"));
         assert_eq!(out.audience, Audience::Named(["A@x.example", "b@x.example", "c@x.example"].map(str::to_owned).to_vec()));
         let text = String::from_utf8(out.message).expect("ASCII");
@@ -109,7 +105,8 @@ mod tests {
     fn a_marked_copy_is_for_nobody_whom_it_names_and_goes_without_its_mark() {
         let rest = "From: jane@a.example\r\nTo: joe@b.example\r\nDate: x\r\nMessage-ID: <2@a.example>\r\n\r\nHi.\r\n";
         let message = format!("{BCC_COPY}{rest}");
-        let out = Submission::of(message.as_bytes(), Timestamp::from_unix(0), "1@a.example", &Limits::default()).expect("read");
+        let out = Submission::of(message.as_bytes(), Timestamp::from_unix(0), |_| "1@a.example".to_owned(), &Limits::default())
+            .expect("read");
         assert_eq!(out.audience, Audience::Hidden);
         assert_eq!(String::from_utf8(out.message).expect("ASCII"), rest);
     }

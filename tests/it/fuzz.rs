@@ -182,7 +182,7 @@ fn mime_is_read_without_a_panic() {
         }
         let _ = mime::canonical::to_safe(bytes, &Limits::default());
         let _ = mime::address::parse(&String::from_utf8_lossy(bytes));
-        let _ = mime::submission::Submission::of(bytes, Timestamp::from_unix(0), "1@x", &Limits::default());
+        let _ = mime::submission::Submission::of(bytes, Timestamp::from_unix(0), |_| "1@x".to_owned(), &Limits::default());
     });
 }
 

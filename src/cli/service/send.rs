@@ -52,10 +52,9 @@ pub(crate) struct SendArgs {
 pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
     let message = Source(args.message.clone()).read(&context.limits)?;
     let way = handover::way(context, args)?;
-    let unsendable = |error| Failure::refused(format!("the message cannot be sent – {error}"));
-    let author = Submission::sender_of(&message, &context.limits).map_err(unsendable)?;
-    let unique = handover::message_id(context, author.as_deref().or(args.from.as_deref()));
-    let submission = Submission::of(&message, context.now, &unique, &context.limits).map_err(unsendable)?;
+    let unique = |author: Option<&str>| handover::message_id(context, author.or(args.from.as_deref()));
+    let submission = Submission::of(&message, context.now, unique, &context.limits)
+        .map_err(|error| Failure::refused(format!("the message cannot be sent – {error}")))?;
     let sender =
         args.from.clone().or(submission.sender).ok_or_else(|| {
             Failure::usage("the message has no From field").hint("add one, or name the sender with --from ADDR")

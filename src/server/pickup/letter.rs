@@ -33,7 +33,7 @@ pub(in crate::server::pickup) fn read(bytes: &[u8], domain: &str, message_id: &s
         }
     };
     let message = qualified::message(rest, domain, &limits).map_err(|why| why.to_string())?;
-    let submission = Submission::of(&message, now, message_id, &limits).map_err(|why| why.to_string())?;
+    let submission = Submission::of(&message, now, |_| message_id.to_owned(), &limits).map_err(|why| why.to_string())?;
     let (sender, mut terms) = match (&envelope.sender, &submission.sender) {
         (Some(given), _) => {
             smtp::sender(&qualify(given)).ok_or_else(|| format!("{SENDER}: {given} is not an address with parameters of MAIL"))?

@@ -166,7 +166,7 @@ impl Blobs {
             file.push(bytes)?;
             file.end()
         });
-        grown.map_err(full)
+        grown.map_err(Error::from)
     }
 
     /// A name that no other file has. It begins with its folder: files that come at once are in one folder, which is synced for all of them.
@@ -186,9 +186,9 @@ impl Blobs {
         self.state().coming.insert(name.to_owned());
         // from here on a failure removes what has the name, also where it or its folder cannot be synced
         let mut new = NewFile { blobs: self.clone(), name: name.to_owned(), number: 0, fate: Fate::Removed };
-        let file = file.persist(self.path(name)).map_err(|error| full(error.error))?;
+        let file = file.persist(self.path(name)).map_err(|error| error.error)?;
         // under its name: some file systems sync the folder of a new file with it, and that is to be the one where it stays
-        file.sync_all().map_err(full)?;
+        file.sync_all().map_err(Error::from)?;
         // after it has its name: a sync that began before does not count for it
         if let Some(names) = self.state().names(short(name)) {
             names.last = names.last.saturating_add(1);
@@ -206,7 +206,7 @@ impl Blobs {
             Some(folders) => folders,
             None => {
                 sync(&self.root)?;
-                let known = fs::read_dir(&self.root).map_err(full)?.flatten();
+                let known = fs::read_dir(&self.root).map_err(Error::from)?.flatten();
                 let known = known.map(|entry| (entry.file_name().to_string_lossy().into_owned(), Names::default()));
                 state.folders.insert(known.collect())
             }
@@ -249,13 +249,13 @@ impl Blobs {
         &self,
         mut look: impl FnMut(&Path, &str, Duration) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        for folder in fs::read_dir(&self.root).map_err(full)? {
-            let folder = folder.map_err(full)?.path();
+        for folder in fs::read_dir(&self.root).map_err(Error::from)? {
+            let folder = folder.map_err(Error::from)?.path();
             if folder == self.spool() || !folder.is_dir() {
                 continue;
             }
-            for file in fs::read_dir(folder).map_err(full)? {
-                let file = file.map_err(full)?;
+            for file in fs::read_dir(folder).map_err(Error::from)? {
+                let file = file.map_err(Error::from)?;
                 let name = file.file_name().to_string_lossy().into_owned();
                 if self.state().coming.contains(&name) {
                     continue;
@@ -284,16 +284,11 @@ pub(in crate::server::store) fn make_folder(folder: &Path) -> Result<(), Error> 
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(full)
+    builder.create(folder).map_err(Error::from)
 }
 
 fn sync(folder: &Path) -> Result<(), Error> {
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(full)
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-pub(in crate::server::store) fn full(error: std::io::Error) -> Error {
-    Error::from(error)
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::from)
 }
 
 #[cfg(test)]

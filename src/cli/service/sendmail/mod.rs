@@ -157,11 +157,10 @@ fn letter(context: &Context, options: &Options, message: Vec<u8>, way: &Way) -> 
         message = [&*ascii::field("From", field.as_bytes()), &message].concat();
     }
     let named = qualified::message(&message, &domain, &context.limits).map_err(|why| data(&why))?;
-    let author = Submission::sender_of(&named, &context.limits).map_err(|why| data(&why))?;
     // a name alone gets its domain from the server of the folder
-    let author = author.filter(|author| !author.ends_with(&format!("@{BARE}")));
-    let unique = handover::message_id(context, author.as_deref());
-    let mut submission = Submission::of(&named, context.now, &unique, &context.limits).map_err(|why| data(&why))?;
+    let unique =
+        |author: Option<&str>| handover::message_id(context, author.filter(|author| !author.ends_with(&format!("@{BARE}"))));
+    let mut submission = Submission::of(&named, context.now, unique, &context.limits).map_err(|why| data(&why))?;
     let mut recipients = Vec::new();
     for given in &options.recipients {
         let list = qualified::addresses(given, &domain);
@@ -194,7 +193,7 @@ fn letter(context: &Context, options: &Options, message: Vec<u8>, way: &Way) -> 
     };
     // the server of the folder knows which domain is its own
     let message = match way {
-        Way::Pickup(_) => Submission::of(&message, context.now, &unique, &context.limits).map_err(|why| data(&why))?.message,
+        Way::Pickup(_) => Submission::of(&message, context.now, unique, &context.limits).map_err(|why| data(&why))?.message,
         Way::Server(_) => submission.message,
     };
     let to = |address: String| Addressee { address: own(address), notify: options.notify.clone(), original: String::new() };

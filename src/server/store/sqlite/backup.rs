@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, params};
 
 use crate::server::store::Error;
-use crate::server::store::blobs::{Blobs, full};
+use crate::server::store::blobs::Blobs;
 use crate::server::store::sqlite::{SqliteStore, from_sqlite};
 
 /// Mail programs remember the numbers of what came after the backup was made: none of them is given to another message (RFC 1939 7).
@@ -68,7 +68,7 @@ impl SqliteStore {
         let rows: Vec<(i64, String)> = rows.collect::<rusqlite::Result<_>>().map_err(from_sqlite)?;
         for (id, name) in rows {
             let mut bytes = Vec::new();
-            let read = self.blobs.open_file(&name).and_then(|mut file| file.read_to_end(&mut bytes).map_err(full));
+            let read = self.blobs.open_file(&name).and_then(|mut file| file.read_to_end(&mut bytes).map_err(Error::from));
             if read.is_ok() {
                 backup.execute("INSERT INTO backup_files VALUES (?1, ?2)", params![name, bytes]).map_err(from_sqlite)?;
                 continue;
@@ -186,7 +186,7 @@ fn restore_tree(backup: &Connection, table: &str, folder: &Path) -> Result<(), E
         #[cfg(not(unix))]
         let _ = mode;
         let mut file = options.open(&path).map_err(|error| Error::at(&path, &error))?;
-        std::io::Write::write_all(&mut file, &bytes).and_then(|()| file.sync_all()).map_err(full)?;
+        std::io::Write::write_all(&mut file, &bytes).and_then(|()| file.sync_all()).map_err(Error::from)?;
     }
     Ok(())
 }
@@ -221,8 +221,8 @@ fn copy_tree(
     later: &mut Vec<PathBuf>,
 ) -> Result<(), Error> {
     for entry in fs::read_dir(folder).map_err(|error| Error::at(folder, &error))? {
-        let entry = entry.map_err(full)?;
-        let (path, kind) = (entry.path(), entry.file_type().map_err(full)?);
+        let entry = entry.map_err(Error::from)?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(Error::from)?);
         if is_skipped(&path) || entry.file_name().to_string_lossy().starts_with(WORK) {
             continue;
         }
@@ -236,7 +236,7 @@ fn copy_tree(
         if kind.is_file() && entry.file_name() != LOCK {
             let name: PathBuf = path.strip_prefix(root).unwrap_or(&path).to_owned();
             #[cfg(unix)]
-            let mode = std::os::unix::fs::PermissionsExt::mode(&entry.metadata().map_err(full)?.permissions());
+            let mode = std::os::unix::fs::PermissionsExt::mode(&entry.metadata().map_err(Error::from)?.permissions());
             #[cfg(not(unix))]
             let mode = 0o600;
             let bytes = fs::read(&path).map_err(|error| Error::at(&path, &error))?;
@@ -249,11 +249,11 @@ fn copy_tree(
 
 /// Syncs a file that is whole and gives it its name; it holds keys and mail, which are the owner's alone.
 fn finish(whole: &Path, path: &Path) -> Result<(), Error> {
-    let file = fs::File::open(whole).map_err(full)?;
+    let file = fs::File::open(whole).map_err(Error::from)?;
     #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(full)?;
-    file.sync_all().map_err(full)?;
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(Error::from)?;
+    file.sync_all().map_err(Error::from)?;
     fs::rename(whole, path).map_err(|error| Error::at(path, &error))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(full)
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::from)
 }

@@ -4,7 +4,7 @@ use std::io::{Cursor, Read};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::server::store::blobs::{NewFile, full};
+use crate::server::store::blobs::NewFile;
 use crate::server::store::body::Content;
 use crate::server::store::growing::{Grown, digest};
 use crate::server::store::sqlite::{SqliteStore, from_sqlite};
@@ -64,10 +64,10 @@ impl SqliteStore {
             Content::Spooled(file) if usize::try_from(file.size()).is_ok_and(|size| size <= INLINE) => {
                 let (mut message, size) = (Vec::new(), file.size().saturating_add(front));
                 let read = file.reader().and_then(|mut reader| reader.read_to_end(&mut message));
-                let digest = read.and_then(|_| file.end()).map_err(full)?.digest;
+                let digest = read.and_then(|_| file.end()).map_err(Error::from)?.digest;
                 return Ok((Placed { fields, size, digest, place: Place::Row(message) }, None));
             }
-            Content::Spooled(file) => file.end().map_err(full)?,
+            Content::Spooled(file) => file.end().map_err(Error::from)?,
         };
         let Grown { file, digest, size } = grown;
         let file = self.blobs.adopt(&self.blobs.name(&digest), file)?;
