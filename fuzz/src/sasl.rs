@@ -39,7 +39,8 @@ pub fn run(bytes: &[u8]) {
         }
         assert_eq!(session.user(), None);
     }
-    let mut session = pop3::Session::new(pop3::Config { max_errors: usize::MAX, ..pop3::Config::new("h", Tls::Active) });
+    let mut session =
+        pop3::Session::new(pop3::Config { max_errors: usize::MAX, max_idle: usize::MAX, ..pop3::Config::new("h", Tls::Active) });
     session.channel(channel);
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         session.receive(line);

@@ -334,6 +334,47 @@ fn commands_that_bring_no_mail_end_the_session() {
         assert_eq!(last, "421 4.3.2 too many commands without a message\r\n", "{}", idle.escape_ascii());
         assert!(replies < 110, "{replies}");
     }
+    let bdat = b"HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<jane@a.example>\r\n";
+    let (last, ..) = flood(relay(), bdat, b"BDAT 0\r\n", 10_000);
+    assert_eq!(last, "421 4.3.2 too many commands without a message\r\n");
+}
+
+#[test]
+fn who_only_asks_is_heard_the_less_and_is_thrown_out() {
+    let mut session = relay();
+    session.receive(&b"NOOP\r\n".repeat(12));
+    while !matches!(session.step(), Step::Wait) {}
+    assert_eq!(session.mistakes(), 0, "a message and a login need so many");
+    session.receive(&b"NOOP\r\n".repeat(30));
+    while !matches!(session.step(), Step::Wait) {}
+    assert_eq!(session.mistakes(), 30);
+    let mut session = pop3::Session::new(pop3::Config::new("h", Tls::Offered));
+    let mut said = Vec::new();
+    let mut say = |session: &mut pop3::Session, count: usize| {
+        (0..count).for_each(|_| session.receive(b"CAPA\r\n"));
+        loop {
+            match session.step() {
+                Step::Send(bytes) => said.extend(bytes),
+                Step::Close => return true,
+                _ => return false,
+            }
+        }
+    };
+    assert!(!say(&mut session, 12) && session.mistakes() == 0, "a client may ask a few times");
+    assert!(!say(&mut session, 88) && session.mistakes() == 88);
+    assert!(say(&mut session, 1));
+    let said = String::from_utf8(said).expect("UTF-8");
+    assert!(said.ends_with("-ERR [SYS/TEMP] too many commands without a login\r\n"), "{said}");
+}
+
+#[test]
+fn a_message_to_as_many_as_are_allowed_is_taken() {
+    let recipients = b"RCPT TO:<jane@a.example>\r\n".repeat(1000);
+    let begin = [b"EHLO x\r\nMAIL FROM:<>\r\n".as_slice(), &recipients].concat();
+    let (last, ..) = flood(relay(), &begin, b"DATA\r\n", 1);
+    assert!(last.starts_with("354 "), "{last}");
+    let (last, ..) = flood(relay(), &begin, b"BDAT 3 LAST\r\nx\r\n", 1);
+    assert!(last.starts_with("250 2.0.0"), "{last}");
 }
 
 #[test]

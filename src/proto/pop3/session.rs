@@ -25,6 +25,8 @@ pub struct Config {
     pub tls: Tls,
     /// Mistakes before the session ends.
     pub max_errors: usize,
+    /// Commands before the login that end the session.
+    pub max_idle: usize,
     /// What is kept of passwords.
     pub kept: Kept,
     /// Seconds between two logins of one user; the service sees to it, and CAPA says it.
@@ -35,7 +37,7 @@ impl Config {
     /// The usual bounds.
     pub fn new(hostname: &str, tls: Tls) -> Self {
         let (hostname, banner) = (hostname.to_owned(), "POP3 ready".to_owned());
-        Self { hostname, banner, tls, max_errors: 20, kept: Kept::Scram, login_delay: 0 }
+        Self { hostname, banner, tls, max_errors: 20, max_idle: 100, kept: Kept::Scram, login_delay: 0 }
     }
 }
 
@@ -122,12 +124,16 @@ pub struct Session {
     steps: VecDeque<Step<Question>>,
     state: State,
     errors: usize,
+    /// Commands before the login.
+    idle: usize,
     logins: Watch,
     dialogue: Dialogue,
 }
 
 /// What is said of every login that fails, whatever the reason.
 const WRONG: &str = "name or password is wrong";
+/// Commands that a login needs, with TLS and what the server can.
+const USUAL: usize = 12;
 /// The languages of our texts (RFC 6856 3).
 const LANGUAGES: [(&str, &str); 2] = [("i-default", "English"), ("en", "English")];
 
@@ -144,6 +150,7 @@ impl Session {
             steps: VecDeque::new(),
             state: State::Authorization { user: None },
             errors: 0,
+            idle: 0,
             logins: Watch::default(),
             dialogue: Dialogue::default(),
         };
@@ -151,9 +158,9 @@ impl Session {
         session
     }
 
-    /// What was said so far that should not have been said.
+    /// What was said so far that should not have been said: mistakes, and commands beyond those that a login needs.
     pub fn mistakes(&self) -> usize {
-        self.errors
+        self.errors.saturating_add(self.idle.saturating_sub(USUAL))
     }
 
     /// Takes bytes from the peer.
@@ -244,7 +251,7 @@ impl Session {
             (Pending::Open, Answer::Opened(messages)) => {
                 let mailbox = Mailbox::new(messages);
                 self.ok(&format!("{} messages, {} bytes", mailbox.count(), mailbox.bytes()));
-                self.state = State::Transaction(mailbox);
+                (self.state, self.idle) = (State::Transaction(mailbox), 0);
             }
             (Pending::Login(_) | Pending::Open, Answer::Rejected(code, text)) => {
                 self.state = State::Authorization { user: None };
@@ -322,6 +329,12 @@ impl Session {
             return self.sasl_line(line);
         }
         dialogue::command(&mut self.dialogue, &String::from_utf8_lossy(line));
+        if let State::Authorization { .. } = self.state {
+            self.idle = self.idle.saturating_add(1);
+            if self.idle > self.config.max_idle {
+                return self.shut_down("too many commands without a login");
+            }
+        }
         match (Command::parse(line), &self.state) {
             (Err(why), _) => self.mistake(why),
             (Ok(Command::Capa), _) => self.capa(),

@@ -163,7 +163,7 @@ pub struct Session {
     /// The user who is authenticated, and how.
     login: Option<(String, Mechanism)>,
     errors: usize,
-    /// Commands since the last message.
+    /// Commands since the last message, but for recipients and pieces of it.
     idle: usize,
     /// Recipients of this message over the bound.
     excess: usize,
@@ -173,6 +173,9 @@ pub struct Session {
 
 /// A command line with its parameters. RFC 5321 4.5.3.1.4 has 512 bytes, extensions add to it, and RFC 4954 4 has 12 288 for AUTH.
 const LINE: usize = 12_288;
+
+/// Commands that a message needs, with a greeting, TLS, a login and the one or other try.
+const USUAL: usize = 12;
 
 impl Session {
     /// Begins; the greeting is the first step.
@@ -186,9 +189,9 @@ impl Session {
         session
     }
 
-    /// What was said so far that should not have been said.
+    /// What was said so far that should not have been said: mistakes, and commands beyond those that a message needs.
     pub fn mistakes(&self) -> usize {
-        self.errors
+        self.errors.saturating_add(self.idle.saturating_sub(USUAL))
     }
 
     /// Takes bytes from the peer.
@@ -351,9 +354,12 @@ impl Session {
     }
 
     fn command(&mut self, command: Command) {
-        self.idle = self.idle.saturating_add(1);
-        if self.idle > self.config.max_idle && !matches!(command, Command::Quit | Command::Rcpt(_) | Command::Bdat(..)) {
-            return self.shut_down("too many commands without a message");
+        // recipients have a bound of their own, and bytes of a message are what we are here for
+        if !matches!(command, Command::Quit | Command::Rcpt(_) | Command::Bdat(1.., _)) {
+            self.idle = self.idle.saturating_add(1);
+            if self.idle > self.config.max_idle {
+                return self.shut_down("too many commands without a message");
+            }
         }
         // RFC 2920 3.1, RFC 4954 4: what comes before the answer to these was not written by who waits for it; it may be a message that
         // was to be taken for commands, or commands that somebody put in front of a connection
