@@ -1,10 +1,10 @@
 //! Writes a large result in a thread of its own, so that working and writing go on at once.
 
 use std::io::{self, Write};
-use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use sealpost::mime::transfer::Base64Lines;
+use sealpost::secret::relay::{Emptier, Filler, has_processor, relay};
 use zeroize::Zeroize;
 
 /// Work on less than this many bytes is over before a thread would help.
@@ -13,55 +13,38 @@ const LARGE: u64 = 2 << 20;
 /// Bytes that are gathered before this thread writes them.
 const GATHERED: usize = 64 << 10;
 
-/// Whether a second thread has a processor to run on; asked of the system once.
-fn has_processors() -> bool {
-    static MORE: OnceLock<bool> = OnceLock::new();
-    *MORE.get_or_init(|| std::thread::available_parallelism().is_ok_and(|count| count.get() > 1))
-}
-
-/// How large the blocks are that a second thread writes, where there is a processor for it, in bytes. There are two: one is filled while the
-/// other is written. Waking the thread costs as much as copying some ten KiB, and memory is bounded.
+/// Which thread writes a large result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Blocks(usize);
-
-impl Blocks {
-    /// No second thread: where making the result is so quick, beside handing it over, that this would cost a quarter of the work; or where
-    /// the second thread hashes.
-    pub(crate) const NONE: Self = Self(0);
-    /// For verbs that have little else in memory.
-    pub(crate) const LARGE: Self = Self(512 << 10);
-    /// For verbs that hold more.
-    pub(crate) const SMALL: Self = Self(128 << 10);
+pub(crate) enum Writer {
+    /// The one that makes it: another hashes.
+    Here,
+    /// A second one, where there is a processor for it.
+    Beside,
 }
 
 /// A place to write to; from some MiB on a thread may do it.
 pub(crate) struct WriteBehind<W: Write + Send + 'static> {
-    blocks: Blocks,
+    writer: Writer,
     /// The place, while no thread writes there.
     place: Option<W>,
     worker: Option<Worker<W>>,
     written: u64,
-    block: Block,
+    gathered: Gathered,
 }
 
-/// What is to be written together: the bytes at its front. It may be content that only its reader may see, and is wiped at the end.
+/// What this thread writes together: the bytes at the front. It may be content that only its reader may see, and is wiped at the end.
 #[derive(Default)]
-struct Block {
+struct Gathered {
     memory: Vec<u8>,
     filled: usize,
 }
 
 struct Worker<W> {
-    blocks: SyncSender<Block>,
-    used: Receiver<Block>,
+    filler: Filler,
     handle: JoinHandle<(W, io::Result<()>)>,
 }
 
-impl Block {
-    fn new(size: usize) -> Self {
-        Self { memory: vec![0; size], filled: 0 }
-    }
-
+impl Gathered {
     fn bytes(&self) -> &[u8] {
         self.memory.get(..self.filled).unwrap_or_default()
     }
@@ -78,7 +61,7 @@ impl Block {
     }
 }
 
-impl Drop for Block {
+impl Drop for Gathered {
     fn drop(&mut self) {
         self.memory.zeroize();
     }
@@ -86,30 +69,35 @@ impl Drop for Block {
 
 impl<W: Write + Send + 'static> WriteBehind<W> {
     /// Writes to this place.
-    pub(crate) fn new(place: W, blocks: Blocks) -> Self {
-        Self { blocks, place: Some(place), worker: None, written: 0, block: Block::default() }
+    pub(crate) fn new(place: W, writer: Writer) -> Self {
+        Self { writer, place: Some(place), worker: None, written: 0, gathered: Gathered::default() }
     }
 
     /// Room for so many bytes, which count as written: at most [`GATHERED`].
     pub(crate) fn lend(&mut self, bytes: usize) -> io::Result<&mut [u8]> {
         self.count(bytes)?;
-        if self.block.room() < bytes {
-            self.pass_on()?;
+        if self.worker.as_mut().is_some_and(|worker| worker.filler.make_room(bytes).is_err()) {
+            return self.settle().and(Err(lost()));
         }
-        Ok(self.block.lend(bytes))
+        if self.worker.is_none() && self.gathered.room() < bytes {
+            self.write_gathered()?;
+        }
+        Ok(match &mut self.worker {
+            Some(worker) => worker.filler.lend(bytes),
+            None => self.gathered.lend(bytes),
+        })
     }
 
     /// Waits until all is written; gives the place back, to be written to from its start.
     pub(crate) fn settle(&mut self) -> io::Result<&mut W> {
         self.written = 0;
-        if self.block.filled > 0 {
-            self.pass_on()?;
-        }
+        self.write_gathered()?;
         if let Some(worker) = self.worker.take() {
-            drop(worker.blocks);
+            // where the thread ended because writing failed, it says why
+            let handed = worker.filler.finish();
             let (place, result) = worker.handle.join().map_err(|_| lost())?;
             self.place = Some(place);
-            result?;
+            result.and(handed.map_err(|_| lost()))?;
         }
         self.place.as_mut().ok_or_else(lost)
     }
@@ -117,32 +105,39 @@ impl<W: Write + Send + 'static> WriteBehind<W> {
     /// Counts bytes that come; starts the thread where they are many.
     fn count(&mut self, bytes: usize) -> io::Result<()> {
         self.written = self.written.saturating_add(u64::try_from(bytes).unwrap_or(0));
-        if self.written <= LARGE || self.blocks == Blocks::NONE || self.worker.is_some() || !has_processors() {
+        if self.written <= LARGE || self.writer == Writer::Here || self.worker.is_some() || !has_processor() {
             return Ok(());
         }
-        self.pass_on()?;
-        self.worker = self.place.take().map(Worker::start);
-        self.block = Block::new(self.blocks.0);
+        self.write_gathered()?;
+        self.start(false);
         Ok(())
     }
 
-    /// Gives what is gathered to who writes; the block is empty then and has room.
-    fn pass_on(&mut self) -> io::Result<()> {
-        let Some(worker) = &self.worker else {
-            let place = self.place.as_mut().ok_or_else(lost)?;
-            place.write_all(self.block.bytes())?;
-            self.block.filled = 0;
-            if self.block.memory.is_empty() {
-                self.block = Block::new(GATHERED);
-            }
-            return Ok(());
-        };
-        if worker.blocks.send(std::mem::take(&mut self.block)).is_err() {
-            // the thread ended because writing failed: it says why
-            return self.settle().and(Err(lost()));
+    /// Whether the thread encodes what is written from here on in lines of base64, until all is written: where there is much of it.
+    pub(crate) fn begin_base64(&mut self) -> io::Result<bool> {
+        if self.written <= LARGE || self.writer == Writer::Here || !has_processor() {
+            return Ok(false);
         }
-        self.block = worker.used.try_recv().unwrap_or_else(|_| Block::new(self.blocks.0));
-        self.block.filled = 0;
+        self.settle()?;
+        self.start(true);
+        Ok(true)
+    }
+
+    fn start(&mut self, encodes: bool) {
+        self.worker = self.place.take().map(|place| Worker::start(place, encodes));
+        self.gathered = Gathered::default();
+    }
+
+    /// Writes what is gathered; there is room then.
+    fn write_gathered(&mut self) -> io::Result<()> {
+        if self.gathered.filled > 0 {
+            let place = self.place.as_mut().ok_or_else(lost)?;
+            place.write_all(self.gathered.bytes())?;
+            self.gathered.filled = 0;
+        }
+        if self.gathered.memory.is_empty() && self.worker.is_none() {
+            self.gathered.memory = vec![0; GATHERED];
+        }
         Ok(())
     }
 
@@ -157,7 +152,7 @@ impl<W: Write + Send + 'static> WriteBehind<W> {
 impl<W: Write + Send + 'static> Drop for WriteBehind<W> {
     fn drop(&mut self) {
         if let Some(worker) = self.worker.take() {
-            drop(worker.blocks);
+            drop(worker.filler);
             drop(worker.handle.join());
         }
     }
@@ -170,24 +165,23 @@ fn lost() -> io::Error {
 impl<W: Write + Send + 'static> Write for WriteBehind<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.count(bytes.len())?;
-        if self.worker.is_none() && bytes.len() > GATHERED / 4 {
-            if self.block.filled > 0 {
-                self.pass_on()?;
-            }
+        if let Some(worker) = &mut self.worker {
+            return match worker.filler.write(bytes) {
+                Ok(()) => Ok(bytes.len()),
+                Err(_) => self.settle().and(Err(lost())),
+            };
+        }
+        if bytes.len() > GATHERED / 4 {
+            self.write_gathered()?;
             self.place.as_mut().ok_or_else(lost)?.write_all(bytes)?;
             return Ok(bytes.len());
         }
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            if self.block.room() == 0 {
-                self.pass_on()?;
-            }
-            let (now, later) = rest.split_at(self.block.room().min(rest.len()));
-            let space = self.block.lend(now.len());
-            // in pieces: copies between buffers at the same place in their pages crawl otherwise on some processors
-            space.chunks_mut(COPY).zip(now.chunks(COPY)).for_each(|(to, from)| to.copy_from_slice(from));
-            rest = later;
+        if self.gathered.room() < bytes.len() {
+            self.write_gathered()?;
         }
+        let space = self.gathered.lend(bytes.len());
+        // in pieces: copies between buffers at the same place in their pages crawl otherwise on some processors
+        space.chunks_mut(COPY).zip(bytes.chunks(COPY)).for_each(|(to, from)| to.copy_from_slice(from));
         Ok(bytes.len())
     }
 
@@ -200,20 +194,26 @@ impl<W: Write + Send + 'static> Write for WriteBehind<W> {
 const COPY: usize = 1 << 10;
 
 impl<W: Write + Send + 'static> Worker<W> {
-    fn start(place: W) -> Self {
-        // a block is handed over when the one before is written: one is filled while the other is written
-        let (blocks, take) = sync_channel::<Block>(0);
-        let (give, used) = sync_channel::<Block>(1);
+    fn start(place: W, encodes: bool) -> Self {
+        let (filler, emptier) = relay();
         let handle = std::thread::spawn(move || {
             let mut place = place;
-            for block in take {
-                if let Err(error) = place.write_all(block.bytes()) {
-                    return (place, Err(error));
-                }
-                give.try_send(block).ok();
-            }
-            (place, Ok(()))
+            let written = if encodes { encode(emptier, &mut place) } else { write(emptier, &mut place) };
+            (place, written)
         });
-        Self { blocks, used, handle }
+        Self { filler, handle }
     }
+}
+
+fn write(mut from: Emptier, to: &mut impl Write) -> io::Result<()> {
+    while let Some(block) = from.next_block() {
+        to.write_all(block)?;
+    }
+    Ok(())
+}
+
+fn encode(from: Emptier, to: &mut impl Write) -> io::Result<()> {
+    let mut lines = Base64Lines::new(to);
+    write(from, &mut lines)?;
+    lines.finish()
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sealpost::mime::submission::BCC_COPY;
 use sealpost::smime::{Chosen, Encrypt, Recipient, Spool};
 
-use crate::cli::behind::Blocks;
+use crate::cli::behind::Writer;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::Output;
@@ -30,8 +30,7 @@ pub(crate) fn write(
     let mut each = || -> Result<(), Failure> {
         for copy in &copies {
             let encrypt = recipients.encryption(copy.readers)?;
-            let blocks = if verb == "seal" || encrypt.chosen().cipher.is_authenticated() { Blocks::NONE } else { Blocks::LARGE };
-            copy.output.write_by(blocks, |sink| match copy.address {
+            copy.output.write_by(Writer::Beside, |sink| match copy.address {
                 Some(_) => write(&encrypt, &mut Marked::begin(sink).map_err(Failure::io)?),
                 None => write(&encrypt, sink),
             })?;
@@ -101,6 +100,14 @@ impl Spool for Marked<'_> {
 
     fn lend(&mut self, bytes: usize) -> io::Result<Option<&mut [u8]>> {
         self.0.lend(bytes)
+    }
+
+    fn begin_base64(&mut self) -> io::Result<bool> {
+        self.0.begin_base64()
+    }
+
+    fn end_base64(&mut self) -> io::Result<()> {
+        self.0.end_base64()
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 
 use sealpost::smime::{Finding, Layers, Opened, Outcome, Want};
 
-use crate::cli::behind::Blocks;
+use crate::cli::behind::Writer;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::{Message, Source};
@@ -64,8 +64,8 @@ pub(crate) fn read(
     // with JSON on standard output there is no room for the result
     let want = if context.json && output.is_stdout() { Want::Nothing } else { verb.want };
     // where content is hashed, the second thread does that
-    let blocks = if verb.layers == Layers::OneEncrypted { Blocks::SMALL } else { Blocks::NONE };
-    let mut spool = output.spool(blocks)?;
+    let writer = if verb.layers == Layers::OneEncrypted { Writer::Beside } else { Writer::Here };
+    let mut spool = output.spool(writer)?;
     let mut stream = |materials: &Materials| {
         let opened = materials.open(context).stream(message, verb.layers, want, &mut spool, &mut context.random());
         opened.map_err(Failure::io)

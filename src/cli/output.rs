@@ -9,7 +9,7 @@ use tempfile::SpooledTempFile;
 
 use sealpost::smime::Spool;
 
-use crate::cli::behind::{Blocks, WriteBehind};
+use crate::cli::behind::{WriteBehind, Writer};
 use crate::cli::beside::{Beside, Taken};
 use crate::cli::failure::{Failure, on_file, reason};
 use crate::cli::input::HELD;
@@ -41,21 +41,21 @@ impl Output {
     }
 
     /// Begins a result that is written as it comes into being and kept only when it is whole.
-    pub(crate) fn spool(&self, blocks: Blocks) -> Result<OutSpool<'_>, Failure> {
+    pub(crate) fn spool(&self, writer: Writer) -> Result<OutSpool<'_>, Failure> {
         let place = match self.path() {
             Some(path) if !is_special(path) => Place::Beside(Beside::create(path).map_err(on_file("write", path))?),
             _ => Place::Spool(SpooledTempFile::new(HELD)),
         };
-        Ok(OutSpool { output: self, place: WriteBehind::new(place, blocks) })
+        Ok(OutSpool { output: self, place: WriteBehind::new(place, writer) })
     }
 
     /// Writes a result as it comes into being; where that fails, nothing stays. Standard output gets it whole.
     pub(crate) fn write_by(
         &self,
-        blocks: Blocks,
+        writer: Writer,
         make: impl FnOnce(&mut dyn Spool) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let mut spool = self.spool(blocks)?;
+        let mut spool = self.spool(writer)?;
         make(&mut spool)?;
         spool.keep()
     }
@@ -161,6 +161,14 @@ impl Spool for OutSpool<'_> {
     fn lend(&mut self, bytes: usize) -> std::io::Result<Option<&mut [u8]>> {
         let output = self.output;
         self.place.lend(bytes).map(Some).map_err(|error| std::io::Error::other(output.failure(&error)))
+    }
+
+    fn begin_base64(&mut self) -> std::io::Result<bool> {
+        self.place.begin_base64().map_err(|error| std::io::Error::other(self.output.failure(&error)))
+    }
+
+    fn end_base64(&mut self) -> std::io::Result<()> {
+        self.place.settle().map(|_| ()).map_err(|error| std::io::Error::other(self.output.failure(&error)))
     }
 }
 

@@ -11,7 +11,7 @@ use sealpost::keys::Identity;
 use sealpost::pki::{Certificate, email};
 use sealpost::smime::{self, Form, HeaderProtection, Sign};
 
-use crate::cli::behind::Blocks;
+use crate::cli::behind::Writer;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::Source;
@@ -149,7 +149,7 @@ pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
     let signer = args.signer.signer(context, &header)?;
     signer.warn(&header, context);
     let signing = args.signer.signing(&signer)?;
-    args.output.write_by(Blocks::NONE, |spool| {
+    args.output.write_by(Writer::Here, |spool| {
         signing.stream(&mut message, context.now, &mut context.random(), spool).map_err(from_smime)
     })?;
     if context.json {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use sealpost::smime::{Layers, Want};
 
-use crate::cli::behind::Blocks;
+use crate::cli::behind::Writer;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::{self, Source};
@@ -47,7 +47,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<Exit, Failure>
     // the person holds the content of a detached signature already; and with JSON on standard output there is no room for it
     let is_unwanted = args.output.file.is_none() || (context.json && args.output.is_stdout());
     let want = if is_unwanted { Want::Nothing } else { Want::Content };
-    let mut spool = args.output.spool(Blocks::NONE)?;
+    let mut spool = args.output.spool(Writer::Here)?;
     let mut stream = |materials: &Materials| {
         let opener = materials.open(context);
         let opened = match want {

@@ -1,12 +1,12 @@
 //! Digests of content that goes by; those of much content may be computed in a thread beside.
 
 use std::fmt;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{Builder, JoinHandle, available_parallelism};
+use std::sync::mpsc::sync_channel;
+use std::thread::{Builder, JoinHandle};
 
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::digest::Digest;
-use crate::secret::Secret;
+use crate::secret::relay::{Filler, has_processor, relay};
 
 /// The digests of content that passes by, and what else is to be known of it.
 #[derive(Debug)]
@@ -33,12 +33,6 @@ enum Digests {
 /// Content of less than this many bytes is hashed before a thread would help.
 const LARGE: u64 = 2 << 20;
 
-/// Bytes that are given to the thread at once: waking it costs as much as copying some ten KiB.
-const BLOCK: usize = 128 << 10;
-
-/// Bytes of one copy: between buffers at the same place in their pages longer ones crawl on some processors.
-const COPY: usize = 1 << 10;
-
 /// Bytes that the longest header of a SET of 64-bit length takes, and one more.
 const HEAD: usize = 11;
 
@@ -49,7 +43,7 @@ impl ContentHash {
         Self { digests, head: Vec::new(), length: 0, may_start: false }
     }
 
-    /// Whether a thread hashes what comes after the first 2 MiB, where there is a second processor; it takes 384 KiB of memory.
+    /// Whether a thread hashes what comes after the first 2 MiB, where there is a second processor; it takes 512 KiB of memory.
     #[must_use]
     pub fn second_thread(mut self, may_start: bool) -> Self {
         self.may_start = may_start;
@@ -85,7 +79,7 @@ impl ContentHash {
     fn start(&mut self) {
         self.may_start = false;
         let Digests::Here(list) = &mut self.digests else { return };
-        if list.is_empty() || !has_two_processors() {
+        if list.is_empty() || !has_processor() {
             return;
         }
         match Worker::start(std::mem::take(list)) {
@@ -125,22 +119,10 @@ impl Hashed {
     }
 }
 
-fn has_two_processors() -> bool {
-    available_parallelism().is_ok_and(|count| count.get() > 1)
-}
-
-/// The thread, and the block that is being filled for it. Blocks may hold what only the reader may see: they are wiped.
+/// The thread, and where it gets the content from; nowhere once it ended.
 struct Worker {
-    block: Block,
-    blocks: Option<SyncSender<Block>>,
-    used: Receiver<Block>,
+    filler: Option<Filler>,
     handle: Option<JoinHandle<Vec<Digest>>>,
-}
-
-type Block = Secret<Vec<u8>>;
-
-fn new_block() -> Block {
-    Secret::new(Vec::with_capacity(BLOCK))
 }
 
 impl fmt::Debug for Worker {
@@ -152,50 +134,30 @@ impl fmt::Debug for Worker {
 impl Worker {
     /// Starts it; gives the digests back where the system has no thread for them.
     fn start(list: Vec<Digest>) -> Result<Self, Vec<Digest>> {
-        // one block is filled, one waits, one is hashed
-        let (blocks, take) = sync_channel::<Block>(1);
-        let (give, used) = sync_channel::<Block>(2);
+        let (filler, mut emptier) = relay();
         let (bring, brought) = sync_channel::<Vec<Digest>>(1);
         let hashing = move || {
             let mut list = brought.recv().unwrap_or_default();
-            for mut block in take {
-                list.iter_mut().for_each(|digest| digest.update(block.expose()));
-                block.expose_mut().clear();
-                give.try_send(block).ok();
+            while let Some(block) = emptier.next_block() {
+                list.iter_mut().for_each(|digest| digest.update(block));
             }
             list
         };
         let Ok(handle) = Builder::new().name("digest".to_owned()).spawn(hashing) else { return Err(list) };
         bring.send(list).map_err(|unsent| unsent.0)?;
-        Ok(Self { block: new_block(), blocks: Some(blocks), used, handle: Some(handle) })
-    }
-
-    fn update(&mut self, content: &[u8]) {
-        let mut rest = content;
-        while !rest.is_empty() {
-            if self.block.expose().len() >= BLOCK {
-                self.pass_on();
-                self.block = self.used.try_recv().unwrap_or_else(|_| new_block());
-            }
-            let room = BLOCK.saturating_sub(self.block.expose().len());
-            let (now, later) = rest.split_at(room.min(rest.len()));
-            now.chunks(COPY).for_each(|piece| self.block.expose_mut().extend_from_slice(piece));
-            rest = later;
-        }
+        Ok(Self { filler: Some(filler), handle: Some(handle) })
     }
 
     /// What the thread does not take, since it ended, is in no digest: then there is none at all.
-    fn pass_on(&mut self) {
-        let block = std::mem::take(&mut self.block);
-        if self.blocks.as_ref().is_some_and(|blocks| blocks.send(block).is_err()) {
-            self.blocks = None;
+    fn update(&mut self, content: &[u8]) {
+        if self.filler.as_mut().is_some_and(|filler| filler.write(content).is_err()) {
+            self.filler = None;
         }
     }
 
     /// The digests of all that came; none where the thread failed.
     fn finish(&mut self) -> Vec<Digest> {
-        self.pass_on();
-        let is_whole = self.blocks.take().is_some();
+        let is_whole = self.filler.take().is_some_and(|filler| filler.finish().is_ok());
         let list = self.handle.take().and_then(|handle| handle.join().ok()).unwrap_or_default();
         if is_whole { list } else { Vec::new() }
     }
@@ -204,7 +166,7 @@ impl Worker {
 /// Content that is given up is gone when this is.
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.blocks = None;
+        self.filler = None;
         if let Some(handle) = self.handle.take() {
             drop(handle.join());
         }
@@ -227,7 +189,7 @@ mod tests {
         for piece in [1_000, 4_096, 131_072, 300_001, content.len()] {
             let mut hash = ContentHash::new(algorithms.clone()).second_thread(true);
             content.chunks(piece).for_each(|piece| hash.update(piece));
-            assert!(is_beside(&hash) || !has_two_processors(), "{piece}");
+            assert!(is_beside(&hash) || !has_processor(), "{piece}");
             let hashed = hash.finish();
             for algorithm in &algorithms {
                 assert_eq!(hashed.digest(*algorithm), Some(digest::of(*algorithm, &content).as_slice()), "{piece}");
@@ -250,13 +212,12 @@ mod tests {
 
     #[test]
     fn a_thread_that_ended_gives_no_digest() {
-        let worker = Worker::start(vec![Digest::new(DigestAlgorithm::Sha256)]).expect("a thread");
+        let mut worker = Worker::start(vec![Digest::new(DigestAlgorithm::Sha256)]).expect("a thread");
+        let (filler, emptier) = relay();
+        drop(emptier);
+        worker.filler = Some(filler);
         let mut hash = ContentHash { digests: Digests::Beside(worker), ..ContentHash::new(Vec::new()) };
         hash.update(&vec![7; 3 << 20]);
-        let Digests::Beside(worker) = &mut hash.digests else { unreachable!() };
-        let (gone, _) = sync_channel(0);
-        worker.blocks = Some(gone);
-        hash.update(&vec![8; 1 << 20]);
         assert_eq!(hash.finish().digest(DigestAlgorithm::Sha256), None);
     }
 }

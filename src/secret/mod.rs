@@ -1,5 +1,6 @@
 //! Secrets: wiped when dropped, never printed.
 
+pub mod relay;
 pub(crate) mod scratch;
 
 use zeroize::Zeroize;

@@ -237,7 +237,12 @@ impl<'a> Pkcs7Mime<&'a mut dyn Spool> {
     /// As [`Pkcs7Mime::begin`], into room that the spool lends.
     pub(in crate::smime) fn begin_in(smime_type: &str, spool: &'a mut dyn Spool) -> std::io::Result<Self> {
         pkcs7_mime_begin(smime_type, spool)?;
-        Ok(Self(transfer::Base64Lines::lent(spool, |spool, bytes| spool.lend(bytes))?))
+        let lends = transfer::Lends {
+            room: |spool: &mut &mut dyn Spool, bytes| spool.lend(bytes),
+            begin: |spool| spool.begin_base64(),
+            end: |spool| spool.end_base64(),
+        };
+        Ok(Self(transfer::Base64Lines::lent(spool, lends)?))
     }
 }
 

@@ -25,6 +25,17 @@ pub trait Spool: Write {
         let _ = bytes;
         Ok(None)
     }
+
+    /// Whether what is written from here on is encoded here, in lines of base64 (RFC 2045 6.8), up to [`Spool::end_base64`]. It is asked where
+    /// a line begins, again and again: a spool that has a thread beside says yes once there is much to write.
+    fn begin_base64(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// Ends the last line; what is written then stays as it is. Only after a [`Spool::begin_base64`] that said yes.
+    fn end_base64(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Spool for Vec<u8> {

@@ -230,7 +230,9 @@ fn encode_line<'a>(bytes: &[u8], line: &'a mut [u8; LINE]) -> &'a [u8] {
 pub struct Base64Lines<W> {
     sink: W,
     /// Where the sink lends room, lines are encoded to where they stay.
-    lend: Option<Lend<W>>,
+    lends: Option<Lends<W>>,
+    /// Whether the sink encodes.
+    is_passed_on: bool,
     /// Bytes of a line that is not full.
     rest: Vec<u8>,
     /// Else, lines that wait to be written together, at the front.
@@ -239,8 +241,16 @@ pub struct Base64Lines<W> {
     waiting: usize,
 }
 
-/// Lends room for so many bytes of a sink.
-pub(crate) type Lend<W> = for<'s> fn(&'s mut W, usize) -> io::Result<Option<&'s mut [u8]>>;
+/// What a sink does beside taking bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lends<W> {
+    /// Lends room for so many bytes.
+    pub(crate) room: for<'s> fn(&'s mut W, usize) -> io::Result<Option<&'s mut [u8]>>,
+    /// Whether it encodes from here on itself, where a line begins.
+    pub(crate) begin: fn(&mut W) -> io::Result<bool>,
+    /// Ends the last line.
+    pub(crate) end: fn(&mut W) -> io::Result<()>,
+}
 
 impl<W: Write> Base64Lines<W> {
     /// Writes to this sink.
@@ -249,19 +259,22 @@ impl<W: Write> Base64Lines<W> {
     }
 
     /// Writes to this sink, into room that it lends where it lends any.
-    pub(crate) fn lent(mut sink: W, lend: Lend<W>) -> io::Result<Self> {
-        if lend(&mut sink, 0)?.is_none() {
+    pub(crate) fn lent(mut sink: W, lends: Lends<W>) -> io::Result<Self> {
+        if (lends.room)(&mut sink, 0)?.is_none() {
             return Ok(Self::new(sink));
         }
-        Ok(Self::over(sink, Some(lend), Window::new(0)))
+        Ok(Self::over(sink, Some(lends), Window::new(0)))
     }
 
-    fn over(sink: W, lend: Option<Lend<W>>, out: Window) -> Self {
-        Self { sink, lend, rest: Vec::with_capacity(LINE_BYTES), out, waiting: 0 }
+    fn over(sink: W, lends: Option<Lends<W>>, out: Window) -> Self {
+        Self { sink, lends, is_passed_on: false, rest: Vec::with_capacity(LINE_BYTES), out, waiting: 0 }
     }
 
     /// Writes what is left.
     pub fn finish(mut self) -> io::Result<()> {
+        if let Some(lends) = self.lends.as_ref().filter(|_| self.is_passed_on) {
+            return (lends.end)(&mut self.sink);
+        }
         let rest = std::mem::take(&mut self.rest);
         if !rest.is_empty() {
             self.line(&rest)?;
@@ -279,8 +292,8 @@ impl<W: Write> Base64Lines<W> {
 
     /// Room for so many bytes more, at most [`TOGETHER`] lines; what waits is written where there is none.
     fn space(&mut self, bytes: usize) -> io::Result<&mut [u8]> {
-        if let Some(lend) = self.lend {
-            let room = lend(&mut self.sink, bytes)?.filter(|room| room.len() == bytes);
+        if let Some(lends) = &self.lends {
+            let room = (lends.room)(&mut self.sink, bytes)?.filter(|room| room.len() == bytes);
             return room.ok_or_else(|| io::Error::other("a spool that lent room lends none"));
         }
         if self.out.len().saturating_sub(self.waiting) < bytes {
@@ -302,6 +315,9 @@ impl<W: Write> Base64Lines<W> {
 impl<W: Write> Write for Base64Lines<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut left = bytes;
+        if self.is_passed_on {
+            return self.sink.write(bytes);
+        }
         if !self.rest.is_empty() {
             let (head, tail) = left.split_at(left.len().min(LINE_BYTES.saturating_sub(self.rest.len())));
             self.rest.extend_from_slice(head);
@@ -313,6 +329,13 @@ impl<W: Write> Write for Base64Lines<W> {
             self.line(&rest)?;
             rest.clear();
             self.rest = rest;
+        }
+        if let Some(lends) = &self.lends
+            && (lends.begin)(&mut self.sink)?
+        {
+            self.is_passed_on = true;
+            self.sink.write_all(left)?;
+            return Ok(bytes.len());
         }
         let mut chunks = left.chunks_exact(LINE_BYTES.saturating_mul(TOGETHER));
         for chunk in &mut chunks {

@@ -5,8 +5,8 @@ mod quoted_printable;
 
 use std::io::{self, BufRead, Read};
 
-pub(crate) use base64::Base64Reader;
 pub use base64::{Base64Lines, decode_base64, encode_base64};
+pub(crate) use base64::{Base64Reader, Lends};
 pub(crate) use quoted_printable::{QuotedPrintableReader, QuotedPrintableWriter};
 pub use quoted_printable::{decode_quoted_printable, encode_quoted_printable};
 
