@@ -21,7 +21,7 @@ pub fn field<'a>(name: &str, raw: &'a [u8]) -> Cow<'a, [u8]> {
     let (written, value) = with_end.split_at(colon);
     let value = header::unfold(value.get(1..).unwrap_or_default());
     let value: String = value.chars().map(|c| if c.is_ascii_control() && c != '\t' { ' ' } else { c }).collect();
-    let value = match Kind::of(name) {
+    let value = match Kind::of(&name.to_ascii_lowercase()) {
         _ if value.is_ascii() => value,
         Kind::Text => words(&value),
         Kind::Addresses => phrases(&value),
@@ -346,6 +346,17 @@ mod tests {
         {
             let written = value("subject", &format!("Subject: {text}\n"));
             assert_eq!(text::decode_words(&written), text.trim(), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_the_same_however_its_name_is_written() {
+        for name in ["from", "From", "FROM", "Resent-From"] {
+            let written = value(name, &format!("{name}: \"\u{dc}n\u{ef} \\\"Q\\\" <x>\" <root@a.example>\r\n"));
+            let list = address::parse(&written);
+            let [mailbox] = list.mailboxes.as_slice() else { panic!("{written}") };
+            assert_eq!(mailbox.address(), "root@a.example", "{written}");
+            assert_eq!(mailbox.display.as_deref(), Some("\u{dc}n\u{ef} \"Q\" <x>"), "{written}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Where an address of ours leads: to a mailbox, through aliases and lists, or to the domain's catch-all.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::time::Instant;
 
 use crate::server::accounts::{Accounts, normal};
@@ -18,25 +18,17 @@ pub enum Destination {
     },
     /// Our domain, and nobody there.
     Unknown,
+    /// Our domain, and a list of lists that leads to more addresses than one letter may go to.
+    TooMany,
     /// Another domain.
     Elsewhere,
 }
 
-/// Aliases that lead to aliases: so many times at most.
-const DEPTH: usize = 10;
 /// Aliases of a way that is looked for: longer than mail follows, so that who makes a circle hears of all of it.
 const LONGEST: usize = 100;
-/// Addresses that one address may lead to: lists of lists grow fast, and one letter must not become a million.
-const WIDTH: usize = 10_000;
-
-/// What was found so far.
-#[derive(Default)]
-struct Search {
-    mailboxes: Vec<String>,
-    elsewhere: Vec<String>,
-    /// Addresses that were looked at: circles end here, and nobody gets a letter twice.
-    seen: HashSet<String>,
-}
+/// Addresses that one address may lead to, aliases on the way among them: lists of lists grow fast, and one letter must not become a million.
+/// Beyond it nobody gets the letter, and who sent it is told: a part of a list would not know what it misses.
+pub(in crate::server) const WIDTH: usize = 10_000;
 
 impl Accounts {
     /// Where an address leads: through aliases, without what follows a `+`, and last to the catch-all `@domain`.
@@ -49,16 +41,11 @@ impl Accounts {
         if let Some(known) = found.and_then(|found| found.destination(&address, changes, now)) {
             return Ok(known);
         }
-        if !self.is_ours(&address)? {
-            return Ok(Destination::Elsewhere);
+        let Some(ours) = self.in_our_form(&address)? else { return Ok(Destination::Elsewhere) };
+        let ours = self.expand(ours)?;
+        if !matches!(ours, Destination::Ours { .. }) {
+            return Ok(ours);
         }
-        let mut search = Search::default();
-        self.expand(&address, DEPTH, &mut search)?;
-        let Search { mailboxes, elsewhere, .. } = search;
-        if mailboxes.is_empty() && elsewhere.is_empty() {
-            return Ok(Destination::Unknown);
-        }
-        let ours = Destination::Ours { mailboxes, elsewhere };
         if let Some(found) = found {
             found.leads(&address, &ours, changes, now);
         }
@@ -111,29 +98,53 @@ impl Accounts {
         Ok(None)
     }
 
-    fn expand(&self, address: &str, depth: usize, search: &mut Search) -> Result<(), Error> {
-        let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
-        if search.seen.len() >= WIDTH || !search.seen.insert(address.to_owned()) {
-            return Ok(());
+    /// An address of ours, its domain as we have it: a name outside ASCII has two forms (RFC 5890 2.3.2.1). `None` for others.
+    fn in_our_form(&self, address: &str) -> Result<Option<String>, Error> {
+        if self.is_ours(address)? {
+            return Ok(Some(address.to_owned()));
         }
-        if !self.is_ours(address)? {
-            search.elsewhere.push(address.to_owned());
-            return Ok(());
+        let Some((local, domain)) = address.rsplit_once('@') else { return Ok(None) };
+        if domain.is_ascii() && !domain.contains("xn--") {
+            return Ok(None);
         }
-        for candidate in candidates(address) {
-            let mailbox = if candidate.starts_with('@') { None } else { self.mailbox(&candidate)? };
-            if let Some(mailbox) = mailbox {
-                if !search.mailboxes.contains(&mailbox) {
-                    search.mailboxes.push(mailbox);
+        for other in idna::domain_to_ascii(domain).into_iter().chain([idna::domain_to_unicode(domain).0]) {
+            let other = format!("{local}@{other}");
+            if self.is_ours(&other)? {
+                return Ok(Some(other));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Everybody whom an address of ours leads to, each once; circles end.
+    fn expand(&self, address: String) -> Result<Destination, Error> {
+        let (mut mailboxes, mut elsewhere) = (Vec::new(), Vec::new());
+        let (mut seen, mut next) = (HashSet::from([address.clone()]), VecDeque::from([address]));
+        while let Some(address) = next.pop_front() {
+            let Some(ours) = self.in_our_form(&address)? else {
+                elsewhere.push(address);
+                continue;
+            };
+            for candidate in candidates(&ours) {
+                let mailbox = if candidate.starts_with('@') { None } else { self.mailbox(&candidate)? };
+                if let Some(mailbox) = mailbox {
+                    if !mailboxes.contains(&mailbox) {
+                        mailboxes.push(mailbox);
+                    }
+                    break;
                 }
-                return Ok(());
+                let targets = self.store().targets(&candidate)?;
+                if !targets.is_empty() {
+                    next.extend(targets.into_iter().filter(|target| seen.insert(target.clone())));
+                    break;
+                }
             }
-            let targets = self.store().targets(&candidate)?;
-            if !targets.is_empty() {
-                return targets.iter().try_for_each(|target| self.expand(target, depth, search));
+            if seen.len() > WIDTH {
+                return Ok(Destination::TooMany);
             }
         }
-        Ok(())
+        let is_nobody = mailboxes.is_empty() && elsewhere.is_empty();
+        Ok(if is_nobody { Destination::Unknown } else { Destination::Ours { mailboxes, elsewhere } })
     }
 }
 
@@ -206,5 +217,43 @@ mod tests {
         }
         let Destination::Ours { elsewhere, .. } = accounts.destination("l0-0@a.example").expect("read") else { panic!("ours") };
         assert_eq!(elsewhere, ["m0@b.example", "m1@b.example"]);
+    }
+
+    #[test]
+    fn nobody_is_left_out_however_long_the_way_to_him_is() {
+        let (_folder, accounts) = accounts();
+        accounts.add_user("joe@a.example", &Secret::new(b"secret".to_vec())).expect("new");
+        let add = |alias: String, target: String| accounts.store().add_alias(&alias, &target).expect("new");
+        // the team stands at the end of a long way, and beside its beginning
+        (0..60).for_each(|at| add(format!("d{at}@a.example"), format!("d{}@a.example", at + 1)));
+        add("d60@a.example".to_owned(), "team@a.example".to_owned());
+        for (alias, target) in [("all", "d0"), ("all", "team"), ("team", "jane"), ("team", "joe"), ("far", "d0")] {
+            add(format!("{alias}@a.example"), format!("{target}@a.example"));
+        }
+        let both = ["jane@a.example", "joe@a.example"].map(str::to_owned).to_vec();
+        for address in ["all@a.example", "team@a.example", "far@a.example"] {
+            let there = Destination::Ours { mailboxes: both.clone(), elsewhere: Vec::new() };
+            assert_eq!(accounts.destination(address).expect("read"), there, "{address}");
+        }
+        // nobody gets it where some would be left out
+        let many: Vec<String> = (0..WIDTH).map(|at| format!("m{at}@b.example")).collect();
+        many.iter().for_each(|member| add("list@a.example".to_owned(), member.clone()));
+        assert_eq!(accounts.destination("list@a.example").expect("read"), Destination::TooMany);
+        accounts.store().remove_alias("list@a.example").expect("there");
+        many.iter().skip(1).for_each(|member| add("list@a.example".to_owned(), member.clone()));
+        let Destination::Ours { elsewhere, .. } = accounts.destination("list@a.example").expect("read") else { panic!("ours") };
+        assert_eq!(elsewhere.len(), WIDTH - 1);
+    }
+
+    #[test]
+    fn a_domain_outside_ascii_has_two_forms() {
+        let (_folder, accounts) = accounts();
+        accounts.store().add_domain("xn--bcher-kva.example").expect("new");
+        accounts.store().add_alias("info@xn--bcher-kva.example", "jane@a.example").expect("new");
+        accounts.store().add_alias("also@a.example", "info@b\u{fc}cher.example").expect("new");
+        for address in ["info@xn--bcher-kva.example", "info@b\u{fc}cher.example", "INFO@B\u{dc}CHER.example", "also@a.example"] {
+            assert_eq!(accounts.destination(address).expect("read"), jane(), "{address}");
+        }
+        assert_eq!(accounts.destination("x@xn--b.example").expect("read"), Destination::Elsewhere);
     }
 }

@@ -158,7 +158,7 @@ pub(in crate::server) fn places(accounts: &Accounts, address: &str) -> Result<(V
     Ok(match accounts.destination(address)? {
         Destination::Ours { mailboxes, elsewhere } => (mailboxes, elsewhere),
         Destination::Elsewhere => (Vec::new(), vec![address.to_owned()]),
-        Destination::Unknown => (Vec::new(), Vec::new()),
+        Destination::Unknown | Destination::TooMany => (Vec::new(), Vec::new()),
     })
 }
 

@@ -17,7 +17,7 @@ use crate::mime::{address, compose};
 use crate::proto::Agreed;
 use crate::proto::smtp::{self, Addressee, Envelope, Hello, RequireTls, Terms};
 use crate::server::accounts::Accounts;
-use crate::server::addressing::Destination;
+use crate::server::addressing::{Destination, WIDTH};
 use crate::server::filter::{self, Filtered, Filters};
 use crate::server::head::Head;
 use crate::server::locks::Locks;
@@ -217,6 +217,7 @@ impl Mail {
         let destination = self.accounts.destination(&self.full(&recipient.address)?)?;
         let place = match destination {
             Destination::Unknown => return Ok(reject(550, "5.1.1", &format!("no such user – {}", recipient.address))),
+            Destination::TooMany => return Ok(too_many(&recipient.address)),
             Destination::Elsewhere => Place::Elsewhere,
             Destination::Ours { .. } => Place::Here,
         };
@@ -297,6 +298,7 @@ impl Mail {
                 Destination::Elsewhere if scanned.added.contains(recipient) || self.relays(envelope, peer, &address) => {
                     elsewhere.insert(address.clone(), (addressee(envelope, recipient, &address), sender.clone()));
                 }
+                Destination::TooMany => return Ok(Answered::Now(too_many(recipient))),
                 // gone since RCPT: somebody removed the user, and the others still get it
                 Destination::Elsewhere | Destination::Unknown => {}
             }
@@ -306,8 +308,12 @@ impl Mail {
         }
         // what a mailbox here has had comes back to it: somebody forwards it in a circle. A user may send again what he got
         let has_had = |mailbox: &String| head.values("delivered-to").any(|was| crate::server::accounts::normal(was) == *mailbox);
-        if envelope.user.is_none() && peer.local.is_none() && users.keys().any(has_had) {
-            return Ok(Answered::Now(circles()));
+        if envelope.user.is_none() && peer.local.is_none() {
+            // he has it; the others do not
+            users.retain(|mailbox, _| !has_had(mailbox));
+            if users.is_empty() && elsewhere.is_empty() {
+                return Ok(Answered::Now(circles()));
+            }
         }
         if elsewhere.is_empty() && !self.has_room(users.keys(), message.size())? {
             return Ok(refused(552, "5.2.2", "the message does not fit into the mailbox"));
@@ -473,6 +479,11 @@ fn protocol(envelope: &Envelope) -> String {
 
 fn refused(code: u16, enhanced: impl Into<Cow<'static, str>>, text: &str) -> Answered {
     Answered::Now(reject(code, enhanced, text))
+}
+
+/// RFC 3463 3.3: a list that cannot be expanded.
+fn too_many(address: &str) -> smtp::Answer {
+    reject(550, "5.2.4", &format!("the list leads to more than {WIDTH} addresses, and nobody gets it – {address}"))
 }
 
 fn reject(code: u16, enhanced: impl Into<Cow<'static, str>>, text: &str) -> smtp::Answer {

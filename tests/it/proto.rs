@@ -461,3 +461,51 @@ fn a_mailbox_that_is_open_too_long_is_left_without_a_word_and_nothing_is_deleted
     // RFC 1939 3: no response, and no UPDATE state
     assert_eq!(talk(&mut session, b""), "(CLOSE)");
 }
+
+/// A session whose service refuses recipients that begin with an n; gives its replies.
+fn with_refusals(said: &str) -> Vec<String> {
+    let mut session = relay();
+    let mut replies = Vec::new();
+    for line in said.split_inclusive('\n') {
+        session.receive(line.as_bytes());
+        loop {
+            match session.step() {
+                Step::Send(bytes) => replies.push(String::from_utf8(bytes).expect("UTF-8")),
+                Step::Ask(smtp::Question::Recipient(_, to)) if to.address.starts_with('n') => {
+                    session.answer(smtp::Answer::Reject(550, "5.1.1".into(), "no such user".to_owned()));
+                }
+                Step::Ask(_) => session.answer(smtp::Answer::Accept),
+                Step::Wait | Step::StartTls => break,
+                Step::Close => return replies,
+            }
+        }
+    }
+    replies
+}
+
+#[test]
+fn a_list_with_members_who_are_gone_is_taken_and_who_guesses_names_is_thrown_out() {
+    let recipients: String = (0..300).map(|at| format!("RCPT TO:<m{at}@a.example>\r\nRCPT TO:<n{at}@a.example>\r\n")).collect();
+    let replies = with_refusals(&format!("EHLO x\r\nMAIL FROM:<>\r\n{recipients}DATA\r\nx\r\n.\r\n"));
+    assert_eq!(replies.iter().filter(|reply| reply.starts_with("550 5.1.1")).count(), 300);
+    assert!(replies.last().is_some_and(|reply| reply.starts_with("250 2.0.0")), "{:?}", replies.last());
+    let guesses: String = (0..300).map(|at| format!("RCPT TO:<n{at}@a.example>\r\n")).collect();
+    let replies = with_refusals(&format!("EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<m@a.example>\r\n{guesses}"));
+    assert_eq!(replies.last().map(String::as_str), Some("421 4.3.2 too many mistakes\r\n"));
+    assert_eq!(
+        replies.iter().filter(|reply| reply.starts_with("550 5.1.1")).count(),
+        21,
+        "one for each that is there, and twenty more"
+    );
+}
+
+#[test]
+fn a_message_that_is_taken_makes_mistakes_good() {
+    let wrong = "WRONG\r\n".repeat(15);
+    let message = "MAIL FROM:<>\r\nRCPT TO:<m@a.example>\r\nDATA\r\nx\r\n.\r\n";
+    let begin = format!("EHLO x\r\n{wrong}");
+    let good = with_refusals(&format!("{begin}{message}{wrong}NOOP\r\n"));
+    assert_eq!(good.last().map(String::as_str), Some("250 2.0.0 ok\r\n"));
+    let bad = with_refusals(&format!("{begin}{wrong}"));
+    assert_eq!(bad.last().map(String::as_str), Some("421 4.3.2 too many mistakes\r\n"));
+}

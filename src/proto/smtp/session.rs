@@ -167,6 +167,8 @@ pub struct Session {
     idle: usize,
     /// Recipients of this message over the bound.
     excess: usize,
+    /// Recipients of this message whom the service refused.
+    refused: usize,
     logins: Watch,
     dialogue: Dialogue,
 }
@@ -183,8 +185,9 @@ impl Session {
         let greeting = format!("220 {} {}\r\n", config.hostname, config.banner);
         let (lines, state, logins, dialogue) = (Lines::default(), State::Greeted, Watch::default(), Dialogue::default());
         let (channel, helo, hello) = (Channel::default(), String::new(), Hello::Plain);
-        let (out, login, errors, idle, excess) = (VecDeque::new(), None, 0, 0, 0);
-        let mut session = Self { config, channel, lines, out, state, helo, hello, login, errors, idle, excess, logins, dialogue };
+        let (out, login, errors, idle, excess, refused) = (VecDeque::new(), None, 0, 0, 0, 0);
+        let mut session =
+            Self { config, channel, lines, out, state, helo, hello, login, errors, idle, excess, refused, logins, dialogue };
         session.send(greeting);
         session
     }
@@ -283,8 +286,11 @@ impl Session {
                 self.reply(250, "2.1.5", "recipient accepted");
             }
             (Pending::Recipient(envelope, _), Answer::Reject(code, enhanced, text)) => {
+                self.refused = self.refused.saturating_add(1);
+                // a list has members who are gone; whoever guesses names is wrong more often than not
+                let most = if self.login.is_some() { self.config.max_recipients } else { envelope.recipients.len() };
                 self.state = State::Mail(envelope);
-                self.mistake(code, &enhanced, &text);
+                if self.refused <= most { self.reply(code, &enhanced, &text) } else { self.mistake(code, &enhanced, &text) }
             }
             (Pending::Sender(_), Answer::Reject(code, enhanced, text)) => self.mistake(code, &enhanced, &text),
             (Pending::Piece(state), Answer::Accept) => self.state = *state,
@@ -294,7 +300,11 @@ impl Session {
                     coming.refuse(Fault::Refused(code, enhanced, text));
                 }
             }
-            (Pending::Message, Answer::Accept) => self.reply(250, "2.0.0", "the message is on disk"),
+            (Pending::Message, Answer::Accept) => {
+                // who brings mail is no stranger to it: what was wrong before is forgiven
+                self.errors = 0;
+                self.reply(250, "2.0.0", "the message is on disk");
+            }
             (Pending::Message, Answer::Reject(code, enhanced, text)) => self.reply(code, &enhanced, &text),
             // an answer to another question: the service is broken
             (Pending::Authentication(_), Answer::Accept) | (_, Answer::Login(_)) => self.reply(451, "4.3.0", "the server failed"),

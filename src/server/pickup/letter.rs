@@ -71,7 +71,7 @@ struct Given {
 
 /// The fields of the envelope at the top, and what follows them.
 fn envelope(bytes: &[u8]) -> Result<(Given, &[u8]), String> {
-    let (mut given, mut rest) = (Given::default(), bytes);
+    let (mut given, mut rest) = (Given::default(), mime::header::without_mark(bytes));
     loop {
         let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at.saturating_add(1));
         let (line, after) = rest.split_at(end);

@@ -225,7 +225,7 @@ impl Queue {
         let (mailboxes, elsewhere) = match self.accounts.destination(&queued.sender)? {
             Destination::Ours { mailboxes, elsewhere } => (mailboxes, elsewhere),
             Destination::Elsewhere => (Vec::new(), vec![queued.sender.clone()]),
-            Destination::Unknown => {
+            Destination::Unknown | Destination::TooMany => {
                 self.tracer.note(now, &format!("queue {}: the sender {} is gone, and is not told", queued.id, queued.sender));
                 return Ok(());
             }
