@@ -33,7 +33,7 @@ fn talk<'a>(said: impl Iterator<Item = &'a [u8]>, role: Role, tls: Tls) -> (Stri
                     session.tls_started();
                 }
                 Step::Ask(question) => {
-                    let answer = answer(&question);
+                    let mut answer = answer(&question);
                     match question {
                         Question::Piece(piece) => {
                             if piece.at == 0 {
@@ -47,6 +47,10 @@ fn talk<'a>(said: impl Iterator<Item = &'a [u8]>, role: Role, tls: Tls) -> (Stri
                             let message = [std::mem::take(&mut kept), content.rest].concat();
                             assert!(!envelope.recipients.is_empty() && message.len() <= 4096);
                             assert!(envelope.terms.body == Body::Binary || is_lines(&message), "{}", message.escape_ascii());
+                            // by the message: where it is cut into pieces is not to matter
+                            if message.starts_with(b"n") {
+                                answer = no();
+                            }
                             messages.push(message);
                         }
                         _ => {}
@@ -64,14 +68,16 @@ fn talk<'a>(said: impl Iterator<Item = &'a [u8]>, role: Role, tls: Tls) -> (Stri
 
 /// A service that says yes, and no to what begins with an n.
 fn answer(question: &Question) -> Answer {
-    let no = || Answer::Reject(550, "5.1.1".into(), "no – \r\n250 yes".to_owned());
     match question {
         Question::Authenticate(question) if question.name().starts_with('n') => Answer::Login(sasl::Answer::No),
         Question::Authenticate(question) => Answer::Login(sasl::Answer::User(question.name().to_owned())),
         Question::Recipient(_, to) if to.address.starts_with('n') => no(),
-        Question::Message(_, content) if content.rest.starts_with(b"n") => no(),
         _ => Answer::Accept,
     }
+}
+
+fn no() -> Answer {
+    Answer::Reject(550, "5.1.1".into(), "no – \r\n250 yes".to_owned())
 }
 
 /// RFC 5321 4.2: a code on each line, printable ASCII, CRLF.

@@ -79,9 +79,25 @@ pub struct Entity {
 /// assert_eq!(root.children()[0].body(source), b"x --b\r\n");
 /// # Ok::<(), mime::Error>(())
 /// ```
+///
+/// A byte order mark before the header section is passed over and told.
 pub fn parse(source: &[u8], limits: &Limits) -> Result<Entity, Error> {
+    let mark = source.len().saturating_sub(header::without_mark(source).len());
+    let mut root = of_range(source, mark..source.len(), limits)?;
+    if mark > 0 {
+        root.defects.push(Defect::ByteOrderMark);
+    }
+    Ok(root)
+}
+
+/// Reads what is inside a message: a byte order mark there is a line that is no field.
+pub(crate) fn parse_content(source: &[u8], limits: &Limits) -> Result<Entity, Error> {
+    of_range(source, 0..source.len(), limits)
+}
+
+fn of_range(source: &[u8], range: Range<usize>, limits: &Limits) -> Result<Entity, Error> {
     let mut reader = Reader { source, limits, parts: Budget::new("mime parts", limits.mime_parts) };
-    reader.entity(0..source.len(), Vec::new(), &ContentType::text_plain())
+    reader.entity(range, Vec::new(), &ContentType::text_plain())
 }
 
 /// Reads the header section of an entity whose body is elsewhere; nothing inside is looked for.

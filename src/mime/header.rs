@@ -144,8 +144,21 @@ fn check_size(bytes: usize, limits: &Limits) -> Result<(), Error> {
     if bytes > limits.header_bytes { Err(Error::Limit(LimitReached { name: "header bytes", limit })) } else { Ok(()) }
 }
 
+/// UTF-8's byte order mark.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+/// Bytes in which the mark and the first line of a header section show what they are.
+pub(crate) const FIRST_LINE: usize = 1 << 10;
+
+/// A message without a byte order mark before its header section, which editors put there. Only a message that was given may have it: within
+/// one, it is a line that is no field.
+pub fn without_mark(message: &[u8]) -> &[u8] {
+    let beginning = message.get(..FIRST_LINE).unwrap_or(message);
+    let is_marked = beginning.strip_prefix(MARK).is_some_and(begins_with_field);
+    if is_marked { message.get(MARK.len()..).unwrap_or_default() } else { message }
+}
+
 /// Whether the first line of these bytes is a header field.
-pub(crate) fn begins_with_field(bytes: &[u8]) -> bool {
+fn begins_with_field(bytes: &[u8]) -> bool {
     bytes.split(|byte| *byte == b'\n').next().and_then(field_name).is_some()
 }
 

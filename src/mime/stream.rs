@@ -70,6 +70,14 @@ impl<'s> Feed<'s> {
         Ok(())
     }
 
+    /// Passes over a byte order mark before the header section of a message (see [`header::without_mark`]): how many bytes it has.
+    pub(crate) fn pass_mark(&mut self) -> io::Result<usize> {
+        self.want(header::FIRST_LINE)?;
+        let bytes = self.window().len().saturating_sub(header::without_mark(self.window()).len());
+        self.consume(bytes);
+        Ok(bytes)
+    }
+
     /// Reads more into the window; the window grows where it is full.
     pub(crate) fn more(&mut self) -> io::Result<()> {
         if self.is_ended {

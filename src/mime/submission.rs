@@ -1,7 +1,7 @@
 //! A message on its way out: who sends it to whom, without what only the sender may see (RFC 5322 3.6.3, RFC 6409 8).
 
 use crate::limits::Limits;
-use crate::mime::{Error, Field, address, canonical, compose, parse};
+use crate::mime::{Error, Field, address, canonical, compose, header, parse};
 use crate::time::Timestamp;
 
 /// A message ready to be handed to a server.
@@ -30,7 +30,7 @@ pub enum Audience {
 pub const BCC_COPY: &str = "X-Sealpost-Copy: bcc\r\n";
 
 impl Submission {
-    /// Reads who sends the message to whom. Bcc is taken out; Date and Message-ID are added where they are missing, and
+    /// Reads who sends the message to whom. Bcc is taken out, and a byte order mark before the header section; Date and Message-ID are added where they are missing, and
     /// `message_id` makes that of the sender (without angle brackets). The body stays as it is, so that signatures stay good.
     ///
     /// ```
@@ -47,7 +47,7 @@ impl Submission {
         message_id: impl FnOnce(Option<&str>) -> String,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        let message = canonical::to_crlf(message);
+        let message = canonical::to_crlf(header::without_mark(message));
         let entity = parse(&message, limits)?;
         let addresses = |name: &str| -> Vec<String> {
             let fields = entity.fields().iter().filter(|field| field.name == name);

@@ -111,7 +111,7 @@ impl<'a> Inspector<'a> {
             }
             layer::Form::Message => {
                 self.seen.is_message = true;
-                if layer::pass_mark(&mut feed) {
+                if feed.pass_mark()? > 0 {
                     self.defect("0", Defect::ByteOrderMark);
                 }
                 let head = self.head(&mut feed, Vec::new(), &ContentType::text_plain())?;

@@ -1,6 +1,6 @@
 //! Which part of a message is S/MIME, and in what form it came.
 
-use std::io::{self, BufRead};
+use std::io;
 
 use crate::cms;
 use crate::limits::Limits;
@@ -37,19 +37,6 @@ pub(in crate::smime) fn form(window: &[u8]) -> Form {
     }
     Form::Message
 }
-
-/// Passes over a byte order mark before a header section, which editors put there; says whether there was one. Only a message that was
-/// given may have it: within one, it is a line that is no field.
-pub(in crate::smime) fn pass_mark(feed: &mut Feed<'_>) -> bool {
-    let is_marked = feed.window().strip_prefix(MARK).is_some_and(mime::header::begins_with_field);
-    if is_marked {
-        feed.consume(MARK.len());
-    }
-    is_marked
-}
-
-/// UTF-8's byte order mark.
-const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Whether empty lines alone keep a message from being S/MIME. It is text all the same: other programs show it so, and a verdict on what
 /// nobody else takes for a header section would be one on another message (RFC 5322 2.1).

@@ -42,7 +42,7 @@ fn look(input: &mut dyn Read, limits: &Limits) -> Result<Needs, ReadError> {
             Ok(of_structure(&mut Base64Reader::new(&mut feed), limits))
         }
         Form::Message => {
-            layer::pass_mark(&mut feed);
+            feed.pass_mark()?;
             let head = feed.head(Vec::new(), &ContentType::text_plain(), limits)?;
             Ok(of_entity(&mut feed, &head, limits)?.unwrap_or_default())
         }

@@ -23,11 +23,11 @@ impl<'m> Source<'m> {
     /// Reads the header section. What has none at all, and what does not say its type, is the text of a message.
     pub(in crate::smime) fn read(input: &'m mut dyn Input, limits: &Limits) -> Result<Self, Error> {
         input.seek(SeekFrom::Start(0))?;
-        let head = {
+        let (mark, head) = {
             let mut feed = Feed::new(input);
-            feed.head(Vec::new(), &ContentType::text_plain(), limits)?
+            (feed.pass_mark()?, feed.head(Vec::new(), &ContentType::text_plain(), limits)?)
         };
-        let body_at = u64::try_from(head.bytes.len()).unwrap_or(u64::MAX);
+        let body_at = u64::try_from(mark.saturating_add(head.bytes.len())).unwrap_or(u64::MAX);
         let mut parts = Parts::of(&head.entity, &head.bytes);
         let is_bare = head.entity.fields().is_empty();
         if is_bare || head.entity.field("content-type").is_none() {
@@ -212,7 +212,11 @@ fn copy(head: &[u8], input: &mut dyn Input, scan: Option<SafeScan>, out: &mut dy
 /// The header section of a message of any size, for who it is from and to; the input is left at its start.
 pub fn read_header(input: &mut dyn Input, limits: &Limits) -> Result<Vec<u8>, Error> {
     input.seek(SeekFrom::Start(0))?;
-    let head = Feed::new(input).head(Vec::new(), &ContentType::text_plain(), limits)?;
+    let head = {
+        let mut feed = Feed::new(input);
+        feed.pass_mark()?;
+        feed.head(Vec::new(), &ContentType::text_plain(), limits)?
+    };
     input.seek(SeekFrom::Start(0))?;
     Ok(head.bytes)
 }

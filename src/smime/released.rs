@@ -39,7 +39,7 @@ impl Released {
         limits: &Limits,
         layers: &[Layer],
     ) -> Self {
-        let Ok(payload) = mime::parse(&content, limits) else { return Self { content, message: None } };
+        let Ok(payload) = mime::entity::parse_content(&content, limits) else { return Self { content, message: None } };
         let outer = Some((outer, source));
         let inner = headers::message_entity(&payload, &content, outer);
         let header = headers::released_header(outer, &payload, &content, layers);

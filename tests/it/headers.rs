@@ -12,7 +12,7 @@ use sealpost::keys::{self, Identity};
 use sealpost::limits::Limits;
 use sealpost::mime::{self, transfer};
 use sealpost::pki::{self, Revocation, TrustAnchors};
-use sealpost::smime::{Accept, Encrypt, FieldProtection, HeaderProtection, Open, Opened, Seal, Severity, Sign, Trust};
+use sealpost::smime::{self, Accept, Encrypt, FieldProtection, HeaderProtection, Open, Opened, Seal, Severity, Sign, Trust};
 use sealpost::time::Timestamp;
 
 use crate::support;
@@ -161,6 +161,33 @@ fn sealed_mail_carries_a_record_of_what_stands_outside() {
 }
 
 #[test]
+fn a_byte_order_mark_before_the_header_is_left_out_of_what_is_written_and_hides_no_field() {
+    let letter = "From: alice@example.com\r\nTo: bob@example.org\r\nBcc: secret@example.org\r\nSubject: The contract\r\n\
+        Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@example.com>\r\n\r\nHi.\r\n";
+    let marked = format!("\u{feff}{letter}");
+    let (alice, bob) = (person("alice"), person("bob"));
+    let recipients = [bob.certificate().clone()];
+    let written = |letter: &str| {
+        let (letter, now, mut random) = (letter.as_bytes(), Timestamp::from_unix(NOW), Seeded::new(b"mark"));
+        let submission = mime::submission::Submission::of(letter, now, |_| String::new(), &Limits::default()).expect("read");
+        [
+            Sign::new(&alice).run(letter, now, &mut random).expect("signed"),
+            Encrypt::new(&recipients).run(letter, &mut random).expect("encrypted"),
+            Seal::new(Sign::new(&alice), Encrypt::new(&recipients)).run(letter, now, &mut random).expect("sealed"),
+            submission.message,
+            smime::read_header(&mut std::io::Cursor::new(letter), &Limits::default()).expect("read"),
+            format!("{:?} {:?}", submission.sender, submission.audience).into_bytes(),
+        ]
+    };
+    assert_eq!(written(&marked), written(letter));
+    let limits = Limits::default();
+    assert_eq!(smime::sender_address(marked.as_bytes(), &limits).as_deref(), Some("alice@example.com"));
+    assert_eq!(smime::bcc_addresses(marked.as_bytes(), &limits), ["secret@example.org"]);
+    let root = mime::parse(marked.as_bytes(), &limits).expect("small");
+    assert_eq!((root.body(marked.as_bytes()), root.defects()), (&b"Hi.\r\n"[..], &[mime::Defect::ByteOrderMark][..]));
+}
+
+#[test]
 fn encrypted_mail_is_protected_too_and_nobody_vouches_for_its_fields() {
     let bob = [person("bob").certificate().clone()];
     let letter = b"From: alice@example.com\r\nTo: bob@example.org\r\nSubject: The contract\r\n\r\nHi.\r\n";
@@ -291,7 +318,7 @@ fn the_forms_before_the_rfc_are_read() {
         // a From that was changed on the way is no less a lie there
         let spoofed = OUTER.replace("alice@", "mallory@");
         let opened = open(format!("{spoofed}{}", signed(payload)).as_bytes(), &[]);
-        assert!(opened.released().is_none() && opened.verdict().has_error(sealpost::smime::Code::FromMismatch));
+        assert!(opened.released().is_none() && opened.verdict().has_error(smime::Code::FromMismatch));
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn search(canonical: &[u8], received: &[u8], oracle: &Oracle<'_>, pla
 impl Search<'_> {
     /// Tries everything on these bytes.
     fn undo(&mut self, bytes: &[u8], limits: &Limits) -> ControlFlow<()> {
-        let Ok(root) = mime::parse(bytes, limits) else { return ControlFlow::Continue(()) };
+        let Ok(root) = mime::entity::parse_content(bytes, limits) else { return ControlFlow::Continue(()) };
         lines::undo(bytes, &root, self)?;
         fields::undo(bytes, &root, self)?;
         encoding::undo(bytes, &root, self)?;

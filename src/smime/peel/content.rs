@@ -108,7 +108,7 @@ impl Work<'_, '_> {
             bytes.expose_mut().extend_from_slice(window.get(..len).unwrap_or_default());
             feed.consume(len);
         };
-        let entity = mime::parse(bytes.expose(), &self.open.limits).ok();
+        let entity = mime::entity::parse_content(bytes.expose(), &self.open.limits).ok();
         // a beginning whose parts are too many, or too deep, is judged by its header section alone
         let entity = entity.or(head.as_ref().map(|head| head.entity.clone())).unwrap_or_else(Entity::empty);
         let payload = Rc::new(Payload { entity, bytes });

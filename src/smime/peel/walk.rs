@@ -53,7 +53,7 @@ impl Work<'_, '_> {
     }
 
     fn message(&mut self, feed: &mut Feed<'_>) -> Result<(), Stop> {
-        let is_marked = layer::pass_mark(feed);
+        let is_marked = feed.pass_mark()? > 0;
         let head = match feed.head(Vec::new(), &ContentType::text_plain(), &self.open.limits) {
             Ok(head) => head,
             Err(error) => return Err(self.unreadable(error)),
