@@ -101,6 +101,7 @@ fn fetch<'a>(said: impl Iterator<Item = &'a [u8]>, secure: pop3::Secure) -> Fetc
                 messages.push(message);
                 client.received(pop3::Afterwards::Delete);
             }
+            pop3::ClientStep::TooLarge(_) => {}
             pop3::ClientStep::Done(result) => return (out, messages, result),
         }
     }

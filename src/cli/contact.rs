@@ -58,12 +58,15 @@ enum Verb {
 }
 
 impl ContactArgs {
-    /// The name of the verb, as JSON results have it where it fails.
+    /// The name of the verb, as JSON results have it.
     pub(crate) const fn name(&self) -> &'static str {
         match self.verb {
             #[cfg(feature = "server")]
             Verb::Find(_) => directory::NAME,
-            _ => "contact",
+            Verb::Add { .. } => "contact.add",
+            Verb::List => "contact.list",
+            Verb::Show { .. } => "contact.show",
+            Verb::Remove { .. } => "contact.remove",
         }
     }
 }
@@ -144,8 +147,9 @@ fn add_signers(context: &Context, message: &[u8], read: &ReadArgs) -> Result<Exi
     report::print_findings(&materials.told);
     let outcome = report::exit(opened.verdict().outcome());
     let Ok(verified) = opened.into_verified() else {
-        eprintln!("nothing was added: only the signer of a message that verifies, with nothing excused, becomes a contact");
-        return Ok(if outcome == Exit::Good { Exit::Refused } else { outcome });
+        let exit = if outcome == Exit::Good { Exit::Refused } else { outcome };
+        let why = "nothing was added – only the signer of a message that verifies, with nothing excused, becomes a contact";
+        return Err(Failure::new(exit, why));
     };
     let people = verified.signers().iter().flat_map(|s| s.certificate.iter().chain(&s.learnt.encryption_certificate));
     let exit = add(context, &people.cloned().collect::<Vec<_>>())?;

@@ -101,6 +101,25 @@ enum Verb {
     },
 }
 
+impl IdArgs {
+    /// The name of the verb, as JSON results have it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self.verb {
+            // those that put a key into the home give it under one name
+            Verb::New { .. } | Verb::Renew { .. } | Verb::Import { .. } => NAME,
+            Verb::Retire { .. } => "id.retire",
+            Verb::List => "id.list",
+            Verb::Show { .. } => "id.show",
+            Verb::Remember { .. } => "id.remember",
+            Verb::Forget { .. } => "id.forget",
+            Verb::Export { .. } => "id.export",
+        }
+    }
+}
+
+/// The name of what puts a key into the home, as JSON results have it.
+pub(crate) const NAME: &str = "id";
+
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: IdArgs) -> Result<Exit, Failure> {
     match args.verb {
@@ -308,7 +327,7 @@ fn store_chains(context: &Context, identities: &[Identity]) -> Result<(), Failur
 pub(crate) fn told(context: &Context, identities: &[Identity]) -> Result<Exit, Failure> {
     if context.json {
         let certificates: Vec<_> = identities.iter().map(|identity| certificate_json(identity.certificate())).collect();
-        context.print_json(&json!({ "schema": "sealpost.id/1", "identities": certificates }))?;
+        context.print_json(&json!({ "schema": format!("sealpost.{NAME}/1"), "identities": certificates }))?;
     }
     Ok(Exit::Good)
 }

@@ -95,13 +95,17 @@ fn misused(error: &clap::Error) -> Failure {
     Failure::usage(first.strip_prefix("error: ").unwrap_or(first))
 }
 
-/// The first argument that is a verb, with the verb below it where it has those.
+/// The first argument that is a verb, with the verb below it where it has those, as JSON results have it.
 fn verb_among(arguments: &[OsString]) -> String {
     let description = Arguments::command();
     let mut words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
     let Some(verb) = words.find_map(|word| description.find_subcommand(word)) else { return "sealpost".to_owned() };
     match words.find_map(|word| verb.find_subcommand(word)) {
-        Some(below) => format!("{}.{}", verb.get_name(), below.get_name()),
+        Some(below) => match (verb.get_name(), below.get_name()) {
+            ("id", "new" | "renew" | "import") => id::NAME.to_owned(),
+            ("ca", "server-cert") => ca::ISSUED.to_owned(),
+            (verb, below) => format!("{verb}.{below}"),
+        },
         None => verb.get_name().to_owned(),
     }
 }
@@ -251,11 +255,11 @@ impl Verb {
             Self::Decrypt(_) => "decrypt",
             Self::Inspect(_) => "inspect",
             Self::Explain(_) => "explain",
-            Self::Id(_) => "id",
+            Self::Id(args) => args.name(),
             Self::Contact(args) => args.name(),
-            Self::Trust(_) => "trust",
+            Self::Trust(args) => args.name(),
             Self::Cert(args) => args.name(),
-            Self::Ca(_) => "ca",
+            Self::Ca(args) => args.name(),
             Self::Dkim(args) => args.name(),
             #[cfg(feature = "server")]
             Self::Service(verb) => verb.name(),

@@ -37,6 +37,17 @@ enum Verb {
     },
 }
 
+impl TrustArgs {
+    /// The name of the verb, as JSON results have it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self.verb {
+            Verb::Add { .. } => "trust.add",
+            Verb::List => "trust.list",
+            Verb::Remove { .. } => "trust.remove",
+        }
+    }
+}
+
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: TrustArgs) -> Result<Exit, Failure> {
     let home = context.open_home()?;

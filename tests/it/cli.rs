@@ -484,3 +484,43 @@ fn with_json_every_message_verb_prints_one_object_and_gives_messages_to_files_on
         assert!(failed["error"].as_str().is_some_and(|text| text.contains("it does not exist")), "{failed}");
     }
 }
+
+#[test]
+fn errors_bear_the_schema_of_their_successes() {
+    let bench = Bench::new();
+    let letter = bench.letter();
+    for (line, schema) in [
+        ("id new jane@a.example", "id"),
+        ("id new", "id"),
+        ("id renew jane@a.example", "id"),
+        ("id import /nonexistent/file", "id"),
+        ("id retire jane@a.example", "id.retire"),
+        ("id show jane@a.example", "id.show"),
+        ("id forget jane@a.example", "id.forget"),
+        ("id export jane@a.example --for pem -o x", "id.export"),
+        ("contact add /nonexistent/file", "contact.add"),
+        (&format!("contact add {letter}"), "contact.add"),
+        ("contact show jane@a.example", "contact.show"),
+        ("contact remove jane@a.example", "contact.remove"),
+        ("trust add /nonexistent/file", "trust.add"),
+        ("trust remove 00000000", "trust.remove"),
+        ("ca issue jane@a.example", "ca.issue"),
+        ("ca server-cert a.example", "ca.issue"),
+        ("ca server-cert", "ca.issue"),
+        ("ca list", "ca.list"),
+        ("ca show 00", "ca.show"),
+        ("ca revoke 00 --reason superseded", "ca.revoke"),
+        ("ca suspend jane@a.example", "ca.suspend"),
+        ("ca renew 00", "ca.renew"),
+        ("ca renew-issuing", "ca.renew-issuing"),
+        ("ca escrow init --threshold 1 --shares 1", "ca.escrow"),
+        ("ca log", "ca.log"),
+        ("ca export root", "ca.export"),
+    ] {
+        let (code, out, talk) = bench.run(&format!("{line} --json"));
+        let said: Value = serde_json::from_slice(&out).unwrap_or_else(|_| panic!("{line}: one JSON object, not {out:?} {talk}"));
+        let wanted = (Value::from(format!("sealpost.{schema}/1")), Value::from("bad"), Value::from(code));
+        assert_eq!((said["schema"].clone(), said["result"].clone(), said["exit"].clone()), wanted, "{line}: {talk}");
+        assert_ne!(code, 0, "{line}");
+    }
+}

@@ -69,6 +69,8 @@ pub(super) struct IssueArgs {
     bulk: bulk::BulkArgs,
 }
 
+/// The name of what issues a certificate, as JSON results have it.
+pub(super) const NAME: &str = "ca.issue";
 pub(super) const ALGORITHMS: [&str; 6] = ["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519"];
 pub(super) const USES: [&str; 3] = ["dual", "sign", "encrypt"];
 
@@ -133,7 +135,7 @@ fn tell(certificate: &Certificate) {
 fn done(context: &Context, certificate: &Certificate) -> Result<Exit, Failure> {
     if context.json {
         let certificates = [certificate_json(certificate)];
-        context.print_json(&json!({ "schema": "sealpost.ca.issue/1", "certificates": certificates }))?;
+        context.print_json(&json!({ "schema": format!("sealpost.{NAME}/1"), "certificates": certificates }))?;
     }
     Ok(Exit::Good)
 }

@@ -152,6 +152,35 @@ enum Verb {
     },
 }
 
+impl CaArgs {
+    /// The name of the verb, as JSON results have it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self.verb {
+            Verb::Init(_) => "ca.init",
+            Verb::Issue(_) | Verb::ServerCert { .. } => issue::NAME,
+            Verb::List { .. } => "ca.list",
+            Verb::Show { .. } => "ca.show",
+            Verb::Revoke(_) => "ca.revoke",
+            Verb::Release { .. } => "ca.release",
+            Verb::Suspend { .. } => "ca.suspend",
+            Verb::Resume { .. } => "ca.resume",
+            Verb::Renew(_) => "ca.renew",
+            Verb::RenewIssuing { .. } => "ca.renew-issuing",
+            Verb::Crl(_) => "ca.crl",
+            Verb::Log { .. } => "ca.log",
+            Verb::Escrow { .. } => "ca.escrow",
+            Verb::Recover(_) => "ca.recover",
+            Verb::Publish(_) => "ca.publish",
+            #[cfg(feature = "server")]
+            Verb::Serve { .. } => "ca.serve",
+            Verb::Export { .. } => "ca.export",
+        }
+    }
+}
+
+/// The name of what issues a certificate, as JSON results have it.
+pub(crate) const ISSUED: &str = issue::NAME;
+
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: CaArgs) -> Result<Exit, Failure> {
     match args.verb {

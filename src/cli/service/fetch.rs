@@ -10,11 +10,12 @@ use serde_json::json;
 use sealpost::proto::pop3::Credentials;
 use sealpost::proto::pop3::client::{Afterwards, Client, ClientStep, Error, Secure, Wish};
 use sealpost::server::Service;
+use sealpost::smime::{Code, Finding};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure, on_file};
 use crate::cli::service::client::{self, ClientArgs, Server, TlsStart};
-use crate::cli::{output, service};
+use crate::cli::{output, report, service};
 
 /// Fetch the messages of a mailbox by POP3
 #[derive(Debug, Args)]
@@ -56,23 +57,35 @@ pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Exit, Failure> 
     let afterwards = if args.delete { Afterwards::Delete } else { Afterwards::Keep };
     let server = Server::new(context, hop, &args.client)?;
     let begin = Instant::now();
-    let files = loop {
-        let mut folder = Folder { path: &args.output, user: &credentials.user, afterwards, files: Vec::new() };
-        fetch(&server, &credentials, context.limits.message_bytes, &mut folder)?;
+    let bound = context.limits.message_bytes.min(MESSAGE);
+    let (files, too_large) = loop {
+        let mut folder =
+            Folder { path: &args.output, user: &credentials.user, afterwards, files: Vec::new(), too_large: Vec::new() };
+        fetch(&server, &credentials, bound, &mut folder)?;
         if !folder.files.is_empty() || begin.elapsed() >= Duration::from_secs(args.wait) {
-            break folder.files;
+            break (folder.files, folder.too_large);
         }
         std::thread::sleep(Duration::from_millis(250));
     };
+    let told = |uid: &String| {
+        let text = format!("limit reached: the message {uid} is over {bound} bytes; it was not fetched, and stays on the server");
+        Finding::error(Code::Limit, text)
+    };
+    let findings: Vec<Finding> = too_large.iter().map(told).collect();
+    let exit = if findings.is_empty() { Exit::Good } else { Exit::Refused };
     if context.json {
         let messages: Vec<_> =
             files.iter().map(|(uid, path)| json!({ "uid": uid, "file": path.display().to_string() })).collect();
-        context.print_json(&json!({ "schema": "sealpost.fetch/1", "messages": messages }))?;
+        let findings = report::findings_json(&findings);
+        context.print_json(
+            &json!({ "schema": "sealpost.fetch/1", "exit": exit.code(), "messages": messages, "findings": findings }),
+        )?;
     } else {
         files.iter().try_for_each(|(_, path)| output::stdout(format!("{}\n", path.display()).as_bytes()))?;
     }
+    report::print_findings(&findings);
     eprintln!("{} new messages of {}", files.len(), credentials.user);
-    Ok(Exit::Good)
+    Ok(exit)
 }
 
 /// Where fetched messages go.
@@ -81,6 +94,8 @@ pub(crate) trait Inbox {
     fn wish(&self, uid: &str) -> Wish;
     /// Has the message on disk when this returns; says what becomes of it on the server.
     fn keep(&mut self, uid: String, message: &[u8]) -> Result<Afterwards, Failure>;
+    /// A message that was wanted is over the bound, and stays on the server.
+    fn pass_over(&mut self, uid: String);
 }
 
 /// A folder with a file for each message.
@@ -89,6 +104,7 @@ struct Folder<'a> {
     user: &'a str,
     afterwards: Afterwards,
     files: Vec<(String, PathBuf)>,
+    too_large: Vec<String>,
 }
 
 impl Folder<'_> {
@@ -117,6 +133,10 @@ impl Inbox for Folder<'_> {
         self.files.push((uid, path));
         Ok(self.afterwards)
     }
+
+    fn pass_over(&mut self, uid: String) {
+        self.too_large.push(uid);
+    }
 }
 
 /// Fetches the messages that the inbox wants.
@@ -144,6 +164,10 @@ pub(crate) fn fetch(server: &Server, credentials: &Credentials, max_message: u64
                 client.received(inbox.keep(uid, &message)?);
                 Ok(())
             }
+            ClientStep::TooLarge(uid) => {
+                inbox.pass_over(uid);
+                Ok(())
+            }
             ClientStep::Done(ended) => {
                 return ended.map_err(|error| match error {
                     Error::TooLarge(_) => Failure::refused(format!("limit reached: message bytes – {error}")),
@@ -156,6 +180,9 @@ pub(crate) fn fetch(server: &Server, credentials: &Credentials, max_message: u64
         }
     }
 }
+
+/// Bytes of one message. 1 GiB: it is held whole, and servers take some dozens of MiB.
+const MESSAGE: u64 = 1 << 30;
 
 /// A message's name on the server as a file name: letters, digits, `-`, `_`, `@` and `.` inside; everything else as `=` and hex.
 fn file_name(uid: &str) -> PathBuf {

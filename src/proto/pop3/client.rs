@@ -1,6 +1,6 @@
 //! POP3 as a client: fetches the messages of one mailbox, one at a time.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{Line, Lines};
@@ -19,6 +19,8 @@ pub enum ClientStep {
     Choose(Vec<String>),
     /// A message with its unique name; say with `received` whether the server shall delete it.
     Message(String, Vec<u8>),
+    /// A message that was wanted, by its unique name, is over the bound: it stays on the server, and the others come.
+    TooLarge(String),
     /// It is over; an error says why it did not go on.
     Done(Result<(), Error>),
 }
@@ -37,7 +39,7 @@ pub enum Error {
     NoTls,
     /// The reply is none that POP3 knows.
     Malformed(String),
-    /// A message is over the bound.
+    /// A message is over the bound, and again over it, and does not end.
     TooLarge(u64),
     /// The connection is gone.
     Disconnected(String),
@@ -51,7 +53,7 @@ impl std::fmt::Display for Error {
             Self::Untrusted(why) => write!(f, "the server is not trusted with the login – {why}"),
             Self::NoTls => f.write_str("the server offers no TLS, and a password is sent under TLS only"),
             Self::Malformed(what) => write!(f, "the server's reply cannot be read – {what}"),
-            Self::TooLarge(bound) => write!(f, "a message is over {bound} bytes"),
+            Self::TooLarge(bound) => write!(f, "a message is far over {bound} bytes, and does not end"),
             Self::Disconnected(why) => write!(f, "the connection ended – {why}"),
         }
     }
@@ -91,9 +93,13 @@ enum State {
     Sasl(ClientExchange),
     /// The unique names: the status line, then a line each.
     Uidl(Vec<(usize, String)>, Listing),
+    /// The sizes: the status line, then a line each.
+    List(Vec<(usize, String)>, Listing),
     Choosing(Vec<(usize, String)>),
     /// A message: the status line, then its lines.
     Retr(usize, String, Listing, Vec<u8>),
+    /// A message that is larger than the server said, and too large: how many of its bytes are gone, and the last ones, in which it may end.
+    Passing(String, u64, Vec<u8>),
     Deciding(usize),
     Dele,
     Quit,
@@ -118,6 +124,8 @@ pub struct Client {
     lines: Lines,
     out: VecDeque<ClientStep>,
     wanted: VecDeque<(usize, String, Wish)>,
+    /// How large the server says that its messages are; empty where it does not say.
+    sizes: HashMap<usize, u64>,
     /// Bytes of the list that comes.
     listed: usize,
     state: State,
@@ -141,6 +149,7 @@ impl Client {
             lines: Lines::default(),
             out: VecDeque::new(),
             wanted: VecDeque::new(),
+            sizes: HashMap::new(),
             listed: 0,
             state: State::Greeting,
             dialogue: Dialogue::default(),
@@ -180,7 +189,7 @@ impl Client {
                 State::Done(ended) => return ClientStep::Done(ended.clone()),
                 _ => {}
             }
-            if let State::Retr(_, _, Listing::Lines, _) = self.state {
+            if let State::Retr(_, _, Listing::Lines, _) | State::Passing(..) = self.state {
                 if !self.body() {
                     return ClientStep::Wait;
                 }
@@ -244,15 +253,26 @@ impl Client {
                 self.dialogue.lines(Party::Server, line);
                 if is_end {
                     let found = std::mem::take(found);
-                    self.out.push_back(ClientStep::Choose(found.iter().map(|(_, uid)| uid.clone()).collect()));
-                    self.state = State::Choosing(found);
-                    return;
+                    return self.say("LIST", State::List(found, Listing::Status));
                 }
                 let text = String::from_utf8_lossy(line);
                 let pair = text.split_once(' ').and_then(|(number, uid)| Some((number.parse().ok()?, uid.trim().to_owned())));
                 match pair {
                     Some(pair) => found.push(pair),
                     None => self.end(Err(Error::Malformed(text.into_owned()))),
+                }
+            }
+            State::List(found, Listing::Lines) => {
+                self.dialogue.lines(Party::Server, line);
+                if is_end {
+                    let found = std::mem::take(found);
+                    return self.ask_which(found);
+                }
+                let text = String::from_utf8_lossy(line);
+                let mut words = text.split(' ');
+                match (words.next().and_then(|word| word.parse().ok()), words.next().and_then(|word| word.parse().ok())) {
+                    (Some(number), Some(size)) => drop(self.sizes.insert(number, size)),
+                    _ => self.end(Err(Error::Malformed(text.into_owned()))),
                 }
             }
             State::Capabilities(offers) if !offers.is_empty() => {
@@ -278,33 +298,48 @@ impl Client {
     /// Takes what came of a message; `false` where more must come. Stored mail may hold a CR or an LF alone: only CRLF.CRLF ends it.
     fn body(&mut self) -> bool {
         let bytes = self.lines.take();
-        let State::Retr(number, uid, _, stuffed) = &mut self.state else { return false };
         if bytes.is_empty() {
             return false;
         }
-        let seen = stuffed.len().saturating_sub(4);
-        stuffed.extend_from_slice(&bytes);
-        let end = if stuffed.starts_with(b".\r\n") {
-            Some(0)
-        } else {
-            memchr::memmem::find(stuffed.get(seen..).unwrap_or_default(), b"\r\n.\r\n")
-                .map(|at| at.saturating_add(seen).saturating_add(2))
+        let is_first = matches!(self.state, State::Retr(..));
+        let (passed, held, bound) = match &mut self.state {
+            State::Retr(_, _, _, stuffed) => (0, stuffed, self.max_message),
+            State::Passing(_, passed, tail) => (*passed, tail, self.max_message.saturating_mul(2)),
+            _ => return false,
         };
-        let Some(end) = end else {
-            let is_over = u64::try_from(stuffed.len()).unwrap_or(u64::MAX) > self.max_message;
-            if is_over {
-                let bound = self.max_message;
-                self.end(Err(Error::TooLarge(bound)));
+        let end = end_of(held, &bytes, is_first);
+        let length = |bytes: usize| passed.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let is_over = match end {
+            Some(end) => length(end) > bound,
+            // two of them may be of its end
+            None => length(held.len()) > bound.saturating_add(2),
+        };
+        let rest = end.map(|end| held.split_off(end));
+        if let Some(rest) = &rest {
+            self.lines.put_back(rest.get(3..).unwrap_or_default().to_vec());
+        }
+        match (std::mem::replace(&mut self.state, State::Quit), is_over, rest.is_some()) {
+            (State::Retr(number, uid, _, stuffed), false, true) => {
+                let message = unstuffed(&stuffed);
+                self.dialogue.message(Party::Server, message.len());
+                self.state = State::Deciding(number);
+                self.out.push_back(ClientStep::Message(uid, message));
             }
-            return is_over;
-        };
-        let (number, uid, mut stuffed) = (*number, std::mem::take(uid), std::mem::take(stuffed));
-        let rest = stuffed.split_off(end);
-        self.lines.put_back(rest.get(3..).unwrap_or_default().to_vec());
-        let message = unstuffed(&stuffed);
-        self.dialogue.message(Party::Server, message.len());
-        self.state = State::Deciding(number);
-        self.out.push_back(ClientStep::Message(uid, message));
+            (State::Retr(_, uid, ..), true, true) | (State::Passing(uid, ..), false, true) => {
+                self.out.push_back(ClientStep::TooLarge(uid));
+                self.next_message();
+            }
+            (State::Retr(_, uid, _, stuffed), true, false) => self.state = passing(uid, 0, stuffed),
+            (State::Passing(uid, passed, tail), false, false) => {
+                self.state = passing(uid, passed, tail);
+                return false;
+            }
+            (State::Passing(..), true, _) => self.end(Err(Error::TooLarge(self.max_message))),
+            (state, ..) => {
+                self.state = state;
+                return false;
+            }
+        }
         true
     }
 
@@ -341,6 +376,9 @@ impl Client {
             (State::Pass | State::Sasl(_), true) => self.say("UIDL", State::Uidl(Vec::new(), Listing::Status)),
             (State::User | State::Pass | State::Sasl(_), false) => self.end(Err(Error::Credentials(text.to_owned()))),
             (State::Uidl(found, _), true) => self.state = State::Uidl(found, Listing::Lines),
+            (State::List(found, _), true) => self.state = State::List(found, Listing::Lines),
+            // RFC 1939 5 has LIST in every server; one without it has messages of unknown size
+            (State::List(found, _), false) => self.ask_which(found),
             (State::Retr(number, uid, _, message), true) => self.state = State::Retr(number, uid, Listing::Lines, message),
             (State::Dele, true) => self.next_message(),
             (State::Quit, true) => self.end(Ok(())),
@@ -381,14 +419,22 @@ impl Client {
         }
     }
 
+    fn ask_which(&mut self, found: Vec<(usize, String)>) {
+        self.out.push_back(ClientStep::Choose(found.iter().map(|(_, uid)| uid.clone()).collect()));
+        self.state = State::Choosing(found);
+    }
+
     fn next_message(&mut self) {
-        match self.wanted.pop_front() {
-            Some((number, _, Wish::Delete)) => self.say(&format!("DELE {number}"), State::Dele),
-            Some((number, uid, _)) => {
-                self.say(&format!("RETR {number}"), State::Retr(number, uid, Listing::Status, Vec::new()));
+        while let Some((number, uid, wish)) = self.wanted.pop_front() {
+            if wish == Wish::Delete {
+                return self.say(&format!("DELE {number}"), State::Dele);
             }
-            None => self.say("QUIT", State::Quit),
+            if self.sizes.get(&number).is_none_or(|size| *size <= self.max_message) {
+                return self.say(&format!("RETR {number}"), State::Retr(number, uid, Listing::Status, Vec::new()));
+            }
+            self.out.push_back(ClientStep::TooLarge(uid));
         }
+        self.say("QUIT", State::Quit);
     }
 
     fn say(&mut self, line: &str, next: State) {
@@ -403,6 +449,23 @@ impl Client {
     fn end(&mut self, how: Result<(), Error>) {
         self.state = State::Done(how);
     }
+}
+
+/// Takes more bytes; where the message ends then, before the dot. `is_first` says that nothing of it was let go.
+fn end_of(held: &mut Vec<u8>, more: &[u8], is_first: bool) -> Option<usize> {
+    let seen = held.len().saturating_sub(4);
+    held.extend_from_slice(more);
+    if is_first && held.starts_with(b".\r\n") {
+        return Some(0);
+    }
+    let at = memchr::memmem::find(held.get(seen..).unwrap_or_default(), b"\r\n.\r\n")?;
+    Some(at.saturating_add(seen).saturating_add(2))
+}
+
+/// A message of which nothing is kept, but for the bytes in which its end may begin.
+fn passing(uid: String, passed: u64, mut held: Vec<u8>) -> State {
+    let tail = held.split_off(held.len().saturating_sub(4));
+    State::Passing(uid, passed.saturating_add(u64::try_from(held.len()).unwrap_or(u64::MAX)), tail)
 }
 
 /// The message without the dots that were doubled (RFC 1939 3).
@@ -483,6 +546,7 @@ mod tests {
                     messages.push(message);
                     client.received(if uid == "m1" { Afterwards::Delete } else { Afterwards::Keep });
                 }
+                ClientStep::TooLarge(uid) => panic!("{uid} is small"),
                 ClientStep::Wait => client.disconnected("nothing more is said"),
                 ClientStep::Done(ended) => return (messages, gone, ended),
             }
@@ -541,11 +605,12 @@ mod tests {
 
     #[test]
     fn a_server_whose_list_never_ends_is_left() {
-        for begin in ["+OK ready\r\n+OK\r\n", "+OK ready\r\n+OK\r\n.\r\n+OK\r\n+OK\r\n+OK\r\n"] {
+        let (capabilities, names) = ("+OK ready\r\n+OK\r\n", "+OK ready\r\n+OK\r\n.\r\n+OK\r\n+OK\r\n+OK\r\n");
+        for begin in [capabilities, names, &format!("{names}1 a\r\n.\r\n+OK\r\n")] {
             let mut client = client(b"secret");
             client.is_secure = true;
             client.receive(begin.as_bytes());
-            let line = format!("1 {}\r\n", "x".repeat(4000)).repeat(16);
+            let line = format!("1 1 {}\r\n", "x".repeat(4000)).repeat(16);
             let ended = (0..2_000).find_map(|_| {
                 client.receive(line.as_bytes());
                 loop {
@@ -560,11 +625,71 @@ mod tests {
         }
     }
 
+    /// A client that fetches all that it is told of, on a server that says this; gives the messages, which are too large, and how it ended.
+    fn fetched<'a>(said: impl Iterator<Item = &'a [u8]>, bound: u64) -> (Vec<Vec<u8>>, Vec<String>, Result<(), Error>) {
+        let mut client = client(b"secret");
+        (client.is_secure, client.max_message) = (true, bound);
+        let (mut messages, mut large) = (Vec::new(), Vec::new());
+        let mut said = std::iter::once(&b"+OK ready\r\n+OK\r\n.\r\n+OK\r\n+OK\r\n+OK\r\n"[..]).chain(said);
+        loop {
+            match client.step() {
+                ClientStep::Choose(_) => client.choose(|_| Wish::Fetch),
+                ClientStep::Message(_, message) => {
+                    messages.push(message);
+                    client.received(Afterwards::Keep);
+                }
+                ClientStep::TooLarge(uid) => large.push(uid),
+                ClientStep::Wait => match said.next() {
+                    Some(bytes) => client.receive(bytes),
+                    None => client.disconnected("nothing more is said"),
+                },
+                ClientStep::Send(_) | ClientStep::StartTls => {}
+                ClientStep::Done(ended) => return (messages, large, ended),
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_over_the_bound_is_told_and_the_others_come() {
+        let names = "1 a\r\n2 b\r\n3 c\r\n.\r\n";
+        let small = "+OK\r\nSubject: x\r\n\r\nhi\r\n.\r\n";
+        let large = format!("+OK\r\n{}.\r\n", "0123456789abcde\r\n".repeat(2));
+        // 18 and 34 bytes; the size that a server says may be wrong, or none
+        for (sizes, second, bound, is_large) in [
+            ("+OK\r\n1 18\r\n2 34\r\n3 18\r\n.\r\n", "", 33, true),
+            ("+OK\r\n1 18\r\n2 33\r\n3 18\r\n.\r\n", &large, 33, true),
+            ("+OK\r\n1 18\r\n2 1\r\n3 18\r\n.\r\n", &large, 18, true),
+            ("-ERR what?\r\n", &large, 33, true),
+            ("-ERR what?\r\n", &large, 34, false),
+        ] {
+            let said = format!("{names}{sizes}{small}{second}{small}+OK bye\r\n").into_bytes();
+            for piece in [1, 3, 7, said.len()] {
+                let (messages, passed, ended) = fetched(said.chunks(piece), bound);
+                assert_eq!((messages.len(), ended), (if is_large { 2 } else { 3 }, Ok(())), "{sizes} in {piece}");
+                assert_eq!(passed, if is_large { vec!["b"] } else { vec![] }, "{sizes} in {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_that_does_not_end_is_left_with_nothing_of_it_held() {
+        let said = format!("1 a\r\n.\r\n+OK\r\n1 9\r\n.\r\n+OK\r\n{}", "x".repeat(100)).into_bytes();
+        for piece in [1, 7] {
+            assert_eq!(fetched(said.chunks(piece), 40).2, Err(Error::TooLarge(40)));
+        }
+        let mut client = client(b"secret");
+        client.max_message = 40;
+        client.state = State::Retr(1, "a".to_owned(), Listing::Lines, Vec::new());
+        client.receive(&[b'x'; 70]);
+        assert_eq!(client.step(), ClientStep::Wait);
+        assert!(matches!(&client.state, State::Passing(_, 66, tail) if tail.len() == 4), "{:?}", client.state);
+    }
+
     #[test]
     fn copies_of_one_message_under_one_name_are_fetched_once() {
         let mut client = client(b"secret");
         client.is_secure = true;
-        client.receive(b"+OK ready\r\n+OK\r\n.\r\n+OK\r\n+OK\r\n+OK\r\n1 a\r\n2 a\r\n3 b\r\n.\r\n");
+        client.receive(b"+OK ready\r\n+OK\r\n.\r\n+OK\r\n+OK\r\n+OK\r\n1 a\r\n2 a\r\n3 b\r\n.\r\n-ERR\r\n");
         while !matches!(client.step(), ClientStep::Choose(_)) {}
         client.choose(|uid| if uid == "b" { Wish::Delete } else { Wish::Fetch });
         let wanted: Vec<usize> = client.wanted.iter().map(|(number, ..)| *number).collect();
@@ -577,7 +702,7 @@ mod tests {
         client.receive(b"+OK ready\r\n+OK\r\n.\r\n");
         let _ = client.step();
         client.is_secure = true;
-        client.receive(b"+OK\r\n+OK\r\n+OK\r\n1 a\r\n.\r\n");
+        client.receive(b"+OK\r\n+OK\r\n+OK\r\n1 a\r\n.\r\n+OK\r\n1 9\r\n.\r\n");
         while !matches!(client.step(), ClientStep::Choose(_) | ClientStep::Done(_)) {}
         let shown: Vec<String> = client.spoken().into_iter().map(|spoken| spoken.text).collect();
         assert!(!shown.iter().any(|line| line.contains("secret") && !line.contains("(secret)")), "{shown:?}");

@@ -130,6 +130,7 @@ fn fields(body: &Secret<Vec<u8>>, known: &[Field]) -> Result<Map<String, Value>,
         };
         let (is_right, meant) = match field.kind {
             Kind::Text | Kind::Password | Kind::Script => (value.is_string(), "a text"),
+            Kind::Texts => (value.is_string() || is_texts(value), "a text, or a list of texts"),
             Kind::OneOf(words) => {
                 (value.as_str().is_some_and(|word| words.contains(&word)), "one of the words that /v1/openapi.json has")
             }
@@ -143,6 +144,11 @@ fn fields(body: &Secret<Vec<u8>>, known: &[Field]) -> Result<Map<String, Value>,
         Some(missing) => Err(Problem::invalid(&format!("/{}", missing.name), format!("{} is missing", missing.name))),
         None => Ok(object),
     }
+}
+
+/// Whether it is a list of texts, one at least.
+fn is_texts(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(Value::is_string))
 }
 
 fn check(query: &[(String, String)], known: &[Field]) -> Result<(), Problem> {
@@ -172,6 +178,14 @@ impl Asked {
     /// A text of the body.
     pub(in crate::server::api) fn text(&self, name: &str) -> Option<&str> {
         self.body.get(name).and_then(Value::as_str)
+    }
+
+    /// The texts of the body: one, or those of a list.
+    pub(in crate::server::api) fn texts(&self, name: &str) -> Vec<&str> {
+        match self.body.get(name) {
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+            one => one.and_then(Value::as_str).into_iter().collect(),
+        }
     }
 
     /// A number of the body.

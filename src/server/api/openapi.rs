@@ -92,6 +92,10 @@ fn responses(route: &Route) -> Value {
 fn schema(field: Field) -> Value {
     match field.kind {
         Kind::Text | Kind::Script => json!({ "type": "string", "description": field.about }),
+        Kind::Texts => {
+            let list = json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 });
+            json!({ "oneOf": [{ "type": "string" }, list], "description": field.about })
+        }
         Kind::Password => {
             json!({ "type": "string", "format": "password", "writeOnly": true, "minLength": 1, "maxLength": 1024, "description": field.about })
         }

@@ -92,6 +92,8 @@ pub(in crate::server::api) enum Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server::api) enum Kind {
     Text,
+    /// A text, or a list of one at least.
+    Texts,
     /// A text that is told nowhere.
     Password,
     /// A text of many lines, larger than others may be.
@@ -223,9 +225,9 @@ pub(in crate::server::api) const ROUTES: &[Route] = &[
         "/v1/aliases",
         &[
             must("alias", Kind::Text, "The alias; `@domain` takes what nobody else of the domain takes."),
-            must("target", Kind::Text, "Where it leads."),
+            must("target", Kind::Texts, "Where it leads: an address, or a list of them."),
         ],
-        "Lead an address to another; several times, and it is a list",
+        "Lead an address to others; none is added where one of them leads there already",
     ),
     change(Operation::RemoveAlias, By::Delete, "/v1/aliases/{alias}", &[], "Remove an alias with all its targets"),
     Route { query: &[DOMAIN, SENDER], ..get(Operation::ListQueue, "/v1/queue", "Queue", "What waits for other servers") },

@@ -237,10 +237,17 @@ async fn domains_users_and_aliases_come_change_and_go() {
     let (_, answer) = served.say(put, "/v1/users/joe@b.example/password", Some(r#"{"password":"other horse"}"#)).await;
     assert!(answer["schema"] == "sealpost.user.passwd/1" && served.store.password_hash("joe@b.example").expect("read") != before);
     let alias = r#"{"alias":"@b.example","target":"joe@b.example"}"#;
-    assert_eq!(served.say(post, "/v1/aliases", Some(alias)).await, done("alias.add"));
-    let (_, aliases) = served.say(get, "/v1/aliases", None).await;
+    assert_eq!(served.say(post.clone(), "/v1/aliases", Some(alias)).await, done("alias.add"));
+    let (_, aliases) = served.say(get.clone(), "/v1/aliases", None).await;
     assert_eq!(aliases["aliases"], json!([{ "alias": "@b.example", "target": "joe@b.example" }]));
     assert_eq!(served.say(delete.clone(), "/v1/aliases/%40b.example", None).await, done("alias.remove"));
+    let all = r#"{"alias":"all@b.example","target":["joe@b.example","jane@a.example"]}"#;
+    assert_eq!(served.say(post.clone(), "/v1/aliases", Some(all)).await, done("alias.add"));
+    let more = r#"{"alias":"all@b.example","target":["x@c.example","joe@b.example"]}"#;
+    assert_eq!(served.say(post, "/v1/aliases", Some(more)).await.0, 409, "joe has it already");
+    let lines = served.say(get, "/v1/aliases", None).await.1["aliass"].clone();
+    assert_eq!(lines, json!(["all@b.example jane@a.example", "all@b.example joe@b.example"]), "none of several is added");
+    assert_eq!(served.say(delete.clone(), "/v1/aliases/all@b.example", None).await, done("alias.remove"));
     assert_eq!(served.say(delete.clone(), "/v1/domains/b.example", None).await.0, 409, "it has a user");
     assert_eq!(served.say(delete.clone(), "/v1/users/joe@b.example", None).await, done("user.remove"));
     assert_eq!(served.say(delete.clone(), "/v1/domains/b.example", None).await, done("domain.remove"));
@@ -287,6 +294,9 @@ async fn what_is_not_as_described_is_refused_with_its_place_and_no_password() {
         ("/v1/domains", r#"["b.example"]"#, "/"),
         ("/v1/users", r#"{"address":"x@a.example","password":"geheim""#, "/"),
         ("/v1/users", r#"{"address":"x@a.example","password":{"geheim":1}}"#, "/password"),
+        ("/v1/aliases", r#"{"alias":"x@a.example"}"#, "/target"),
+        ("/v1/aliases", r#"{"alias":"x@a.example","target":[]}"#, "/target"),
+        ("/v1/aliases", r#"{"alias":"x@a.example","target":["jane@a.example",7]}"#, "/target"),
         ("/v1/queue/drop", "{}", "/"),
         ("/v1/queue/hold", r#"{"id":1,"domain":"b.example"}"#, "/"),
         ("/v1/queue/hold", r#"{"id":-1}"#, "/id"),

@@ -57,8 +57,7 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
         Operation::ResumeUser => done(manage.set_standing(asked.part("address"), Standing::Active), "user.resume")?,
         Operation::ListAliases => json::aliases(&manage.aliases()?),
         Operation::AddAlias => {
-            let (alias, target) = (asked.text("alias").unwrap_or_default(), asked.text("target").unwrap_or_default());
-            done(manage.add_alias(alias, &[target]), "alias.add")?
+            done(manage.add_alias(asked.text("alias").unwrap_or_default(), &asked.texts("target")), "alias.add")?
         }
         Operation::RemoveAlias => done(manage.remove_alias(asked.part("alias")), "alias.remove")?,
         Operation::ListQueue => json::queue(&manage.waiting(&chosen(None, asked.query("domain"), asked.query("user"))?)?),

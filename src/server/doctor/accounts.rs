@@ -82,14 +82,19 @@ impl Facts {
             found.push(finding.fix(format!("sealpost user add NAME@{domain}")));
             return;
         }
-        // RFC 5321 4.5.1, RFC 2142: somebody reads what others tell of the domain
-        let postmaster = format!("postmaster@{domain}");
-        if !self.leads(&postmaster, &mut BTreeSet::new()) {
-            let text = format!("{postmaster} leads to nobody (RFC 5321 4.5.1)");
+        // RFC 5321 4.5.1, RFC 2142: somebody reads what others tell of the domain; homes that `up` made once have no alias for root
+        for (name, code, why) in [
+            ("postmaster", "postmaster-missing", "(RFC 5321 4.5.1)"),
+            ("root", "root-missing", "– what cron and other programs of the machine write has no reader"),
+        ] {
+            let address = format!("{name}@{domain}");
+            if self.leads(&address, &mut BTreeSet::new()) {
+                continue;
+            }
             let user = self.users.keys().find(|user| domain_of(user) == domain).or_else(|| self.users.keys().next());
             let to = user.map_or("ADDRESS", String::as_str);
-            let finding = Finding::warning("postmaster-missing", Concern::Settings, text);
-            found.push(finding.fix(format!("sealpost alias add {postmaster} {to}")));
+            let finding = Finding::warning(code, Concern::Settings, format!("{address} leads to nobody {why}"));
+            found.push(finding.fix(format!("sealpost alias add {address} {to}")));
         }
     }
 
@@ -163,6 +168,7 @@ mod tests {
             ]),
             aliases: BTreeMap::from([
                 alias("postmaster@a.example", &["jane+post@a.example"]),
+                alias("root@a.example", &["postmaster@a.example"]),
                 alias("all@a.example", &["jane@a.example", "gone@a.example", "x@elsewhere.example", "new@dir.example"]),
                 alias("x@a.example", &["y@a.example"]),
                 alias("y@a.example", &["x@a.example"]),
@@ -184,14 +190,23 @@ mod tests {
     }
 
     #[test]
-    fn somebody_is_the_postmaster() {
-        let facts = Facts {
-            domains: vec!["a.example".to_owned()],
-            users: BTreeMap::from([("jane@a.example".to_owned(), HasPassword::Yes)]),
-            ..Facts::default()
+    fn somebody_is_the_postmaster_and_somebody_is_root() {
+        let told = |more: &[&str], aliases: &[(&str, &str)]| -> Vec<_> {
+            let users = ["jane@a.example"].iter().chain(more).map(|user| ((*user).to_owned(), HasPassword::Yes));
+            let facts = Facts {
+                domains: vec!["a.example".to_owned()],
+                users: users.collect(),
+                aliases: aliases.iter().map(|(alias, to)| ((*alias).to_owned(), vec![(*to).to_owned()])).collect(),
+                ..Facts::default()
+            };
+            judge(Ok(facts)).into_iter().map(|finding| (finding.code, finding.fix.unwrap_or_default())).collect()
         };
-        let found = judge(Ok(facts));
-        let [finding] = found.as_slice() else { panic!("{found:?}") };
-        assert_eq!(finding.fix.as_deref(), Some("sealpost alias add postmaster@a.example jane@a.example"));
+        let fix = |name: &str| format!("sealpost alias add {name}@a.example jane@a.example");
+        let postmaster = ("postmaster-missing", fix("postmaster"));
+        let root = ("root-missing", fix("root"));
+        assert_eq!(told(&[], &[]), [postmaster.clone(), root.clone()]);
+        assert_eq!(told(&[], &[("postmaster@a.example", "jane@a.example")]), [root], "a home of before");
+        assert_eq!(told(&["root@a.example"], &[]), [postmaster]);
+        assert_eq!(told(&[], &[("@a.example", "jane@a.example")]), [], "all of the domain has a reader");
     }
 }

@@ -142,6 +142,7 @@ pub const CODES: &[&str] = &[
     "queue-held",
     "queue-old",
     "queue-unreadable",
+    "root-missing",
     "running-as-root",
     "server-not-running",
     "server-sandbox",

@@ -197,9 +197,11 @@ impl Mail {
     }
 }
 
-/// Why a recipient does not get it, with who he is, once.
+/// Why a recipient does not get it, with who he is, once. Refusals of ours name him at their end; what stands elsewhere in a text may be a part
+/// of another address, or a word (a recipient is named `full` where he is of this host).
 fn naming(address: &str, why: &str) -> String {
-    if why.contains(address) { why.to_owned() } else { format!("{address}: {why}") }
+    let is_named = why.strip_suffix(address).is_some_and(|front| front.ends_with(" – "));
+    if is_named { why.to_owned() } else { format!("{address}: {why}") }
 }
 
 fn header_of(message: &[u8]) -> &[u8] {
@@ -215,6 +217,19 @@ mod tests {
     use crate::server::accounts::tests::accounts;
     use crate::server::locks::Locks;
     use crate::server::scan::{Address, OnFailure, Scanner};
+
+    #[test]
+    fn a_recipient_is_named_once_whatever_else_looks_like_him() {
+        for (address, why, told) in [
+            ("ann@a.example", "no such user – ann@a.example", "no such user – ann@a.example"),
+            ("full", "the mailbox is full – full", "the mailbox is full – full"),
+            ("n@a.example", "no such user – ann@a.example", "n@a.example: no such user – ann@a.example"),
+            ("ann@a.example", "ann@a.example.org may not", "ann@a.example: ann@a.example.org may not"),
+            ("full", "the disk is full", "full: the disk is full"),
+        ] {
+            assert_eq!(naming(address, why), told);
+        }
+    }
 
     #[test]
     fn a_sender_hears_once_of_a_recipient_while_his_message_waits() {

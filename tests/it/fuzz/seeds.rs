@@ -78,7 +78,7 @@ const SMTP_REPLIES: &str = "220 b\r\n250-b\r\n250-PIPELINING\r\n250-SIZE 100\r\n
 const STARTTLS_REPLIES: &str = "220-b\r\n220 b\r\n250-b\r\n250 STARTTLS\r\n220 go\r\n250-b\r\n250 AUTH PLAIN\r\n235 ok\r\n250 ok\r\n450 later\r\n250 \
     ok\r\n354 go\r\n421 4.3.2 the server stops\r\n";
 const POP3_REPLIES: &str = "+OK b\r\n+OK\r\nSASL PLAIN\r\nUSER\r\nUIDL\r\nSTLS\r\n.\r\n+OK\r\n+OK\r\nSASL PLAIN\r\n.\r\n+OK\r\n+OK\r\n1 m1\r\n2 \
-    mmm22\r\n3 333\r\n.\r\n+OK\r\nSubject: x\r\n\r\n..dot\r\n.\r\n+OK\r\n+OK\r\n+OK bye\r\n";
+    mmm22\r\n3 333\r\n.\r\n+OK\r\n1 20\r\n2 5000\r\n3 9\r\n.\r\n+OK\r\nSubject: x\r\n\r\n..dot\r\n.\r\n+OK\r\n+OK\r\n+OK bye\r\n";
 const TRACE: &str = "1\t1780272000\tsmtp\t127.0.0.1:9\t\tC\tEHLO x\n1\t1780272000\tpop3\t[::1]:9\tjane@a.example\tS\t+OK\tx\n0\t1\tnote\t\t\t-\t(5 lines \
     were missed)\npid\t5\nerror\tunknown question\n";
 

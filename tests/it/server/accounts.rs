@@ -42,6 +42,44 @@ pub(super) fn with_accounts(lines: &str) -> impl Fn(&str) -> String + use<'_> {
     move |config| config.replace("[accounts]\n", &format!("[accounts]\n{lines}\n"))
 }
 
+/// Reads the first message by POP3, with USER and PASS; says `yes` where it is what a filter filed, and `no` where the password is wrong.
+const READ: &str = "
+import poplib, ssl, sys
+port, root, user, password = sys.argv[1:5]
+server = poplib.POP3_SSL('localhost', port, context=ssl.create_default_context(cafile=root))
+server.user(user)
+try:
+    server.pass_(password)
+    assert b'Subject: filed' in server.retr(1)[1]
+    print('yes')
+except poplib.error_proto as error:
+    assert '[AUTH]' in str(error), error
+    print('no')
+";
+
+/// Mail that a filter puts into a folder is read there, however its user logs in, and not by who has no password of his.
+fn reads_a_folder(served: &Served, user: &str) {
+    let script = served.path("junk.sieve");
+    fs::write(&script, "require \"fileinto\";\nfileinto \"Junk\";\n").expect("written");
+    served.run(&["user", "filter", user, &script]);
+    served.send("jane@a.example", &format!("From: jane@a.example\nTo: {user}\nSubject: filed\n\nhi\n"));
+    let (port, root, folder) = (served.port("pop3s").to_string(), served.path("root.pem"), format!("{user}/Junk"));
+    let url = format!("pop3s://localhost:{port}/1");
+    for (password, wanted) in [("geheim", (0, true)), ("secret", (67, false))] {
+        for mechanism in ["AUTH=PLAIN", "AUTH=LOGIN"] {
+            let login = format!("{folder}:{password}");
+            let args = ["-sS", "--cacert", &root, "--login-options", mechanism, &url, "-u", &login];
+            let (code, out, talk) = support::run("curl", &args, b"");
+            let is_there = String::from_utf8_lossy(&out).contains("Subject: filed");
+            assert_eq!((code, is_there), wanted, "{folder} by {mechanism} with {password}: {talk}");
+        }
+        let (code, out, talk) = support::run("python3", &["-c", READ, &port, &root, &folder, password], b"");
+        let said = if wanted.1 { "yes\n" } else { "no\n" };
+        assert_eq!((code, String::from_utf8_lossy(&out).as_ref()), (0, said), "{folder} by USER with {password}: {talk}");
+    }
+    assert_eq!(served.mailbox(&folder), 1);
+}
+
 #[test]
 fn gsasl_proves_that_it_knows_the_password_and_hears_our_proof() {
     if !support::peer("gsasl") {
@@ -122,6 +160,7 @@ fn users_of_a_password_file_log_in_and_get_mail() {
     let args = [&args[..], &["user", "add", "new@b.example"]].concat();
     let (code, _, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &args, b"");
     assert!(code != 0 && talk.contains("elsewhere"), "{talk}");
+    reads_a_folder(&served, "sha5@b.example");
 }
 
 #[test]
@@ -176,6 +215,8 @@ fn users_of_an_ldap_directory_log_in_and_get_mail() {
     let (code, out, talk) =
         support::run("curl", &["-sS", "--cacert", &served.path("root.pem"), &url, "-u", "bea@b.example:geheim"], b"");
     assert!(code == 0 && String::from_utf8_lossy(&out).contains("Subject: to the directory"), "{talk}");
+    reads_a_folder(&served, "bea@b.example");
+    reads_a_folder(&served, "bea@c.example");
     if support::peer("swaks") {
         let server = format!("localhost:{}", served.port("submission"));
         let swaks = |mechanism: &str, user: &str, password: &str| {

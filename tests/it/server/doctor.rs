@@ -66,6 +66,12 @@ fn a_new_server_is_healthy_and_what_is_broken_is_mended_by_what_it_says() {
     let (_, said) = doctor(folder, &["--offline"]);
     do_it(folder, &said, "alias-nowhere");
     assert!(found(&doctor(folder, &["--offline"]).1, "alias-nowhere").is_none());
+    // a home of before root had an alias
+    assert!(found(&said, "root-missing").is_none(), "{said:#}");
+    served.run(&["alias", "remove", "root@a.example"]);
+    let (_, said) = doctor(folder, &["--offline"]);
+    do_it(folder, &said, "root-missing");
+    assert!(found(&doctor(folder, &["--offline"]).1, "root-missing").is_none());
 }
 
 #[test]

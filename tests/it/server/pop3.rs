@@ -1,7 +1,11 @@
 //! Mailboxes over POP3: large ones, locked ones, connections that end too early.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
 
 use sealpost::proto::smtp::Terms;
 use sealpost::server::store::{Body, Delivery, Extra, Priority, SqliteStore, Store};
@@ -189,4 +193,52 @@ fn a_large_message_goes_out_in_pieces_and_top_reads_its_begin_alone() {
     let more = most().saturating_sub(before);
     eprintln!("two sessions with {size} bytes each: {more} KiB more, {took:?}");
     assert!(more < 12 << 10, "{more} KiB");
+}
+
+/// A server whose second message is said to be larger than any may be; what is in its mailbox, it says itself.
+const HOARDER: &str = r"
+import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+listener = socket.create_server(('127.0.0.1', 0))
+listener.settimeout(60)
+print(listener.getsockname()[1], flush=True)
+said = {'CAPA': 'USER\n.', 'UIDL': '1 a\n2 b\n3 c\n.', 'LIST': '1 6\n2 99999999999999\n3 6\n.',
+        'RETR 1': 'one!\n.', 'RETR 3': 'three\n.'}
+stream = context.wrap_socket(listener.accept()[0], server_side=True).makefile('rw', newline='\r\n')
+line = 'hello'
+while line != 'QUIT':
+    stream.write('+OK\n' + (said[line] + '\n' if line in said else '')); stream.flush()
+    line = stream.readline().strip()
+    if line.startswith('RETR') or line.startswith('DELE'): print(line, flush=True)
+stream.write('+OK\n'); stream.flush()
+";
+
+#[test]
+fn a_message_over_the_bound_stays_on_the_server_and_the_others_are_fetched() {
+    if !support::peer("python3") {
+        return;
+    }
+    let served = Served::new();
+    let (certificate, key) = (served.path("home/tls/certificate.pem"), served.path("home/tls/key.pem"));
+    let mut hoarder = Command::new("python3")
+        .args(["-c", HOARDER, &certificate, &key])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut told = BufReader::new(hoarder.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    let from = format!("localhost:{}", told.next().expect("a port"));
+    let (home, pw, inbox) = (served.path("home"), served.path("pw"), served.path("inbox"));
+    let fetch = ["fetch", "--from", &from, "--tls", "implicit", "--user", "joe", "-o", &inbox, "--delete", "--json"];
+    let all = [&["--home", &home, "--batch", "--passphrase-file", &pw][..], &fetch].concat();
+    let (code, out, talk) = support::run(env!("CARGO_BIN_EXE_sealpost"), &all, b"");
+    let said: Value = serde_json::from_slice(&out).unwrap_or_else(|_| panic!("{talk}"));
+    assert_eq!((code, &said["exit"], &said["schema"]), (8, &json!(8), &json!("sealpost.fetch/1")), "{said} {talk}");
+    let uids: Vec<_> = said["messages"].as_array().expect("a list").iter().map(|one| one["uid"].clone()).collect();
+    assert_eq!(uids, ["a", "c"]);
+    let [finding] = said["findings"].as_array().expect("a list").as_slice() else { panic!("{said}") };
+    assert_eq!((&finding["code"], &finding["severity"]), (&json!("limit"), &json!("error")));
+    assert!(talk.contains("the message b is over 1073741824 bytes; it was not fetched, and stays on the server"), "{talk}");
+    assert_eq!(told.collect::<Vec<_>>(), ["RETR 1", "DELE 1", "RETR 3", "DELE 3"]);
+    assert!(hoarder.wait().expect("ended").success());
 }

@@ -15,7 +15,7 @@ use sealpost::keys::files;
 use sealpost::pki::{Certificate, email};
 
 use crate::cli::ca::csv::Table;
-use crate::cli::ca::issue::IssueArgs;
+use crate::cli::ca::issue::{self, IssueArgs};
 use crate::cli::ca::{failed, open_store};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -97,7 +97,7 @@ pub(super) fn run(context: &Context, args: &IssueArgs, bulk: &BulkArgs, csv: &Pa
     eprintln!("issued: {}, skipped: {}", rows.len(), skipped.len());
     if context.json {
         let skipped: Vec<Value> = skipped.iter().map(|o| json!({ "line": o.line, "addresses": o.profile.addresses })).collect();
-        context.print_json(&json!({ "schema": "sealpost.ca.issue/1", "issued": rows, "skipped": skipped }))?;
+        context.print_json(&json!({ "schema": format!("sealpost.{}/1", issue::NAME), "issued": rows, "skipped": skipped }))?;
     }
     Ok(Exit::Good)
 }
