@@ -36,7 +36,7 @@ impl Accounts {
         if let Some(back) = self.back(address)? {
             return Ok(back);
         }
-        let address = normal(address);
+        let address = unquoted(normal(address));
         let (found, changes, now) = (self.found(), self.store().changes(), Instant::now());
         if let Some(known) = found.and_then(|found| found.destination(&address, changes, now)) {
             return Ok(known);
@@ -148,6 +148,16 @@ impl Accounts {
     }
 }
 
+/// An address whose local part is quoted for nothing, without the quotes (RFC 5322 3.4.1: both are the same).
+fn unquoted(address: String) -> String {
+    let inner = address.strip_prefix('"').and_then(|rest| rest.rsplit_once("\"@"));
+    let plain = inner.filter(|(local, _)| {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+        local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_plain))
+    });
+    plain.map(|(local, domain)| format!("{local}@{domain}")).unwrap_or(address)
+}
+
 /// The names under which an address may be known, the most exact first.
 pub(in crate::server) fn candidates(address: &str) -> impl Iterator<Item = String> {
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
@@ -178,7 +188,7 @@ mod tests {
         ] {
             accounts.store().add_alias(alias, target).expect("new");
         }
-        for address in ["jane@a.example", "JANE+lists@a.example", "info@a.example", "info+x@a.example"] {
+        for address in ["jane@a.example", "\"Jane\"@a.example", "JANE+lists@a.example", "info@a.example", "info+x@a.example"] {
             assert_eq!(accounts.destination(address).expect("read"), jane(), "{address}");
         }
         assert_eq!(accounts.destination("x@a.example").expect("read"), Destination::Unknown);

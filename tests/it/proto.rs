@@ -462,7 +462,7 @@ fn a_mailbox_that_is_open_too_long_is_left_without_a_word_and_nothing_is_deleted
     assert_eq!(talk(&mut session, b""), "(CLOSE)");
 }
 
-/// A session whose service refuses recipients that begin with an n; gives its replies.
+/// A session whose service refuses recipients that begin with an n, and for now those that begin with `later`; gives its replies.
 fn with_refusals(said: &str) -> Vec<String> {
     let mut session = relay();
     let mut replies = Vec::new();
@@ -473,6 +473,9 @@ fn with_refusals(said: &str) -> Vec<String> {
                 Step::Send(bytes) => replies.push(String::from_utf8(bytes).expect("UTF-8")),
                 Step::Ask(smtp::Question::Recipient(_, to)) if to.address.starts_with('n') => {
                     session.answer(smtp::Answer::Reject(550, "5.1.1".into(), "no such user".to_owned()));
+                }
+                Step::Ask(smtp::Question::Recipient(_, to)) if to.address.starts_with("later") => {
+                    session.answer(smtp::Answer::Reject(450, "4.2.0".into(), "come again".to_owned()));
                 }
                 Step::Ask(_) => session.answer(smtp::Answer::Accept),
                 Step::Wait | Step::StartTls => break,

@@ -3,14 +3,14 @@
 use crate::proto::sasl::Credentials;
 use crate::secret::Secret;
 
-/// Reads a message; another authorization than the name is refused.
-pub(super) fn read(message: &[u8]) -> Option<Credentials> {
+/// Reads a message: the credentials, and whether he wants to act as the one whose they are.
+pub(super) fn read(message: &[u8]) -> Option<(Credentials, bool)> {
     let mut fields = message.split(|byte| *byte == 0);
     let (authorization, user, password) = (fields.next()?, fields.next()?, fields.next()?);
-    if fields.next().is_some() || (!authorization.is_empty() && authorization != user) {
+    if fields.next().is_some() {
         return None;
     }
-    credentials(user, password)
+    Some((credentials(user, password)?, authorization.is_empty() || authorization == user))
 }
 
 /// Writes what [`read`] reads.

@@ -186,7 +186,10 @@ impl Exchange {
     /// Takes the client's next message.
     pub(in crate::proto) fn receive(&mut self, message: &[u8]) -> Turn {
         let done = match (std::mem::replace(&mut self.state, State::Over), self.mechanism) {
-            (State::First, Mechanism::Plain) => plain::read(message).map(|Credentials { user, password }| {
+            (State::First, Mechanism::Plain) => plain::read(message).map(|(Credentials { user, password }, acts_as_himself)| {
+                if !acts_as_himself {
+                    return Turn::Refused;
+                }
                 let user = self.user(user);
                 self.ask(Question::Password(Credentials { user, password }), None)
             }),

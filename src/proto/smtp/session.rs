@@ -167,8 +167,8 @@ pub struct Session {
     idle: usize,
     /// Recipients of this message over the bound.
     excess: usize,
-    /// Recipients of this message whom the service refused.
-    refused: usize,
+    /// Recipients of this message whom the service refused, for good and for now.
+    refused: [usize; 2],
     logins: Watch,
     dialogue: Dialogue,
 }
@@ -185,7 +185,7 @@ impl Session {
         let greeting = format!("220 {} {}\r\n", config.hostname, config.banner);
         let (lines, state, logins, dialogue) = (Lines::default(), State::Greeted, Watch::default(), Dialogue::default());
         let (channel, helo, hello) = (Channel::default(), String::new(), Hello::Plain);
-        let (out, login, errors, idle, excess, refused) = (VecDeque::new(), None, 0, 0, 0, 0);
+        let (out, login, errors, idle, excess, refused) = (VecDeque::new(), None, 0, 0, 0, [0; 2]);
         let mut session =
             Self { config, channel, lines, out, state, helo, hello, login, errors, idle, excess, refused, logins, dialogue };
         session.send(greeting);
@@ -286,11 +286,15 @@ impl Session {
                 self.reply(250, "2.1.5", "recipient accepted");
             }
             (Pending::Recipient(envelope, _), Answer::Reject(code, enhanced, text)) => {
-                self.refused = self.refused.saturating_add(1);
-                // a list has members who are gone; whoever guesses names is wrong more often than not
-                let most = if self.login.is_some() { self.config.max_recipients } else { envelope.recipients.len() };
+                // a list has members who are gone; whoever guesses names is wrong more often than not, and "not now" tells him nothing
+                let is_for_now = code < 500;
+                let is_forgiven = is_for_now || self.login.is_some();
+                let most = if is_forgiven { self.config.max_recipients } else { envelope.recipients.len() };
                 self.state = State::Mail(envelope);
-                if self.refused <= most { self.reply(code, &enhanced, &text) } else { self.mistake(code, &enhanced, &text) }
+                let [for_good, for_now] = &mut self.refused;
+                let count = if is_for_now { for_now } else { for_good };
+                *count = count.saturating_add(1);
+                if *count <= most { self.reply(code, &enhanced, &text) } else { self.mistake(code, &enhanced, &text) }
             }
             (Pending::Sender(_), Answer::Reject(code, enhanced, text)) => self.mistake(code, &enhanced, &text),
             (Pending::Piece(state), Answer::Accept) => self.state = *state,

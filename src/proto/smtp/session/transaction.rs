@@ -30,7 +30,7 @@ impl Session {
             let (code, enhanced, text) = self.said(Fault::TooLarge);
             return self.mistake(code, &enhanced, &text);
         }
-        (self.excess, self.refused) = (0, 0);
+        (self.excess, self.refused) = (0, [0; 2]);
         let envelope = Arc::new(Envelope {
             helo: self.helo.clone(),
             hello: self.hello,
