@@ -235,7 +235,9 @@ impl From<store::Error> for Problem {
                 let fix = "make room on the disk, and send it again";
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The disk takes no more", detail, fix)
             }
-            store::Error::Broken(_) | store::Error::Unsure(_) | store::Error::File(_) => Self::broken(detail),
+            store::Error::Broken(_) | store::Error::Unsure(_) | store::Error::File(_) | store::Error::NoRoom(_) => {
+                Self::broken(detail)
+            }
         }
     }
 }
