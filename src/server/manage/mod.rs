@@ -37,6 +37,10 @@ pub enum Error {
     Script(Vec<Mistake>),
     /// An alias would lead to itself: the way, from it on.
     Circle(Vec<String>),
+    /// An alias would do nothing: the user of this address has its mail.
+    HasMailbox(String),
+    /// A user would take the mail of an alias.
+    IsAlias(String),
     /// What the store says.
     Store(store::Error),
 }
@@ -47,6 +51,8 @@ impl fmt::Display for Error {
             Self::Wrong(given, meant) => write!(f, "{given} is not {meant}"),
             Self::Nothing(verb) => write!(f, "nothing was said of what to {verb}"),
             Self::Circle(way) => write!(f, "the alias would lead to itself, and mail to nobody – {}", way.join(" → ")),
+            Self::HasMailbox(user) => write!(f, "exists already – the user {user}, who has the mail of this address"),
+            Self::IsAlias(alias) => write!(f, "exists already – the alias {alias}, which has the mail of this address"),
             Self::Script(mistakes) => {
                 f.write_str("the script has mistakes")?;
                 mistakes.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
@@ -163,9 +169,12 @@ impl Manage {
         Ok(User { address, standing, room })
     }
 
-    /// Adds a user; gives the address as it is kept.
+    /// Adds a user, whose address is no alias; gives it as it is kept.
     pub fn add_user(&self, address: &str, password: &Secret<Vec<u8>>) -> Result<String, Error> {
         let address = address_of(address)?;
+        if !self.store().targets(&address)?.is_empty() {
+            return Err(Error::IsAlias(address));
+        }
         self.accounts.add_user(&address, good(password)?)?;
         Ok(address)
     }
@@ -221,12 +230,17 @@ impl Manage {
         Ok(self.store().aliases()?)
     }
 
-    /// Leads an address, or all of a domain (`@domain`), to others. None is added where one of them is there already, or leads back.
+    /// Leads an address, or all of a domain (`@domain`), to others. None is added where one of them is there already, or leads back, or where the
+    /// address is a user's.
     pub fn add_alias(&self, alias: &str, targets: &[impl AsRef<str>]) -> Result<(), Error> {
         let alias = match alias.strip_prefix('@') {
             Some(rest) if domain_name(rest).is_ok() => alias.to_lowercase(),
             _ => address_of(alias)?,
         };
+        // a user comes before an alias, also one whose password is kept elsewhere, from when he has a mailbox here
+        if self.store().password_hash(&alias)?.is_some() {
+            return Err(Error::HasMailbox(alias));
+        }
         let known = self.store().targets(&alias)?;
         let targets: Vec<String> = targets.iter().map(|target| address_of(target.as_ref())).collect::<Result<_, _>>()?;
         for target in &targets {
@@ -341,6 +355,22 @@ mod tests {
         assert_eq!(manage.add_user("New@A.example", &secret(b"long enough")).expect("added"), "new@a.example");
         manage.add_alias("@A.example", &["jane@a.example"]).expect("a catch-all");
         assert_eq!(manage.aliases().expect("read"), [("@a.example".to_owned(), "jane@a.example".to_owned())]);
+    }
+
+    #[test]
+    fn who_has_an_address_keeps_its_mail() {
+        let (folder, accounts) = accounts();
+        let manage = Manage::new(accounts, folder.path());
+        manage.add_alias("joe@a.example", &["jane@a.example"]).expect("added");
+        assert_eq!(manage.add_alias("Jane@a.example", &["x@b.example"]), Err(Error::HasMailbox("jane@a.example".to_owned())));
+        assert_eq!(manage.add_user("Joe@a.example", &secret(b"long enough")), Err(Error::IsAlias("joe@a.example".to_owned())));
+        assert_eq!(manage.aliases().expect("read").len(), 1);
+        assert_eq!(manage.users().expect("read"), ["jane@a.example"]);
+        // one beside him, and one for all others, are not his
+        manage.add_alias("jane+x@a.example", &["x@b.example"]).expect("added");
+        manage.add_alias("@a.example", &["x@b.example"]).expect("added");
+        manage.remove_alias("joe@a.example").expect("there");
+        manage.add_user("joe@a.example", &secret(b"long enough")).expect("added");
     }
 
     #[test]

@@ -54,6 +54,22 @@ fn a_message_id_has_the_domain_of_its_sender() {
 }
 
 #[test]
+fn an_alias_is_no_users_address() {
+    let served = Served::new();
+    let told = served.refused(&["alias", "add", "joe@a.example", "jane@a.example"]);
+    assert!(
+        told.contains("exists already – the user joe@a.example, who has the mail of this address\nhint: `sealpost user f"),
+        "{told}"
+    );
+    served.run(&["alias", "add", "info@a.example", "jane@a.example"]);
+    let told = served.refused(&["user", "add", "info@a.example"]);
+    assert!(
+        told.contains("exists already – the alias info@a.example, which has the mail of this address\nhint: `sealpost a"),
+        "{told}"
+    );
+}
+
+#[test]
 fn circles_are_refused_and_several_targets_are_taken_at_once() {
     let served = Served::new();
     let told = served.refused(&["alias", "add", "x@a.example", "x@a.example"]);
