@@ -489,7 +489,11 @@ pub(crate) fn from_manage(error: manage::Error) -> Failure {
 fn domain(context: &Context, verb: DomainVerb) -> Result<Exit, Failure> {
     let (manage, name) = (manage(context)?, verb.name());
     let result = match verb {
-        DomainVerb::Add { domain } => manage.add_domain(&domain),
+        DomainVerb::Add { domain } => manage.add_domain(&domain).map(|kept| {
+            if !domain.is_ascii() {
+                eprintln!("domain: {kept} ({})", report::safe(&domain));
+            }
+        }),
         DomainVerb::Remove { domain } => return remove_domain(context, &manage, &domain),
         DomainVerb::Quota { domain, bytes } => manage.set_domain_quota(&domain, bytes),
         DomainVerb::List => {

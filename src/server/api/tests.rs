@@ -252,6 +252,11 @@ async fn domains_users_and_aliases_come_change_and_go() {
         let (status, answer) = served.say(post.clone(), path, Some(name)).await;
         assert_eq!((status, &answer["type"]), (409, &json!("urn:sealpost:problem:exists")), "{name}");
     }
+    for domain in [format!("{}.example", "x".repeat(64)), "x".repeat(300)] {
+        let new = json!({ "domain": domain }).to_string();
+        let (status, answer) = served.say(post.clone(), "/v1/domains", Some(&new)).await;
+        assert_eq!((status, &answer["type"]), (400, &json!("urn:sealpost:problem:invalid")));
+    }
     let lines = served.say(get, "/v1/aliases", None).await.1["aliass"].clone();
     assert_eq!(lines, json!(["all@b.example jane@a.example", "all@b.example joe@b.example"]), "none of several is added");
     assert_eq!(served.say(delete.clone(), "/v1/aliases/all@b.example", None).await, done("alias.remove"));
