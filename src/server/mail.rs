@@ -30,7 +30,7 @@ use crate::server::queue;
 use crate::server::scan::{Scanned, Scanner};
 use crate::server::space::Space;
 use crate::server::spool::{Incoming, Spool};
-use crate::server::store::{Error, Extra};
+use crate::server::store::{Bound, Delivery, Error, Extra};
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
@@ -225,7 +225,9 @@ impl Mail {
             return Ok(refused);
         }
         match destination {
-            Destination::Ours { mailboxes, elsewhere } if elsewhere.is_empty() && !self.has_room(mailboxes.iter(), 1)? => {
+            Destination::Ours { mailboxes, elsewhere }
+                if elsewhere.is_empty() && self.bound(mailboxes.iter(), |_| 1)?.is_none() =>
+            {
                 Ok(reject(452, "4.2.2", &format!("the mailbox is full – {}", recipient.address)))
             }
             _ => Ok(smtp::Answer::Accept),
@@ -315,13 +317,15 @@ impl Mail {
                 return Ok(Answered::Now(circles()));
             }
         }
-        if elsewhere.is_empty() && !self.has_room(users.keys(), message.size())? {
-            return Ok(refused(552, "5.2.2", "the message does not fit into the mailbox"));
-        }
         let front = fields + &self.lacking(envelope, &head, now);
         let signatures = self.signatures(envelope, peer, &head, (&front, &mut message), now)?;
         let fields = self.received(envelope, peer, now) + &signatures + &front;
         let final_fields = format!("Return-Path: <{sender}>\r\n");
+        let common = message.size().saturating_add(length(fields.as_bytes()));
+        let size = |user: &String| common.saturating_add(length(&Delivery::fields_in(final_fields.as_bytes(), user, &[])));
+        // what goes on to others is not refused for one mailbox here. Asked before scripts send something; the store asks again
+        let bound = if elsewhere.is_empty() { self.bound(users.keys(), size)? } else { Some(Bound::Over) };
+        let Some(bound) = bound else { return Ok(Answered::Now(no_room())) };
         let is_for_one = users.len() == 1 && elsewhere.is_empty();
         let filtered = match &self.filters {
             _ if scanned.is_aside => Filtered {
@@ -343,7 +347,10 @@ impl Mail {
             }
             _ => Filtered { mailboxes: users.into_keys().collect(), ..Filtered::default() },
         };
-        let extra = Extra { marks: filtered.marks, taken: peer.local.as_ref().map(|local| local.taken.clone()) };
+        // it went out already: it is not refused now
+        let is_sent_on = !filtered.redirects.is_empty() || !filtered.refused.is_empty();
+        let bound = if is_sent_on { Bound::Over } else { bound };
+        let extra = Extra { marks: filtered.marks, taken: peer.local.as_ref().map(|local| local.taken.clone()), bound };
         let header = start.get(..memchr::memmem::find(&start, b"\r\n\r\n").unwrap_or(start.len())).unwrap_or_default();
         let (priority, terms) = (queue::priority(header), terms(envelope, &head));
         let under = (sender.as_str(), &terms, priority);
@@ -354,13 +361,19 @@ impl Mail {
             // nobody is told anything: the thread need not wait for the disk
             let (told, later) = oneshot::channel();
             let tracer = self.tracer.clone();
-            let answer =
-                move |kept: Result<(), Error>| kept.map_or_else(|error| failed(&tracer, &error, now), |()| smtp::Answer::Accept);
+            let answer = move |kept: Result<(), Error>| match kept {
+                Ok(()) => smtp::Answer::Accept,
+                Err(Error::NoRoom(_)) => no_room(),
+                Err(error) => failed(&tracer, &error, now),
+            };
             // who sent it may be gone
             self.deliver_then(kept, final_fields.into_bytes(), to, sender, now, move |kept| drop(told.send(answer(kept))));
             return Ok(Answered::Later(later));
         }
-        self.deliver(kept, final_fields.into_bytes(), to, sender, now)?;
+        match self.deliver(kept, final_fields.into_bytes(), to, sender, now) {
+            Err(Error::NoRoom(_)) => return Ok(Answered::Now(no_room())),
+            kept => kept?,
+        }
         // the message is kept, whatever becomes of the report: he is not asked to send it again
         if let Err(error) = self.tell_delivered(envelope, (sender, &arrived), header, now) {
             self.tracer.note(now, &format!("<{sender}> is not told that his message was delivered: {error}"));
@@ -368,10 +381,22 @@ impl Mail {
         Ok(Answered::Now(smtp::Answer::Accept))
     }
 
-    /// Whether one of these mailboxes can hold so many bytes more. There is one answer for all recipients of a message: where it fits one, it
-    /// goes to all, and the next one is refused at RCPT.
-    fn has_room<'a>(&self, mut mailboxes: impl Iterator<Item = &'a String>, bytes: u64) -> Result<bool, Error> {
-        mailboxes.try_fold(false, |fits, mailbox| Ok(fits || self.accounts.has_room(mailbox, bytes)?))
+    /// Whether one of these mailboxes can hold so many bytes more, and whether that is to be asked again where the message is kept. There is one
+    /// answer for all recipients of a message: where it fits one, it goes to all, and the next one is refused at RCPT.
+    fn bound<'a>(
+        &self,
+        mailboxes: impl Iterator<Item = &'a String>,
+        bytes: impl Fn(&String) -> u64,
+    ) -> Result<Option<Bound>, Error> {
+        for mailbox in mailboxes {
+            match self.accounts.bound(mailbox)? {
+                // it fits, whatever else comes meanwhile
+                None => return Ok(Some(Bound::Over)),
+                Some(room) if room.fits(bytes(mailbox)) => return Ok(Some(Bound::Within)),
+                Some(_) => {}
+            }
+        }
+        Ok(None)
     }
 
     /// RFC 5321 4.4, with the cipher as RFC 8314 4.3 has it.
@@ -479,6 +504,14 @@ fn protocol(envelope: &Envelope) -> String {
 
 fn refused(code: u16, enhanced: impl Into<Cow<'static, str>>, text: &str) -> Answered {
     Answered::Now(reject(code, enhanced, text))
+}
+
+fn no_room() -> smtp::Answer {
+    reject(552, "5.2.2", "the message does not fit into the mailbox")
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 /// RFC 3463 3.3: a list that cannot be expanded.

@@ -127,8 +127,9 @@ impl MailboxAccess {
         Ok(piece)
     }
 
-    /// A folder that nothing was filed into is an empty one.
+    /// A folder that nothing was filed into is an empty one; `INBOX` is the inbox, as filters have it.
     fn open(&mut self, user: &str, folder: Option<&str>) -> Result<pop3::Answer, Error> {
+        let folder = folder.filter(|folder| !folder.eq_ignore_ascii_case("inbox"));
         let locked = match self.locks.lock(user, folder, std::time::Instant::now()) {
             Ok(locked) => locked,
             Err(Taken::InUse) => return Ok(pop3::Answer::Rejected("IN-USE", "another session has the mailbox".to_owned())),
@@ -140,5 +141,37 @@ impl MailboxAccess {
         self.open = Some(locked);
         let listing = |message: &crate::server::store::Stored| pop3::Listing { uid: pop3::Uid(message.uid), size: message.size };
         Ok(pop3::Answer::Opened(messages.iter().map(listing).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::accounts::tests::accounts;
+    use crate::server::store::Delivery;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn inbox_in_any_case_is_the_inbox_and_open_once() {
+        let (_folder, accounts) = accounts();
+        let to = (vec!["jane@a.example".to_owned()], Vec::new());
+        let message = Delivery::from_nobody(b"x".to_vec(), to, Default::default(), Timestamp::from_unix(0));
+        accounts.store().deliver(message).expect("kept");
+        let locks = Locks::default();
+        let open = |folder: Option<&str>| {
+            let mut access = MailboxAccess::new(accounts.clone(), locks.clone(), Tracer::default());
+            let question = pop3::Question::Open { user: "jane@a.example".to_owned(), folder: folder.map(str::to_owned) };
+            let answer = access.answer(question, |_| sasl::Answer::No);
+            (access, answer)
+        };
+        for folder in [None, Some("INBOX"), Some("inbox"), Some("InBox")] {
+            let (access, answer) = open(folder);
+            assert!(matches!(&answer, pop3::Answer::Opened(listed) if listed.len() == 1), "{folder:?}: {answer:?}");
+            assert_eq!(access.user(), Some("jane@a.example"));
+            for other in [None, Some("Inbox")] {
+                assert!(matches!(open(other).1, pop3::Answer::Rejected("IN-USE", _)), "{folder:?} and {other:?}");
+            }
+        }
+        assert!(matches!(open(Some("INBOX/x")).1, pop3::Answer::Opened(listed) if listed.is_empty()));
     }
 }

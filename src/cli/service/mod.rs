@@ -479,6 +479,9 @@ pub(crate) fn from_manage(error: manage::Error) -> Failure {
             Failure::usage(error).hint("name a message by its number, or several with --domain DOMAIN or --user ADDRESS")
         }
         manage::Error::Circle(_) => Failure::usage(error).hint("lead it to a mailbox, or to an address elsewhere"),
+        manage::Error::HasMailbox(_) => Failure::usage(error)
+            .hint("`sealpost user filter` sends his mail on (redirect), `sealpost user remove` makes room for the alias"),
+        manage::Error::IsAlias(_) => Failure::usage(error).hint("`sealpost alias remove` makes room for the user"),
         other => Failure::usage(other),
     }
 }
@@ -486,7 +489,11 @@ pub(crate) fn from_manage(error: manage::Error) -> Failure {
 fn domain(context: &Context, verb: DomainVerb) -> Result<Exit, Failure> {
     let (manage, name) = (manage(context)?, verb.name());
     let result = match verb {
-        DomainVerb::Add { domain } => manage.add_domain(&domain),
+        DomainVerb::Add { domain } => manage.add_domain(&domain).map(|kept| {
+            if !domain.is_ascii() {
+                eprintln!("domain: {kept} ({})", report::safe(&domain));
+            }
+        }),
         DomainVerb::Remove { domain } => return remove_domain(context, &manage, &domain),
         DomainVerb::Quota { domain, bytes } => manage.set_domain_quota(&domain, bytes),
         DomainVerb::List => {

@@ -34,7 +34,7 @@ use crate::server::accounts::own::Own;
 use crate::server::accounts::remembered::Remembered;
 use crate::server::config;
 use crate::server::forward::Srs;
-use crate::server::store::{Error, Standing, Store};
+use crate::server::store::{Error, Room, Standing, Store};
 use crate::server::turns::Turns;
 
 /// Accounts over a store.
@@ -272,17 +272,18 @@ impl Accounts {
         self.are_at_hand().then_some(&*self.found)
     }
 
-    /// Whether a mailbox can hold so many bytes more.
-    pub(in crate::server) fn has_room(&self, mailbox: &str, bytes: u64) -> Result<bool, Error> {
+    /// What a mailbox may still hold; nothing where no quota bounds it.
+    pub(in crate::server) fn bound(&self, mailbox: &str) -> Result<Option<Room>, Error> {
         let (changes, now) = (self.store.changes(), Instant::now());
         if self.found.is_unbounded(mailbox, changes, now) {
-            return Ok(true);
+            return Ok(None);
         }
         let room = self.store.room(mailbox)?;
         if room.is_unbounded() {
             self.found.has_no_bound(mailbox, changes, now);
+            return Ok(None);
         }
-        Ok(room.fits(bytes))
+        Ok(Some(room))
     }
 
     /// Makes the mailbox of a user whose password is kept elsewhere; the store keeps none for him.

@@ -215,6 +215,7 @@ impl From<manage::Error> for Problem {
                 let fix = "name a message by `id`, or several by `domain` or `user`";
                 Self::new(StatusCode::BAD_REQUEST, "nothing-named", "Nothing is named", detail, fix).at("/")
             }
+            manage::Error::HasMailbox(_) | manage::Error::IsAlias(_) => Self::exists(detail),
             manage::Error::Script(mistakes) => Self::script(mistakes),
             manage::Error::Circle(_) => Self::not_now(detail, "lead it to a mailbox, or to an address elsewhere").at("/target"),
             manage::Error::Wrong(..) => {
@@ -235,7 +236,9 @@ impl From<store::Error> for Problem {
                 let fix = "make room on the disk, and send it again";
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The disk takes no more", detail, fix)
             }
-            store::Error::Broken(_) | store::Error::Unsure(_) | store::Error::File(_) => Self::broken(detail),
+            store::Error::Broken(_) | store::Error::Unsure(_) | store::Error::File(_) | store::Error::NoRoom(_) => {
+                Self::broken(detail)
+            }
         }
     }
 }

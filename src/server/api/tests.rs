@@ -244,7 +244,19 @@ async fn domains_users_and_aliases_come_change_and_go() {
     let all = r#"{"alias":"all@b.example","target":["joe@b.example","jane@a.example"]}"#;
     assert_eq!(served.say(post.clone(), "/v1/aliases", Some(all)).await, done("alias.add"));
     let more = r#"{"alias":"all@b.example","target":["x@c.example","joe@b.example"]}"#;
-    assert_eq!(served.say(post, "/v1/aliases", Some(more)).await.0, 409, "joe has it already");
+    assert_eq!(served.say(post.clone(), "/v1/aliases", Some(more)).await.0, 409, "joe has it already");
+    for (path, name) in [
+        ("/v1/aliases", r#"{"alias":"joe@b.example","target":"jane@a.example"}"#),
+        ("/v1/users", r#"{"address":"all@b.example","password":"correct horse"}"#),
+    ] {
+        let (status, answer) = served.say(post.clone(), path, Some(name)).await;
+        assert_eq!((status, &answer["type"]), (409, &json!("urn:sealpost:problem:exists")), "{name}");
+    }
+    for domain in [format!("{}.example", "x".repeat(64)), "x".repeat(300)] {
+        let new = json!({ "domain": domain }).to_string();
+        let (status, answer) = served.say(post.clone(), "/v1/domains", Some(&new)).await;
+        assert_eq!((status, &answer["type"]), (400, &json!("urn:sealpost:problem:invalid")));
+    }
     let lines = served.say(get, "/v1/aliases", None).await.1["aliass"].clone();
     assert_eq!(lines, json!(["all@b.example jane@a.example", "all@b.example joe@b.example"]), "none of several is added");
     assert_eq!(served.say(delete.clone(), "/v1/aliases/all@b.example", None).await, done("alias.remove"));

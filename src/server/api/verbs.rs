@@ -32,7 +32,7 @@ pub(in crate::server::api) fn run(api: &Api, operation: Operation, asked: &mut A
     let value = match operation {
         Operation::Status => api.overview.status(now).to_json(),
         Operation::ListDomains => json::domains(&manage.domains()?, &manage.domain_quotas()?),
-        Operation::AddDomain => done(manage.add_domain(asked.text("domain").unwrap_or_default()), "domain.add")?,
+        Operation::AddDomain => done(manage.add_domain(asked.text("domain").unwrap_or_default()).map(drop), "domain.add")?,
         Operation::RemoveDomain => done(manage.remove_domain(asked.part("domain")), "domain.remove")?,
         Operation::SetDomainQuota => done(manage.set_domain_quota(asked.part("domain"), bytes(asked)), "domain.quota")?,
         Operation::ListUsers => json::users(&manage.users()?, &manage.suspended()?),

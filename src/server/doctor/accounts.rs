@@ -105,6 +105,10 @@ impl Facts {
             found.push(warn("alias-foreign", format!("the alias {alias} is of no domain of this server, and takes no mail")));
             return;
         }
+        if self.users.contains_key(alias) {
+            found.push(warn("alias-user", format!("the alias {alias} does nothing: the user of this address has its mail")));
+            return;
+        }
         let mut seen = BTreeSet::new();
         if self.is_circle(alias, alias, &mut seen) {
             found.push(warn("alias-loop", format!("the alias {alias} leads to itself")));
@@ -170,6 +174,7 @@ mod tests {
                 alias("postmaster@a.example", &["jane+post@a.example"]),
                 alias("root@a.example", &["postmaster@a.example"]),
                 alias("all@a.example", &["jane@a.example", "gone@a.example", "x@elsewhere.example", "new@dir.example"]),
+                alias("joe@a.example", &["gone@a.example"]),
                 alias("x@a.example", &["y@a.example"]),
                 alias("y@a.example", &["x@a.example"]),
                 alias("info@old.example", &["jane@a.example"]),
@@ -183,6 +188,7 @@ mod tests {
                 "user-no-password: joe@a.example has no password and cannot log in",
                 "alias-nowhere: the alias all@a.example leads to gone@a.example, and nobody is there",
                 "alias-foreign: the alias info@old.example is of no domain of this server, and takes no mail",
+                "alias-user: the alias joe@a.example does nothing: the user of this address has its mail",
                 "alias-loop: the alias x@a.example leads to itself",
                 "alias-loop: the alias y@a.example leads to itself",
             ]

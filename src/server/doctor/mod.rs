@@ -90,6 +90,7 @@ pub const CODES: &[&str] = &[
     "alias-foreign",
     "alias-loop",
     "alias-nowhere",
+    "alias-user",
     "ca-expired",
     "ca-expiring",
     "clock-behind",

@@ -259,6 +259,39 @@ mod tests {
     }
 
     #[test]
+    fn a_quota_counts_the_fields_that_delivery_adds() {
+        let (_folder, accounts) = accounts();
+        accounts.add_user("joe@a.example", &Secret::new(b"secret".to_vec())).expect("new");
+        let store = Arc::clone(accounts.store());
+        let mail = Mail::new("mail.a.example", accounts, Locks::default(), Arc::new(Notify::new()));
+        let message = b"From: jane@a.example\r\nSubject: x\r\n\r\nHi.\r\n";
+        // with NOTIFY=SUCCESS the answer waits for the disk
+        let hand_in = |notify: &str| {
+            let to = Addressee { notify: notify.to_owned(), ..Addressee::from("joe@a.example".to_owned()) };
+            let (sender, recipients) = (Path::Address("jane@a.example".to_owned()), vec![to]);
+            let letter = Letter { sender, recipients, terms: Terms::default(), message: message.to_vec() };
+            let taken = format!(".taking-{}", filter::unique(Timestamp::from_unix(0)));
+            let local = Local { by: "test".to_owned(), taken, patience: Patience::Left };
+            mail.hand_in(letter, local, &Heard::default(), Timestamp::from_unix(0)).expect("tried")
+        };
+        let held = || store.messages("joe@a.example").expect("read").iter().map(|message| message.size).collect::<Vec<_>>();
+        assert_eq!(hand_in("FAILURE"), Handed::Taken);
+        let size = held().into_iter().sum::<u64>();
+        assert!(size > message.len() as u64 + 100, "there are some");
+        for (quota, notify, count) in [
+            (2 * size - 1, "FAILURE", 1),
+            (2 * size - 1, "SUCCESS,FAILURE", 1),
+            (2 * size, "FAILURE", 2),
+            (3 * size - 1, "FAILURE", 2),
+            (3 * size, "SUCCESS,FAILURE", 3),
+        ] {
+            store.set_quota("joe@a.example", quota).expect("set");
+            assert_eq!(hand_in(notify), Handed::Taken, "or Jane is told");
+            assert_eq!(held(), vec![size; count], "{quota}");
+        }
+    }
+
+    #[test]
     fn who_cannot_get_a_message_now_holds_up_nobody_and_is_given_up_when_patience_is_over() {
         let (_folder, accounts) = accounts();
         accounts.add_user("joe@a.example", &Secret::new(b"secret".to_vec())).expect("new");

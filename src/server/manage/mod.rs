@@ -1,6 +1,6 @@
 //! What administrators do: domains, users, aliases, the queue, tokens. One implementation for the command line and the admin API.
 //!
-//! Uses: accounts, filters, the store. Never: sockets; words of a protocol.
+//! Uses: accounts, filters, the store; of proto what RCPT takes. Never: sockets; words of a protocol.
 //! Holds always: an address or a domain is looked at before it is kept; a password is taken and never given.
 
 pub mod json;
@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::limits::Limits;
+use crate::proto::smtp;
 use crate::secret::Secret;
 use crate::server::accounts::{Accounts, normal};
 use crate::server::config::Hop;
@@ -37,6 +38,10 @@ pub enum Error {
     Script(Vec<Mistake>),
     /// An alias would lead to itself: the way, from it on.
     Circle(Vec<String>),
+    /// An alias would do nothing: the user of this address has its mail.
+    HasMailbox(String),
+    /// A user would take the mail of an alias.
+    IsAlias(String),
     /// What the store says.
     Store(store::Error),
 }
@@ -47,6 +52,8 @@ impl fmt::Display for Error {
             Self::Wrong(given, meant) => write!(f, "{given} is not {meant}"),
             Self::Nothing(verb) => write!(f, "nothing was said of what to {verb}"),
             Self::Circle(way) => write!(f, "the alias would lead to itself, and mail to nobody – {}", way.join(" → ")),
+            Self::HasMailbox(user) => write!(f, "exists already – the user {user}, who has the mail of this address"),
+            Self::IsAlias(alias) => write!(f, "exists already – the alias {alias}, which has the mail of this address"),
             Self::Script(mistakes) => {
                 f.write_str("the script has mistakes")?;
                 mistakes.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
@@ -129,14 +136,16 @@ impl Manage {
         Ok(found)
     }
 
-    /// Adds a domain.
-    pub fn add_domain(&self, domain: &str) -> Result<(), Error> {
-        Ok(self.store().add_domain(&domain_name(domain)?)?)
+    /// Adds a domain; gives it as it is kept: in ASCII (RFC 5890 2.3.2.1).
+    pub fn add_domain(&self, domain: &str) -> Result<String, Error> {
+        let domain = domain_name(domain)?;
+        self.store().add_domain(&domain)?;
+        Ok(domain)
     }
 
     /// Removes a domain that has no users.
     pub fn remove_domain(&self, domain: &str) -> Result<(), Error> {
-        Ok(self.store().remove_domain(&domain.to_lowercase())?)
+        Ok(self.store().remove_domain(&domain_name(domain).unwrap_or_else(|_| domain.to_lowercase()))?)
     }
 
     /// Bounds the bytes of all mailboxes of a domain; 0 lifts the bound.
@@ -163,23 +172,26 @@ impl Manage {
         Ok(User { address, standing, room })
     }
 
-    /// Adds a user; gives the address as it is kept.
+    /// Adds a user, whose address is no alias; gives it as it is kept.
     pub fn add_user(&self, address: &str, password: &Secret<Vec<u8>>) -> Result<String, Error> {
         let address = address_of(address)?;
+        if !self.store().targets(&address)?.is_empty() {
+            return Err(Error::IsAlias(address));
+        }
         self.accounts.add_user(&address, good(password)?)?;
         Ok(address)
     }
 
     /// Changes a password; gives the address as it is kept.
     pub fn set_password(&self, address: &str, password: &Secret<Vec<u8>>) -> Result<String, Error> {
-        let address = normal(address);
+        let address = address_of(address).unwrap_or_else(|_| normal(address));
         self.accounts.set_password(&address, good(password)?)?;
         Ok(address)
     }
 
     /// Removes a user, his mail and his filter: whoever gets the name next does not get it.
     pub fn remove_user(&self, address: &str) -> Result<(), Error> {
-        let address = address.to_lowercase();
+        let address = address_of(address).unwrap_or_else(|_| address.to_lowercase());
         self.store().remove_user(&address)?;
         Ok(self.filters.remove(&address)?)
     }
@@ -221,12 +233,17 @@ impl Manage {
         Ok(self.store().aliases()?)
     }
 
-    /// Leads an address, or all of a domain (`@domain`), to others. None is added where one of them is there already, or leads back.
+    /// Leads an address, or all of a domain (`@domain`), to others. None is added where one of them is there already, or leads back, or where the
+    /// address is a user's.
     pub fn add_alias(&self, alias: &str, targets: &[impl AsRef<str>]) -> Result<(), Error> {
         let alias = match alias.strip_prefix('@') {
-            Some(rest) if domain_name(rest).is_ok() => alias.to_lowercase(),
-            _ => address_of(alias)?,
+            Some(rest) => format!("@{}", domain_name(rest)?),
+            None => address_of(alias)?,
         };
+        // a user comes before an alias, also one whose password is kept elsewhere, from when he has a mailbox here
+        if self.store().password_hash(&alias)?.is_some() {
+            return Err(Error::HasMailbox(alias));
+        }
         let known = self.store().targets(&alias)?;
         let targets: Vec<String> = targets.iter().map(|target| address_of(target.as_ref())).collect::<Result<_, _>>()?;
         for target in &targets {
@@ -243,7 +260,11 @@ impl Manage {
 
     /// Removes an alias with all its targets.
     pub fn remove_alias(&self, alias: &str) -> Result<(), Error> {
-        Ok(self.store().remove_alias(&alias.to_lowercase())?)
+        let known = match alias.strip_prefix('@') {
+            Some(rest) => domain_name(rest).map(|domain| format!("@{domain}")),
+            None => address_of(alias),
+        };
+        Ok(self.store().remove_alias(&known.unwrap_or_else(|_| alias.to_lowercase()))?)
     }
 
     /// What waits for other servers.
@@ -286,17 +307,21 @@ fn named<'w>(which: &'w Which, verb: &'static str) -> Result<&'w Which, Error> {
     if *which == Which::All { Err(Error::Nothing(verb)) } else { Ok(which) }
 }
 
+/// A domain as it is kept: one that RCPT takes, in lower case and ASCII.
 fn domain_name(text: &str) -> Result<String, Error> {
-    let is_domain = Hop::parse(text).is_some_and(|hop| hop.host == text);
-    if is_domain { Ok(text.to_lowercase()) } else { Err(Error::Wrong(text.to_owned(), "a domain, as a.example")) }
+    let domain = if text.is_ascii() { Some(text.to_lowercase()) } else { idna::domain_to_ascii(text).ok() };
+    let is_taken = |domain: &String| {
+        Hop::parse(domain).is_some_and(|hop| hop.host == *domain) && smtp::recipient(&format!("<x@{domain}>")).is_some()
+    };
+    domain.filter(is_taken).ok_or_else(|| Error::Wrong(text.to_owned(), "a domain, as a.example"))
 }
 
 fn address_of(text: &str) -> Result<String, Error> {
-    let is_good = text.rsplit_once('@').is_some_and(|(local, of)| {
+    let address = text.rsplit_once('@').and_then(|(local, of)| {
         let is_local = !local.is_empty() && !local.contains(|c: char| c.is_whitespace() || c.is_control() || "<>,;@".contains(c));
-        is_local && domain_name(of).is_ok()
+        Some(format!("{}@{}", local.to_lowercase(), domain_name(of).ok().filter(|_| is_local)?))
     });
-    if is_good { Ok(text.to_lowercase()) } else { Err(Error::Wrong(text.to_owned(), "an address, as jane@a.example")) }
+    address.ok_or_else(|| Error::Wrong(text.to_owned(), "an address, as jane@a.example"))
 }
 
 /// Whether a mailbox may have this password from now on. Those that it has already, and hashes that were made elsewhere, are not asked.
@@ -341,6 +366,56 @@ mod tests {
         assert_eq!(manage.add_user("New@A.example", &secret(b"long enough")).expect("added"), "new@a.example");
         manage.add_alias("@A.example", &["jane@a.example"]).expect("a catch-all");
         assert_eq!(manage.aliases().expect("read"), [("@a.example".to_owned(), "jane@a.example".to_owned())]);
+    }
+
+    #[test]
+    fn a_domain_is_one_that_rcpt_takes_and_is_kept_in_ascii() {
+        let (folder, accounts) = accounts();
+        let manage = Manage::new(accounts, folder.path());
+        let label = "x".repeat(63);
+        let longest = format!("{0}.{0}.{0}.{1}", label, "x".repeat(59));
+        for good in [format!("{label}.example"), longest.clone()] {
+            assert_eq!(manage.add_domain(&good).as_ref(), Ok(&good));
+            let sent = smtp::recipient(&format!("<x@{good}>"));
+            assert!(sent.is_some(), "{good}");
+        }
+        let long = ["x".repeat(300), format!("x{label}.example"), format!("{longest}xx"), "\u{fc}".repeat(80)];
+        for bad in ["-x.example", "x-.example", "x..example", ".example", "x.example.", "x.example:25", "[127.0.0.1]", "\u{fc} b"]
+        {
+            assert!(matches!(manage.add_domain(bad), Err(Error::Wrong(..))), "{bad}");
+        }
+        for bad in &long {
+            assert!(matches!(manage.add_domain(bad), Err(Error::Wrong(..))), "{bad}");
+            assert!(matches!(manage.add_user(&format!("x@{bad}"), &secret(b"long enough")), Err(Error::Wrong(..))), "{bad}");
+        }
+        let (unicode, ascii) = ("B\u{fc}cher.example", "xn--bcher-kva.example");
+        assert_eq!(manage.add_domain(unicode).as_deref(), Ok(ascii));
+        assert!(matches!(manage.add_domain(ascii), Err(Error::Store(store::Error::Exists(_)))));
+        let of = |local: &str, domain: &str| format!("{local}@{domain}");
+        assert_eq!(manage.add_user(&of("Joe", unicode), &secret(b"long enough")), Ok(of("joe", ascii)));
+        manage.add_alias(&of("", unicode), &[of("joe", unicode)]).expect("a catch-all");
+        assert_eq!(manage.aliases(), Ok(vec![(of("", ascii), of("joe", ascii))]));
+        manage.set_domain_quota(unicode, 9000).expect("set");
+        assert_eq!(manage.user(&of("joe", unicode)).expect("there").room.domain, (0, 9000));
+        manage.remove_alias(&of("", unicode)).expect("there");
+        manage.remove_user(&of("joe", unicode)).expect("there");
+        manage.remove_domain(unicode).expect("there");
+    }
+
+    #[test]
+    fn who_has_an_address_keeps_its_mail() {
+        let (folder, accounts) = accounts();
+        let manage = Manage::new(accounts, folder.path());
+        manage.add_alias("joe@a.example", &["jane@a.example"]).expect("added");
+        assert_eq!(manage.add_alias("Jane@a.example", &["x@b.example"]), Err(Error::HasMailbox("jane@a.example".to_owned())));
+        assert_eq!(manage.add_user("Joe@a.example", &secret(b"long enough")), Err(Error::IsAlias("joe@a.example".to_owned())));
+        assert_eq!(manage.aliases().expect("read").len(), 1);
+        assert_eq!(manage.users().expect("read"), ["jane@a.example"]);
+        // one beside him, and one for all others, are not his
+        manage.add_alias("jane+x@a.example", &["x@b.example"]).expect("added");
+        manage.add_alias("@a.example", &["x@b.example"]).expect("added");
+        manage.remove_alias("joe@a.example").expect("there");
+        manage.add_user("joe@a.example", &secret(b"long enough")).expect("added");
     }
 
     #[test]

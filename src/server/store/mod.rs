@@ -37,6 +37,8 @@ pub enum Error {
     Exists(String),
     /// It cannot go while something needs it.
     InUse(String),
+    /// No mailbox has room for it within its quota.
+    NoRoom(String),
     /// A file or a folder is not there, is there already, or is not for us.
     File(String),
     /// The database cannot be used.
@@ -52,6 +54,7 @@ impl fmt::Display for Error {
             Self::NotFound(what) => write!(f, "not found – {what}"),
             Self::Exists(what) => write!(f, "exists already – {what}"),
             Self::InUse(what) | Self::File(what) => f.write_str(what),
+            Self::NoRoom(who) => write!(f, "the mailbox is full – {who}"),
             Self::Broken(why) => write!(f, "the store cannot be used – {why}"),
             Self::Unsure(why) => write!(f, "the disk does not say that it has it – {why}"),
         }
@@ -160,6 +163,18 @@ pub struct Extra {
     pub marks: BTreeMap<String, Vec<String>>,
     /// The name under which it was taken out of a folder: [`Store::taken`] has it from the moment the message is kept.
     pub taken: Option<String>,
+    /// Whether quotas bound it.
+    pub bound: Bound,
+}
+
+/// Whether quotas are looked at where a message is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Bound {
+    /// It is kept, whatever the mailboxes hold.
+    #[default]
+    Over,
+    /// It is kept where one of the users has room for it, and then for all of them: there is one answer for all. Else it is [`Error::NoRoom`].
+    Within,
 }
 
 impl Delivery {
@@ -187,7 +202,7 @@ impl Delivery {
     }
 
     /// The fields that stand before the message in a mailbox: those of all mailboxes, whose it is, and its marks there.
-    pub(in crate::server::store) fn fields_in(final_fields: &[u8], mailbox: &str, marks: &[String]) -> Vec<u8> {
+    pub(in crate::server) fn fields_in(final_fields: &[u8], mailbox: &str, marks: &[String]) -> Vec<u8> {
         if final_fields.is_empty() {
             return Vec::new();
         }

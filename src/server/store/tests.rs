@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use crate::proto::smtp::{Addressee, Body as Kind, RequireTls, Terms};
 use crate::server::store::{
-    AccountStore, Body, Delivery, Error, Extra, Fault, Growing, HELD, MailboxStore, PolicyStore, Priority, QueueStore, Settled,
-    SqliteStore, Store, TlsResult, Which,
+    AccountStore, Body, Bound, Delivery, Error, Extra, Fault, Growing, HELD, MailboxStore, PolicyStore, Priority, QueueStore,
+    Settled, SqliteStore, Store, TlsResult, Which,
 };
 use crate::time::Timestamp;
 
@@ -119,7 +119,7 @@ fn the_fields_of_final_delivery_stand_in_mailboxes_only() {
 fn each_mailbox_has_its_own_name_and_marks_before_one_body() {
     let (_folder, store) = store();
     let marks = [("joe@a.example/Lists".to_owned(), vec!["\\Seen".to_owned(), "work".to_owned()])].into();
-    let extra = Extra { marks, taken: Some("a".to_owned()) };
+    let extra = Extra { marks, taken: Some("a".to_owned()), ..Extra::default() };
     let all = delivery(b"body", &["jane@a.example", "joe@a.example/Lists"]);
     store.deliver(Delivery { extra, final_fields: b"Return-Path: <>\r\n".to_vec(), ..all }).expect("kept");
     assert_eq!(store.message("jane@a.example", 1).expect("read"), b"Return-Path: <>\r\nDelivered-To: jane@a.example\r\nbody");
@@ -239,6 +239,64 @@ fn quotas_count_what_comes_and_what_goes() {
     let room = store.room("jane@a.example").expect("read");
     assert_eq!((room.user.0, room.domain.0), (0, 1000));
     assert!(matches!(store.set_quota("nobody@a.example", 1), Err(Error::NotFound(_))));
+}
+
+/// One that quotas bound; it takes so many bytes in the inbox of Jane, and one less in that of Joe.
+fn bounded(bytes: usize, mailboxes: &[&str]) -> Delivery {
+    let fields = "Return-Path: <>\r\nDelivered-To: jane@a.example\r\n".len();
+    let extra = Extra { bound: Bound::Within, ..Extra::default() };
+    let message = vec![b'x'; bytes.checked_sub(fields).expect("more than its fields")];
+    Delivery { extra, final_fields: b"Return-Path: <>\r\n".to_vec(), ..delivery(&message, mailboxes) }
+}
+
+#[test]
+fn a_quota_holds_however_many_deliver_at_once() {
+    for (name, bytes) in [("jane@a.example", 100), ("a.example", 100), ("jane@a.example", 20_000)] {
+        let (folder, store) = store();
+        store.set_quota(name, 10 * bytes).expect("set");
+        let store = Arc::new(store);
+        let threads: Vec<_> = (0..16)
+            .map(|_| {
+                let (store, bytes) = (Arc::clone(&store), usize::try_from(bytes).expect("small"));
+                std::thread::spawn(move || -> Vec<_> {
+                    (0..3).map(|_| store.deliver(bounded(bytes, &["jane@a.example"]))).collect()
+                })
+            })
+            .collect();
+        let kept: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect();
+        assert_eq!(kept.iter().filter(|kept| **kept == Ok(None)).count(), 10, "{name}");
+        let full = Err(Error::NoRoom("jane@a.example".to_owned()));
+        assert_eq!(kept.iter().filter(|kept| **kept == full).count(), 38, "{name}");
+        assert_eq!(store.room("jane@a.example").expect("read").user.0, 10 * bytes);
+        let uids: Vec<i64> = store.messages("jane@a.example").expect("read").iter().map(|m| m.uid).collect();
+        assert_eq!(uids, (1..=10).collect::<Vec<_>>(), "what is refused takes no number");
+        let files = if bytes > 16 << 10 { 10 } else { 0 };
+        assert_eq!(walk(&folder.path().join("messages")), files, "and leaves no file");
+    }
+}
+
+#[test]
+fn a_quota_counts_what_is_stored_to_the_byte() {
+    let (_folder, store) = store();
+    let full = |mailboxes: &[&str]| matches!(store.deliver(bounded(100, mailboxes)), Err(Error::NoRoom(_)));
+    store.set_quota("jane@a.example", 99).expect("set");
+    assert!(full(&["jane@a.example"]) && full(&["jane@a.example/Lists"]));
+    store.set_quota("jane@a.example", 100).expect("set");
+    assert!(full(&["jane@a.example", "jane@a.example/Lists"]), "folders are the user's");
+    assert!(!full(&["jane@a.example/Lists"]));
+    assert_eq!(store.room("jane@a.example").expect("read").user, (100, 100));
+    // one answer for all: it fits Joe
+    assert!(full(&["jane@a.example"]) && !full(&["jane@a.example", "joe@a.example"]));
+    store.set_quota("joe@a.example", 198).expect("set");
+    assert!(!full(&["joe@a.example"]), "one byte less, twice");
+    assert!(full(&["jane@a.example", "joe@a.example"]));
+    assert_eq!(store.room("jane@a.example").expect("read").user.0, 200);
+    let over = Delivery { extra: Extra::default(), ..bounded(100, &["joe@a.example"]) };
+    assert_eq!(store.deliver(over), Ok(None), "not asked");
+    // a name that is not taken is there for the next try
+    let extra = Extra { bound: Bound::Within, taken: Some("one".to_owned()), ..Extra::default() };
+    assert!(store.deliver(Delivery { extra, ..bounded(100, &["joe@a.example"]) }).is_err());
+    assert!(store.taken().expect("read").is_empty());
 }
 
 #[test]

@@ -54,6 +54,27 @@ fn a_message_id_has_the_domain_of_its_sender() {
 }
 
 #[test]
+fn an_alias_is_no_users_address_and_a_domain_outside_ascii_is_kept_in_ascii() {
+    let served = Served::new();
+    let told = served.refused(&["alias", "add", "joe@a.example", "jane@a.example"]);
+    assert!(
+        told.contains("exists already – the user joe@a.example, who has the mail of this address\nhint: `sealpost user f"),
+        "{told}"
+    );
+    served.run(&["alias", "add", "info@a.example", "jane@a.example"]);
+    let told = served.refused(&["user", "add", "info@a.example"]);
+    assert!(
+        told.contains("exists already – the alias info@a.example, which has the mail of this address\nhint: `sealpost a"),
+        "{told}"
+    );
+    let (out, told) = served.run(&["domain", "add", "b\u{fc}cher.example"]);
+    assert_eq!((out.as_str(), told.trim_end()), ("", "domain: xn--bcher-kva.example (b\u{fc}cher.example)"));
+    assert!(served.run(&["domain", "list"]).0.lines().any(|line| line == "xn--bcher-kva.example"));
+    let told = served.refused(&["domain", "add", &"x".repeat(64)]);
+    assert!(told.contains("is not a domain"), "{told}");
+}
+
+#[test]
 fn circles_are_refused_and_several_targets_are_taken_at_once() {
     let served = Served::new();
     let told = served.refused(&["alias", "add", "x@a.example", "x@a.example"]);

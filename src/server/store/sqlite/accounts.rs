@@ -165,17 +165,20 @@ impl AccountStore for SqliteStore {
     }
 
     fn room(&self, mailbox: &str) -> Result<Room, Error> {
-        let user = "SELECT used, quota FROM users WHERE address = ?1";
-        let domain = "SELECT coalesce((SELECT sum(used) FROM users WHERE address LIKE '%@' || ?1), 0), quota FROM domains WHERE name = ?1 AND quota > 0";
-        let pair = |row: &rusqlite::Row<'_>| {
-            let (used, quota): (i64, i64) = (row.get(0)?, row.get(1)?);
-            Ok((u64::try_from(used).unwrap_or(0), u64::try_from(quota).unwrap_or(0)))
-        };
-        let name = mailbox.rsplit_once('@').map_or("", |(_, domain)| domain);
-        self.read(|c| {
-            let user = c.prepare_cached(user)?.query_row([mailbox], pair).optional()?.unwrap_or_default();
-            let domain = c.prepare_cached(domain)?.query_row([name], pair).optional()?.unwrap_or_default();
-            Ok(Room { user, domain })
-        })
+        self.read(|c| room(c, mailbox))
     }
+}
+
+/// What a user's mailboxes, and those of his domain, hold and may hold.
+pub(in crate::server::store::sqlite) fn room(connection: &Connection, user: &str) -> rusqlite::Result<Room> {
+    let own = "SELECT used, quota FROM users WHERE address = ?1";
+    let domain = "SELECT coalesce((SELECT sum(used) FROM users WHERE address LIKE '%@' || ?1), 0), quota FROM domains WHERE name = ?1 AND quota > 0";
+    let pair = |row: &rusqlite::Row<'_>| {
+        let (used, quota): (i64, i64) = (row.get(0)?, row.get(1)?);
+        Ok((u64::try_from(used).unwrap_or(0), u64::try_from(quota).unwrap_or(0)))
+    };
+    let name = user.rsplit_once('@').map_or("", |(_, domain)| domain);
+    let user = connection.prepare_cached(own)?.query_row([user], pair).optional()?.unwrap_or_default();
+    let domain = connection.prepare_cached(domain)?.query_row([name], pair).optional()?.unwrap_or_default();
+    Ok(Room { user, domain })
 }

@@ -1,7 +1,10 @@
 //! The messages of the mailboxes.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::server::store::sqlite::accounts::room;
 use crate::server::store::sqlite::bodies::{deleted, drop_bodies};
 use crate::server::store::sqlite::{SqliteStore, from_sqlite};
 use crate::server::store::{Error, MailboxStore, Reading, Stored, owner};
@@ -67,6 +70,27 @@ impl MailboxStore for SqliteStore {
         // the rows are gone for good before the files go
         files.iter().for_each(|file| self.blobs.remove(file));
         Ok(())
+    }
+}
+
+/// Fails where none of the users has room for what comes into his mailboxes, each given with its bytes.
+pub(in crate::server::store::sqlite) fn fit<'a>(
+    connection: &Connection,
+    copies: impl Iterator<Item = (&'a str, u64)>,
+) -> Result<(), Error> {
+    let mut users: BTreeMap<&str, u64> = BTreeMap::new();
+    for (mailbox, bytes) in copies {
+        let all = users.entry(owner(mailbox)).or_default();
+        *all = all.saturating_add(bytes);
+    }
+    for (user, bytes) in &users {
+        if room(connection, user).map_err(from_sqlite)?.fits(*bytes) {
+            return Ok(());
+        }
+    }
+    match users.is_empty() {
+        true => Ok(()),
+        false => Err(Error::NoRoom(users.into_keys().collect::<Vec<_>>().join(", "))),
     }
 }
 

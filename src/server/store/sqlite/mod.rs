@@ -23,7 +23,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::server::store::blobs::{Blobs, Naming, NewFile};
 use crate::server::store::sqlite::writer::Apart;
-use crate::server::store::{Commits, Counted, Delivery, Error, Fault, Store};
+use crate::server::store::{Bound, Commits, Counted, Delivery, Error, Fault, Store};
 use crate::time::Timestamp;
 
 /// The store on disk.
@@ -157,18 +157,25 @@ impl Store for SqliteStore {
         // it fails before it changes anything, or does not fail
         let is_plain = mailboxes.len() == 1 && elsewhere.is_empty() && extra.taken.is_none();
         let insert = move |c: &Connection| {
-            // on the thread that writes: once for all files of a commit
-            naming.iter().try_for_each(Naming::sync)?;
-            let mut copies = Vec::with_capacity(mailboxes.len());
-            for mailbox in &mailboxes {
+            let copies = mailboxes.iter().map(|mailbox| {
                 let marks = extra.marks.get(mailbox).map(Vec::as_slice).unwrap_or_default();
                 let fields = Delivery::fields_in(&final_fields, mailbox, marks);
                 let bytes = body.size().saturating_add(u64::try_from(fields.len()).unwrap_or(0));
-                copies.push((mailbox, mailboxes::take_number(c, mailbox, bytes)?, fields, marks));
+                (mailbox, bytes, fields, marks)
+            });
+            let copies: Vec<_> = copies.collect();
+            if extra.bound == Bound::Within {
+                mailboxes::fit(c, copies.iter().map(|(mailbox, bytes, ..)| (mailbox.as_str(), *bytes)))?;
+            }
+            // on the thread that writes: once for all files of a commit
+            naming.iter().try_for_each(Naming::sync)?;
+            let mut numbers = Vec::with_capacity(copies.len());
+            for (mailbox, bytes, ..) in &copies {
+                numbers.push(mailboxes::take_number(c, mailbox, *bytes)?);
             }
             let body = bodies::insert_body(c, &body)?;
-            for (mailbox, uid, fields, marks) in &copies {
-                mailboxes::insert_message(c, (mailbox, *uid), (body, fields, marks), at)?;
+            for ((mailbox, _, fields, marks), uid) in copies.iter().zip(numbers) {
+                mailboxes::insert_message(c, (mailbox, uid), (body, fields, marks), at)?;
             }
             if let Some(name) = &extra.taken {
                 taken::insert(c, name, at)?;
