@@ -22,6 +22,9 @@ use crate::time::Timestamp;
 /// The name of the server that the configuration as a whole describes.
 pub const MAIN: &str = "main";
 
+/// Stands among the names of servers for the pickup folder; none of them has spaces.
+pub(in crate::server) const PICKUP: &str = "the pickup folder";
+
 /// Seconds of the longest ban by hand that ends by itself: ten years.
 pub const LONGEST_BAN: u64 = 3650 * 86_400;
 
@@ -116,6 +119,21 @@ impl Setting {
             listeners: server.listeners.clone(),
         });
         Ok(std::iter::once(main).chain(others).collect())
+    }
+
+    /// That of the pickup folder, whose mail may go everywhere: the gate trusts it, as it trusts the hosts of a listed network.
+    pub(in crate::server) fn of_pickup(config: &Config) -> Result<Self, String> {
+        let networks = vec![policy::Network::parse("127.0.0.1/32")?];
+        let relay = policy::Relay { networks, domains: Vec::new() };
+        Ok(Self {
+            name: PICKUP.to_owned(),
+            hostname: config.hostname.clone(),
+            banner: None,
+            bounds: config.bounds,
+            max_message: config.max_message,
+            policy: policy::Settings { relay, dkim: config.policy.dkim.clone(), ..policy::Settings::default() },
+            listeners: Vec::new(),
+        })
     }
 
     /// Where it listens, as the configuration says.

@@ -54,7 +54,7 @@ pub struct Reloaded {
     pub kept: Vec<String>,
 }
 
-/// What new connections get.
+/// What new connections get, and new files of the pickup folder.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Current(Arc<watch::Sender<Shared>>);
 
@@ -132,7 +132,7 @@ type Coming<'a> = (&'a Current, Shared);
 pub(in crate::server) struct Reloader {
     source: Option<Source>,
     lasting: Lasting,
-    /// Each server by its name.
+    /// Each server by its name, and the pickup folder.
     currents: Vec<(String, Current)>,
     queue: Queue,
     /// What holds; locked while it changes.
@@ -255,7 +255,8 @@ impl Reloader {
 
     /// The accounts under a configuration, and what each server's connections get.
     fn shared(&self, config: &Config) -> Result<(Accounts, Vec<Coming<'_>>), String> {
-        let (common, settings) = (self.lasting.shared(config)?, Setting::all(config)?);
+        let (common, mut settings) = (self.lasting.shared(config)?, Setting::all(config)?);
+        settings.push(Setting::of_pickup(config)?);
         let mut all = Vec::new();
         for (name, current) in &self.currents {
             let Some(setting) = settings.iter().find(|setting| setting.name == *name) else { continue };

@@ -11,17 +11,16 @@ use crate::server::accounts::Accounts;
 use crate::server::admin::{Admin, Levers};
 use crate::server::api::{self, Api};
 use crate::server::config::{TlsReports, Transport};
-use crate::server::doors::{Doors, Ready, Setting};
+use crate::server::doors::{self, Doors, Ready, Setting};
 use crate::server::drive::{self, Memory};
 use crate::server::filter::FileFilters;
 use crate::server::listen::{self, Service, Sockets};
 use crate::server::locks::Locks;
-use crate::server::mail::Mail;
 use crate::server::manage::{Manage, Overview};
 use crate::server::outbound::Outbound;
 use crate::server::pickup::{Drop, Pickup};
 use crate::server::places::Places;
-use crate::server::policy::{self, Gate, Own};
+use crate::server::policy::{self, Own};
 use crate::server::privileges::Standing;
 use crate::server::queue::Queue;
 use crate::server::reload::{self, Current, Lasting, Reloaded, Reloader, Source};
@@ -116,8 +115,16 @@ impl Start {
         // the socket is ours: no other server has messages coming in
         spool::clean(&accounts.store().spool()).map_err(|error| format!("the spool cannot be cleaned – {error}"))?;
         sweep(Arc::clone(accounts.store()), tracer.clone());
-        let pickup = pickup(&config, &common.mail, &tracer)?;
-        config.pickup.iter().for_each(|folder| overview.picks_up(folder));
+        let mut picking = Vec::new();
+        let pickup = match &config.pickup {
+            Some(folder) => {
+                let current = Current::new(Setting::of_pickup(&config)?.shared(&config, &common, None)?);
+                picking.push((doors::PICKUP.to_owned(), current.clone()));
+                overview.picks_up(folder);
+                Some(Pickup::open(folder, current, tracer.clone())?)
+            }
+            None => None,
+        };
         let (stop, stopping) = watch::channel(false);
         let (mut servers, mut wrong) = (Vec::new(), Vec::new());
         for setting in Setting::all(&config)? {
@@ -149,7 +156,7 @@ impl Start {
         let doors = Doors::open(servers, &overview)?;
         let addresses = doors.addresses();
         addresses.iter().for_each(|(service, address)| overview.serves(service.name(), *address));
-        let reloader = Reloader::new(source, lasting, (currents.clone(), queue.clone()), config.clone());
+        let reloader = Reloader::new(source, lasting, ([currents.clone(), picking].concat(), queue.clone()), config.clone());
         let levers = Levers { reloader: Arc::clone(&reloader), doors: Arc::clone(&doors) };
         let (api, tasks) = (None, JoinSet::new());
         let mut running = Running { addresses, api, tracer: tracer.clone(), reloader: Arc::clone(&reloader), stop, tasks };
@@ -213,16 +220,6 @@ impl Running {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(GRACE, all).await;
     }
-}
-
-/// The pickup folder, whose mail may go everywhere: the gate trusts it, as it trusts the hosts of a listed network.
-fn pickup(config: &Config, mail: &Mail, tracer: &Tracer) -> Result<Option<Pickup>, String> {
-    let Some(folder) = &config.pickup else { return Ok(None) };
-    let networks = vec![policy::Network::parse("127.0.0.1/32")?];
-    let relay = policy::Relay { networks, domains: Vec::new() };
-    let settings = policy::Settings { relay, dkim: config.policy.dkim.clone(), ..policy::Settings::default() };
-    let gate = Gate::new(&config.hostname, settings, config.delivery.resolver, &config.data.join("greylist"), 0)?;
-    Pickup::open(folder, mail.clone().behind(gate), config.max_message, tracer.clone()).map(Some)
 }
 
 /// Removes what a server that was killed left, while this one serves already: looking at a million files takes a while. The thread is not waited

@@ -10,7 +10,7 @@
 //!
 //! A server that dies finds each file in one of these. What was taken and kept is known by its name, so that no message comes twice.
 //!
-//! Uses: the mail service. Holds always: whoever may write into the folder may send, as anybody, to everybody; no link leads out of it.
+//! Uses: the mail service, as the settings of the moment have it. Holds always: whoever may write into the folder may send, as anybody, to everybody; no link leads out of it.
 
 mod drop;
 mod letter;
@@ -29,7 +29,9 @@ use tokio::task::JoinSet;
 use crate::keys::files;
 use crate::proto::smtp::client::Outgoing;
 use crate::server::drive::now;
+use crate::server::listen::Shared;
 use crate::server::mail::{self, Handed, Heard, Local, Mail, Patience};
+use crate::server::reload::Current;
 use crate::server::store::Error;
 use crate::server::trace::Tracer;
 use crate::time::Timestamp;
@@ -63,8 +65,8 @@ pub fn put(folder: &Path, letter: &Outgoing) -> std::io::Result<PathBuf> {
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Pickup {
     folder: PathBuf,
-    mail: Mail,
-    max_message: u64,
+    /// Asked anew at each file.
+    current: Current,
     tracer: Tracer,
     heard: Heard,
 }
@@ -96,12 +98,12 @@ enum Outcome {
 
 impl Pickup {
     /// The folder, made for its owner alone where there is none; what an earlier server has kept already is removed from it.
-    pub(in crate::server) fn open(folder: &Path, mail: Mail, max_message: u64, tracer: Tracer) -> Result<Self, String> {
+    pub(in crate::server) fn open(folder: &Path, current: Current, tracer: Tracer) -> Result<Self, String> {
         let told = |error: &dyn std::fmt::Display| format!("the pickup folder {} cannot be used – {error}", folder.display());
         for made in [folder.to_owned(), folder.join("Badmail")] {
             files::make_folder(&made).map_err(|error| told(&error))?;
         }
-        let names = mail.accounts().store().taken().map_err(|error| told(&error))?;
+        let names = current.get().mail.accounts().store().taken().map_err(|error| told(&error))?;
         for name in names.iter().filter(|name| mail::parts(name).is_none()) {
             match fs::remove_file(folder.join(name)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(told(&error)),
@@ -111,7 +113,7 @@ impl Pickup {
         // who has a message whose file is still there is not forgotten
         let stays = |name: &str| mail::parts(name).is_some_and(|(file, _)| folder.join(file).try_exists().unwrap_or(true));
         let names: Vec<String> = names.into_iter().filter(|name| !stays(name)).collect();
-        let pickup = Self { folder: folder.to_owned(), mail, max_message, tracer, heard: Heard::default() };
+        let pickup = Self { folder: folder.to_owned(), current, tracer, heard: Heard::default() };
         pickup.forget(&names).map_err(|why| told(&why))?;
         Ok(pickup)
     }
@@ -196,7 +198,8 @@ impl Pickup {
                 return Outcome::Stays(taken.into());
             }
         };
-        let (by, bytes, age) = match self.contents(&path) {
+        let Shared { mail, max_message, .. } = self.current.get();
+        let (by, bytes, age) = match contents(&path, max_message) {
             Ok(read) => read,
             Err(Unread::Bad(why)) => return self.put_aside(&taken, earlier, &why),
             Err(Unread::Later(why)) => {
@@ -204,7 +207,7 @@ impl Pickup {
                 return Outcome::Stays(taken.into());
             }
         };
-        match self.hand_in(&taken, &earlier, (by, &bytes, age)) {
+        match self.hand_in(&mail, &taken, &earlier, (by, &bytes, age)) {
             Ok(Handed::Taken) => self.remove(&taken, earlier),
             Ok(Handed::Refused(why)) => self.put_aside(&taken, earlier, &why),
             Ok(Handed::Later(why)) if age > PATIENCE => {
@@ -236,46 +239,27 @@ impl Pickup {
         Ok(taken)
     }
 
-    /// Who put a file there, what is in it, and how old it is.
-    fn contents(&self, path: &Path) -> Result<(String, Vec<u8>, Duration), Unread> {
-        let later = |error: std::io::Error| Unread::Later(error.to_string());
-        // neither a link to a file of others, nor a pipe that holds up
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        let flags = i32::try_from(flags.bits()).map_err(|error| Unread::Later(error.to_string()))?;
-        let opened = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
-        let file: File = opened.map_err(|error| match error.kind() {
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::NotFound => Unread::Later(error.to_string()),
-            _ => Unread::Bad(format!("it is no file that can be opened – {error}")),
-        })?;
-        let known = file.metadata().map_err(later)?;
-        if !known.is_file() || known.nlink() != 1 {
-            return Err(Unread::Bad("it is not a file of its own, but a link or something else".to_owned()));
-        }
-        let most = self.max_message.saturating_add(ENVELOPE);
-        if known.len() > most {
-            return Err(Unread::Bad(format!("it is over {} bytes (limits.message_bytes)", self.max_message)));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(known.len()).unwrap_or(0));
-        file.take(most).read_to_end(&mut bytes).map_err(later)?;
-        let age = known.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
-        Ok((format!("pickup, from userid {}", known.uid()), bytes, age))
-    }
-
     /// The names by which the store knows who has a message already.
     fn earlier(&self, taken: &str) -> Result<Vec<String>, Error> {
         let is_of = |name: &String| mail::parts(name).is_some_and(|(file, _)| file == taken);
-        Ok(self.mail.accounts().store().taken()?.into_iter().filter(is_of).collect())
+        Ok(self.current.get().mail.accounts().store().taken()?.into_iter().filter(is_of).collect())
     }
 
-    fn hand_in(&self, taken: &str, earlier: &[String], (by, bytes, age): (String, &[u8], Duration)) -> Result<Handed, Error> {
-        let (now, domain) = (now(), self.mail.own_domain()?);
+    fn hand_in(
+        &self,
+        mail: &Mail,
+        taken: &str,
+        earlier: &[String],
+        (by, bytes, age): (String, &[u8], Duration),
+    ) -> Result<Handed, Error> {
+        let (now, domain) = (now(), mail.own_domain()?);
         let unique = taken.trim_start_matches(TAKING).get(..16).unwrap_or("0").to_owned();
         match letter::read(bytes, &domain, &format!("{}.{unique}@{domain}", now.unix()), now) {
             Ok(mut letter) => {
                 let have: HashSet<&str> = earlier.iter().filter_map(|name| mail::parts(name)).flat_map(|(_, who)| who).collect();
                 letter.recipients.retain(|to| !have.contains(to.address.as_str()));
                 let patience = if age > PATIENCE { Patience::Over } else { Patience::Left };
-                self.mail.hand_in(letter, Local { by, taken: taken.to_owned(), patience }, &self.heard, now)
+                mail.hand_in(letter, Local { by, taken: taken.to_owned(), patience }, &self.heard, now)
             }
             Err(why) => Ok(Handed::Refused(why)),
         }
@@ -325,7 +309,7 @@ impl Pickup {
         }
         let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
         synced.map_err(|error| format!("the pickup folder cannot be synced – {error}"))?;
-        self.mail.accounts().store().forget_taken(names).map_err(|error| error.to_string())
+        self.current.get().mail.accounts().store().forget_taken(names).map_err(|error| error.to_string())
     }
 
     fn note(&self, text: &str) {
@@ -360,6 +344,31 @@ pub fn bad(folder: &Path) -> usize {
 enum Unread {
     Bad(String),
     Later(String),
+}
+
+/// Who put a file there, what is in it, and how old it is.
+fn contents(path: &Path, max_message: u64) -> Result<(String, Vec<u8>, Duration), Unread> {
+    let later = |error: std::io::Error| Unread::Later(error.to_string());
+    // neither a link to a file of others, nor a pipe that holds up
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).map_err(|error| Unread::Later(error.to_string()))?;
+    let opened = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file: File = opened.map_err(|error| match error.kind() {
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::NotFound => Unread::Later(error.to_string()),
+        _ => Unread::Bad(format!("it is no file that can be opened – {error}")),
+    })?;
+    let known = file.metadata().map_err(later)?;
+    if !known.is_file() || known.nlink() != 1 {
+        return Err(Unread::Bad("it is not a file of its own, but a link or something else".to_owned()));
+    }
+    let most = max_message.saturating_add(ENVELOPE);
+    if known.len() > most {
+        return Err(Unread::Bad(format!("it is over {max_message} bytes (limits.message_bytes)")));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(known.len()).unwrap_or(0));
+    file.take(most).read_to_end(&mut bytes).map_err(later)?;
+    let age = known.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
+    Ok((format!("pickup, from userid {}", known.uid()), bytes, age))
 }
 
 fn is_whole(name: &OsStr, entry: &fs::DirEntry) -> bool {

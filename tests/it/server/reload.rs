@@ -115,3 +115,33 @@ fn a_new_key_of_dkim_is_taken_without_a_restart() {
     assert!(served.fetch("jane@a.example")[0].contains("DKIM-Signature: "));
     assert_eq!(served.run(&["reload"]).0, "", "nothing changed");
 }
+
+#[test]
+fn files_of_the_pickup_folder_have_the_new_settings() {
+    let served = Served::of("a.example", &["jane"], str::to_owned);
+    let put = |name: &str, text: &str| {
+        let path = |name: &str| served.path(&format!("home/pickup/{name}"));
+        fs::write(path(&format!(".{name}")), text).expect("written");
+        fs::rename(path(&format!(".{name}")), path(name)).expect("renamed");
+    };
+    let letter = "From: jane@a.example\nTo: jane@a.example\n\nhi\n";
+    put("1.ready", letter);
+    assert!(!served.fetch("jane@a.example")[0].contains("DKIM-Signature:"));
+    let folder = "\n[dkim]\nfolder = \"dkim\"\n";
+    edit(&served, |text| format!("{}{folder}", text.replace("52428800", "70000")));
+    served.run(&["dkim", "new", "a.example"]);
+    let said = served.run(&["reload"]).0;
+    assert!(said.contains("[dkim]") && said.contains("limits.message_bytes 52428800 → 70000"), "{said}");
+    put("2.ready", letter);
+    assert!(served.fetch("jane@a.example")[0].contains("DKIM-Signature: "));
+    put("3.ready", &format!("{letter}{}", "x\n".repeat(2_000_000)));
+    let bad = || fs::read_dir(served.path("home/pickup/Badmail")).expect("a folder").count();
+    until("it is still taken", || bad() == 2);
+    // nobody answers for this scanner
+    edit(&served, |text| text.replace(folder, "\n[[scanner]]\naddress = \"unix:/nowhere/at/all\"\non-failure = \"tempfail\"\n"));
+    served.run(&["reload"]);
+    put("4.ready", letter);
+    let waits = || served.run(&["status"]).0.lines().any(|line| line.starts_with("pickup_waiting") && line.ends_with(" 1"));
+    until("no scanner is asked", waits);
+    assert_eq!(served.mailbox("jane@a.example"), 0);
+}
