@@ -62,6 +62,15 @@ pub(crate) fn put(folder: &Path, letter: &Outgoing) -> io::Result<PathBuf> {
     pickup::put(folder, letter)
 }
 
+/// Why the server of a pickup folder would put a message aside; nothing where it takes it.
+pub(crate) fn unfit(context: &Context, folder: &Path, letter: &Outgoing) -> Option<String> {
+    // a folder of another home has bounds that nobody else may know
+    let is_its =
+        |own: &Path| own == folder || own.canonicalize().is_ok_and(|own| folder.canonicalize().is_ok_and(|it| it == own));
+    let own = service::config(context).ok().filter(|config| config.pickup.as_deref().is_some_and(is_its));
+    pickup::unfit(letter, own.map(|config| config.max_message))
+}
+
 /// The Message-ID of a message that has none, without angle brackets: on the right the domain of its sender, where no other program makes the
 /// same (RFC 5322 3.6.4); of this host, where it names none.
 pub(crate) fn message_id(context: &Context, sender: Option<&str>) -> String {

@@ -78,6 +78,9 @@ pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
             send(&handover::server(context, args, &hop)?, credentials, outgoing)?.settled()?
         }
         Way::Pickup(folder) => {
+            if let Some(why) = handover::unfit(context, &folder, &outgoing) {
+                return Err(Failure::refused(format!("the message cannot be sent – {why}")));
+            }
             let put = handover::put(&folder, &outgoing).map_err(on_file("put a message into", &folder))?;
             let told = Outcome::Delivered(format!("put into the pickup folder as {}", put.display()));
             outgoing.recipients.iter().map(|to| (to.address.clone(), told.clone())).collect()

@@ -136,7 +136,7 @@ impl Mail {
             }
         }
         let mut untold = refused;
-        if !untold.is_empty() && self.tell_refused(&envelope, &untold, header_of(&message), now)? {
+        if !untold.is_empty() && self.tell_refused((&envelope.sender, &envelope.terms), &untold, header_of(&message), now)? {
             heard.add(&taken, &untold);
             untold.clear();
         }
@@ -151,7 +151,7 @@ impl Mail {
                     let why = format!("{code} {enhanced} {text}");
                     let of = |to: &Addressee| Told { to: to.clone(), why: why.clone(), server: String::new() };
                     let refused: Vec<Told> = envelope.recipients.iter().map(of).collect();
-                    if self.tell_refused(&envelope, &refused, &header, now)? {
+                    if self.tell_refused((&envelope.sender, &envelope.terms), &refused, &header, now)? {
                         heard.add(&taken, &refused);
                     } else {
                         untold.extend(refused);
@@ -170,9 +170,33 @@ impl Mail {
         Ok(Handed::Refused(why.join("\n")))
     }
 
+    /// Tells the sender of a letter once that nobody gets it, where there is anybody to tell.
+    pub(in crate::server) fn tell_bad(
+        &self,
+        letter: Letter,
+        (taken, heard): (&str, &Heard),
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let Letter { sender, recipients, terms, message } = letter;
+        let before = heard.of(taken);
+        let others = recipients.into_iter().filter(|to| !before.contains(&to.address));
+        let refused: Vec<Told> = others.map(|to| Told { to, why: why.to_owned(), server: String::new() }).collect();
+        if !refused.is_empty() && self.tell_refused((&sender, &terms), &refused, &message, now)? {
+            heard.add(taken, &refused);
+        }
+        Ok(())
+    }
+
     /// Tells the sender who did not get his message; whether there is anybody to tell, or nobody wants to hear it.
-    fn tell_refused(&self, envelope: &Envelope, refused: &[Told], header: &[u8], now: Timestamp) -> Result<bool, Error> {
-        let Path::Address(sender) = &envelope.sender else { return Ok(false) };
+    fn tell_refused(
+        &self,
+        (sender, terms): (&Path, &Terms),
+        refused: &[Told],
+        header: &[u8],
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let Path::Address(sender) = sender else { return Ok(false) };
         let wanted: Vec<Told> = refused.iter().filter(|told| queue::is_wanted(Kind::Failed, &told.to.notify)).cloned().collect();
         if wanted.is_empty() {
             return Ok(true);
@@ -181,7 +205,7 @@ impl Mail {
         if places.0.is_empty() && places.1.is_empty() {
             return Ok(false);
         }
-        let (sender, terms) = (sender.clone(), Terms { ret: String::new(), ..envelope.terms.clone() });
+        let (sender, terms) = (sender.clone(), Terms { ret: String::new(), ..terms.clone() });
         let queued = Queued { id: 0, sender, created: now, terms, recipients: Vec::new() };
         let report = queue::report(&self.hostname, &queued, header, (Kind::Failed, &wanted), now);
         self.write_to(report, places, now)?;

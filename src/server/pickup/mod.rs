@@ -21,9 +21,10 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::keys::files;
@@ -37,6 +38,13 @@ use crate::server::trace::Tracer;
 use crate::time::Timestamp;
 
 pub(in crate::server) use drop::Drop;
+use letter::{Bad, Content};
+
+/// Why a server would put a letter aside that lies in its folder; nothing where it takes it. Where its `limits.message_bytes` are known, the
+/// message is held against them.
+pub fn unfit(letter: &Outgoing, max_message: Option<u64>) -> Option<String> {
+    letter::unfit(letter, max_message, ENVELOPE)
+}
 
 /// Puts a message into a pickup folder, under a name that says that it is whole; on disk when this returns. Where the folder is of another
 /// user, whose server is to read it, others may read the file, too; the folder hides its name from them.
@@ -87,6 +95,32 @@ const MOST: usize = 1000;
 const TAKING: &str = ".taking-";
 /// Fields of the envelope beside a message: ten thousand recipients.
 const ENVELOPE: u64 = 1 << 20;
+/// Bytes that are read of a file that is too large: its envelope and the header section tell whom it is from.
+const START: u64 = 2 << 20;
+
+/// The memory of files that are taken at once: together they have as many bytes as one message may have, or one of them is alone.
+#[derive(Debug)]
+struct Room {
+    places: Arc<Semaphore>,
+    all: u32,
+}
+
+impl Room {
+    fn of(max_message: u64) -> Self {
+        let all = kibibytes(max_message);
+        Self { places: Arc::new(Semaphore::new(usize::try_from(all).unwrap_or(usize::MAX))), all }
+    }
+
+    /// Waits until there is room for a file; it is the file's until this is dropped.
+    async fn share(&self, bytes: u64) -> Result<OwnedSemaphorePermit, AcquireError> {
+        Arc::clone(&self.places).acquire_many_owned(kibibytes(bytes).min(self.all)).await
+    }
+}
+
+/// Whole ones, and one at least.
+fn kibibytes(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1024).max(1)).unwrap_or(u32::MAX)
+}
 
 /// What became of a file.
 enum Outcome {
@@ -137,23 +171,32 @@ impl Pickup {
         }
     }
 
-    async fn take_all(&self, names: Vec<OsString>, later: &mut HashMap<OsString, Instant>) {
+    async fn take_all(&self, files: Vec<(OsString, u64)>, later: &mut HashMap<OsString, Instant>) {
         let (mut working, mut gone) = (JoinSet::new(), Vec::new());
-        let mut names = names.into_iter();
-        loop {
-            while working.len() < TOGETHER
-                && let Some(name) = names.next()
+        let mut settle = |ended| match ended {
+            Ok(Outcome::Gone(names)) => gone.extend(names),
+            Ok(Outcome::Stays(name)) => drop(later.insert(name, Instant::now() + RETRY)),
+            // a panic was told by its thread; the file is still there
+            Err(_) => {}
+        };
+        let room = Room::of(self.current.get().max_message);
+        for (name, bytes) in files {
+            // nobody closes it
+            let Ok(share) = room.share(bytes).await else { break };
+            if working.len() >= TOGETHER
+                && let Some(ended) = working.join_next().await
             {
-                let pickup = self.clone();
-                working.spawn_blocking(move || pickup.take(&name));
+                settle(ended);
             }
-            match working.join_next().await {
-                Some(Ok(Outcome::Gone(names))) => gone.extend(names),
-                Some(Ok(Outcome::Stays(name))) => drop(later.insert(name, Instant::now() + RETRY)),
-                // a panic was told by its thread; the file is still there
-                Some(Err(_)) => {}
-                None => break,
-            }
+            let pickup = self.clone();
+            working.spawn_blocking(move || {
+                let taken = pickup.take(&name);
+                drop(share);
+                taken
+            });
+        }
+        while let Some(ended) = working.join_next().await {
+            settle(ended);
         }
         let pickup = self.clone();
         let forgotten = tokio::task::spawn_blocking(move || pickup.forget(&gone)).await;
@@ -162,8 +205,8 @@ impl Pickup {
         }
     }
 
-    /// The names of files that are whole, the oldest names first, without those that wait.
-    fn whole_files(&self, later: &HashMap<OsString, Instant>) -> Result<Vec<OsString>, String> {
+    /// The files that are whole with their bytes, the oldest names first, without those that wait.
+    fn whole_files(&self, later: &HashMap<OsString, Instant>) -> Result<Vec<(OsString, u64)>, String> {
         let entries = fs::read_dir(&self.folder)
             .map_err(|error| format!("the pickup folder {} cannot be read – {error}", self.folder.display()))?;
         let mut found: Vec<OsString> = Vec::new();
@@ -175,7 +218,14 @@ impl Pickup {
         }
         found.sort();
         found.truncate(MOST);
-        Ok(found)
+        let bytes = |name: &OsString| fs::symlink_metadata(self.folder.join(name)).map_or(0, |known| known.len());
+        Ok(found
+            .into_iter()
+            .map(|name| {
+                let bytes = bytes(&name);
+                (name, bytes)
+            })
+            .collect())
     }
 
     /// Takes one file.
@@ -199,7 +249,7 @@ impl Pickup {
             }
         };
         let Shared { mail, max_message, .. } = self.current.get();
-        let (by, bytes, age) = match contents(&path, max_message) {
+        let (by, content, age) = match contents(&path, max_message) {
             Ok(read) => read,
             Err(Unread::Bad(why)) => return self.put_aside(&taken, earlier, &why),
             Err(Unread::Later(why)) => {
@@ -207,7 +257,7 @@ impl Pickup {
                 return Outcome::Stays(taken.into());
             }
         };
-        match self.hand_in(&mail, &taken, &earlier, (by, &bytes, age)) {
+        match self.hand_in((&mail, max_message), &taken, &earlier, (by, content, age)) {
             Ok(Handed::Taken) => self.remove(&taken, earlier),
             Ok(Handed::Refused(why)) => self.put_aside(&taken, earlier, &why),
             Ok(Handed::Later(why)) if age > PATIENCE => {
@@ -233,8 +283,7 @@ impl Pickup {
         }
         let mut random = [0; 8];
         files::random_name(&mut random);
-        let shown: String = name.to_string_lossy().chars().filter(|c| !c.is_control()).take(60).collect();
-        let taken = format!("{TAKING}{}-{shown}", crate::pki::hex(&random));
+        let taken = format!("{TAKING}{}-{}", crate::pki::hex(&random), shown(name));
         fs::rename(self.folder.join(name), self.folder.join(&taken))?;
         Ok(taken)
     }
@@ -247,21 +296,28 @@ impl Pickup {
 
     fn hand_in(
         &self,
-        mail: &Mail,
+        (mail, max_message): (&Mail, u64),
         taken: &str,
         earlier: &[String],
-        (by, bytes, age): (String, &[u8], Duration),
+        (by, content, age): (String, Content, Duration),
     ) -> Result<Handed, Error> {
         let (now, domain) = (now(), mail.own_domain()?);
         let unique = taken.trim_start_matches(TAKING).get(..16).unwrap_or("0").to_owned();
-        match letter::read(bytes, &domain, &format!("{}.{unique}@{domain}", now.unix()), now) {
+        let have: HashSet<&str> = earlier.iter().filter_map(|name| mail::parts(name)).flat_map(|(_, who)| who).collect();
+        let message_id = format!("{}.{unique}@{domain}", now.unix());
+        match letter::read(content, max_message, (&domain, &message_id), now) {
             Ok(mut letter) => {
-                let have: HashSet<&str> = earlier.iter().filter_map(|name| mail::parts(name)).flat_map(|(_, who)| who).collect();
                 letter.recipients.retain(|to| !have.contains(to.address.as_str()));
                 let patience = if age > PATIENCE { Patience::Over } else { Patience::Left };
                 mail.hand_in(letter, Local { by, taken: taken.to_owned(), patience }, &self.heard, now)
             }
-            Err(why) => Ok(Handed::Refused(why)),
+            Err(Bad { why, code, known }) => {
+                if let Some(mut letter) = known {
+                    letter.recipients.retain(|to| !have.contains(to.address.as_str()));
+                    mail.tell_bad(letter, (taken, &self.heard), &format!("{code} {why}"), now)?;
+                }
+                Ok(Handed::Refused(why))
+            }
         }
     }
 
@@ -279,7 +335,6 @@ impl Pickup {
 
     /// Puts a file where people look for bad ones, and the reason beside it, with who has the message all the same.
     fn put_aside(&self, taken: &str, earlier: Vec<String>, why: &str) -> Outcome {
-        self.heard.forget(taken);
         let name = taken.trim_start_matches(TAKING);
         let bad = self.folder.join("Badmail");
         self.note(&format!("{} is bad – {why}", bad.join(name).display()));
@@ -294,7 +349,10 @@ impl Pickup {
             .map_err(|error| error.to_string())
             .and_then(|()| fs::rename(self.folder.join(taken), bad.join(name)).map_err(|error| error.to_string()));
         match moved {
-            Ok(()) => Outcome::Gone(earlier),
+            Ok(()) => {
+                self.heard.forget(taken);
+                Outcome::Gone(earlier)
+            }
             Err(error) => {
                 self.note(&format!("{} cannot be put aside – {error}", self.folder.join(taken).display()));
                 Outcome::Stays(taken.into())
@@ -325,9 +383,8 @@ pub fn waiting(folder: &Path) -> (usize, Option<Timestamp>) {
             continue;
         }
         count = count.saturating_add(1);
-        let at = entry.metadata().and_then(|known| known.modified()).ok();
-        let since = at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-        if let Some(at) = since.and_then(|since| i64::try_from(since.as_secs()).ok()).map(Timestamp::from_unix) {
+        // that of its name, as above
+        if let Ok(at) = entry.metadata().map(|known| Timestamp::from_unix(known.ctime())) {
             oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
         }
     }
@@ -340,6 +397,21 @@ pub fn bad(folder: &Path) -> usize {
     entries.filter(|entry| !entry.file_name().to_string_lossy().ends_with(".why")).count()
 }
 
+/// The start of a name, as it stands behind our own part of one: a name has 255 bytes at most.
+fn shown(name: &OsStr) -> String {
+    let mut shown = String::new();
+    for c in name.to_string_lossy().chars().filter(|c| !c.is_control()) {
+        if shown.len().saturating_add(c.len_utf8()) > SHOWN {
+            break;
+        }
+        shown.push(c);
+    }
+    shown
+}
+
+/// Bytes of it.
+const SHOWN: usize = 120;
+
 /// Why a file was not read.
 enum Unread {
     Bad(String),
@@ -347,7 +419,7 @@ enum Unread {
 }
 
 /// Who put a file there, what is in it, and how old it is.
-fn contents(path: &Path, max_message: u64) -> Result<(String, Vec<u8>, Duration), Unread> {
+fn contents(path: &Path, max_message: u64) -> Result<(String, Content, Duration), Unread> {
     let later = |error: std::io::Error| Unread::Later(error.to_string());
     // neither a link to a file of others, nor a pipe that holds up
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
@@ -361,14 +433,14 @@ fn contents(path: &Path, max_message: u64) -> Result<(String, Vec<u8>, Duration)
     if !known.is_file() || known.nlink() != 1 {
         return Err(Unread::Bad("it is not a file of its own, but a link or something else".to_owned()));
     }
-    let most = max_message.saturating_add(ENVELOPE);
-    if known.len() > most {
-        return Err(Unread::Bad(format!("it is over {max_message} bytes (limits.message_bytes)")));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(known.len()).unwrap_or(0));
+    let is_too_large = known.len() > max_message.saturating_add(ENVELOPE);
+    let most = if is_too_large { START } else { known.len() };
+    let mut bytes = Vec::with_capacity(usize::try_from(most).unwrap_or(0));
     file.take(most).read_to_end(&mut bytes).map_err(later)?;
-    let age = known.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
-    Ok((format!("pickup, from userid {}", known.uid()), bytes, age))
+    // that of its name, which it got when it was first tried; it may have been written long before
+    let age = Duration::from_secs(u64::try_from(now().unix().saturating_sub(known.ctime())).unwrap_or(0));
+    let size = if is_too_large { known.len() } else { u64::try_from(bytes.len()).unwrap_or(u64::MAX) };
+    Ok((format!("pickup, from userid {}", known.uid()), Content { bytes, size }, age))
 }
 
 fn is_whole(name: &OsStr, entry: &fs::DirEntry) -> bool {
@@ -382,4 +454,39 @@ fn is_whole(name: &OsStr, entry: &fs::DirEntry) -> bool {
     let Ok(known) = entry.metadata() else { return false };
     // a clock that was set back makes no file young for ever
     !known.is_dir() && known.modified().is_ok_and(|at| at.elapsed().map_or(true, |age| age >= QUIET))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_taken_together_up_to_the_bytes_of_one_message() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let room = Room::of(50 << 20);
+            let left = || room.places.available_permits();
+            let halves = [room.share(25 << 20).await, room.share(25 << 20).await];
+            assert_eq!(left(), 0, "the next one waits");
+            drop(halves);
+            let small: Vec<_> = [room.share(0).await, room.share(700).await, room.share(2000).await].into_iter().collect();
+            assert_eq!(left(), (50 << 10) - 4);
+            drop(small);
+            let alone = room.share(u64::MAX).await.expect("one that is too large does not wait for ever");
+            assert_eq!(left(), 0);
+            drop(alone);
+            assert_eq!(left(), 50 << 10);
+        });
+    }
+
+    #[test]
+    fn a_name_of_any_letters_stays_a_name() {
+        for (name, len) in
+            [("1.ready".to_owned(), 7), ("😀".repeat(63), 120), (format!("a{}", "😀".repeat(63)), 117), ("a\nb".to_owned(), 2)]
+        {
+            assert_eq!(shown(OsStr::new(&name)).len(), len, "{name}");
+        }
+        let long = shown(OsStr::new(&"x".repeat(255)));
+        assert!(format!("{TAKING}0123456789abcdef-{long}.why").len() <= 255);
+    }
 }

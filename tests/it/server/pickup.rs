@@ -117,6 +117,45 @@ fn bad_files_are_put_aside_with_their_reasons_and_senders_hear_of_unknown_recipi
 }
 
 #[test]
+fn senders_hear_of_files_that_cannot_be_sent() {
+    let served = Served::of("a.example", &["joe"], |text| text.replace("52428800", "70000"));
+    let head = |id: &str| format!("X-Sender: <joe@a.example>{id}\nX-Receiver: <x@b.example>\nSubject: kept\n\n");
+    put(&served, "nul.ready", &(head("") + "a\0b\n"));
+    put(&served, "large.ready", &(head("") + &"x\n".repeat(30_000)));
+    put(&served, "vast.ready", &(head("") + &"x\n".repeat(2_000_000)));
+    put(&served, "id.ready", &(head(&format!(" ENVID={}", "x".repeat(101))) + "Hi.\n"));
+    put(&served, &format!("{}.ready", "😀".repeat(61)), "Subject: to nobody\nFrom: joe@a.example\n\nHi.\n");
+    let told = mails(&served, "joe@a.example", 4);
+    for (status, why, count) in [
+        ("5.6.0", "it holds NUL bytes", 1),
+        ("5.3.4", "it is over 70000 bytes (limits.message_bytes)", 2),
+        ("5.6.0", "is not an address with parameters of MAIL", 1),
+    ] {
+        let is_it = |mail: &&String| mail.contains(&format!("Status: {status}\r\n")) && mail.contains(why);
+        assert_eq!(told.iter().filter(is_it).count(), count, "{why}: {told:?}");
+    }
+    let whole = |mail: &String| mail.contains("Final-Recipient: rfc822; x@b.example\r\n") && mail.contains("Subject: kept\r\n");
+    assert!(told.iter().all(whole), "{told:?}");
+    until("they are put aside", || names(&served.path("home/pickup/Badmail")).len() == 10);
+    assert_eq!(names(&served.path("home/pickup")), ["Badmail"]);
+}
+
+#[test]
+fn a_file_that_was_written_long_ago_waits_as_any_other() {
+    let served = Served::of("a.example", &["jane"], |text| {
+        format!("{text}\n[[scanner]]\naddress = \"unix:/nowhere/at/all\"\non-failure = \"tempfail\"\n")
+    });
+    let path = served.path("home/pickup/old.eml");
+    fs::write(served.path("old"), "From: jane@a.example\nTo: jane@a.example\n\nHi.\n").expect("written");
+    let file = fs::File::options().write(true).open(served.path("old")).expect("opened");
+    file.set_modified(std::time::UNIX_EPOCH).expect("a time");
+    fs::rename(served.path("old"), path).expect("moved");
+    let waits = || served.run(&["status"]).0.lines().any(|line| line.starts_with("pickup_waiting") && line.ends_with(" 1"));
+    until("it is tried and waits", waits);
+    assert_eq!(names(&served.path("home/pickup/Badmail")), Vec::<String>::new());
+}
+
+#[test]
 fn a_server_that_is_killed_over_and_over_sends_each_file_once() {
     let mut served = Served::new();
     let _ = served.child.kill().and_then(|()| served.child.wait());

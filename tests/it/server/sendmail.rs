@@ -141,7 +141,7 @@ fn mail_programs_of_others_send_by_it() {
 
 #[test]
 fn exit_codes_are_those_of_sysexits() {
-    let served = Served::new();
+    let mut served = Served::new();
     let sendmail = link(&served);
     let letter = "From: joe@a.example\nTo: jane@a.example\n\nHi.\n";
     let smtp = format!("--via=localhost:{}", served.port("smtp"));
@@ -166,6 +166,26 @@ fn exit_codes_are_those_of_sysexits() {
         let ended = run(&served, &sendmail, args, input);
         assert!(ended.0 == code && ended.1.contains(why), "{args:?}: {ended:?}");
     }
+    // what the server would put aside is refused before it is in the folder
+    served.child.kill().expect("killed");
+    served.child.wait().expect("it ended");
+    let config = served.path("home/sealpost.toml");
+    fs::write(&config, fs::read_to_string(&config).expect("text").replace("52428800", "70000")).expect("written");
+    let (large, id) = (format!("{letter}{}", "x\n".repeat(30_000)), "x".repeat(101));
+    let folder = format!("--pickup={}", served.path("home/pickup"));
+    for (args, input, code, why) in [
+        (&["-i", "jane@a.example"][..], large.as_str(), 65, "it is over 70000 bytes (limits.message_bytes)"),
+        (&[&folder, "-i", "jane@a.example"], large.as_str(), 65, "it is over 70000 bytes"),
+        (&["-i", "jane@a.example"], "From: joe@a.example\n\nHi\0\n", 65, "NUL bytes"),
+        (&["-V", &id, "-i", "jane@a.example"], letter, 64, "-V has 101 characters"),
+    ] {
+        let ended = run(&served, &sendmail, args, input);
+        assert!(ended.0 == code && ended.1.contains(why), "{args:?}: {ended:?}");
+    }
+    let ended = run(&served, env!("CARGO_BIN_EXE_sealpost"), &["send", "--pickup", &served.path("home/pickup")], &large);
+    assert!(ended.0 == 8 && ended.1.contains("it is over 70000 bytes"), "{ended:?}");
+    assert_eq!(fs::read_dir(served.path("home/pickup")).expect("a folder").count(), 1, "nothing but Badmail");
+    served.restart();
     // without sendmail's options the program has its own codes
     assert_eq!(run(&served, env!("CARGO_BIN_EXE_sealpost"), &["send", "--nonsense"], "").0, 2);
     let letter = "From: joe@a.example\nTo: jane@a.example\nSubject: plain\n\nHi.\n";

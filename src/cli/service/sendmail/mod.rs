@@ -197,12 +197,17 @@ fn letter(context: &Context, options: &Options, message: &[u8], way: &Way) -> Re
         Way::Server(_) => submission.message,
     };
     let to = |address: String| Addressee { address: own(address), notify: options.notify.clone(), original: String::new() };
-    Ok(Outgoing {
+    let letter = Outgoing {
         sender: own(sender),
         recipients: recipients.into_iter().map(to).collect(),
         message: message.into(),
         terms: Terms { ret: options.ret.clone(), envid: options.envid.clone(), ..Terms::default() },
-    })
+    };
+    // who calls hears it, and not nobody later
+    match way {
+        Way::Pickup(folder) => handover::unfit(context, folder, &letter).map_or(Ok(letter), |why| Err(data(&why))),
+        Way::Server(_) => Ok(letter),
+    }
 }
 
 /// A name as it stands between quotes.

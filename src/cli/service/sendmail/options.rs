@@ -36,6 +36,9 @@ const VALUES: &str = "ABCFLNORVXbefhopr";
 /// Letters whose value is the rest of the word, if anything.
 const REST: &str = "dq";
 
+/// Characters of an envelope id, as it is sent (RFC 3461 4.4).
+const ENVID: usize = 100;
+
 impl Options {
     /// Reads the words behind the name of the program; `takes_value` knows our own options. The error says which word makes no sense.
     pub(crate) fn parse(words: &[OsString], takes_value: impl Fn(&str) -> bool) -> Result<Self, String> {
@@ -107,7 +110,12 @@ impl Options {
             }
             ('R', _) if ["FULL", "HDRS"].contains(&upper.as_str()) => self.ret = upper,
             ('R', _) => return Err(format!("-R {value} is neither \"full\" nor \"hdrs\"")),
-            ('V', _) => self.envid = xtext(value),
+            ('V', _) => {
+                self.envid = xtext(value);
+                if self.envid.len() > ENVID {
+                    return Err(format!("-V has {} characters as it is sent, and more than {ENVID} are not", self.envid.len()));
+                }
+            }
             ('b', "m") => {}
             ('b', "i") => self.is_idle = true,
             ('b', "s" | "S") => {
@@ -164,6 +172,8 @@ mod tests {
             assert!(parse(idle).expect("good").is_idle, "{idle}");
         }
         assert_eq!(parse("-V a+b=c").expect("good").envid, "a+2Bb+3Dc");
+        let id = |c: &str, count| parse(&format!("-V {}", c.repeat(count)));
+        assert!(id("x", 100).is_ok() && id("x", 101).is_err() && id("+", 33).is_ok() && id("+", 34).is_err());
     }
 
     #[test]
