@@ -38,7 +38,7 @@ pub(in crate::server::pickup) struct Bad {
     /// The same as a reply of SMTP begins.
     pub(in crate::server::pickup) code: &'static str,
     /// Who writes to whom, with the header section alone; `None` where that cannot be known.
-    pub(in crate::server::pickup) known: Option<Letter>,
+    pub(in crate::server::pickup) known: Option<Box<Letter>>,
 }
 
 /// What is wrong, and how a reply of SMTP begins that says so.
@@ -66,7 +66,7 @@ pub(in crate::server::pickup) fn read(
     } else {
         letter(&given, &mut bytes, most, (domain, message_id), now)
     };
-    read.map_err(|(code, why)| Bad { why, code, known: known(&given, &bytes, (domain, message_id), now) })
+    read.map_err(|(code, why)| Bad { why, code, known: known(&given, &bytes, (domain, message_id), now).map(Box::new) })
 }
 
 /// RFC 3463 3.7: nothing that can be sent.

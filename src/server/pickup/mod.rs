@@ -314,7 +314,7 @@ impl Pickup {
             Err(Bad { why, code, known }) => {
                 if let Some(mut letter) = known {
                     letter.recipients.retain(|to| !have.contains(to.address.as_str()));
-                    mail.tell_bad(letter, (taken, &self.heard), &format!("{code} {why}"), now)?;
+                    mail.tell_bad(*letter, (taken, &self.heard), &format!("{code} {why}"), now)?;
                 }
                 Ok(Handed::Refused(why))
             }
