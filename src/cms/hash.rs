@@ -43,7 +43,7 @@ impl ContentHash {
         Self { digests, head: Vec::new(), length: 0, may_start: false }
     }
 
-    /// Whether a thread hashes what comes after the first 2 MiB, where there is a second processor; it takes 512 KiB of memory.
+    /// Whether a thread hashes what comes after the first 2 MiB, where there is a second processor; it takes 256 KiB of memory.
     #[must_use]
     pub fn second_thread(mut self, may_start: bool) -> Self {
         self.may_start = may_start;

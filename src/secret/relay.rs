@@ -12,7 +12,7 @@ use crate::secret::Secret;
 /// Bytes of a block: what stays in the cache of a processor until the other one has read it.
 const BLOCK: usize = 64 << 10;
 /// Blocks of a relay, all together.
-const BLOCKS: usize = 8;
+const BLOCKS: usize = 4;
 /// For so many a side that waits is woken.
 const HALF: usize = BLOCKS / 2;
 /// Bytes of one copy: between buffers at the same place in their pages longer ones crawl on some processors.
@@ -34,7 +34,7 @@ pub struct Emptier {
     block: Block,
 }
 
-/// A relay of 512 KiB at most, for one thread to write to and for another to read from, in blocks of 64 KiB.
+/// A relay of 256 KiB at most, for one thread to write to and for another to read from, in blocks of 64 KiB.
 ///
 /// ```
 /// use sealpost::secret::relay::relay;
