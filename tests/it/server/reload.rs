@@ -137,6 +137,7 @@ fn files_of_the_pickup_folder_have_the_new_settings() {
     put("3.ready", &format!("{letter}{}", "x\n".repeat(2_000_000)));
     let bad = || fs::read_dir(served.path("home/pickup/Badmail")).expect("a folder").count();
     until("it is still taken", || bad() == 2);
+    assert!(served.fetch("jane@a.example")[0].contains("552 5.3.4"), "who wrote it is told");
     // nobody answers for this scanner
     edit(&served, |text| text.replace(folder, "\n[[scanner]]\naddress = \"unix:/nowhere/at/all\"\non-failure = \"tempfail\"\n"));
     served.run(&["reload"]);
