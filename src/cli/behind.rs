@@ -105,22 +105,26 @@ impl<W: Write + Send + 'static> WriteBehind<W> {
     /// Counts bytes that come; starts the thread where they are many.
     fn count(&mut self, bytes: usize) -> io::Result<()> {
         self.written = self.written.saturating_add(u64::try_from(bytes).unwrap_or(0));
-        if self.written <= LARGE || self.writer == Writer::Here || self.worker.is_some() || !has_processor() {
-            return Ok(());
+        if self.worker.is_none() && self.is_much() {
+            self.write_gathered()?;
+            self.start(false);
         }
-        self.write_gathered()?;
-        self.start(false);
         Ok(())
+    }
+
+    /// Whether a second thread may write, and there is enough for it.
+    fn is_much(&self) -> bool {
+        self.written > LARGE && self.writer == Writer::Beside && has_processor()
     }
 
     /// Whether the thread encodes what is written from here on in lines of base64, until all is written: where there is much of it.
     pub(crate) fn begin_base64(&mut self) -> io::Result<bool> {
-        if self.written <= LARGE || self.writer == Writer::Here || !has_processor() {
-            return Ok(false);
+        let is_much = self.is_much();
+        if is_much {
+            self.settle()?;
+            self.start(true);
         }
-        self.settle()?;
-        self.start(true);
-        Ok(true)
+        Ok(is_much)
     }
 
     fn start(&mut self, encodes: bool) {

@@ -99,7 +99,7 @@ fn run(words: &[OsString]) -> Result<(), Refused> {
     }
     let message = read(&context, &options)?;
     let way = handover::way(&context, &args).map_err(|failure| (Code::Config, failure))?;
-    let letter = letter(&context, &options, &message, &way)?;
+    let letter = letter(&context, &options, message, &way)?;
     hand_over(&context, &options, &args, letter, &way)
 }
 
@@ -141,7 +141,7 @@ fn cut_at_dot(bytes: &mut Vec<u8>) {
 const BARE: &str = "bare.invalid";
 
 /// The message with its envelope.
-fn letter(context: &Context, options: &Options, message: &[u8], way: &Way) -> Result<Outgoing, Refused> {
+fn letter(context: &Context, options: &Options, mut message: Vec<u8>, way: &Way) -> Result<Outgoing, Refused> {
     let data = |why: &dyn std::fmt::Display| (Code::Data, Failure::refused(format!("the message cannot be sent – {why}")));
     let domain = match way {
         Way::Pickup(_) => BARE.to_owned(),
@@ -149,7 +149,8 @@ fn letter(context: &Context, options: &Options, message: &[u8], way: &Way) -> Re
     };
     let own = |address: String| address.strip_suffix(&format!("@{BARE}")).map_or(address.clone(), str::to_owned);
     let login = handover::login();
-    let mut message = sealpost::mime::header::without_mark(message).to_vec();
+    let mark = message.len().saturating_sub(sealpost::mime::header::without_mark(&message).len());
+    message.drain(..mark);
     let author = options.name.as_ref().map_or_else(|| login.clone(), |name| format!("\"{}\" <{login}>", escaped(name)));
     let entity = sealpost::mime::parse(&message, &context.limits).map_err(|why| data(&why))?;
     if entity.field("from").is_none() {
