@@ -1,8 +1,9 @@
 //! What is written from any bytes is opened again: signed, encrypted and sealed.
 
 use sealpost::crypto::random::Seeded;
+use sealpost::mime;
 use sealpost::pki::ChainStatus;
-use sealpost::smime::{self, Form, Open, SignatureStatus};
+use sealpost::smime::{self, Form, HeaderConfidentiality, Open, SignatureStatus};
 
 use super::cast::{Cast, NOW};
 use super::pieces::{Pieces, choice};
@@ -34,5 +35,22 @@ pub fn run(bytes: &[u8]) {
         let inside = opened.released().map(|released| released.content().to_vec()).unwrap_or_default();
         let verdict = open.verify(&inside).verdict().clone();
         assert!(verdict.is_signed() && verdict.signers().all(is_valid), "{verdict:?}");
+        // hidden fields that the text tells of are left out again
+        let told = smime::Encrypt::new(&to).header_confidentiality(HeaderConfidentiality::Shy).legacy_display(true);
+        let texts = |encrypt: &smime::Encrypt| {
+            let encrypted = encrypt.run(bytes, &mut Seeded::new(b"told")).ok()?;
+            let opened = open.decrypt(&encrypted, &mut Seeded::new(b"open"));
+            let message = opened.released()?.message();
+            let root = mime::parse(&message, &cast.limits).ok()?;
+            Some(
+                root.walk()
+                    .into_iter()
+                    .filter(|part| part.children().is_empty())
+                    .map(|part| part.decoded_body(&message))
+                    .collect(),
+            )
+        };
+        let (plain, told): (Option<Vec<Vec<u8>>>, _) = (texts(&smime::Encrypt::new(&to)), texts(&told));
+        assert_eq!(plain, told, "{}", String::from_utf8_lossy(bytes));
     });
 }

@@ -8,7 +8,7 @@ use sealpost::cms::Capabilities;
 use sealpost::crypto::algorithm::ContentCipher;
 use sealpost::keys::Home;
 use sealpost::pki::{self, Certificate, Inquiry, Judgement, PolicyInputs, Purpose, ReasonCode, Revocation, TrustAnchors, email};
-use sealpost::smime::{self, CipherChoice, Encrypt, Recipient, TransportChoice};
+use sealpost::smime::{self, CipherChoice, Encrypt, HeaderConfidentiality, Recipient, TransportChoice};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -35,6 +35,12 @@ pub(crate) struct RecipientArgs {
     /// How RSA recipients get the key
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = ["auto", "oaep", "pkcs1"])]
     key_transport: String,
+    /// What the outside shows of the header fields: not the Subject (baseline), nor names and time zone (shy), or all of them
+    #[arg(long, value_name = "NAME", default_value = "baseline", value_parser = HeaderConfidentiality::NAMES.map(|(name, _)| name))]
+    header_confidentiality: String,
+    /// Begin the text with the hidden header fields, for readers whose programs do not show protected ones
+    #[arg(long)]
+    legacy_display: bool,
     #[command(flatten)]
     online: OnlineArgs,
 }
@@ -220,7 +226,13 @@ impl RecipientArgs {
 
     /// The encryption to these recipients.
     pub(crate) fn encryption(&self, recipients: &[Recipient]) -> Result<Encrypt, Failure> {
-        Ok(Encrypt::new(recipients).cipher(self.cipher()?).transport(self.transport()))
+        let named = HeaderConfidentiality::NAMES.into_iter().find(|(name, _)| *name == self.header_confidentiality);
+        let confidentiality = named.map(|(_, policy)| policy).unwrap_or_default();
+        Ok(Encrypt::new(recipients)
+            .cipher(self.cipher()?)
+            .transport(self.transport())
+            .header_confidentiality(confidentiality)
+            .legacy_display(self.legacy_display))
     }
 
     /// The content cipher of the options.

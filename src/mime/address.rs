@@ -30,6 +30,8 @@ pub struct AddressList {
     /// Whether something in the value is no address, or is one that programs read differently; then nothing should rest on the list
     /// alone.
     pub has_junk: bool,
+    /// Whether a group stands in it, which may be an empty one.
+    pub has_group: bool,
 }
 
 /// Reads an address list: `mailbox, group: a, b;, mailbox`.
@@ -62,6 +64,7 @@ pub fn parse(value: &str) -> AddressList {
             }
             Token::Special(':') if angles <= 0 => {
                 // the name of a group begins; a second one inside is nothing
+                list.has_group = true;
                 list.has_junk |= depth_group || tokens.iter().any(|t| matches!(t, Token::Special(_)));
                 depth_group = true;
                 list.remarks.extend(display_name(&tokens).flatten());

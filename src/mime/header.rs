@@ -39,6 +39,13 @@ impl Field {
     }
 }
 
+/// The name of a field as received, and its value for people.
+pub(crate) fn name_and_text(raw: &[u8]) -> Option<(String, String)> {
+    let (name, value) = raw.split_at_checked(raw.iter().position(|byte| *byte == b':')?)?;
+    let name = String::from_utf8_lossy(name.trim_ascii()).into_owned();
+    Some((name, text::decode_words(&unfold(value.get(1..)?))))
+}
+
 /// Removes folding and blanks around a value.
 pub fn unfold(bytes: &[u8]) -> String {
     let bytes = bytes.trim_ascii();

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 
-use crate::mime::text;
+use crate::mime::{compose, text};
+use crate::time::Timestamp;
 
 /// What a person sees of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +67,14 @@ fn seen(message: &[u8], text: impl for<'t> Fn(&'t Message<'_>) -> Option<Cow<'t,
         text: terminal_safe_lines(text(&parsed).as_deref().unwrap_or_default()),
         attachments: attachments.collect(),
     }
+}
+
+/// A date of RFC 5322 3.3 in UTC; `None` where it is none.
+pub(crate) fn date_in_utc(value: &str) -> Option<String> {
+    let field = format!("Date: {value}\r\n\r\n");
+    let parsed = MessageParser::default().parse_headers(field.as_bytes())?;
+    let date = parsed.date().filter(|date| date.is_valid())?;
+    Some(compose::date(Timestamp::from_unix(date.to_timestamp())))
 }
 
 /// One line for a terminal: characters that control it, that are not seen, or that change the direction of text stand as escapes.

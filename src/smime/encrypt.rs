@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::mime::canonical::Wish;
 use crate::smime::Error;
 use crate::smime::choice::{Chosen, CipherChoice, Recipient, TransportChoice, Way, check_recipient, choose};
-use crate::smime::headers::{Confidentiality, HeaderProtection};
+use crate::smime::headers::{Confidentiality, HeaderConfidentiality, HeaderProtection};
 use crate::smime::payload::{Payload, Source, Written};
 use crate::smime::sign::{Pkcs7Mime, grown};
 use crate::smime::spool::{Input, Spool};
@@ -20,6 +20,8 @@ pub struct Encrypt {
     recipients: Vec<Recipient>,
     cipher: CipherChoice,
     transport: TransportChoice,
+    confidentiality: HeaderConfidentiality,
+    has_legacy_display: bool,
     limits: Limits,
 }
 
@@ -27,7 +29,14 @@ impl Encrypt {
     /// Encrypts to these recipients, or owners of certificates; add the sender, so that he can read what he sent.
     pub fn new<R: Into<Recipient>>(recipients: impl IntoIterator<Item = R>) -> Self {
         let recipients = recipients.into_iter().map(Into::into).collect();
-        Self { recipients, cipher: CipherChoice::Auto, transport: TransportChoice::Auto, limits: Limits::default() }
+        Self {
+            recipients,
+            cipher: CipherChoice::Auto,
+            transport: TransportChoice::Auto,
+            confidentiality: HeaderConfidentiality::Baseline,
+            has_legacy_display: false,
+            limits: Limits::default(),
+        }
     }
 
     /// Chooses the content cipher so.
@@ -41,6 +50,22 @@ impl Encrypt {
     #[must_use]
     pub fn transport(mut self, transport: TransportChoice) -> Self {
         self.transport = transport;
+        self
+    }
+
+    /// Which header fields the outside shows otherwise than the encrypted part.
+    #[must_use]
+    pub fn header_confidentiality(mut self, policy: HeaderConfidentiality) -> Self {
+        self.confidentiality = policy;
+        self
+    }
+
+    /// Whether the text of the message begins with the fields that the outside does not show, for readers whose programs decrypt and do not
+    /// know header protection (RFC 9788 5.2.2, 5.2.3). Programs that know it, as this one, leave it out. Off unless asked for: it changes
+    /// what other programs get out of the message.
+    #[must_use]
+    pub fn legacy_display(mut self, is_wanted: bool) -> Self {
+        self.has_legacy_display = is_wanted;
         self
     }
 
@@ -61,8 +86,7 @@ impl Encrypt {
     /// The result is begun anew where only a look at each part tells what its line ends are.
     pub fn stream(&self, message: &mut dyn Input, random: &mut dyn Random, spool: &mut dyn Spool) -> Result<(), Error> {
         let mut source = Source::read(message, &self.limits)?;
-        let head = source.parts.head(Confidentiality::Cipher, HeaderProtection::On);
-        let outer = source.parts.outer(Confidentiality::Cipher, HeaderProtection::On);
+        let (outer, head) = self.headers(&mut source, HeaderProtection::On)?;
         let mut payload = Payload::canonical(head.clone(), &mut source);
         if self.write(&outer, &mut payload, random, spool)? == Written::Whole {
             return Ok(());
@@ -70,6 +94,22 @@ impl Encrypt {
         spool.restart()?;
         let mut payload = Payload::planned(head, Wish::Canonical, &mut source, &self.limits)?;
         self.write(&outer, &mut payload, random, spool).map(|_| ())
+    }
+
+    /// The fields that stand outside, and the header section of what is encrypted.
+    pub(in crate::smime) fn headers(
+        &self,
+        source: &mut Source<'_>,
+        protection: HeaderProtection,
+    ) -> Result<(Vec<(String, Vec<u8>)>, Vec<u8>), Error> {
+        if self.has_legacy_display
+            && protection == HeaderProtection::On
+            && let Some(display) = source.parts.display(self.confidentiality)
+        {
+            source.show(&display, &self.limits)?;
+        }
+        let confidentiality = Confidentiality::Cipher(self.confidentiality);
+        Ok((source.parts.outer(confidentiality, protection), source.parts.head(confidentiality, protection)))
     }
 
     fn write(

@@ -44,7 +44,7 @@ pub use encrypt::Encrypt;
 pub use error::Error;
 pub use explain::{Change, Explained, Explanation};
 pub use finding::{Code, Excuse, Finding, Outcome, Severity};
-pub use headers::HeaderProtection;
+pub use headers::{HeaderConfidentiality, HeaderProtection};
 pub use inspect::{Inspection, Part, inspect, inspect_stream};
 pub use learnt::Learnt;
 pub use needs::{Needs, needs};

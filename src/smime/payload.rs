@@ -8,13 +8,15 @@ use crate::mime::canonical::{self, Crlf, Plan, SafeScan, Wish};
 use crate::mime::stream::Feed;
 use crate::mime::transfer::Decoded;
 use crate::smime::Error;
-use crate::smime::headers::Parts;
+use crate::smime::headers::{Display, Edit, Parts};
 use crate::smime::spool::Input;
 
 /// A message whose header section was read; its body is read when it is needed, more than once if need be.
 pub(in crate::smime) struct Source<'m> {
     input: &'m mut dyn Input,
     body_at: u64,
+    /// How the body is changed, in its order.
+    edits: Vec<Edit>,
     /// The header section taken apart.
     pub(in crate::smime) parts: Parts,
 }
@@ -44,7 +46,65 @@ impl<'m> Source<'m> {
                 parts.structure.splice(..0, made.into_bytes());
             }
         }
-        Ok(Self { input, body_at, parts })
+        Ok(Self { input, body_at, edits: Vec::new(), parts })
+    }
+
+    /// Puts hidden fields into the text.
+    pub(in crate::smime) fn show(&mut self, display: &Display, limits: &Limits) -> Result<(), Error> {
+        let mut payload = [&self.parts.structure, &b"\r\n"[..]].concat();
+        let head = payload.len();
+        self.input.seek(SeekFrom::Start(self.body_at))?;
+        let read = (&mut *self.input).take(BEGINNING).read_to_end(&mut payload)?;
+        let is_whole = u64::try_from(read).is_ok_and(|read| read < BEGINNING);
+        let mut edits = display.edits(&payload, is_whole, limits);
+        let of_body = edits.split_off(edits.partition_point(|edit| edit.range.start < head));
+        for edit in edits.into_iter().rev() {
+            self.parts.structure.splice(edit.range, edit.with);
+        }
+        let moved = |edit: Edit| {
+            let range = edit.range.start.saturating_sub(head)..edit.range.end.saturating_sub(head);
+            Edit { range, ..edit }
+        };
+        self.edits = of_body.into_iter().map(moved).collect();
+        Ok(())
+    }
+
+    /// The body, from its beginning.
+    fn body(&mut self) -> io::Result<Edited<'_>> {
+        self.input.seek(SeekFrom::Start(self.body_at))?;
+        Ok(Edited { input: &mut *self.input, at: 0, with: &[], edits: &self.edits })
+    }
+}
+
+/// How much of a body is looked at for its texts: they come first.
+const BEGINNING: u64 = 256 << 10;
+
+/// A body as it is changed.
+struct Edited<'s> {
+    input: &'s mut dyn Input,
+    /// How much of the body was read.
+    at: usize,
+    /// What comes next.
+    with: &'s [u8],
+    edits: &'s [Edit],
+}
+
+impl Read for Edited<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.with.is_empty() {
+            let Some((edit, rest)) = self.edits.split_first() else { return self.input.read(out) };
+            let before = edit.range.start.saturating_sub(self.at);
+            if before > 0 {
+                let len = before.min(out.len());
+                let read = self.input.read(out.get_mut(..len).unwrap_or_default())?;
+                self.at = self.at.saturating_add(read);
+                return Ok(read);
+            }
+            let replaced = u64::try_from(edit.range.len()).unwrap_or(u64::MAX);
+            io::copy(&mut (&mut *self.input).take(replaced), &mut io::sink())?;
+            (self.at, self.with, self.edits) = (edit.range.end, &edit.with, rest);
+        }
+        self.with.read(out)
     }
 }
 
@@ -135,23 +195,21 @@ impl<'p, 'm> Payload<'p, 'm> {
         source: &'p mut Source<'m>,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        source.input.seek(SeekFrom::Start(source.body_at))?;
-        let plan = canonical::plan(&mut head.as_slice().chain(&mut *source.input), wish, limits)?;
+        let plan = canonical::plan(&mut head.as_slice().chain(source.body()?), wish, limits)?;
         Ok(Self { head, source, form: BodyForm::Planned(plan) })
     }
 
     /// Writes all of it.
     pub(in crate::smime) fn write_to(&mut self, limits: &Limits, out: &mut dyn Write) -> Result<Written, Error> {
-        let input = &mut *self.source.input;
-        input.seek(SeekFrom::Start(self.source.body_at))?;
+        let mut body = self.source.body()?;
         match &self.form {
             BodyForm::Planned(plan) => {
-                canonical::encode(&mut self.head.as_slice().chain(input), plan, limits, out)?;
+                canonical::encode(&mut self.head.as_slice().chain(body), plan, limits, out)?;
                 Ok(Written::Whole)
             }
             BodyForm::Canonical => {
                 out.write_all(&canonical::to_crlf(&self.head))?;
-                copy(&self.head, input, None, out)
+                copy(&self.head, &mut body, None, out)
             }
             BodyForm::Checked => {
                 let mut scan = SafeScan::new();
@@ -160,7 +218,7 @@ impl<'p, 'm> Payload<'p, 'm> {
                     return Ok(Written::Unsafe);
                 }
                 out.write_all(&self.head)?;
-                copy(&self.head, input, Some(scan), out)
+                copy(&self.head, &mut body, Some(scan), out)
             }
         }
     }
@@ -168,9 +226,9 @@ impl<'p, 'm> Payload<'p, 'm> {
 
 /// Copies the body behind a header section with CRLF line ends, for as long as no line feed may be content and all is safe where that is
 /// asked.
-fn copy(head: &[u8], input: &mut dyn Input, scan: Option<SafeScan>, out: &mut dyn Write) -> Result<Written, Error> {
+fn copy(head: &[u8], body: &mut dyn Read, scan: Option<SafeScan>, out: &mut dyn Write) -> Result<Written, Error> {
     let mut scan = scan;
-    let mut feed = Feed::new(input);
+    let mut feed = Feed::new(body);
     let mut lines = Crlf::watched(head, &mut feed);
     // what is safe as it is has all its line ends: most messages are looked at once
     let mut is_as_it_is = scan.is_some();

@@ -5,7 +5,6 @@ use std::io::Cursor;
 use crate::crypto::random::Random;
 use crate::limits::Limits;
 use crate::mime::canonical::Wish;
-use crate::smime::headers::Confidentiality;
 use crate::smime::payload::{Payload, Source, Written};
 use crate::smime::sign::grown;
 use crate::smime::spool::{Input, Spool};
@@ -44,10 +43,8 @@ impl<'a> Seal<'a> {
         spool: &mut dyn Spool,
     ) -> Result<(), Error> {
         let limits = Limits::default();
-        let protection = self.sign.protection();
         let mut source = Source::read(message, &limits)?;
-        let head = source.parts.head(Confidentiality::Cipher, protection);
-        let outer = source.parts.outer(Confidentiality::Cipher, protection);
+        let (outer, head) = self.encrypt.headers(&mut source, self.sign.protection())?;
         let mut payload = Payload::checked(head.clone(), &mut source);
         if self.write(&outer, &mut payload, now, random, spool)? == Written::Whole {
             return Ok(());

@@ -524,3 +524,70 @@ fn errors_bear_the_schema_of_their_successes() {
         assert_ne!(code, 0, "{line}");
     }
 }
+
+/// What a program shows that decrypts and does not know header protection: openssl takes the layers off, Python reads the message.
+#[test]
+fn the_text_tells_what_is_hidden_where_protected_fields_are_not_shown() {
+    if !support::peer("python3") {
+        return;
+    }
+    let bench = Bench::new();
+    let encoded = "PGh0bWw+PGJvZHk+CjxwPkdyw7zDn2U8L3A+CjwvYm9keT48L2h0bWw+Cg==";
+    let letter = format!(
+        "From: =?utf-8?q?Al=C3=AFce?= <alice@example.com>\r\nTo: Bob <bob@example.org>\r\nDate: Mon, 1 Jun 2026 01:00:00 +0200\r\n\
+         Subject: =?utf-8?B?5L2g5aW9?= <1>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n\
+         Content-Type: multipart/alternative; boundary=a\r\n\r\n--a\r\n\r\nHello.\r\n--a\r\nContent-Type: text/html; charset=utf-8\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\n{encoded}\r\n--a--\r\n--m\r\nContent-Type: text/plain\r\n\r\nA file.\r\n--m--\r\n"
+    );
+    let letter = bench.write("letter", letter.as_bytes());
+    let alice = format!("--cert {} --key {} --chain {}", cert("alice"), key("alice"), issuing("alice"));
+    let (decrypted, verified) = (bench.path("decrypted"), bench.path("verified"));
+    let read = |options: &str| -> Value {
+        let sealed = bench.path("sealed");
+        bench.ok(&format!("seal {alice} --to-cert {} --opaque {options} {letter} -o {sealed} --force", cert("bob")));
+        let (bob, root) = (cert("bob"), cert("root"));
+        let decrypt = ["cms", "-decrypt", "-in", &sealed, "-recip", &bob, "-inkey", &key("bob"), "-out", &decrypted];
+        let verify = ["cms", "-verify", "-in", &decrypted, "-CAfile", &root, "-no_check_time", "-binary", "-out", &verified];
+        for args in [&decrypt[..], &verify[..]] {
+            let (code, _, talk) = support::run("openssl", args, b"");
+            assert_eq!(code, 0, "{talk}");
+        }
+        let program = "import email.policy, json, sys\n\
+            m = email.message_from_binary_file(open(sys.argv[1], 'rb'), policy=email.policy.default)\n\
+            o = email.message_from_binary_file(open(sys.argv[2], 'rb'), policy=email.policy.default)\n\
+            texts = [p.get_content() for p in m.walk() if not p.is_multipart()]\n\
+            print(json.dumps({'texts': texts, 'outer': [o[n] for n in ('Subject', 'From', 'To', 'Date')]}))\n";
+        let (code, out, talk) = support::run("python3", &["-c", program, &verified, &sealed], b"");
+        assert_eq!(code, 0, "{talk}");
+        serde_json::from_slice(&out).expect("JSON")
+    };
+    let html = "<html><body>\n<p>Gr\u{fc}\u{df}e</p>\n</body></html>\n";
+    let plain = read("");
+    assert_eq!(plain["texts"], serde_json::json!(["Hello.", html, "A file."]), "nothing is added unless asked for");
+    assert_eq!(plain["outer"][0], "[...]");
+    let shown = read("--legacy-display --header-confidentiality shy");
+    let outer = ["[...]", "alice@example.com", "bob@example.org", "Sun, 31 May 2026 23:00:00 +0000"];
+    assert_eq!(shown["outer"], serde_json::json!(outer));
+    let told = "From: Al\u{ef}ce <alice@example.com>\nTo: Bob <bob@example.org>\nDate: Mon, 1 Jun 2026 01:00:00 +0200\nSubject: \u{4f60}\u{597d} <1>\n";
+    let text = |at: usize| shown["texts"][at].as_str().expect("a text").replace("\r\n", "\n");
+    assert_eq!(text(0), format!("{told}\nHello."));
+    assert!(text(1).starts_with("<html><body>\n<div class=\"header-protection-legacy-display\">\n<pre>\nFrom: "), "{shown}");
+    assert!(text(1).contains("Subject: &#20320;&#22909; &lt;1&gt;\n</pre>\n</div><p>Gr\u{fc}\u{df}e</p>"), "{shown}");
+    assert_eq!(text(2), "A file.");
+    // who knows better sees the message as it was
+    let opened = bench.ok(&format!(
+        "open --trust {} --at {AT} --revocation off --cert {} --key {} {}",
+        cert("root"),
+        cert("bob"),
+        key("bob"),
+        bench.path("sealed")
+    ));
+    let opened = mime::view::view(&opened);
+    assert_eq!((opened.subject.as_str(), opened.text.as_str()), ("\u{4f60}\u{597d} <1>", "Hello."));
+    let none = read("--legacy-display --header-confidentiality no-confidentiality");
+    assert_eq!(
+        (&none["texts"], &none["outer"][0]),
+        (&plain["texts"], &serde_json::json!("\u{4f60}\u{597d} <1>")),
+        "nothing is hidden"
+    );
+}

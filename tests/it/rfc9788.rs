@@ -1,4 +1,5 @@
-//! The example messages of RFC 9788, Appendix C, all of them: what is verified, what is protected and hidden, what a reader sees.
+//! The example messages of RFC 9788, Appendices C, D and E, all of them: what is verified, what is protected and hidden, what a reader sees, and
+//! that what is composed is what the RFC composes.
 //!
 //! What they sign is `tests/rfc9788/messages.txt`; the RFC's own digests over it show that it is exact. Signatures and encryption are made
 //! anew with the keys of RFC 9216, since the RFC's ciphertexts say nothing that this does not.
@@ -13,7 +14,7 @@ use sealpost::keys::{self, Identity};
 use sealpost::limits::Limits;
 use sealpost::mime::{self, transfer};
 use sealpost::pki::{self, Certificate, ChainStatus, Revocation, TrustAnchors};
-use sealpost::smime::{Code, FieldProtection, Open, Opened, SignatureStatus, Trust};
+use sealpost::smime::{Code, Encrypt, FieldProtection, HeaderConfidentiality, Open, Opened, SignatureStatus, Trust};
 use sealpost::time::Timestamp;
 
 use crate::support;
@@ -35,7 +36,7 @@ struct Example {
     outer: String,
     /// What is signed: an entity.
     payload: Vec<u8>,
-    /// What the composer called it: Subject, and the second line of each text.
+    /// What the composer called it: Subject, and the second line of each text; in Appendix C alone.
     name: String,
 }
 
@@ -49,6 +50,8 @@ impl Example {
         match self.policy {
             "shy" => &["Subject", "From", "To", "Date"],
             "baseline" => &["Subject"],
+            // by what it answers (6.1)
+            "no-confidentiality" => &["Subject"],
             _ => &[],
         }
     }
@@ -62,7 +65,8 @@ fn examples() -> Vec<Example> {
             panic!("six words: {head}")
         };
         let (outer, payload) = text.split_once("\n\n").expect("a header section");
-        let name = payload.split_once("This is the\n").and_then(|(_, rest)| rest.split_once('\n')).expect("a name").0;
+        let name = payload.split_once("This is the\n").and_then(|(_, rest)| rest.split_once('\n')).unwrap_or_default().0;
+        assert_eq!(name.is_empty(), !section.starts_with('C'), "{section}");
         // the message inside came with line feeds from whoever made the examples, and was signed so where it is opaque
         let payload = match (scheme, form) {
             ("wrapped", "opaque" | "sealed") => {
@@ -84,6 +88,11 @@ fn examples() -> Vec<Example> {
         });
     }
     found
+}
+
+/// Those of Appendix C.
+fn signed_examples() -> Vec<Example> {
+    examples().into_iter().filter(|example| example.section.starts_with('C')).collect()
 }
 
 /// Alice, Bob and the authority of RFC 9216.
@@ -137,13 +146,23 @@ impl Cast {
         }
         let layer = "Content-Transfer-Encoding: base64\r\nContent-Type: application/pkcs7-mime; name=\"smime.p7m\";\r\n \
                      smime-type=\"signed-data\"\r\n\r\n";
+        self.encrypted(example, &[layer.as_bytes(), &signed].concat())
+    }
+
+    /// An example with this content under its encryption.
+    fn encrypted(&self, example: &Example, content: &[u8]) -> Vec<u8> {
         let mut encrypted = Vec::new();
         EnvelopedBuilder::new(ContentCipher::Aes128Cbc)
             .recipient(To::new(&self.encrypts))
             .recipient(To::new(self.bob.certificate()))
-            .encrypt(&mut [layer.as_bytes(), &signed].concat().as_slice(), &mut encrypted, random)
+            .encrypt(&mut &*content, &mut encrypted, &mut Seeded::new(example.section.as_bytes()))
             .expect("encrypted");
-        [outer, b"\r\n", &transfer::encode_base64(&encrypted)].concat()
+        [example.outer.as_bytes(), b"\r\n", &transfer::encode_base64(&encrypted)].concat()
+    }
+
+    /// Opens what is encrypted and not signed.
+    fn decrypt(&self, message: &[u8]) -> Opened {
+        Open::new(&self.trust).identity(&self.bob).decrypt(message, &mut Seeded::new(b"decrypt"))
     }
 
     fn open(&self, message: &[u8]) -> Opened {
@@ -153,7 +172,7 @@ impl Cast {
 
 #[test]
 fn what_the_examples_sign_is_what_the_rfc_signed() {
-    let examples = examples();
+    let examples = signed_examples();
     let (mut seen, mut exact) = (0, 0);
     for example in &examples {
         let digest: String = digest::of(SHA256, &example.payload).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -170,7 +189,7 @@ fn what_the_examples_sign_is_what_the_rfc_signed() {
 fn every_example_is_read_as_the_rfc_says() {
     let Some(folder) = support::vectors("rfc9216-keys") else { return };
     let cast = Cast::read(&folder);
-    for example in examples() {
+    for example in signed_examples() {
         let section = example.section;
         let opened = cast.open(&cast.message(&example));
         if example.form == "plain" {
@@ -233,4 +252,84 @@ fn check_shown(example: &Example, opened: &Opened) {
     // what was signed had the elements, which only the reader leaves out
     let signed = String::from_utf8_lossy(&example.payload);
     assert_eq!(signed.contains("hp-legacy-display=\"1\""), example.legacy, "{section}");
+}
+
+/// The examples of Appendices D and E are encrypted by people who have no certificates here: they are read without signatures.
+#[test]
+fn the_worked_examples_are_shown_as_the_rfc_says() {
+    let Some(folder) = support::vectors("rfc9216-keys") else { return };
+    let cast = Cast::read(&folder);
+    let worked: Vec<_> = examples().into_iter().filter(|example| !example.section.starts_with('C')).collect();
+    assert_eq!(worked.len(), 4);
+    for example in worked {
+        let section = example.section;
+        let opened = cast.decrypt(&cast.encrypted(&example, &example.payload));
+        assert_eq!(opened.verdict().headers.hidden, example.hidden(), "{section}");
+        let states = opened.verdict().headers.fields.iter().filter(|field| field.state == FieldProtection::EncryptedOnly);
+        assert_eq!(states.map(|field| field.name.as_str()).collect::<Vec<_>>(), example.hidden(), "{section}");
+        let shown = String::from_utf8(opened.released().expect("it is decrypted").message()).expect("ASCII");
+        let (head, body) = shown.split_once("\r\n\r\n").expect("a body");
+        let payload = String::from_utf8(example.payload.clone()).expect("ASCII");
+        let written = payload.split_once("\r\n\r\n").expect("a body").1;
+        let division = "<div class=\"header-protection-legacy-display\">\r\n<pre>Subject: Dinner plans</pre>\r\n</div>";
+        let without = match section {
+            "E.2" => written.replace(division, ""),
+            _ => written.split_once("\r\n\r\n").expect("what is displayed").1.to_owned(),
+        };
+        assert_eq!(body, without, "{section}");
+        let subject = payload.lines().find(|line| line.starts_with("Subject: ")).expect("a subject");
+        assert!(
+            head.lines().any(|line| line == subject) && !shown.contains("[...]") && !shown.contains("hp="),
+            "{section}: {head}"
+        );
+    }
+}
+
+/// What the composer of each example had before him is what its reader sees; composed by us with the same policy it is what the RFC has.
+#[test]
+fn what_is_composed_is_what_the_rfc_composes() {
+    let Some(folder) = support::vectors("rfc9216-keys") else { return };
+    let cast = Cast::read(&folder);
+    let mut composed = 0;
+    // the answer of D.2.2 needs what it answers to hide its Subject
+    let is_composed = |e: &Example| e.form == "sealed" && e.scheme == "hp" && e.section != "D.2.2";
+    for example in examples().into_iter().filter(is_composed) {
+        let section = example.section;
+        let read = cast.decrypt(&cast.encrypted(&example, &example.payload));
+        let letter = read.released().expect("it is decrypted").message();
+        let policy = HeaderConfidentiality::NAMES.iter().find(|(name, _)| *name == example.policy).expect("a policy").1;
+        let encrypted = Encrypt::new([cast.encrypts.clone(), cast.bob.certificate().clone()])
+            .header_confidentiality(policy)
+            .legacy_display(example.legacy)
+            .run(&letter, &mut Seeded::new(section.as_bytes()))
+            .unwrap_or_else(|error| panic!("{section}: {error}"));
+        let opened = cast.decrypt(&encrypted);
+        let ours = opened.released().expect("it is decrypted").content().to_vec();
+        let fields = |message: &[u8], wanted: fn(&str) -> bool| -> Vec<(String, String)> {
+            let root = mime::parse(message, &Limits::default()).expect("a message");
+            let fields = root.fields().iter().filter(|field| wanted(&field.name));
+            fields.map(|field| (field.name.clone(), field.unfolded(message))).collect()
+        };
+        let is_shown = |name: &str| !name.starts_with("content-") && name != "mime-version";
+        assert_eq!(fields(&encrypted, is_shown), fields(example.outer.as_bytes(), is_shown), "{section}");
+        assert_eq!(fields(&ours, is_shown), fields(&example.payload, is_shown), "{section}");
+        let root = |message: &[u8]| mime::parse(message, &Limits::default()).expect("a message");
+        let (one, other) = (root(&ours), root(&example.payload));
+        let parameters = |entity: &mime::Entity| {
+            let mut all = entity.content_type().parameters.clone();
+            all.sort();
+            (entity.content_type().essence(), all)
+        };
+        assert_eq!(parameters(&one), parameters(&other), "{section}");
+        let text = |message: &[u8], entity: &mime::Entity| String::from_utf8_lossy(entity.body(message)).into_owned();
+        let theirs = match section {
+            // there the division is written without line breaks around its text
+            "E.2" => text(&example.payload, &other)
+                .replace("<pre>Subject: Dinner plans</pre>", "<pre>\r\nSubject: Dinner plans\r\n</pre>"),
+            _ => text(&example.payload, &other),
+        };
+        assert_eq!(text(&ours, &one), theirs, "{section}");
+        composed += 1;
+    }
+    assert_eq!(composed, 19);
 }

@@ -1,7 +1,7 @@
 //! Writes protected header fields (RFC 9788 section 5).
 
 use crate::mime::{Entity, ascii, header};
-use crate::smime::headers::{HeaderProtection, parameter};
+use crate::smime::headers::{Display, HeaderConfidentiality, HeaderProtection, parameter};
 
 /// What the composer means to give (the parameter `hp`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(in crate::smime) enum Confidentiality {
     /// Signed only: `hp="clear"`.
     Clear,
     /// Encrypted: `hp="cipher"`; the outside is made less telling.
-    Cipher,
+    Cipher(HeaderConfidentiality),
 }
 
 /// A header section taken apart: the fields about the structure, and the others.
@@ -44,16 +44,21 @@ impl Parts {
         confidentiality: Confidentiality,
         protection: HeaderProtection,
     ) -> Vec<(String, Vec<u8>)> {
-        if confidentiality == Confidentiality::Clear || protection == HeaderProtection::Off {
-            return self.others.clone();
+        match (confidentiality, protection) {
+            (Confidentiality::Cipher(policy), HeaderProtection::On) => {
+                let outside = |(name, raw): &(String, Vec<u8>)| Some((name.clone(), policy.outside(name, raw)?.into_owned()));
+                self.others.iter().filter_map(outside).collect()
+            }
+            _ => self.others.clone(),
         }
-        // hcp_baseline (RFC 9788 3.2.1): Subject obscured, Comments and Keywords left out
-        let visible = |(name, raw): &(String, Vec<u8>)| match name.as_str() {
-            "subject" => Some((name.clone(), b"Subject: [...]\r\n".to_vec())),
-            "comments" | "keywords" => None,
-            _ => Some((name.clone(), raw.clone())),
-        };
-        self.others.iter().filter_map(visible).collect()
+    }
+
+    /// What the text tells of the fields that the outside shows otherwise (RFC 9788 5.2.1); `None` where nothing.
+    pub(in crate::smime) fn display(&self, policy: HeaderConfidentiality) -> Option<Display> {
+        let told = self.others.iter().filter(|(name, raw)| {
+            USER_FACING.contains(&name.as_str()) && policy.outside(name, raw).as_deref() != Some(raw.as_slice())
+        });
+        Display::of(told.filter_map(|(_, raw)| header::name_and_text(raw)).collect())
     }
 
     /// The header section of the entity that gets signed or encrypted: protected fields, structure, and the empty line; the body follows.
@@ -63,12 +68,12 @@ impl Parts {
             out.extend_from_slice(&self.structure);
         } else {
             self.others.iter().for_each(|(_, raw)| out.extend_from_slice(raw));
-            if confidentiality == Confidentiality::Cipher {
+            if matches!(confidentiality, Confidentiality::Cipher(_)) {
                 self.outer(confidentiality, protection).iter().for_each(|(_, raw)| out.extend_from_slice(&outer_record(raw)));
             }
             let hp = match confidentiality {
                 Confidentiality::Clear => "clear",
-                Confidentiality::Cipher => "cipher",
+                Confidentiality::Cipher(_) => "cipher",
             };
             out.extend_from_slice(b"MIME-Version: 1.0\r\n");
             out.extend_from_slice(&with_parameter(&self.structure, hp));
@@ -80,6 +85,23 @@ impl Parts {
 
 /// Fields that do not go along: Bcc is nobody's to see, the others are made anew or tell of earlier ways.
 const STAYS_BEHIND: &[&str] = &["mime-version", "bcc", "resent-bcc", "return-path", "received", "delivered-to", "hp-outer"];
+
+/// Fields that readers show (RFC 9787 1.1.2).
+const USER_FACING: &[&str] = &[
+    "subject",
+    "from",
+    "to",
+    "cc",
+    "date",
+    "reply-to",
+    "followup-to",
+    "sender",
+    "resent-from",
+    "resent-to",
+    "resent-cc",
+    "resent-date",
+    "resent-sender",
+];
 
 /// `HP-Outer: Name: value` (RFC 9788 2.2.1) of a field that stands outside.
 fn outer_record(raw: &[u8]) -> Vec<u8> {

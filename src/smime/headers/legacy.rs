@@ -75,12 +75,12 @@ fn without_lead(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 fn without_division(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let lower = text.to_ascii_lowercase();
     let find = |what: &[u8], from: usize| memchr::memmem::find(lower.get(from..)?, what).map(|at| from.saturating_add(at));
-    let class = find(b"header-protection-legacy-display", 0)?;
-    let start = memchr::memmem::rfind(lower.get(..class)?, b"<div")?;
-    // the class must stand in the tag itself
-    if lower.get(start..class)?.contains(&b'>') {
-        return None;
-    }
+    // the class must stand in the tag itself: a style sheet may name it, too
+    let (start, class) = memchr::memmem::find_iter(&lower, b"header-protection-legacy-display").find_map(|class| {
+        let before = lower.get(..class)?;
+        let start = memchr::memmem::rfind(before, b"<div")?;
+        (!before.get(start..)?.contains(&b'>')).then_some((start, class))
+    })?;
     let (mut at, mut depth) = (class, 1_u32);
     while depth > 0 {
         let close = find(b"</div", at)?;
@@ -110,7 +110,7 @@ fn drop_older(message: &Entity, edits: &mut Vec<Edit>) {
 }
 
 /// Whether the line break of a charset is that of ASCII.
-fn is_like_ascii(charset: Option<&str>) -> bool {
+pub(super) fn is_like_ascii(charset: Option<&str>) -> bool {
     !charset.is_some_and(|charset| {
         let charset = charset.to_ascii_lowercase();
         ["utf-16", "utf-32", "utf-7", "ucs-", "iso-10646"].iter().any(|wide| charset.starts_with(wide))
@@ -126,6 +126,9 @@ mod tests {
         let html = b"<body>\n<DIV class=\"x header-protection-legacy-display\"><div>a</div><pre>b</pre></div>\n<div>c</div>";
         let (before, after) = without_division(html).expect("it is there");
         assert_eq!((before.as_slice(), after.as_slice()), (&b"<body>\n"[..], &b"\n<div>c</div>"[..]));
+        let style = b"<style>.header-protection-legacy-display {}</style>".as_slice();
+        let (before, _) = without_division(&[style, html].concat()).expect("it is there");
+        assert_eq!(before, [style, b"<body>\n"].concat());
         for none in [&b"<div>header-protection-legacy-display</div>"[..], b"<div class=header-protection-legacy-display>", b""] {
             assert_eq!(without_division(none), None);
         }

@@ -1,14 +1,19 @@
 //! Header fields that travel inside the protected part (RFC 9788).
 //!
-//! `compose` writes them, `render` reads them and says what a reader sees, `legacy` finds what was put into the text for older programs,
-//! `parameter` changes the parameters of a Content-Type and nothing else.
+//! `compose` writes them, `confidentiality` says what of them the outside shows, `display` puts what it does not into the text for older programs;
+//! `render` reads them and says what a reader sees, `legacy` finds what was put into the text; `parameter` changes the parameters of a
+//! Content-Type and nothing else.
 
 mod compose;
+mod confidentiality;
+mod display;
 mod legacy;
 mod parameter;
 mod render;
 
 pub(in crate::smime) use compose::{Confidentiality, Parts};
+pub use confidentiality::HeaderConfidentiality;
+pub(in crate::smime) use display::Display;
 pub(in crate::smime) use legacy::{Edit, legacy_display};
 pub(in crate::smime) use render::{covered, message_entity, other_from, protected, released_header};
 
