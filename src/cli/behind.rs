@@ -10,6 +10,9 @@ use zeroize::Zeroize;
 /// Work on less than this many bytes is over before a thread would help.
 const LARGE: u64 = 2 << 20;
 
+/// Blocks of 64 KiB between the threads.
+const BLOCKS: usize = 8;
+
 /// Bytes that are gathered before this thread writes them.
 const GATHERED: usize = 64 << 10;
 
@@ -199,7 +202,7 @@ const COPY: usize = 1 << 10;
 
 impl<W: Write + Send + 'static> Worker<W> {
     fn start(place: W, encodes: bool) -> Self {
-        let (filler, emptier) = relay();
+        let (filler, emptier) = relay(BLOCKS);
         let handle = std::thread::spawn(move || {
             let mut place = place;
             let written = if encodes { encode(emptier, &mut place) } else { write(emptier, &mut place) };

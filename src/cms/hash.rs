@@ -30,6 +30,9 @@ enum Digests {
     Beside(Worker),
 }
 
+/// Blocks of 64 KiB between the threads.
+const BLOCKS: usize = 4;
+
 /// Content of less than this many bytes is hashed before a thread would help.
 const LARGE: u64 = 2 << 20;
 
@@ -134,7 +137,7 @@ impl fmt::Debug for Worker {
 impl Worker {
     /// Starts it; gives the digests back where the system has no thread for them.
     fn start(list: Vec<Digest>) -> Result<Self, Vec<Digest>> {
-        let (filler, mut emptier) = relay();
+        let (filler, mut emptier) = relay(BLOCKS);
         let (bring, brought) = sync_channel::<Vec<Digest>>(1);
         let hashing = move || {
             let mut list = brought.recv().unwrap_or_default();
@@ -213,7 +216,7 @@ mod tests {
     #[test]
     fn a_thread_that_ended_gives_no_digest() {
         let mut worker = Worker::start(vec![Digest::new(DigestAlgorithm::Sha256)]).expect("a thread");
-        let (filler, emptier) = relay();
+        let (filler, emptier) = relay(BLOCKS);
         drop(emptier);
         worker.filler = Some(filler);
         let mut hash = ContentHash { digests: Digests::Beside(worker), ..ContentHash::new(Vec::new()) };

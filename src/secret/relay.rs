@@ -11,10 +11,6 @@ use crate::secret::Secret;
 
 /// Bytes of a block: what stays in the cache of a processor until the other one has read it.
 const BLOCK: usize = 64 << 10;
-/// Blocks of a relay, all together.
-const BLOCKS: usize = 4;
-/// For so many a side that waits is woken.
-const HALF: usize = BLOCKS / 2;
 /// Bytes of one copy: between buffers at the same place in their pages longer ones crawl on some processors.
 const COPY: usize = 1 << 10;
 
@@ -34,11 +30,11 @@ pub struct Emptier {
     block: Block,
 }
 
-/// A relay of 256 KiB at most, for one thread to write to and for another to read from, in blocks of 64 KiB.
+/// A relay of so many blocks of 64 KiB at most (two at least), for one thread to write to and for another to read from.
 ///
 /// ```
 /// use sealpost::secret::relay::relay;
-/// let (mut filler, mut emptier) = relay();
+/// let (mut filler, mut emptier) = relay(4);
 /// let sum = std::thread::spawn(move || {
 ///     let mut sum = 0;
 ///     while let Some(block) = emptier.next_block() {
@@ -51,8 +47,8 @@ pub struct Emptier {
 /// assert_eq!(sum.join().unwrap(), 100_000);
 /// # Ok::<(), sealpost::secret::relay::Gone>(())
 /// ```
-pub fn relay() -> (Filler, Emptier) {
-    let shared = Arc::new(Shared::default());
+pub fn relay(blocks: usize) -> (Filler, Emptier) {
+    let shared = Arc::new(Shared { blocks: blocks.max(2), ..Shared::default() });
     (Filler { shared: Arc::clone(&shared), block: Block::default() }, Emptier { shared, block: Block::default() })
 }
 
@@ -84,6 +80,8 @@ impl Block {
 
 #[derive(Default)]
 struct Shared {
+    /// How many blocks there are at most.
+    blocks: usize,
     state: Mutex<State>,
     filled: Condvar,
     emptied: Condvar,
@@ -101,6 +99,11 @@ struct State {
 }
 
 impl Shared {
+    /// For so many blocks a side that waits is woken.
+    fn half(&self) -> usize {
+        self.blocks / 2
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,7 +150,7 @@ impl Filler {
     fn pass_on(&mut self) -> Result<(), Gone> {
         self.hand_over();
         let mut state = self.shared.lock();
-        if state.empty.is_empty() && state.made < BLOCKS {
+        if state.empty.is_empty() && state.made < self.shared.blocks {
             state.made = state.made.saturating_add(1);
             drop(state);
             self.block = Block { memory: Secret::new(vec![0; BLOCK]), filled: 0 };
@@ -172,7 +175,7 @@ impl Filler {
         }
         let mut state = self.shared.lock();
         state.full.push_back(block);
-        if state.emptier_waits && state.full.len() >= HALF {
+        if state.emptier_waits && state.full.len() >= self.shared.half() {
             state.emptier_waits = false;
             self.shared.filled.notify_one();
         }
@@ -195,7 +198,7 @@ impl Emptier {
         if read.filled > 0 {
             state.empty.push(read);
         }
-        if state.filler_waits && state.empty.len() >= HALF {
+        if state.filler_waits && state.empty.len() >= self.shared.half() {
             state.filler_waits = false;
             self.shared.emptied.notify_one();
         }
@@ -255,7 +258,7 @@ mod tests {
         for (piece, writes, reads) in
             [(1_000, quick, slow), (BLOCK, slow, quick), (300_001, quick, quick), (content.len(), quick, slow)]
         {
-            let (mut filler, emptier) = relay();
+            let (mut filler, emptier) = relay(4);
             let shared = Arc::clone(&filler.shared);
             let reader = std::thread::spawn(move || read(emptier, reads));
             for piece in content.chunks(piece) {
@@ -264,13 +267,13 @@ mod tests {
             }
             filler.finish().expect("taken");
             assert!(reader.join().expect("no panic") == content, "{piece}");
-            assert!(shared.lock().made <= BLOCKS, "memory is bounded");
+            assert!(shared.lock().made <= 4, "memory is bounded");
         }
     }
 
     #[test]
     fn room_is_lent_and_counts_as_written() {
-        let (mut filler, emptier) = relay();
+        let (mut filler, emptier) = relay(4);
         let reader = std::thread::spawn(move || read(emptier, Duration::ZERO));
         let lines = content(1 << 20);
         for line in lines.chunks(2_496) {
@@ -283,7 +286,7 @@ mod tests {
 
     #[test]
     fn an_end_without_finish_loses_the_rest_only() {
-        let (mut filler, emptier) = relay();
+        let (mut filler, emptier) = relay(4);
         filler.write(&content(100_000)).expect("taken");
         drop(filler);
         assert_eq!(read(emptier, Duration::ZERO), content(100_000)[..BLOCK]);
@@ -291,11 +294,11 @@ mod tests {
 
     #[test]
     fn who_writes_is_told_that_nobody_reads() {
-        let (mut filler, emptier) = relay();
+        let (mut filler, emptier) = relay(4);
         let mut emptier = Some(emptier);
         let reader = std::thread::spawn(move || emptier.as_mut().and_then(Emptier::next_block).map(<[u8]>::len));
         let written = (0..100).find(|_| filler.write(&[0; BLOCK]).is_err());
-        assert!(written.is_some_and(|blocks| blocks <= BLOCKS), "{written:?}");
+        assert!(written.is_some_and(|blocks| blocks <= 4), "{written:?}");
         assert_eq!(reader.join().expect("no panic"), Some(BLOCK));
         assert_eq!(filler.finish(), Err(Gone));
     }
