@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::mime::canonical::Wish;
 use crate::smime::Error;
 use crate::smime::choice::{Chosen, CipherChoice, Recipient, TransportChoice, Way, check_recipient, choose};
-use crate::smime::headers::{Confidentiality, HeaderConfidentiality, HeaderProtection};
+use crate::smime::headers::{Confidentiality, Fields, HeaderConfidentiality, HeaderProtection};
 use crate::smime::payload::{Payload, Source, Written};
 use crate::smime::sign::{Pkcs7Mime, grown};
 use crate::smime::spool::{Input, Spool};
@@ -101,7 +101,7 @@ impl Encrypt {
         &self,
         source: &mut Source<'_>,
         protection: HeaderProtection,
-    ) -> Result<(Vec<(String, Vec<u8>)>, Vec<u8>), Error> {
+    ) -> Result<(Fields, Vec<u8>), Error> {
         if self.has_legacy_display
             && protection == HeaderProtection::On
             && let Some(display) = source.parts.display(self.confidentiality)

@@ -53,6 +53,7 @@ impl<'m> Source<'m> {
     pub(in crate::smime) fn show(&mut self, display: &Display, limits: &Limits) -> Result<(), Error> {
         let mut payload = [&self.parts.structure, &b"\r\n"[..]].concat();
         let head = payload.len();
+        payload.reserve_exact(usize::try_from(BEGINNING).unwrap_or(0).saturating_add(32));
         self.input.seek(SeekFrom::Start(self.body_at))?;
         let read = (&mut *self.input).take(BEGINNING).read_to_end(&mut payload)?;
         let is_whole = u64::try_from(read).is_ok_and(|read| read < BEGINNING);
@@ -77,7 +78,7 @@ impl<'m> Source<'m> {
 }
 
 /// How much of a body is looked at for its texts: they come first.
-const BEGINNING: u64 = 256 << 10;
+const BEGINNING: u64 = 128 << 10;
 
 /// A body as it is changed.
 struct Edited<'s> {

@@ -12,12 +12,15 @@ pub(in crate::smime) enum Confidentiality {
     Cipher(HeaderConfidentiality),
 }
 
+/// Header fields: name in lower case, and the field as written.
+pub(in crate::smime) type Fields = Vec<(String, Vec<u8>)>;
+
 /// A header section taken apart: the fields about the structure, and the others.
 pub(in crate::smime) struct Parts {
     /// Content-* fields, each with its line break.
     pub(in crate::smime) structure: Vec<u8>,
-    /// The other fields that go along: name in lower case, and the field as written.
-    pub(in crate::smime) others: Vec<(String, Vec<u8>)>,
+    /// The other fields that go along.
+    pub(in crate::smime) others: Fields,
 }
 
 impl Parts {
@@ -39,11 +42,7 @@ impl Parts {
     }
 
     /// The fields that stand outside.
-    pub(in crate::smime) fn outer(
-        &self,
-        confidentiality: Confidentiality,
-        protection: HeaderProtection,
-    ) -> Vec<(String, Vec<u8>)> {
+    pub(in crate::smime) fn outer(&self, confidentiality: Confidentiality, protection: HeaderProtection) -> Fields {
         match (confidentiality, protection) {
             (Confidentiality::Cipher(policy), HeaderProtection::On) => {
                 let outside = |(name, raw): &(String, Vec<u8>)| Some((name.clone(), policy.outside(name, raw)?.into_owned()));

@@ -11,7 +11,7 @@ mod legacy;
 mod parameter;
 mod render;
 
-pub(in crate::smime) use compose::{Confidentiality, Parts};
+pub(in crate::smime) use compose::{Confidentiality, Fields, Parts};
 pub use confidentiality::HeaderConfidentiality;
 pub(in crate::smime) use display::Display;
 pub(in crate::smime) use legacy::{Edit, legacy_display};
