@@ -56,13 +56,12 @@ impl Display {
         }
         let text = source.get(body.clone()).unwrap_or_default();
         let change = match (content_type.kind.as_str(), content_type.subtype.as_str()) {
-            ("text", "plain") => self.plain(entity.transfer_encoding(), charset),
+            ("text", "plain") => self.plain(entity.transfer_encoding(), charset, text),
             ("text", "html") => self.html(entity.transfer_encoding(), text, is_seen(body.end)),
             _ => None,
         };
         let Some(change) = change else { return };
         let at = |range: &Range<usize>| body.start.saturating_add(range.start)..body.start.saturating_add(range.end);
-        edits.push(Edit { range: at(&change.range), with: change.with });
         let field = entity.field("content-type");
         let mut raw = match field {
             Some(field) => field.raw(source).to_vec(),
@@ -71,26 +70,28 @@ impl Display {
         if change.becomes_utf8 {
             raw = parameter::with(&raw, "charset", "utf-8");
         }
-        if change.becomes_utf8 && entity.transfer_encoding() == TransferEncoding::SevenBit {
+        if entity.transfer_encoding() == TransferEncoding::SevenBit && !change.with.is_ascii() {
             let field = entity.field("content-transfer-encoding");
             let range = field.map_or(entity.range().start..entity.range().start, |field| field.range.clone());
             edits.push(Edit { range, with: b"Content-Transfer-Encoding: 8bit\r\n".to_vec() });
         }
         let range = field.map_or(entity.range().start..entity.range().start, |field| field.range.clone());
         edits.push(Edit { range, with: parameter::with(&raw, "hp-legacy-display", "1") });
+        edits.push(Edit { range: at(&change.range), with: change.with });
     }
 
     /// Before a plain text.
-    fn plain(&self, encoding: TransferEncoding, charset: Option<&str>) -> Option<Change> {
+    fn plain(&self, encoding: TransferEncoding, charset: Option<&str>, body: &[u8]) -> Option<Change> {
         let lines = self.lines();
         let charset = charset.unwrap_or("us-ascii");
         let is_ascii = charset.eq_ignore_ascii_case("us-ascii");
         // a text in ASCII is one in UTF-8
         let becomes_utf8 = !lines.is_ascii() && is_ascii;
-        let bytes = if is_ascii { lines.into_bytes() } else { mime::encode_exactly(&lines, charset)? };
-        if encoding == TransferEncoding::SevenBit && !becomes_utf8 && !bytes.is_ascii() {
+        if becomes_utf8 && !transfer::decode(encoding, body).is_ascii() {
+            // what is no ASCII may be anything
             return None;
         }
+        let bytes = if is_ascii { lines.into_bytes() } else { mime::encode_exactly(&lines, charset)? };
         let with = match encoding {
             TransferEncoding::QuotedPrintable => transfer::encode_quoted_printable(&[&bytes, &b"\r\n"[..]].concat()),
             // whole groups of three, so that what follows may stay as it is
@@ -241,6 +242,12 @@ mod tests {
             edited("Content-Transfer-Encoding: 7bit\nContent-Type: text/plain; charset=us-ascii\n\nHi\n", "\u{4f60}"),
             "Content-Transfer-Encoding: 8bit\nContent-Type: text/plain;\n charset=\"utf-8\";\n hp-legacy-display=\"1\"\n\nSubject: \u{4f60}\n\nHi\n"
         );
+        assert_eq!(
+            edited("Content-Type: text/plain; charset=utf-8\n\nHi\n", "\u{4f60}"),
+            "Content-Transfer-Encoding: 8bit\nContent-Type: text/plain; charset=utf-8;\n hp-legacy-display=\"1\"\n\nSubject: \u{4f60}\n\nHi\n"
+        );
+        let unnamed = "Content-Type: text/plain\n\nGr\u{fc}\u{df}e\n";
+        assert_eq!(edited(unnamed, "\u{fc}"), unnamed, "nobody knows what the text is in");
         let latin = "Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\nHi\n";
         assert!(edited(latin, "\u{fc}").ends_with("\n\nSubject: =FC\n\nHi\n"));
         assert_eq!(edited(latin, "\u{4f60}"), latin, "the charset has no such letter");
