@@ -180,7 +180,9 @@ impl Admin {
             Some(Question::Reload) => writer.write_all(reloaded(levers.reloader.reload().await).as_bytes()).await?,
             Some(Question::Servers) => writer.write_all(levers.doors.list().as_bytes()).await?,
             Some(Question::Server(order, name)) => {
-                let told = match levers.doors.order(order, &name) {
+                let (doors, of) = (Arc::clone(&levers.doors), name.clone());
+                let done = tokio::task::spawn_blocking(move || doors.order(order, &of)).await.map_err(std::io::Error::other)?;
+                let told = match done {
                     Ok(()) => format!("changed\t{name}: {}\n", order.done()),
                     Err(why) => format!("error\t{}\n", why.to_string().replace(char::is_control, " ")),
                 };

@@ -3,9 +3,11 @@
 //!
 //! Uses: listen, policy (a gate for each). Never: the store. What is done here lasts until the process ends: the next start opens all of them.
 
+use std::borrow::Borrow;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -194,6 +196,20 @@ struct Door {
 struct Open {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    /// Ends when nobody listens any more.
+    listens: mpsc::Receiver<Infallible>,
+}
+
+/// A socket on which somebody listens, and what says so while it is open: they are dropped in this order.
+struct Listening {
+    socket: Socket,
+    _says: mpsc::Sender<Infallible>,
+}
+
+impl Borrow<Socket> for Listening {
+    fn borrow(&self) -> &Socket {
+        &self.socket
+    }
 }
 
 impl Doors {
@@ -231,7 +247,7 @@ impl Doors {
         }
     }
 
-    /// Starts, stops or pauses one; the error says why not.
+    /// Starts, stops or pauses one; the error says why not. Not for a thread on which tasks run: a stop waits for them.
     pub(in crate::server) fn order(&self, order: Order, name: &str) -> Result<(), NotDone> {
         let door = self.0.iter().find(|door| door.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.0.iter().map(|door| door.name.as_str()).collect();
@@ -312,12 +328,14 @@ impl Door {
 
     fn serve(&self, listeners: Vec<(Service, Socket)>) {
         let (stop, stopping) = watch::channel(false);
+        let (says, listens) = mpsc::channel();
         let mut tasks = JoinSet::new();
-        for (service, listener) in listeners {
+        for (service, socket) in listeners {
             let how = (self.current.clone(), Arc::clone(&self.is_paused));
-            tasks.spawn(self.overview.vital(listen::accept(listener, service, how, stopping.clone())));
+            let listening = Listening { socket, _says: says.clone() };
+            tasks.spawn(self.overview.vital(listen::accept(listening, service, how, stopping.clone())));
         }
-        *self.lock() = Some(Open { stop, tasks });
+        *self.lock() = Some(Open { stop, tasks, listens });
     }
 
     fn start(&self) -> Result<(), String> {
@@ -329,12 +347,13 @@ impl Door {
         Ok(())
     }
 
-    /// Its sessions are told, and end in their own time.
+    /// Its sessions are told, and end in their own time; nobody listens any more when this returns, so that it can be started anew at once.
     fn stop(&self) {
-        if let Some(Open { stop, mut tasks }) = self.lock().take() {
+        if let Some(Open { stop, mut tasks, listens }) = self.lock().take() {
             self.overview.dismiss(tasks.len());
             // nobody hears it where all have ended
             let _ = stop.send(true);
+            let _ = listens.recv();
             tokio::spawn(async move { while tasks.join_next().await.is_some() {} });
         }
     }

@@ -3,6 +3,7 @@
 mod accepting;
 mod sockets;
 
+use std::borrow::Borrow;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -157,7 +158,7 @@ pub(in crate::server) struct Shared {
 
 /// Accepts connections until it is told to stop; each has the settings of its first moment to its end. While it pauses, nobody is let in.
 pub(in crate::server) async fn accept(
-    listener: TcpListener,
+    listener: impl Borrow<TcpListener>,
     service: Service,
     (current, is_paused): (Current, Arc<AtomicBool>),
     stop: watch::Receiver<bool>,

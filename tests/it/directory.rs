@@ -86,7 +86,7 @@ fn await_port(running: &mut Running, port: u16) {
     let begin = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(running.0.try_wait().expect("a child").is_none(), "the server ended");
-        assert!(begin.elapsed() < Duration::from_secs(20), "the server does not listen");
+        assert!(begin.elapsed() < support::LONGEST, "the server does not listen");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

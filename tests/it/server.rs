@@ -33,6 +33,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use sealpost::server::store::{MailboxStore, SqliteStore};
 
@@ -82,8 +83,21 @@ impl Served {
     /// Fetches what is in a user's mailbox, once there is something; gives the messages.
     fn fetch(&self, user: &str) -> Vec<String> {
         let (from, inbox) = (format!("localhost:{}", self.port("pop3")), self.path("inbox"));
-        let (files, _) = self.run(&["fetch", "--from", &from, "--user", user, "-o", &inbox, "--wait", "60", "--delete"]);
+        let (files, _) = self.run(&["fetch", "--from", &from, "--user", user, "-o", &inbox, "--wait", "240", "--delete"]);
         files.lines().map(|file| fs::read_to_string(file).expect("a message")).collect()
+    }
+
+    /// What stands in its log once this is so: a thread of its own writes it, after what it tells of.
+    fn logged(&self, file: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let begin = Instant::now();
+        loop {
+            let log = fs::read_to_string(self.folder.path().join("home").join(file)).expect("a log");
+            if is_so(&log) && log.ends_with('\n') {
+                return log;
+            }
+            assert!(begin.elapsed() < support::LONGEST, "it is not logged: {log}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn restart(&mut self) {

@@ -46,13 +46,15 @@ pub(crate) fn skip(what: &str) {
     eprintln!("SKIPPED: {what}");
 }
 
-/// How long a program may take: far more than any does on two busy cores, and short of what a whole run may.
-const LONGEST: Duration = Duration::from_secs(300);
+/// How long a program may take, and what a test waits for: far more than either does on two busy cores, and short of what a whole run may.
+pub(crate) const LONGEST: Duration = Duration::from_secs(300);
 
 /// Runs a program to its end; gives (exit code, stdout, stderr). One that does not end is killed, and its test fails with what it said.
 pub(crate) fn run(program: &str, args: &[&str], input: &[u8]) -> (i32, Vec<u8>, String) {
     let mut child = Command::new(program)
         .args(args)
+        // what others say is read here, in no language of whoever runs this
+        .env("LC_ALL", "C.UTF-8")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -167,4 +169,39 @@ pub(crate) fn free_port() -> u16 {
             return port;
         }
     }
+}
+
+/// Connects from an address of this machine: one address alone has a hundred connections.
+#[cfg(feature = "server")]
+pub(crate) fn connect_from(last: u8, port: u16) -> std::net::TcpStream {
+    have_many_files();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(std::net::SocketAddr::from(([127, 0, 0, last], 0)))?;
+        socket.connect(std::net::SocketAddr::from(([127, 0, 0, 1], port))).await?.into_std()
+    });
+    let stream = stream.expect("connects");
+    stream.set_nonblocking(false).expect("set");
+    stream
+}
+
+/// Tests that connect hundreds of times run beside one another in this process, which may have but a thousand files open.
+#[cfg(feature = "server")]
+fn have_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(8192, |most| most.min(8192));
+    if current.is_some_and(|current| current < wanted) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).expect("set");
+    }
+}
+
+/// Processor time that a process has used, or `thread-self`: other work of the machine adds nothing to it, unlike to the time that passes.
+pub(crate) fn processor(process: &str) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("its name ends").split_whitespace().collect();
+    // user and system, in hundredths of a second (proc(5))
+    let ticks: u64 = [11, 12].iter().map(|at| fields[*at].parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(ticks * 10)
 }

@@ -22,10 +22,10 @@ import tempfile
 import threading
 import time
 
-STEP = 60
+STEP = 120
 """Seconds that one step may take."""
 
-WHOLE = 300
+WHOLE = 280
 """Seconds that all may take."""
 
 STARTS = 3

@@ -126,8 +126,8 @@ fn a_server_that_hangs_or_trickles_is_left_in_time() {
         drop(stream.read(&mut [0; 4096]));
         let granted = [encode::enumerated(0), encode::octet_string(b""), encode::octet_string(b"")].concat();
         drop(stream.write_all(&reply(1, 24, &granted)));
-        // apart from the grant, with which it would be refused at once
-        std::thread::sleep(Duration::from_millis(300));
+        // the hello of the client: what came together with the grant would be refused at once
+        drop(stream.read(&mut [0; 4096]));
         for byte in [0x16, 3, 3, 0x40, 0].into_iter().chain(std::iter::repeat_n(0, 10_000)) {
             if stream.write_all(&[byte]).is_err() {
                 return;
@@ -138,7 +138,8 @@ fn a_server_that_hangs_or_trickles_is_left_in_time() {
     for (url, how) in [(hangs(), "none"), (hangs(), "auto"), (trickles, "none"), (drops, "starttls")] {
         let (code, why, took) = ask(&url, how, "1");
         assert!(code == 9 && why.contains("its time is over"), "{how}: {code} {why}");
-        assert!(took < Duration::from_secs(15), "{how}: {took:?}");
+        // in drops it would take 500 seconds, and for ever where nothing comes
+        assert!(took < Duration::from_secs(150), "{how}: {took:?}");
     }
 }
 

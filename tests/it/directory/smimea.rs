@@ -277,6 +277,7 @@ fn a_resolver_that_does_not_answer_is_left_in_time() {
     let server = silent.local_addr().expect("an address").to_string();
     let begin = Instant::now();
     let (code, found, _) = Bench::new().find("alice@example.com", &["--dns", "--dns-server", &server, "--timeout", "1"]);
+    // the program's own time for it is 20 seconds
     assert!(code == 9 && begin.elapsed() < Duration::from_secs(15), "{code} {:?}", begin.elapsed());
     assert!(!source(&found).1.is_empty(), "{found}");
     let (code, _, talk) = Bench::new().run(&["contact", "find", "a@b.example", "--dns", "--dns-server", "nowhere"]);

@@ -11,9 +11,9 @@ use super::world::{Leaf, World, findings};
 fn told(world: &World, place: &str, more: &str) -> String {
     let leaf = world.issue(&Leaf { lists: vec![place.to_owned()], ..Leaf::default() });
     world.forget();
-    let (exit, found) = world.verify_with_issuer(&leaf, &format!("--fetch {more}"));
+    let (exit, found) = world.verify_with_issuer(&leaf, &format!("--fetch --fetch-timeout 240 {more}"));
     assert_eq!((exit, &found["chain"]["revocation"]), (0, &Value::from("unknown")), "{found}");
-    let (exit, hard) = world.verify_with_issuer(&leaf, &format!("--fetch {more} --revocation hard"));
+    let (exit, hard) = world.verify_with_issuer(&leaf, &format!("--fetch --fetch-timeout 240 {more} --revocation hard"));
     assert_eq!(exit, 3, "{hard}");
     let all = findings(&found, "not-fetched", "warning");
     let of_leaf: Vec<&String> = all.iter().filter(|text| text.contains(place)).collect();
@@ -64,7 +64,8 @@ fn who_hangs_or_drips_is_left_in_time() {
         assert!(said.iter().any(|text| text.ends_with("it took longer than 1 seconds")), "{said:?}");
         // both lists lie on one server, which is not asked again
         assert!(said.iter().any(|text| text.ends_with("this server did not answer before")), "{said:?}");
-        assert!(took < Duration::from_secs(4), "{took:?}");
+        // what drips ends after 50 seconds, and what hangs never does
+        assert!(took < Duration::from_secs(40), "{took:?}");
     }
 }
 

@@ -20,7 +20,7 @@ fn with(more: &str) -> Served {
 fn curl(served: &Served, token: &str, method: &str, path: &str, body: Option<&str>) -> (u16, String) {
     let url = format!("http://127.0.0.1:{}{path}", served.port("api"));
     let bearer = format!("Authorization: Bearer {token}");
-    let mut args = vec!["-sS", "-m", "20", "-w", "\n%{http_code}", "-X", method, "-H", &bearer, &url];
+    let mut args = vec!["-sS", "-m", "120", "-w", "\n%{http_code}", "-X", method, "-H", &bearer, &url];
     if let Some(body) = body {
         args.extend(["-H", "Content-Type: application/json", "--data-raw", body]);
     }
@@ -110,7 +110,7 @@ fn curl_administers_a_server_that_runs_and_the_log_and_the_metrics_tell_of_it() 
         "{screen}"
     );
 
-    let log = fs::read_to_string(served.path("home/log.json")).expect("a log");
+    let log = served.logged("log.json", |log| log.matches("accepted a message").count() == 2);
     let events: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect();
     let has = |text: &str| events.iter().find(|event| event["text"].as_str().is_some_and(|known| known.contains(text)));
     let accepted = has("accepted a message").expect("logged");
@@ -148,11 +148,11 @@ fn the_api_is_under_the_tls_of_the_server_where_that_is_asked_for_and_bounds_wha
     }
     let served = with("tls = \"on\"\n");
     let (url, root) = (format!("https://localhost:{}/healthz", served.port("api")), served.path("root.pem"));
-    let (code, out, talk) = support::run("curl", &["-sS", "-m", "20", "-D", "-", "--cacert", &root, &url], b"");
+    let (code, out, talk) = support::run("curl", &["-sS", "-m", "120", "-D", "-", "--cacert", &root, &url], b"");
     let out = String::from_utf8(out).expect("text");
     assert!(code == 0 && out.starts_with("HTTP/1.1 200") && out.ends_with("\r\n\r\nok\n"), "{out}{talk}");
     assert!(out.to_ascii_lowercase().contains("cache-control: no-store"), "{out}");
-    let (code, _, _) = support::run("curl", &["-sS", "-m", "20", "--cacert", &root, &url.replace("https", "http")], b"");
+    let (code, _, _) = support::run("curl", &["-sS", "-m", "120", "--cacert", &root, &url.replace("https", "http")], b"");
     assert_ne!(code, 0, "nothing is said in the clear");
 
     let served = with("");
@@ -187,9 +187,13 @@ fn curl_rolls_keys_over_pauses_servers_and_lifts_bans_as_the_commands_do() {
     if !support::peer("curl") {
         return;
     }
-    let more = "[dkim]\nfolder = \"dkim\"\n[[server]]\nname = \"office\"\n[server.listen]\nsmtp = \"127.0.0.1:0\"\n\
-                [server.dkim]\nfolder = \"office-keys\"\n[[server]]\nname = \"bare\"\n[server.listen]\nsmtp = \"127.0.0.1:0\"\n";
-    let served = with(more);
+    // it is stopped and comes back where it was: nobody else has the port meanwhile
+    let port = support::free_port();
+    let more = format!(
+        "[dkim]\nfolder = \"dkim\"\n[[server]]\nname = \"office\"\n[server.listen]\nsmtp = \"127.0.0.1:{port}\"\n\
+         [server.dkim]\nfolder = \"office-keys\"\n[[server]]\nname = \"bare\"\n[server.listen]\nsmtp = \"127.0.0.1:0\"\n"
+    );
+    let served = with(&more);
     let (admin, read) = (token(&served, &["console", "--scope", "admin"]), token(&served, &["watcher"]));
     let by_both = |path: &str, args: &[&str]| {
         let here: Value = serde_json::from_str(&served.run(&[args, &["--json"]].concat()).0).expect("JSON");

@@ -150,11 +150,7 @@ fn the_dns_is_asked_and_the_record_that_is_missing_is_named() {
 
 #[test]
 fn a_name_server_that_is_gone_is_told_once() {
-    // bound, and nobody reads
-    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
-    drop(std::net::TcpListener::bind(silent.local_addr().expect("bound")));
-    let closed = silent.local_addr().expect("bound");
-    drop(silent);
+    let closed = format!("127.0.0.1:{}", support::free_port());
     let folder =
         laid_out("a.example", &[], |text| text.replace("[delivery]\n", &format!("[delivery]\nresolver = \"{closed}\"\n")));
     let (code, said) = doctor(folder.path(), &[]);
@@ -208,7 +204,7 @@ fn another_clock_tells_that_ours_is_wrong() {
         assert!(told.is_none_or(|one| one["text"].as_str().is_some_and(|told| told.contains(text))), "{said:#}");
         assert!(code != Some("clock-wrong") || told.is_some_and(|one| one["fix"] == "timedatectl set-ntp true"), "{said:#}");
     }
-    let closed = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").to_string();
+    let closed = format!("127.0.0.1:{}", support::free_port());
     let (ended, said) = doctor(folder.path(), &["--clock-server", &closed]);
     assert!(ended == 0 && found(&said, "clock-not-compared").is_some(), "{said:#}");
 }

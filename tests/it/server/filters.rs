@@ -133,7 +133,7 @@ fn a_scanner_adds_fields_and_refuses_and_while_it_is_gone_mail_waits() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     std::thread::spawn(move || scanner(&listener));
-    let gone = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+    let gone = support::free_port();
     let part = format!(
         "\n[[scanner]]\naddress = \"inet:127.0.0.1:{gone}\"\non-failure = \"accept\"\n\n[[scanner]]\naddress = \"inet:127.0.0.1:{port}\"\n"
     );

@@ -195,13 +195,13 @@ fn a_bare_root_has_a_reader_and_what_has_none_is_told() {
     fs::write(&place, "X-Sender: <>\nX-Receiver: nobody@a.example\nSubject: lost\n\nhi\n").expect("written");
     let begin = std::time::Instant::now();
     while bad(&served) != json!(1) {
-        assert!(begin.elapsed().as_secs() < 60, "{}", bad(&served));
+        assert!(begin.elapsed() < support::LONGEST, "{}", bad(&served));
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let said: Value = serde_json::from_str(&run(&served, &["doctor", "--offline", "--json"]).1).expect("JSON");
     let found = said["findings"].as_array().expect("a list").iter().find(|one| one["code"] == "pickup-bad").expect("told");
     assert_eq!(found["severity"], "warning");
     let fix = found["fix"].as_str().expect("a command");
-    let shown = Command::new("timeout").args(["60", "sh", "-c", fix]).output().expect("it runs");
+    let shown = Command::new("timeout").args(["240", "sh", "-c", fix]).output().expect("it runs");
     assert!(String::from_utf8_lossy(&shown.stdout).contains("550 5.1.1 no such user – nobody@a.example"), "{fix}: {shown:?}");
 }

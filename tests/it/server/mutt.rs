@@ -50,7 +50,7 @@ fn send(served: &Served, mutt: &str, authenticators: &str, tls: &str) {
         served.path("root.pem")
     );
     let (home, subject) = (format!("HOME={}", served.path("")), format!("by {mutt}"));
-    let args = [&home, "timeout", "60", mutt, "-n", "-F", "/dev/null", "-e", &set, "-s", &subject, "--", "joe@a.example"];
+    let args = [&home, "timeout", "240", mutt, "-n", "-F", "/dev/null", "-e", &set, "-s", &subject, "--", "joe@a.example"];
     let (code, out, talk) = support::run("env", &args, b"Hi.\n.\nHi.\n");
     assert_eq!(code, 0, "{mutt}: {}{talk}", String::from_utf8_lossy(&out));
     assert_eq!(served.mailbox("joe@a.example"), 1, "{mutt}");
@@ -70,7 +70,7 @@ fn fetch(served: &Served, mutt: &str, authenticators: &str, tls: &str) {
     let file = served.path("muttrc");
     fs::write(&file, config).expect("written");
     // in the foreground of its terminal: whoever reads from it in a process group of its own is stopped for ever
-    let command = format!("HOME={folder} TERM=xterm exec timeout --foreground 60 {mutt} -n -F {file} -f {mailbox}");
+    let command = format!("HOME={folder} TERM=xterm exec timeout --foreground 240 {mutt} -n -F {file} -f {mailbox}");
     let (code, out, talk) = support::run("env", &["SHELL=/bin/sh", "script", "-qec", &command, "/dev/null"], b"");
     let fetched = fs::read_to_string(&mailbox).expect("a mailbox");
     assert!(

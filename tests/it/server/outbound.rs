@@ -36,6 +36,8 @@ struct Host {
     running: Option<Running>,
     store: SqliteStore,
     config: String,
+    /// The day on which it was made: what is counted may be of a later one, too.
+    day: i64,
 }
 
 impl Host {
@@ -65,7 +67,7 @@ impl Host {
         store.add_domain(domain).expect("added");
         store.add_user(&format!("jane@{domain}"), "").expect("added");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        let mut host = Self { folder, runtime, running: None, store, config };
+        let mut host = Self { folder, runtime, running: None, store, config, day: today() };
         host.start();
         host
     }
@@ -90,9 +92,13 @@ impl Host {
         }
     }
 
-    /// Waits until connections that idle have ended.
+    /// Waits until connections to other servers, which idle for a while, have ended.
     fn stop_idle(&self) {
-        std::thread::sleep(Duration::from_millis(3200));
+        let open = || {
+            let metrics = self.running.as_ref().expect("it runs").tracer().metrics();
+            metrics.open().filter(|(service, _)| *service == "delivery").map(|(_, open)| open).sum::<u64>()
+        };
+        until("connections have ended", || open() == 0);
     }
 
     fn port(&self, service: Service) -> u16 {
@@ -172,10 +178,10 @@ impl Host {
         self.mailbox(user)
     }
 
-    /// How TLS went today with the servers of a domain: policy and result.
+    /// How TLS went with the servers of a domain: policy and result.
     fn tls(&self, domain: &str) -> Vec<(String, String)> {
-        let all = self.store.tls_results(now().unix().div_euclid(86_400)).expect("read");
-        let of_it = all.into_iter().map(|(one, _)| one).filter(|one| one.domain == domain);
+        let all = (self.day..=today()).flat_map(|day| self.store.tls_results(day).expect("read"));
+        let of_it = all.map(|(one, _)| one).filter(|one| one.domain == domain);
         of_it.map(|TlsResult { policy, result, .. }| (policy, result)).collect()
     }
 
@@ -184,7 +190,7 @@ impl Host {
         let wanted = vec![(policy.to_owned(), result.to_owned())];
         let begin = Instant::now();
         while self.tls(domain) != wanted {
-            assert!(begin.elapsed() < Duration::from_secs(10), "{domain}: {:?} and not {wanted:?}", self.tls(domain));
+            assert!(begin.elapsed() < support::LONGEST, "{domain}: {:?} and not {wanted:?}", self.tls(domain));
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -203,10 +209,14 @@ fn now() -> Timestamp {
     Timestamp::from_unix(i64::try_from(since.as_secs()).expect("small"))
 }
 
+fn today() -> i64 {
+    now().unix().div_euclid(86_400)
+}
+
 fn until(what: &str, is_so: impl Fn() -> bool) {
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(30), "not in time: {what}");
+        assert!(begin.elapsed() < support::LONGEST, "not in time: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -14,7 +14,7 @@ use crate::support;
 fn until(what: &str, is_so: impl Fn() -> bool) {
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(30), "not within 30 seconds: {what}");
+        assert!(begin.elapsed() < support::LONGEST, "not in time: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -37,6 +37,11 @@ fn put(served: &Served, name: &str, text: &str) {
     fs::rename(path(&format!(".{name}")), path(name)).expect("renamed");
 }
 
+/// Whether one file was tried and waits.
+fn waits(served: &Served) -> bool {
+    served.run(&["status"]).0.lines().any(|line| line.starts_with("pickup_waiting") && line.ends_with(" 1"))
+}
+
 #[test]
 fn whole_files_are_sent_and_what_is_being_written_is_left_alone() {
     let served = Served::new();
@@ -51,11 +56,11 @@ fn whole_files_are_sent_and_what_is_being_written_is_left_alone() {
     );
     fs::write(pickup("by-fields.eml"), letter("by fields")).expect("written");
     let both = mails(&served, "jane@a.example", 2);
-    assert!(
-        both[0].contains("\r\nFrom: joe@a.example\r\n") && both[0].contains("Subject: by envelope\r\nTo: all@c.example\r\n"),
-        "{both:?}"
-    );
-    assert!(!both[0].contains("X-Receiver") && both[1].contains("Subject: by fields"), "{both:?}");
+    // files of one look are taken at once
+    let of = |subject: &str| both.iter().find(|one| one.contains(subject)).unwrap_or_else(|| panic!("{subject}: {both:?}"));
+    let by_envelope = of("Subject: by envelope\r\nTo: all@c.example\r\n");
+    assert!(by_envelope.contains("\r\nFrom: joe@a.example\r\n") && !by_envelope.contains("X-Receiver"), "{both:?}");
+    of("Subject: by fields\r\n");
     assert_eq!(mails(&served, "joe@a.example", 1).len(), 1);
     until("what was sent is gone", || names(&served.path("home/pickup")) == [".hidden", "Badmail", "half.tmp"]);
     fs::rename(pickup("half.tmp"), pickup("whole.ready")).expect("renamed");
@@ -71,8 +76,7 @@ fn who_has_no_room_holds_up_nobody_and_gets_it_later() {
     served.run(&["user", "quota", "jane@a.example", "1"]);
     put(&served, "1.ready", &letter("jane@a.example, joe@a.example"));
     until("joe has it", || served.mailbox("joe@a.example") == 1);
-    let status = served.run(&["status"]).0;
-    assert!(status.lines().any(|line| line.starts_with("pickup_waiting") && line.ends_with(" 1")), "{status}");
+    until("one file waits", || waits(&served));
     // the next server tries it at once, and knows who has it
     served.run(&["user", "quota", "jane@a.example", "0"]);
     served.child.kill().expect("killed");
@@ -150,8 +154,7 @@ fn a_file_that_was_written_long_ago_waits_as_any_other() {
     let file = fs::File::options().write(true).open(served.path("old")).expect("opened");
     file.set_modified(std::time::UNIX_EPOCH).expect("a time");
     fs::rename(served.path("old"), path).expect("moved");
-    let waits = || served.run(&["status"]).0.lines().any(|line| line.starts_with("pickup_waiting") && line.ends_with(" 1"));
-    until("it is tried and waits", waits);
+    until("it is tried and waits", || waits(&served));
     assert_eq!(names(&served.path("home/pickup/Badmail")), Vec::<String>::new());
 }
 
@@ -169,7 +172,8 @@ fn a_server_that_is_killed_over_and_over_sends_each_file_once() {
         assert!(kills < 100, "{:?}", names(&pickup));
         served.restart();
         // a first look takes some tenths of a second; the kills fall into it
-        std::thread::sleep(Duration::from_millis(20 + 17 * (kills % 10)));
+        // a machine that is slow has more of them
+        std::thread::sleep(Duration::from_millis((20 + 17 * (kills % 10)) * (1 + kills / 20)));
         let _ = served.child.kill().and_then(|()| served.child.wait());
         kills += 1;
     }

@@ -4,12 +4,17 @@ use std::fs;
 use std::io::BufReader;
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Served, good, laid_out, say, start};
 use crate::support;
 
-/// An address of this machine of which nobody else has the ports.
-const OWN: &str = "127.0.77.25";
+/// An address of this machine of which nobody else has the ports: not this test beside that one, nor a second run of them.
+fn own_address() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(54);
+    let id = std::process::id();
+    format!("127.{}.{}.{}", 64 + id % 128, id / 128 % 250, NEXT.fetch_add(1, Ordering::Relaxed))
+}
 
 /// Whether these tests can be run: they need root, and a user that is none.
 fn is_root() -> bool {
@@ -21,12 +26,12 @@ fn is_root() -> bool {
     is_root
 }
 
-/// A server of root's that becomes `nobody`, on the real ports.
-fn as_nobody(more: &str) -> Served {
+/// A server of root's that becomes `nobody`, on the real ports of an address.
+fn as_nobody(address: &str) -> Served {
     let folder = laid_out("a.example", &["jane"], |text| {
-        let text = text.replace("smtp         = \"127.0.0.1:0\"", &format!("smtp = \"{OWN}:25\""));
-        let text = text.replace("pop3         = \"127.0.0.1:0\"", &format!("pop3 = \"{OWN}:110\""));
-        text.replace("[limits]\n", &format!("[process]\nuser = \"nobody\"\n{more}[limits]\n"))
+        let text = text.replace("smtp         = \"127.0.0.1:0\"", &format!("smtp = \"{address}:25\""));
+        let text = text.replace("pop3         = \"127.0.0.1:0\"", &format!("pop3 = \"{address}:110\""));
+        text.replace("[limits]\n", "[process]\nuser = \"nobody\"\n[limits]\n")
     });
     let path = folder.path().display().to_string();
     assert_eq!(support::run("chown", &["-R", "nobody:", &path], b"").0, 0);
@@ -39,10 +44,11 @@ fn root_binds_the_ports_and_every_thread_is_somebody_else() {
     if !is_root() {
         return;
     }
-    let served = as_nobody("");
+    let address = own_address();
+    let served = as_nobody(&address);
     let nobody = String::from_utf8(support::run("id", &["-u", "nobody"], b"").1).expect("a number");
     let (nobody, mut threads) = (nobody.trim().to_owned(), 0);
-    let mut stream = BufReader::new(TcpStream::connect((OWN, 25)).expect("root bound it"));
+    let mut stream = BufReader::new(TcpStream::connect((address.as_str(), 25)).expect("root bound it"));
     for (line, reply) in [
         ("", "220"),
         ("EHLO b.example\r\n", "250"),
@@ -76,7 +82,7 @@ fn what_is_not_the_servers_own_is_closed_to_it() {
     if !is_root() {
         return;
     }
-    let served = as_nobody("");
+    let served = as_nobody(&own_address());
     let status: serde_json::Value = serde_json::from_str(&served.run(&["status", "--json"]).0).expect("JSON");
     if status["sandbox"] != "landlock" {
         eprintln!("skipped: {}", status["sandbox"]);

@@ -24,7 +24,7 @@ const SPAM: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMA
 const VIRUS: &str = "SEALPOST-STANDARD-VIRUS-TEST-LETTER";
 
 /// A loaded machine needs some of it to start a program.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = support::LONGEST;
 
 /// A program and what it started.
 struct Daemon {
@@ -257,13 +257,14 @@ fn spamassassin_adds_fields_wraps_spam_and_refuses() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let mut spamd = spamd(folder.path());
-    let (milter, address) = spamass_milter(folder.path(), "marks.sock", &["-a"]);
+    let (mut milter, address) = spamass_milter(folder.path(), "marks.sock", &["-a"]);
     let served = served(&[(&address, "tempfail")]);
     served.run(&["user", "filter", "jane@a.example", "--ready", "spam"]);
     let (mut strict, refuses) = spamass_milter(folder.path(), "refuses.sock", &["-r", "15"]);
     // while it does not, the milter lets all through
     spamd.until_it_listens(&folder.path().join("spamd.sock"));
     strict.until_it_scans(&refuses);
+    milter.until_it_scans(&address);
     let refused = Refusal { code: 550, enhanced: "5.7.1".to_owned(), text: "Blocked by SpamAssassin".to_owned() };
     assert_eq!(offered(&refuses, SPAM).map(|verdict| verdict.decision), Ok(Decision::Refuse(refused)));
     assert!(told(&served, "good", "All is well.").starts_with("250"));

@@ -145,8 +145,7 @@ fn exit_codes_are_those_of_sysexits() {
     let sendmail = link(&served);
     let letter = "From: joe@a.example\nTo: jane@a.example\n\nHi.\n";
     let smtp = format!("--via=localhost:{}", served.port("smtp"));
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
-    let gone = format!("--via=127.0.0.1:{gone}");
+    let gone = format!("--via=127.0.0.1:{}", support::free_port());
     let empty = served.path("empty");
     for (args, input, code, why) in [
         (&["-bs"][..], letter, 64, "SMTP is not spoken on standard input"),
@@ -205,7 +204,9 @@ fn another_user_may_put_mail_where_he_may_write_and_nowhere_else() {
     let served = Served::new();
     let folder = tempfile::tempdir_in("/tmp").expect("a folder");
     let (pickup, program) = (folder.path().join("pickup"), folder.path().join("sendmail"));
-    fs::copy(env!("CARGO_BIN_EXE_sealpost"), &program).expect("copied");
+    // by another process: what this one writes itself, programs that it starts meanwhile have open, and then nobody can run it
+    let copied = support::run("cp", &[env!("CARGO_BIN_EXE_sealpost"), &program.display().to_string()], b"");
+    assert_eq!(copied.0, 0, "{}", copied.2);
     fs::create_dir(&pickup).expect("made");
     let mode = |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
     mode(folder.path(), 0o755);

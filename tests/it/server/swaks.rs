@@ -14,7 +14,7 @@ const AS_JANE: &str = "--auth-user jane@a.example --auth-password secret-word --
 
 fn swaks(port: u16, args: &str) -> (i32, String) {
     let server = format!("localhost:{port}");
-    let all: Vec<&str> = ["--server", &server, "--timeout", "30"].into_iter().chain(args.split_whitespace()).collect();
+    let all: Vec<&str> = ["--server", &server, "--timeout", "240"].into_iter().chain(args.split_whitespace()).collect();
     let (code, out, talk) = support::run("swaks", &all, b"");
     (code, format!("{args}\n{}{talk}", String::from_utf8_lossy(&out)))
 }

@@ -221,7 +221,7 @@ fn who_makes_his_own_names_slow_hides_nothing() {
     let forged = RFC8463_MESSAGE.replace("From: Joe SixPack <joe@football.example.com>", "From: ceo@bank.example");
     let (fields, rest) = forged.split_once("From: ceo").expect("an author");
     let forged = format!("{fields}{bogus}From: ceo{rest}");
-    let found = check_at(server, Duration::from_millis(300), &table, ("192.0.2.1", "x@evil.example", &forged));
+    let found = check_at(server, Duration::from_secs(2), &table, ("192.0.2.1", "x@evil.example", &forged));
     let wanted = ["spf=temperror", "dkim=fail", "dkim=temperror", "dkim=temperror", "dmarc=fail"];
     assert_eq!((results(&found), found.wish), (wanted.map(str::to_owned).to_vec(), Wish::Reject), "{found:?}");
 }

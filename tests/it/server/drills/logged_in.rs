@@ -3,9 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
-use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -15,8 +13,9 @@ use sealpost::time::Timestamp;
 
 use super::super::accounts::with_accounts;
 use super::super::{Served, laid_out, start};
-use super::hostile::{connect_from, memory};
-use super::{is_long, served, store};
+use super::hostile::memory;
+use super::{is_long, served_with, store};
+use crate::support::connect_from;
 
 type Secure = rustls::StreamOwned<rustls::ClientConnection, TcpStream>;
 
@@ -131,21 +130,26 @@ fn users_who_are_logged_in_and_say_nothing_cost_little() {
     assert!(costs <= most, "{costs}");
 }
 
+/// As the log has them: that somebody gave a password, and what he heard.
+const ASKED: &str = "\"text\":\"PASS ";
+const REFUSED: &str = "\"text\":\"-ERR ";
+const LET_IN: &str = "\"text\":\"+OK 0 messages";
+
 #[test]
 fn who_logs_in_does_not_wait_for_all_that_one_address_guesses() {
-    let served = served();
+    // in which order the server heard and answered, its log says: who hears an answer may be late
+    let served = served_with(|text| format!("{text}\n[log]\nform = \"json\"\nlevel = \"debug\"\nfile = \"log.json\"\n"));
     let connect = secured(&served);
     const GUESSES: usize = 40;
-    let (answered, begin) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(GUESSES + 1)));
+    let begin = Arc::new(Barrier::new(GUESSES + 1));
     let guessing: Vec<_> = (0..GUESSES)
         .map(|number| {
             let mut stream = connect(2);
             say(&mut stream, &format!("USER nobody{number}@a.example\r\n"), "\r\n");
-            let (answered, begin) = (Arc::clone(&answered), Arc::clone(&begin));
+            let begin = Arc::clone(&begin);
             std::thread::spawn(move || {
                 begin.wait();
                 assert!(say(&mut stream, "PASS wrong\r\n", "\r\n").starts_with("-ERR"));
-                answered.fetch_add(1, Ordering::Relaxed);
             })
         })
         .collect();
@@ -153,11 +157,14 @@ fn who_logs_in_does_not_wait_for_all_that_one_address_guesses() {
     say(&mut good, "USER jane@a.example\r\n", "\r\n");
     begin.wait();
     // all of them wait, but for those that have a turn
-    std::thread::sleep(Duration::from_millis(50));
-    let before = answered.load(Ordering::Relaxed);
+    served.logged("log.json", |log| log.matches(ASKED).count() == GUESSES);
     assert!(say(&mut good, "PASS secret-word\r\n", "\r\n").starts_with("+OK"));
-    let passed = answered.load(Ordering::Relaxed) - before;
     guessing.into_iter().for_each(|thread| thread.join().expect("no panic"));
+    let log = served.logged("log.json", |log| log.matches(REFUSED).count() == GUESSES);
+    // the good one asked last
+    let (until_asked, rest) = log.rsplit_once(ASKED).expect("it asked");
+    let until_answered = rest.split_once(LET_IN).expect("it was let in").0;
+    let (before, passed) = (until_asked.matches(REFUSED).count(), until_answered.matches(REFUSED).count());
     eprintln!("{GUESSES} guesses of one address, and {passed} of them were answered before a good login that came after them");
     // those that had a turn already, and one for each place after
     let places = std::thread::available_parallelism().expect("known").get().min(4);

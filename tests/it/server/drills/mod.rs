@@ -17,11 +17,12 @@ mod syncs;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sealpost::server::store::{MailboxStore, QueueStore, SqliteStore, Store};
 
 use super::Served;
+use crate::support;
 use load::Letter;
 
 /// Whether the drills run whole.
@@ -96,7 +97,7 @@ fn files(folder: &Path) -> usize {
 fn until(what: &str, is_so: impl Fn() -> bool) {
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "never: {what}");
+        assert!(begin.elapsed() < support::LONGEST, "never: {what}");
         std::thread::yield_now();
     }
 }

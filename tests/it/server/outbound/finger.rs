@@ -44,7 +44,8 @@ impl Unbound {
         );
         fs::write(folder.path().join("unbound.conf"), config).expect("written");
         // whose answer is proven the system says only where it is told to trust the resolver
-        fs::write(folder.path().join("resolv.conf"), format!("nameserver {address}\noptions trust-ad\n")).expect("written");
+        fs::write(folder.path().join("resolv.conf"), format!("nameserver {address}\noptions trust-ad timeout:30\n"))
+            .expect("written");
         let child = Command::new("/usr/sbin/unbound")
             .args(["-d", "-c", &folder.path().join("unbound.conf").display().to_string()])
             .stdin(Stdio::null())
@@ -59,7 +60,7 @@ impl Unbound {
 
     /// What Postfix says of a server, in a system whose resolver is this one.
     fn finger(&self, args: &[&str]) -> String {
-        let script = "mount --make-rprivate / && mount --bind \"$0\" /etc/resolv.conf && exec timeout 60 /usr/sbin/posttls-finger -c -l dane-only \"$@\"";
+        let script = "mount --make-rprivate / && mount --bind \"$0\" /etc/resolv.conf && exec timeout 240 /usr/sbin/posttls-finger -c -l dane-only \"$@\"";
         let resolver = self.folder.path().join("resolv.conf").display().to_string();
         let (_, out, talk) = support::run("unshare", &[&["-m", "sh", "-c", script, &resolver], args].concat(), b"");
         String::from_utf8_lossy(&out).into_owned() + &talk

@@ -133,7 +133,7 @@ impl Builder {
     }
 
     fn serve(&self, stream: TcpStream, number: usize, heard: &Heard) -> std::io::Result<()> {
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(support::LONGEST))?;
         let mut wire = match self.is_at_once {
             true => self.secure(stream, heard)?,
             false => BufReader::new(Wire::Plain(stream)),

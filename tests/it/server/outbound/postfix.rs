@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use sealpost::proto::smtp::Addressee;
 use sealpost::proto::smtp::client::Terms;
-use sealpost::server::Service;
 use sealpost::server::store::{Delivery, Priority, Store};
 
 use super::{Authority, Host, now, until};
@@ -120,8 +120,10 @@ fn postfix_brings_what_it_has_once_the_server_is_there() {
     // nobody listens there: what goes back to Postfix waits to be looked at
     let mut host = Host::new("[routes]\n\"p.example\" = \"127.0.0.1:9\"\n");
     // the same port after the next start
-    let port = host.port(Service::Smtp);
+    let port = support::free_port();
     host.config = host.config.replacen("smtp = \"127.0.0.1:0\"", &format!("smtp = \"127.0.0.1:{port}\""), 1);
+    host.stop();
+    host.start();
     let Some(postfix) = Postfix::start(port, "").filter(|_| support::peer("python3")) else { return };
     let head = "From: joe@p.example\r\nTo: jane@a.example\r\n";
     postfix.submit(&["joe@p.example", "/", "jane@a.example"], &format!("{head}Subject: plain\r\n\r\n.dot\r\n"));
@@ -148,8 +150,12 @@ fn postfix_brings_what_it_has_once_the_server_is_there() {
     postfix.submit(&["joe@p.example", "/", "jane@a.example"], &format!("{head}Subject: later\r\n\r\nx\r\n"));
     until("it waits there", || postfix.log().contains("status=deferred"));
     host.start();
-    assert_eq!(support::run("/usr/sbin/postqueue", &["-c", &postfix.config(), "-f"], b"").0, 0);
-    let letters = host.arrived("jane@a.example", 4);
+    // what it logs as put off may not be where a flush finds it yet
+    until("it has come", || {
+        assert_eq!(support::run("/usr/sbin/postqueue", &["-c", &postfix.config(), "-f"], b"").0, 0);
+        host.mailbox("jane@a.example").len() >= 4
+    });
+    let letters = host.mailbox("jane@a.example");
     assert_eq!(letters.iter().filter(|one| one.contains("Subject: later")).count(), 1);
 }
 
@@ -230,7 +236,8 @@ impl Dovecot {
             .spawn()
             .expect("Dovecot starts");
         let dovecot = Self { _folder: folder, socket, child };
-        until("Dovecot listens", || Path::new(&dovecot.socket).exists());
+        // the socket is a file before anybody listens on it
+        until("Dovecot listens", || UnixStream::connect(&dovecot.socket).is_ok());
         Some(dovecot)
     }
 }

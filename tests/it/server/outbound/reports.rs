@@ -5,13 +5,9 @@ use sealpost::server::store::{PolicyStore, TlsResult};
 
 use super::dns::Dns;
 use super::mx::{Mx, Web};
-use super::{Authority, Host, now, until};
+use super::{Authority, Host, today, until};
 use crate::server::own::is_signed;
 use crate::support;
-
-fn yesterday() -> i64 {
-    now().unix().div_euclid(86_400) - 1
-}
 
 fn count(host: &Host, domain: &str, result: &str, times: usize) {
     let text = |text: &str| text.to_owned();
@@ -23,7 +19,7 @@ fn count(host: &Host, domain: &str, result: &str, times: usize) {
         between: if result == "success" { Default::default() } else { (text("192.0.2.1"), text("2001:db8::1")) },
         result: text(result),
     };
-    (0..times).for_each(|_| host.store.count_tls(yesterday(), one.clone()).expect("counted"));
+    (0..times).for_each(|_| host.store.count_tls(host.day - 1, one.clone()).expect("counted"));
 }
 
 fn send(host: &Host) -> Vec<String> {
@@ -157,9 +153,10 @@ fn a_domain_that_asks_for_it_gets_one_report_of_a_day() {
     assert_eq!(send(&host), ["d.example: its report goes to jane@a.example"]);
     assert_eq!(send(&host), [""; 0]);
     // what was counted is still shown
+    let ago = (today() - host.day + 1).to_string();
     let (_, out, _) = support::run(
         env!("CARGO_BIN_EXE_sealpost"),
-        &["--home", &host.folder.path().display().to_string(), "--batch", "--json", "queue", "tls", "--days-ago", "1"],
+        &["--home", &host.folder.path().display().to_string(), "--batch", "--json", "queue", "tls", "--days-ago", &ago],
         b"",
     );
     let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
