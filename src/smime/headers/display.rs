@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::limits::Limits;
-use crate::mime::{self, Entity, TransferEncoding, transfer};
+use crate::mime::{self, Entity, TransferEncoding, canonical, transfer};
 use crate::smime::headers::legacy::{self, Edit};
 use crate::smime::headers::parameter;
 
@@ -129,7 +129,9 @@ impl Display {
         match encoding {
             TransferEncoding::QuotedPrintable | TransferEncoding::Base64 if !is_whole => None,
             TransferEncoding::QuotedPrintable => {
-                let with = transfer::encode_quoted_printable(&insert(&transfer::decode(encoding, body))?);
+                // here a line break ends a line, whichever it is; in base64 it is content
+                let text = transfer::decode(encoding, &canonical::to_crlf(body));
+                let with = transfer::encode_quoted_printable(&insert(&text)?);
                 Some(Change { range: 0..body.len(), with, becomes_utf8: false })
             }
             TransferEncoding::Base64 => {
@@ -281,6 +283,8 @@ mod tests {
             let marked = format!("Content-Type: text/html;\n hp-legacy-display=\"1\"\n\n{before}{shown}{after}");
             assert_eq!(edited(&html, "<a> & \u{fc}"), marked);
         }
+        let quoted = edited("Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable\n\n<body>=\n<p>\nx\n", "a");
+        assert!(quoted.contains("</div><p>\nx\n") && !quoted.contains("=0"), "{quoted}");
         let encoded = "Content-Type: text/html\nContent-Transfer-Encoding: base64\n\nPGJvZHk+eA==";
         let text = edited(encoded, "a");
         let body = transfer::decode_base64(text.split_once("\n\n").expect("a body").1.as_bytes());
