@@ -75,7 +75,7 @@ pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
     let outcomes = match way {
         Way::Server(hop) => {
             let credentials = service::credentials(context, args.client.user.as_deref())?;
-            send(&handover::server(context, args, &hop)?, credentials, outgoing)?.settled()?
+            send(&handover::server(context, args, &hop)?, credentials, &outgoing)?.settled()?
         }
         Way::Pickup(folder) => {
             if let Some(why) = handover::unfit(context, &folder, &outgoing) {
@@ -138,7 +138,7 @@ fn refused(server: &Server, reply: &str) -> Failure {
 }
 
 /// Hands a message to a server.
-pub(crate) fn send(server: &Server, credentials: Option<Credentials>, outgoing: Outgoing) -> Result<Ended, Failure> {
+pub(crate) fn send(server: &Server, credentials: Option<Credentials>, outgoing: &Outgoing) -> Result<Ended, Failure> {
     let (mut connection, is_secure) = server.connect()?;
     let wish = match server.tls {
         _ if is_secure => TlsWish::Active,
@@ -146,12 +146,16 @@ pub(crate) fn send(server: &Server, credentials: Option<Credentials>, outgoing: 
         _ => TlsWish::Required,
     };
     let helo = outgoing.sender.rsplit_once('@').map_or("localhost", |(_, domain)| domain).to_owned();
-    let mut client = Client::new(&helo, wish, credentials, outgoing).nonce(&client::nonce());
+    let mut client = Client::new(&helo, wish, credentials, outgoing.announced()).nonce(&client::nonce());
     client.channel(connection.channel());
     loop {
         connection.show(&client.spoken());
         let went = match client.step() {
             ClientStep::Send(bytes) => connection.send(&bytes),
+            ClientStep::Read(at) => {
+                client.piece(outgoing.piece(at));
+                Ok(())
+            }
             ClientStep::StartTls => {
                 connection.start_tls()?;
                 client.channel(connection.channel());

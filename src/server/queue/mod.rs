@@ -61,6 +61,8 @@ pub(in crate::server) struct Queue {
     places: Arc<Semaphore>,
     /// Told when there may be something for connections that idle.
     more: Arc<Notify>,
+    /// Who writes a report that has all of a message has it in memory: one at a time.
+    alone: Arc<Mutex<()>>,
     /// The queue with other settings that comes in place of this one.
     next: Arc<Mutex<Option<Box<Queue>>>>,
 }
@@ -99,6 +101,7 @@ impl Queue {
             state: Arc::new(Mutex::new(state)),
             places: Arc::new(Semaphore::new(delivery.connections)),
             more: Arc::new(Notify::new()),
+            alone: Arc::default(),
             next: Arc::default(),
         }
     }

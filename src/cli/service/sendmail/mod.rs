@@ -100,7 +100,7 @@ fn run(words: &[OsString]) -> Result<(), Refused> {
     let message = read(&context, &options)?;
     let way = handover::way(&context, &args).map_err(|failure| (Code::Config, failure))?;
     let letter = letter(&context, &options, message, &way)?;
-    hand_over(&context, &options, &args, letter, &way)
+    hand_over(&context, &options, &args, &letter, &way)
 }
 
 /// The message of standard input.
@@ -217,10 +217,10 @@ fn escaped(name: &str) -> String {
     name.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-fn hand_over(context: &Context, options: &Options, args: &SendArgs, letter: Outgoing, way: &Way) -> Result<(), Refused> {
+fn hand_over(context: &Context, options: &Options, args: &SendArgs, letter: &Outgoing, way: &Way) -> Result<(), Refused> {
     let outcomes = match way {
         Way::Pickup(folder) => {
-            let put = handover::put(folder, &letter).map_err(|error| {
+            let put = handover::put(folder, letter).map_err(|error| {
                 let code =
                     if error.kind() == std::io::ErrorKind::PermissionDenied { Code::NoPermission } else { Code::Temporary };
                 (code, Failure::io(format!("cannot put the message into {} – {}", folder.display(), reason(&error))))
