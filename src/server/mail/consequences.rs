@@ -85,6 +85,11 @@ impl Mail {
         );
     }
 
+    /// The message once more behind these fields.
+    fn copy(&self, message: &mut Incoming, fields: String) -> Result<Body, Error> {
+        message.copy(&self.accounts.store().spool(), fields.into_bytes()).map_err(disk)
+    }
+
     /// Puts a message into the queue for those to whom it goes on under another sender than its own (lists, what is forwarded); gives the others.
     pub(in crate::server::mail) fn onwards(
         &self,
@@ -100,9 +105,9 @@ impl Mail {
         }
         let own = by_sender.remove(sender).unwrap_or_default();
         for (under, elsewhere) in by_sender {
-            let kept = [fields.as_bytes(), &message.bytes().map_err(disk)?].concat();
+            let kept = self.copy(message, fields.to_owned())?;
             let to = Places { mailboxes: Vec::new(), elsewhere, terms: terms.clone(), priority, extra: Extra::default() };
-            self.deliver(kept.into(), Vec::new(), to, &under, now)?;
+            self.deliver(kept, Vec::new(), to, &under, now)?;
         }
         Ok(own)
     }
@@ -155,7 +160,7 @@ impl Mail {
     pub(in crate::server::mail) fn consequences(
         &self,
         filtered: &Filtered,
-        message: &[u8],
+        (fields, message): (&str, &mut Incoming),
         (sender, terms): (&str, &Terms),
         now: Timestamp,
     ) -> Result<(), Error> {
@@ -163,7 +168,7 @@ impl Mail {
         let onwards = Terms { ret: String::new(), envid: String::new(), ..terms.clone() };
         let final_fields = format!("Return-Path: <{sender}>\r\n").into_bytes();
         for (user, addresses) in &filtered.redirects {
-            let marked = [format!("{}: {user}\r\n", filter::REDIRECTED).as_bytes(), message].concat();
+            let marked = self.copy(message, format!("{}: {user}\r\n{fields}", filter::REDIRECTED))?;
             let (mut mailboxes, mut elsewhere) = (BTreeSet::new(), BTreeSet::new());
             for address in addresses {
                 let (here, there) = filter::places(&self.accounts, address)?;
@@ -177,7 +182,7 @@ impl Mail {
             let to = Places::of((mailboxes.into_iter().collect(), elsewhere.into_iter().collect()), onwards.clone());
             let to = Places { priority: Priority::Normal, ..to };
             let sender = self.accounts.onward_sender(user, sender, now)?;
-            self.deliver(marked.into(), final_fields.clone(), to, &sender, now)?;
+            self.deliver(marked, final_fields.clone(), to, &sender, now)?;
         }
         for (user, reason) in filtered.refused.iter().filter(|_| !sender.is_empty()) {
             let told = filter::refusal(&self.hostname, user, sender, reason, now);

@@ -67,8 +67,7 @@ impl Mail {
     /// start is then.
     pub(super) fn unforged(&self, start: Vec<u8>, message: &mut Incoming) -> Result<Vec<u8>, Error> {
         let Cow::Owned(clean) = self.gate.without_forged(&start) else { return Ok(start) };
-        let whole = message.bytes().map_err(disk)?;
-        *message = Incoming::of([clean.as_slice(), whole.get(start.len()..).unwrap_or_default()].concat());
+        message.begin_with(&self.accounts.store().spool(), &clean, start.len()).map_err(disk)?;
         Ok(clean)
     }
 
