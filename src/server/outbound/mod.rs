@@ -77,7 +77,7 @@ pub(in crate::server) async fn policy_text(
 }
 
 /// What an attempt brought.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::server) struct Attempt {
     /// Each recipient with what became of him.
     pub(in crate::server) reports: Vec<Report>,

@@ -75,6 +75,8 @@ struct State {
     busy: HashSet<(i64, String)>,
     /// The destinations of connections that wait for more.
     idle: Vec<String>,
+    /// How often somebody wanted everything tried now.
+    retries: u64,
 }
 
 /// How often the store is asked, besides when something is added.
@@ -89,7 +91,12 @@ impl Queue {
         delivery: &config::Delivery,
         (tracer, wake): (Tracer, Arc<Notify>),
     ) -> Self {
-        let state = State { destinations: Destinations::new(delivery.per_destination), busy: HashSet::new(), idle: Vec::new() };
+        let state = State {
+            destinations: Destinations::new(delivery.per_destination),
+            busy: HashSet::new(),
+            idle: Vec::new(),
+            retries: 0,
+        };
         Self {
             hostname: hostname.to_owned(),
             accounts,
@@ -137,7 +144,11 @@ impl Queue {
 
     /// Tries everything that is due now, also at destinations that failed a moment ago.
     pub(in crate::server) fn retry_now(&self) {
-        self.state().destinations.forgive();
+        {
+            let mut state = self.state();
+            state.destinations.forgive();
+            state.retries = state.retries.saturating_add(1);
+        }
         self.wake.notify_one();
     }
 

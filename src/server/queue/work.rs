@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::proto::smtp::client::Outcome;
 use crate::server::drive::now;
 use crate::server::metrics::Relayed;
-use crate::server::outbound::{Letter, Link, Reached, Report};
+use crate::server::outbound::{Attempt, Letter, Link, Reached, Report};
 use crate::server::queue::destinations::Jitter;
 use crate::server::queue::judge::Judged;
 use crate::server::queue::report::{self, Kind, Told, is_wanted};
@@ -61,7 +61,7 @@ impl Queue {
         let mut next = Some(first);
         for _ in 0..MESSAGES {
             let Some(queued) = next.take() else { break };
-            let id = queued.id;
+            let (id, retries) = (queued.id, self.state().retries);
             let reached = self.attempt(queued, &mut link).await;
             match reached {
                 Some(Reached::Yes) => {
@@ -71,9 +71,12 @@ impl Queue {
                 }
                 Some(Reached::No(why)) => {
                     self.tracer.note(now(), &format!("{destination} cannot be reached – {why}"));
-                    self.state().destinations.failed(&destination, now(), Jitter::draw());
                     self.release(id, &destination);
-                    self.defer_all(&destination, &why).await;
+                    // who wanted everything tried meanwhile means what holds by now
+                    if self.failed(&destination, retries) {
+                        self.defer_all(&destination, &why, retries).await;
+                    }
+                    self.wake.notify_one();
                     break;
                 }
                 // its row says that it is due, and nothing could change that: it rests, so that nobody gets it over and over
@@ -194,7 +197,7 @@ impl Queue {
         let first = queued.recipients.first().and_then(|due| due.to.address.rsplit_once('@'));
         let domain = first.map_or("", |(_, domain)| domain).to_lowercase();
         let attempt = trace::about(id, self.outbound.deliver(link, &domain, letter)).await;
-        match self.settle_until_done(queued, attempt.reports).await {
+        match self.settle_until_done(queued, &attempt).await {
             Ok(()) => Some(attempt.reached),
             Err(error) => {
                 self.tracer.note(now(), &format!("queue {id}: {error}"));
@@ -203,15 +206,29 @@ impl Queue {
         }
     }
 
+    /// Leaves a destination alone for a while; not where somebody wanted everything tried since the attempt began.
+    fn failed(&self, destination: &str, retries: u64) -> bool {
+        let mut state = self.state();
+        let counts = state.retries == retries;
+        if counts {
+            state.destinations.failed(destination, now(), Jitter::draw());
+        }
+        counts
+    }
+
     /// An attempt that found no server counts for all that is due for it: a thousand letters do not knock one by one.
-    async fn defer_all(&self, destination: &str, why: &str) {
+    async fn defer_all(&self, destination: &str, why: &str, retries: u64) {
         let mut claimed = Vec::new();
         while let Some(queued) = self.claim(destination).await {
             claimed.push(queued.id);
+            if self.state().retries != retries {
+                break;
+            }
             let outcome = Outcome::Temporary(why.to_owned());
             let report = |due: &Due| Report { address: due.to.address.clone(), outcome: outcome.clone(), ..Report::default() };
             let reports = queued.recipients.iter().map(report).collect();
-            let settled = self.settle_until_done(Arc::new(queued), reports).await;
+            let attempt = Attempt { reports, reached: Reached::No(why.to_owned()) };
+            let settled = self.settle_until_done(Arc::new(queued), &attempt).await;
             if settled.is_err() || claimed.len() >= TOGETHER {
                 break;
             }
@@ -220,12 +237,12 @@ impl Queue {
     }
 
     /// Writes outcomes; where the store fails, again after a while: what was delivered must not be delivered again.
-    async fn settle_until_done(&self, queued: Arc<Queued>, reports: Vec<Report>) -> Result<(), Error> {
+    async fn settle_until_done(&self, queued: Arc<Queued>, attempt: &Attempt) -> Result<(), Error> {
         let mut result = Ok(());
         for wait in SETTLE_WAITS {
             tokio::time::sleep(wait).await;
-            let (queue, queued, reports) = (self.clone(), Arc::clone(&queued), reports.clone());
-            result = blocking(move || queue.settle(&queued, reports, now())).await;
+            let (queue, queued, attempt) = (self.clone(), Arc::clone(&queued), attempt.clone());
+            result = blocking(move || queue.settle(&queued, attempt, now())).await;
             if result.is_ok() {
                 break;
             }
@@ -235,7 +252,12 @@ impl Queue {
 
     /// Puts what became of an attempt on disk: what was delivered leaves first, whatever becomes of the reports; then the reports, and
     /// only then those that they are about.
-    fn settle(&self, queued: &Queued, reports: Vec<Report>, now: Timestamp) -> Result<(), Error> {
+    fn settle(&self, queued: &Queued, Attempt { reports, reached }: Attempt, now: Timestamp) -> Result<(), Error> {
+        // an attempt that found nobody does not undo what somebody said since it began: that it is to be tried
+        let unmoved = |due: &Due, settled: Settled| match reached {
+            Reached::No(_) => Settled::Unmoved(due.since, Box::new(settled)),
+            Reached::Yes => settled,
+        };
         let known: HashMap<&str, &Due> = queued.recipients.iter().map(|due| (due.to.address.as_str(), due)).collect();
         let (mut settled, mut told_settled) = (Vec::new(), Vec::new());
         let (mut relayed, mut delayed, mut failed) = (Vec::new(), Vec::new(), Vec::new());
@@ -256,12 +278,12 @@ impl Queue {
                     self.tracer.metrics().relayed(Relayed::Deferred);
                     self.tracer.note(now, &format!("queue {id}: {address} later, and the sender is told – {why}"));
                     delayed.push(told(why.clone()));
-                    told_settled.push((address, Settled::LaterAndTold(next, why)));
+                    told_settled.push((address, unmoved(due, Settled::LaterAndTold(next, why))));
                 }
                 Judged::Later(next, why) | Judged::Delayed(next, why) => {
                     self.tracer.metrics().relayed(Relayed::Deferred);
                     self.tracer.note(now, &format!("queue {id}: {address} later – {why}"));
-                    settled.push((address, Settled::Later(next, why)));
+                    settled.push((address, unmoved(due, Settled::Later(next, why))));
                 }
                 Judged::Failed(why) => {
                     self.tracer.metrics().relayed(Relayed::Failed);

@@ -1,12 +1,12 @@
 //! The queue against servers and names that fail: what is tried again, over which connections, and what senders hear of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sealpost::proto::smtp::Addressee;
 use sealpost::proto::smtp::client::Terms;
-use sealpost::server::store::{AccountStore, Delivery, Priority, QueueStore, SqliteStore, Store};
+use sealpost::server::store::{AccountStore, Delivery, Priority, QueueStore, SqliteStore, Store, Which};
 use sealpost::time::Timestamp;
 
 use super::dns::Dns;
@@ -238,6 +238,28 @@ fn a_server_that_leaves_at_any_point_loses_nothing() {
 }
 
 #[test]
+fn who_wants_all_tried_while_an_attempt_fails_is_heard() {
+    let (asked, goes_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (seen, ends) = (Arc::clone(&asked), Arc::clone(&goes_on));
+    let mx = Mx::build().says(move |line| {
+        let is_first = line.is_empty() && seen.fetch_add(1, Ordering::SeqCst) == 0;
+        is_first.then(|| {
+            until("it is told to go on", || ends.load(Ordering::SeqCst));
+            String::new()
+        })
+    });
+    let mx = mx.run();
+    let host = Host::new(&format!("[routes]\n\"b.example\" = \"127.0.0.1:{}\"\n", mx.port()));
+    (0..3).for_each(|_| host.send(&["x@b.example"]));
+    until("the first one is tried", || asked.load(Ordering::SeqCst) == 1);
+    host.retry();
+    goes_on.store(true, Ordering::SeqCst);
+    // half a minute before the server is asked again, and a minute before its mail is due, where that is forgotten
+    until("all have gone", || host.waiting().is_empty());
+    assert_eq!(mx.messages().len(), 3);
+}
+
+#[test]
 fn names_that_cannot_be_looked_up_refuse_nobody() {
     let mx = Mx::build().run();
     let broken = "mxfails.example MX !servfail\n\
@@ -293,9 +315,10 @@ fn what_does_not_exist_and_what_takes_no_mail_bounces_at_once() {
 fn a_server_that_fails_is_left_alone_for_a_while_and_its_mail_waits_together() {
     let mx = Mx::build().says(|line| line.is_empty().then(|| "554 5.3.2 not today".to_owned())).run();
     let host = Host::new(&format!("[routes]\n\"*\" = \"127.0.0.1:{}\"\n[delivery]\nper_destination = 1\n", mx.port()));
-    let put = |to: &str| host.put(LETTER.as_bytes(), &[to], Terms::default(), now());
+    // due at one moment, and nobody is told: who is, while an attempt fails, has the server asked again
+    let put = |to: &str| host.put(LETTER.as_bytes(), &[to], Terms::default(), now().plus_seconds(3600));
     (0..5).for_each(|at| put(&format!("x@s{at}.example")));
-    host.wake();
+    host.store.retry(&Which::All, now()).expect("moved");
     let left = host.tried(1);
     assert_eq!(left.len(), 5, "a greeting refuses nobody's mail");
     assert!(left.iter().all(|(_, why)| why.contains("554 5.3.2 not today")), "{left:?}");
