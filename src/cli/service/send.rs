@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use sealpost::mime::submission::{Audience, Submission};
 use sealpost::proto::smtp::Credentials;
@@ -95,13 +95,18 @@ pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
         eprintln!("{}: {what} – {}", report::safe(address), report::safe(reply));
     }
     if context.json {
-        let recipients: Vec<_> = outcomes
-            .iter()
-            .map(|(address, outcome)| json!({ "address": address, "status": words(outcome).0, "reply": words(outcome).1 }))
-            .collect();
-        context.print_json(&json!({ "schema": "sealpost.send/1", "exit": exit.code(), "recipients": recipients }))?;
+        context.print_json(&to_json(&outcomes, exit.code()))?;
     }
     Ok(exit)
+}
+
+/// What became of each recipient, and how the program ends.
+pub(crate) fn to_json(outcomes: &[(String, Outcome)], exit: u8) -> Value {
+    let recipient = |(address, outcome): &(String, Outcome)| {
+        let (status, reply) = words(outcome);
+        json!({ "address": address, "status": status, "reply": reply })
+    };
+    json!({ "schema": "sealpost.send/1", "exit": exit, "recipients": outcomes.iter().map(recipient).collect::<Vec<_>>() })
 }
 
 fn words(outcome: &Outcome) -> (&'static str, &str) {
