@@ -57,6 +57,24 @@ fn a_filter_files_discards_refuses_sends_on_and_answers() {
 }
 
 #[test]
+fn what_a_filter_sends_on_to_who_is_full_stays_with_the_one_who_sends_it_on() {
+    let served = Served::new();
+    std::fs::write(served.path("rules.sieve"), "redirect \"joe@a.example\";").expect("written");
+    served.run(&["user", "filter", "jane@a.example", &served.path("rules.sieve")]);
+    let of = |user: &str, subject: &str| served.stored(user).iter().any(|one| one.contains(&format!("Subject: {subject}\r\n")));
+    served.send("joe@a.example", &letter("jane@a.example", "fits"));
+    assert!(of("joe@a.example", "fits") && !of("jane@a.example", "fits"));
+    served.run(&["user", "quota", "joe@a.example", "100"]);
+    served.send("joe@a.example", &letter("jane@a.example", "does not"));
+    let (jane, joe) = (served.stored("jane@a.example"), served.stored("joe@a.example"));
+    assert!(!of("joe@a.example", "does not") && of("jane@a.example", "does not"), "{jane:?} {joe:?}");
+    assert!(jane.iter().any(|one| one.contains("X-Sieve-Redirected-From: jane@a.example\r\n")), "{jane:?}");
+    served.run(&["user", "quota", "joe@a.example", "0"]);
+    served.send("joe@a.example", &letter("jane@a.example", "fits again"));
+    assert!(of("joe@a.example", "fits again"));
+}
+
+#[test]
 fn large_messages_that_a_filter_reads_and_sends_on_are_not_held_at_once() {
     let bounded = |text: &str| {
         let text = text.replace("message_bytes = 52428800", "message_bytes = 10000000");
