@@ -32,7 +32,7 @@ fn watch(said: &[u8], is_secure: bool) {
 fn smtp<'a>(said: impl Iterator<Item = &'a [u8]>, tls: TlsWish) -> (Vec<u8>, Vec<(String, Outcome)>) {
     let recipients = vec!["bob@b.example".to_owned(), "carol@b.example".to_owned()];
     let outgoing = Outgoing::new("jane@a.example".to_owned(), recipients, b"Subject: x\r\n\r\n.dot\r\n".as_slice().into());
-    let mut client = Client::new("mail.a.example", tls, Some(credentials()), outgoing).nonce("abc");
+    let mut client = Client::new("mail.a.example", tls, Some(credentials()), outgoing.announced()).nonce("abc");
     let (mut out, mut is_secure) = (Vec::new(), tls == TlsWish::Active);
     for piece in std::iter::once(&b""[..]).chain(said) {
         client.receive(piece);
@@ -42,6 +42,7 @@ fn smtp<'a>(said: impl Iterator<Item = &'a [u8]>, tls: TlsWish) -> (Vec<u8>, Vec
                     watch(&bytes, is_secure);
                     out.extend(bytes);
                 }
+                ClientStep::Read(at) => client.piece(outgoing.piece(at)),
                 ClientStep::StartTls => {
                     is_secure = true;
                     client.tls_started();

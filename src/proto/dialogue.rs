@@ -47,7 +47,7 @@ impl Dialogue {
     }
 
     /// A message in place of its lines.
-    pub(in crate::proto) fn message(&mut self, by: Party, size: usize) {
+    pub(in crate::proto) fn message(&mut self, by: Party, size: u64) {
         self.line(by, &format!("(a message of {size} bytes)"));
     }
 

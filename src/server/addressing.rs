@@ -24,6 +24,11 @@ pub enum Destination {
     Elsewhere,
 }
 
+/// Whether a domain, in lower case, may be outside ASCII.
+pub(in crate::server) fn has_two_forms(domain: &str) -> bool {
+    !domain.is_ascii() || domain.contains("xn--")
+}
+
 /// Aliases of a way that is looked for: longer than mail follows, so that who makes a circle hears of all of it.
 const LONGEST: usize = 100;
 /// Addresses that one address may lead to, aliases on the way among them: lists of lists grow fast, and one letter must not become a million.
@@ -99,14 +104,11 @@ impl Accounts {
     }
 
     /// An address of ours, its domain as we have it: a name outside ASCII has two forms (RFC 5890 2.3.2.1). `None` for others.
-    fn in_our_form(&self, address: &str) -> Result<Option<String>, Error> {
+    pub(in crate::server) fn in_our_form(&self, address: &str) -> Result<Option<String>, Error> {
         if self.is_ours(address)? {
             return Ok(Some(address.to_owned()));
         }
-        let Some((local, domain)) = address.rsplit_once('@') else { return Ok(None) };
-        if domain.is_ascii() && !domain.contains("xn--") {
-            return Ok(None);
-        }
+        let Some((local, domain)) = address.rsplit_once('@').filter(|(_, domain)| has_two_forms(domain)) else { return Ok(None) };
         for other in idna::domain_to_ascii(domain).into_iter().chain([idna::domain_to_unicode(domain).0]) {
             let other = format!("{local}@{other}");
             if self.is_ours(&other)? {

@@ -28,6 +28,8 @@ const DAYS: i64 = 21;
 const CYCLE: i64 = 1024;
 /// Letters of the hash, 5 bits each: who guesses one in 2⁴⁰ may write to one address, once more than he may anyway.
 const HASH: usize = 8;
+/// RFC 5321 4.5.3.1.1: what is longer, large receivers refuse for good, whereas the author's own they may take: by its signature.
+const LOCAL: usize = 64;
 const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 impl Srs {
@@ -109,7 +111,11 @@ impl Accounts {
             }
         }
         match self.srs() {
-            Some(srs) if !self.is_ours(&normal(sender))? => Ok(srs.forward(sender, domain, at)),
+            Some(srs) if !self.is_ours(&normal(sender))? => {
+                let under = srs.forward(sender, domain, at);
+                let is_short = under.rsplit_once('@').is_some_and(|(local, _)| local.len() <= LOCAL);
+                Ok(if is_short { under } else { sender.to_owned() })
+            }
             _ => Ok(sender.to_owned()),
         }
     }

@@ -20,6 +20,7 @@ use crate::server::accounts::Accounts;
 use crate::server::addressing::{Destination, WIDTH};
 use crate::server::filter::{self, Filtered, Filters};
 use crate::server::head::Head;
+use crate::server::held::{Room, Share};
 use crate::server::locks::Locks;
 use crate::server::mail::consequences::Places;
 use crate::server::mail::scanned::Scan;
@@ -49,6 +50,8 @@ pub(in crate::server) struct Mail {
     scanners: Arc<[Scanner]>,
     /// Whom mail is taken from, for whom, and how much.
     gate: Gate,
+    /// Where messages are held that somebody reads as a whole; none where nobody bounds them.
+    room: Option<Room>,
     tracer: Tracer,
 }
 
@@ -104,6 +107,7 @@ impl Mail {
             filters: None,
             scanners: Arc::new([]),
             gate: Gate::default(),
+            room: None,
             tracer: Tracer::default(),
         }
     }
@@ -134,6 +138,11 @@ impl Mail {
     pub(in crate::server) fn scanners(mut self, scanners: Vec<Scanner>) -> Self {
         self.scanners = scanners.into();
         self
+    }
+
+    /// With a bound for all messages that are held whole.
+    pub(in crate::server) fn holding(self, room: Room) -> Self {
+        Self { room: Some(room), ..self }
     }
 
     /// The accounts.
@@ -264,6 +273,7 @@ impl Mail {
         if let Some(refusal) = self.author(envelope, &head)? {
             return Ok(Answered::Now(refusal));
         }
+        let _share = self.share(envelope, &message, peer);
         let Judged { fields, refusal } = self.checked(envelope, &mut message, peer)?;
         if let Some(refusal) = refusal {
             return Ok(Answered::Now(verdict::answer(refusal)));
@@ -334,15 +344,17 @@ impl Mail {
             },
             // a message is read where somebody wants to know what is in it
             Some(filters) if !filters.is_empty() && filter::is_any(filters, &users) => {
-                let kept = [fields.as_bytes(), &message.bytes().map_err(disk)?].concat();
+                let kept = message.bytes_behind(fields.as_bytes()).map_err(disk)?;
                 let filtered = filter::run(filters, &users, sender, &kept, now);
+                // it is read again where scripts send it on
+                drop(kept);
                 filtered.notes.iter().for_each(|note| self.tracer.note(now, note));
                 filtered.count(self.tracer.metrics());
                 // the peer hears it where it is about nobody else (RFC 5429 2.1.1)
                 if let ([(_, reason)], true) = (filtered.refused.as_slice(), is_for_one) {
                     return Ok(refused(550, "5.7.1", &filter::one_line(reason)));
                 }
-                self.consequences(&filtered, &kept, (sender, &envelope.terms), now)?;
+                self.consequences(&filtered, (&fields, &mut message), (sender, &envelope.terms), now)?;
                 filtered
             }
             _ => Filtered { mailboxes: users.into_keys().collect(), ..Filtered::default() },
@@ -379,6 +391,15 @@ impl Mail {
             self.tracer.note(now, &format!("<{sender}> is not told that his message was delivered: {error}"));
         }
         Ok(Answered::Now(smtp::Answer::Accept))
+    }
+
+    /// Waits for memory, where a message is in a file and somebody here reads all of it: those who bring large ones at once take no more of it
+    /// than one does.
+    fn share(&self, envelope: &Envelope, message: &Incoming, peer: &Peer) -> Option<Share> {
+        let is_read = !self.scanners.is_empty()
+            || self.filters.as_ref().is_some_and(|filters| !filters.is_empty())
+            || self.looks_into(envelope, peer);
+        self.room.as_ref().filter(|_| message.is_spooled() && is_read)?.wait(message.size())
     }
 
     /// Whether one of these mailboxes can hold so many bytes more, and whether that is to be asked again where the message is kept. There is one

@@ -19,6 +19,7 @@ mod drive;
 pub mod filter;
 mod forward;
 mod head;
+mod held;
 mod listen;
 mod locks;
 pub mod log;

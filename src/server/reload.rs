@@ -16,6 +16,7 @@ use crate::server::config::{Bounds, Config};
 use crate::server::doors::Setting;
 use crate::server::drive::{Memory, now};
 use crate::server::filter::Filters;
+use crate::server::held::Room;
 use crate::server::listen::{ServerTls, Shared};
 use crate::server::locks::Locks;
 use crate::server::mail::Mail;
@@ -107,6 +108,7 @@ impl Lasting {
         let locks = self.locks.delayed(Duration::from_secs(config.login_delay));
         let mail = Mail::new(&config.hostname, accounts, locks, Arc::clone(&self.wake));
         let mail = mail.filters(Arc::clone(&self.filters)).scanners(config.scanners.clone()).tracer(self.tracer.clone());
+        let mail = mail.holding(Room::of(config.max_message));
         Ok(Shared {
             hostname: config.hostname.clone(),
             banner: config.banner.clone(),

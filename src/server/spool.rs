@@ -96,9 +96,60 @@ impl Incoming {
 
     /// All of it.
     pub(in crate::server) fn bytes(&mut self) -> io::Result<Vec<u8>> {
-        let mut whole = Vec::with_capacity(usize::try_from(self.size()).unwrap_or(0));
+        self.bytes_behind(b"")
+    }
+
+    /// All of it behind these fields.
+    pub(in crate::server) fn bytes_behind(&mut self, fields: &[u8]) -> io::Result<Vec<u8>> {
+        let mut whole = Vec::with_capacity(usize::try_from(self.size()).unwrap_or(0).saturating_add(fields.len()));
+        whole.extend_from_slice(fields);
         self.reader()?.read_to_end(&mut whole)?;
         Ok(whole)
+    }
+
+    /// Whether it is in a file.
+    pub(in crate::server) fn is_spooled(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Puts other bytes in the place of the first ones; a file is written anew in this folder.
+    pub(in crate::server) fn begin_with(&mut self, folder: &Path, start: &[u8], instead_of: usize) -> io::Result<()> {
+        let skipped = u64::try_from(instead_of).unwrap_or(u64::MAX);
+        if self.file.is_none() {
+            self.rest = [start, self.rest.get(instead_of..).unwrap_or_default()].concat();
+            return Ok(());
+        }
+        let file = self.written(folder, start, skipped)?;
+        let head = head(start).map(<[u8]>::to_vec);
+        *self = Self { file: Some(Spooled { file, head }), rest: Vec::new() };
+        Ok(())
+    }
+
+    /// A second one behind these fields, as the store takes it; a file is written anew in this folder.
+    pub(in crate::server) fn copy(&mut self, folder: &Path, fields: Vec<u8>) -> io::Result<Body> {
+        if self.file.is_none() {
+            return Ok(Body::memory(fields, self.rest.clone()));
+        }
+        let mut file = self.written(folder, b"", 0)?;
+        file.flush()?;
+        Ok(Body::spooled(fields, file))
+    }
+
+    /// A file with these bytes, and its own from there on.
+    fn written(&mut self, folder: &Path, start: &[u8], skipped: u64) -> io::Result<Growing> {
+        let mut file = Growing::new(folder)?;
+        file.push(start)?;
+        let mut reader = self.reader()?;
+        io::copy(&mut (&mut reader).take(skipped), &mut io::sink())?;
+        let mut piece = Vec::with_capacity(PIECE);
+        loop {
+            piece.clear();
+            (&mut reader).take(u64::try_from(PIECE).unwrap_or(u64::MAX)).read_to_end(&mut piece)?;
+            if piece.is_empty() {
+                return Ok(file);
+            }
+            file.push(&piece)?;
+        }
     }
 
     /// All of it behind these fields, as the store takes it: what is in a file is not copied.
@@ -118,6 +169,9 @@ impl Incoming {
         Ok(file.chain(self.rest.as_slice()))
     }
 }
+
+/// Bytes that are copied at once.
+const PIECE: usize = 256 << 10;
 
 /// The header section with the empty line that ends it; none where it does not end among these bytes.
 fn head(bytes: &[u8]) -> Option<&[u8]> {
@@ -151,5 +205,27 @@ mod tests {
         // a small one after it needs no file
         assert_eq!(spool.whole(Content { spooled: 0, rest: b"small".to_vec() }).bytes().expect("read"), b"small");
         assert!(spool.keep(&piece(4, b"x")).is_err());
+    }
+
+    #[test]
+    fn a_message_is_copied_and_begins_otherwise_in_a_file_as_in_memory() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let message = [b"A: 1\r\nB: 2\r\n\r\n".to_vec(), b"body\r\n".repeat(100_000)].concat();
+        let mut spool = Spool::new(folder.path().to_owned());
+        spool.keep(&Piece { at: 0, bytes: message.clone() }).expect("kept");
+        let spooled = spool.whole(Content { spooled: message.len() as u64, rest: b"end\r\n".to_vec() });
+        let whole = [message.as_slice(), b"end\r\n"].concat();
+        for mut incoming in [spooled, Incoming::of(whole.clone())] {
+            let files = || std::fs::read_dir(folder.path()).expect("a folder").count();
+            let before = files();
+            let copy = incoming.copy(folder.path(), b"X: y\r\n".to_vec()).expect("copied");
+            assert_eq!(files(), before * 2, "a message in a file becomes one in a file");
+            drop(copy);
+            assert_eq!(incoming.bytes_behind(b"X: y\r\n").expect("read"), [b"X: y\r\n", whole.as_slice()].concat());
+            incoming.begin_with(folder.path(), b"B: 2\r\n\r\n", 14).expect("written");
+            assert_eq!(incoming.start(100).expect("read").get(..8), Some(&b"B: 2\r\n\r\n"[..]));
+            assert_eq!((files(), incoming.size()), (before, whole.len() as u64 - 6));
+            assert!(incoming.bytes().expect("read") == [b"B: 2\r\n\r\n", whole.get(14..).expect("long")].concat());
+        }
     }
 }

@@ -117,6 +117,11 @@ fn mail_programs_are_told_where_the_servers_are() {
         let (code, out, talk) = support::run("python3", &["-c", script], text.as_bytes());
         assert_eq!((code, String::from_utf8_lossy(&out).trim()), (0, "2 a.example"), "{talk}");
     }
+    let object = folder.json(&["--json", "autoconfig", "A.example"]);
+    assert_eq!((&object["schema"], &object["domain"]), (&"sealpost.autoconfig/1".into(), &"a.example".into()), "{object}");
+    assert_eq!((&object["exit"], &object["xml"]), (&0.into(), &text.as_str().into()), "{object}");
+    let first = |way: &str| (object[way][0]["port"].clone(), object[way][0]["socket"].clone());
+    assert_eq!((first("incoming"), first("outgoing")), ((2995.into(), "SSL".into()), (2465.into(), "SSL".into())), "{object}");
     let (code, _, talk) = folder.run(&["autoconfig", "b.example"]);
     assert!(code == 2 && talk.contains("b.example is no domain of this server"), "{talk}");
 }

@@ -1,6 +1,7 @@
 //! `sealpost autoconfig`: what mail programs read to set up an account (Thunderbird's format, draft-ietf-mailmaint-autoconfig).
 
 use clap::Args;
+use serde_json::json;
 
 use sealpost::server::{Config, Service};
 
@@ -27,10 +28,29 @@ pub(crate) fn run(context: &Context, args: &AutoconfigArgs) -> Result<Exit, Fail
     if !service::accounts(context)?.store().domains().map_err(service::from_store)?.contains(&domain) {
         return Err(Failure::usage(format!("{domain} is no domain of this server")).hint("`sealpost domain list` shows them"));
     }
+    if context.json {
+        let server = |(service, socket): &(Service, &str)| {
+            let (_, address) = config.listeners.iter().find(|(known, _)| known == service)?;
+            Some(json!({ "hostname": config.hostname, "port": address.port(), "socket": socket }))
+        };
+        let servers = |all: [(Service, &str); 2]| all.iter().filter_map(server).collect::<Vec<_>>();
+        context.print_json(&json!({
+            "schema": "sealpost.autoconfig/1",
+            "exit": Exit::Good.code(),
+            "domain": domain,
+            "incoming": servers(INCOMING),
+            "outgoing": servers(OUTGOING),
+            "xml": settings(&config, &domain),
+        }))?;
+        return Ok(Exit::Good);
+    }
     output::stdout(settings(&config, &domain).as_bytes()).map(|()| Exit::Good)
 }
 
 /// TLS from the start first: a program takes the first that it knows.
+const INCOMING: [(Service, &str); 2] = [(Service::Pop3s, "SSL"), (Service::Pop3, "STARTTLS")];
+const OUTGOING: [(Service, &str); 2] = [(Service::Submissions, "SSL"), (Service::Submission, "STARTTLS")];
+
 fn settings(config: &Config, domain: &str) -> String {
     let servers = |kind: &str, role: &str, services: [(Service, &str); 2]| -> String {
         let found = services.into_iter().filter_map(|(service, socket)| {
@@ -44,8 +64,8 @@ fn settings(config: &Config, domain: &str) -> String {
         });
         found.collect()
     };
-    let incoming = servers("pop3", "incomingServer", [(Service::Pop3s, "SSL"), (Service::Pop3, "STARTTLS")]);
-    let outgoing = servers("smtp", "outgoingServer", [(Service::Submissions, "SSL"), (Service::Submission, "STARTTLS")]);
+    let incoming = servers("pop3", "incomingServer", INCOMING);
+    let outgoing = servers("smtp", "outgoingServer", OUTGOING);
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<clientConfig version=\"1.1\">\n  <emailProvider id=\"{domain}\">\n    \
          <domain>{domain}</domain>\n    <displayName>{domain}</displayName>\n    <displayShortName>{domain}</displayShortName>\n\

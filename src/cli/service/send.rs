@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use sealpost::mime::submission::{Audience, Submission};
 use sealpost::proto::smtp::Credentials;
@@ -75,7 +75,7 @@ pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
     let outcomes = match way {
         Way::Server(hop) => {
             let credentials = service::credentials(context, args.client.user.as_deref())?;
-            send(&handover::server(context, args, &hop)?, credentials, outgoing)?.settled()?
+            send(&handover::server(context, args, &hop)?, credentials, &outgoing)?.settled()?
         }
         Way::Pickup(folder) => {
             if let Some(why) = handover::unfit(context, &folder, &outgoing) {
@@ -95,13 +95,18 @@ pub(crate) fn run(context: &Context, args: &SendArgs) -> Result<Exit, Failure> {
         eprintln!("{}: {what} – {}", report::safe(address), report::safe(reply));
     }
     if context.json {
-        let recipients: Vec<_> = outcomes
-            .iter()
-            .map(|(address, outcome)| json!({ "address": address, "status": words(outcome).0, "reply": words(outcome).1 }))
-            .collect();
-        context.print_json(&json!({ "schema": "sealpost.send/1", "exit": exit.code(), "recipients": recipients }))?;
+        context.print_json(&to_json(&outcomes, exit.code()))?;
     }
     Ok(exit)
+}
+
+/// What became of each recipient, and how the program ends.
+pub(crate) fn to_json(outcomes: &[(String, Outcome)], exit: u8) -> Value {
+    let recipient = |(address, outcome): &(String, Outcome)| {
+        let (status, reply) = words(outcome);
+        json!({ "address": address, "status": status, "reply": reply })
+    };
+    json!({ "schema": "sealpost.send/1", "exit": exit, "recipients": outcomes.iter().map(recipient).collect::<Vec<_>>() })
 }
 
 fn words(outcome: &Outcome) -> (&'static str, &str) {
@@ -138,7 +143,7 @@ fn refused(server: &Server, reply: &str) -> Failure {
 }
 
 /// Hands a message to a server.
-pub(crate) fn send(server: &Server, credentials: Option<Credentials>, outgoing: Outgoing) -> Result<Ended, Failure> {
+pub(crate) fn send(server: &Server, credentials: Option<Credentials>, outgoing: &Outgoing) -> Result<Ended, Failure> {
     let (mut connection, is_secure) = server.connect()?;
     let wish = match server.tls {
         _ if is_secure => TlsWish::Active,
@@ -146,12 +151,16 @@ pub(crate) fn send(server: &Server, credentials: Option<Credentials>, outgoing: 
         _ => TlsWish::Required,
     };
     let helo = outgoing.sender.rsplit_once('@').map_or("localhost", |(_, domain)| domain).to_owned();
-    let mut client = Client::new(&helo, wish, credentials, outgoing).nonce(&client::nonce());
+    let mut client = Client::new(&helo, wish, credentials, outgoing.announced()).nonce(&client::nonce());
     client.channel(connection.channel());
     loop {
         connection.show(&client.spoken());
         let went = match client.step() {
             ClientStep::Send(bytes) => connection.send(&bytes),
+            ClientStep::Read(at) => {
+                client.piece(outgoing.piece(at));
+                Ok(())
+            }
             ClientStep::StartTls => {
                 connection.start_tls()?;
                 client.channel(connection.channel());

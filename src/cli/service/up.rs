@@ -214,7 +214,7 @@ fn exchange(
     let unique = format!("self-test-{}@{}", context.now.unix(), user.user.rsplit_once('@').map_or("localhost", |(_, d)| d));
     let message = Composer::new(&user.user, context.now, &unique).to(&user.user).subject("Self-test").text("It works.\n").build();
     let outgoing = Outgoing::new(user.user.clone(), vec![user.user.clone()], message.into());
-    let outcomes = send::send(&submission, Some(user.clone()), outgoing)?.settled()?;
+    let outcomes = send::send(&submission, Some(user.clone()), &outgoing)?.settled()?;
     for (address, outcome) in outcomes {
         if let Outcome::Temporary(reply) | Outcome::Permanent(reply) = outcome {
             return Err(Failure::io(format!("mail for {address} was not taken – {reply}")));

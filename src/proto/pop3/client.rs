@@ -321,7 +321,7 @@ impl Client {
         match (std::mem::replace(&mut self.state, State::Quit), is_over, rest.is_some()) {
             (State::Retr(number, uid, _, stuffed), false, true) => {
                 let message = unstuffed(&stuffed);
-                self.dialogue.message(Party::Server, message.len());
+                self.dialogue.message(Party::Server, u64::try_from(message.len()).unwrap_or(u64::MAX));
                 self.state = State::Deciding(number);
                 self.out.push_back(ClientStep::Message(uid, message));
             }

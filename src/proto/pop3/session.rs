@@ -266,7 +266,7 @@ impl Session {
             }
             (Pending::Retrieve(mailbox, lines), Answer::Message(size, message)) => {
                 self.ok("the message follows");
-                self.dialogue.message(Party::Server, usize::try_from(size).unwrap_or(usize::MAX));
+                self.dialogue.message(Party::Server, size);
                 self.state = State::Sending(mailbox, Sending::message(size, message, lines));
             }
             (Pending::More(mailbox, mut sending), answer) => {

@@ -32,6 +32,7 @@ use crate::server::accounts::found::Found;
 use crate::server::accounts::kind::Kind;
 use crate::server::accounts::own::Own;
 use crate::server::accounts::remembered::Remembered;
+use crate::server::addressing::has_two_forms;
 use crate::server::config;
 use crate::server::forward::Srs;
 use crate::server::store::{Error, Room, Standing, Store};
@@ -160,10 +161,20 @@ impl Accounts {
         self.store.set_password(&normal(address), own::kept(password)?.expose())
     }
 
+    /// The address that a login means by a name: in lower case, its domain in our form where it is one of ours outside ASCII.
+    pub(in crate::server) fn login_name(&self, name: &str) -> String {
+        let address = normal(name);
+        match address.rsplit_once('@') {
+            // what cannot be asked now is asked again by who looks for the password
+            Some((_, domain)) if has_two_forms(domain) => self.in_our_form(&address).ok().flatten().unwrap_or(address),
+            _ => address,
+        }
+    }
+
     /// The turns for this question, where it costs. Who wants one waits without a thread, so that mail goes on meanwhile, and each address has one
     /// after the other; who was let in just now needs none, so that he does not wait for strangers that guess. That reads one row.
     pub(in crate::server) fn turns(&self, question: &Question) -> Option<Turns> {
-        let directory = self.directory(&normal(question.name()));
+        let directory = self.directory(&self.login_name(question.name()));
         match (directory.costs(), question) {
             (_, Question::Password(credentials)) if self.is_remembered(credentials) => None,
             (Costs::Hashing, Question::Password(_)) => Some(self.hashing.clone()),
@@ -177,7 +188,7 @@ impl Accounts {
         Ok(match question {
             Question::Password(credentials) => self.password(credentials)?.map_or(Answer::No, Answer::User),
             Question::Keys(name) => {
-                let address = normal(name);
+                let address = self.login_name(name);
                 // made for everybody, so that it takes the same time
                 let nobody = Keys::of_nobody(&self.secret, &address);
                 let keys = self.directory(&address).keys(&address)?;
@@ -189,7 +200,7 @@ impl Accounts {
                 Answer::Keys(address, keys, base64_simd::STANDARD.encode_to_string(nonce))
             }
             Question::Certificate(address) => {
-                let address = normal(address);
+                let address = self.login_name(address);
                 self.admitted(self.directory(&address).mailbox(&address)?)?.map_or(Answer::No, Answer::User)
             }
         })
@@ -214,7 +225,7 @@ impl Accounts {
     }
 
     fn checked(&self, credentials: &Credentials) -> Result<Option<String>, Error> {
-        let address = normal(&credentials.user);
+        let address = self.login_name(&credentials.user);
         // whoever looks for one in a directory with an empty one is let in by many as nobody in particular (RFC 4513 5.1.2)
         if credentials.password.expose().is_empty() {
             return Ok(None);
@@ -234,7 +245,7 @@ impl Accounts {
     }
 
     fn is_remembered(&self, credentials: &Credentials) -> bool {
-        let address = normal(&credentials.user);
+        let address = self.login_name(&credentials.user);
         let Ok(kept) = self.directory(&address).kept(&address) else { return false };
         let proof = self.remembered.proof(&address, &kept, &credentials.password);
         self.remembered.user(&proof, Instant::now()).is_some()
@@ -453,6 +464,31 @@ pub(in crate::server) mod tests {
         let again = Accounts::new(Arc::clone(first.store())).expect("hashes").with_secret_of(folder.path()).expect("read");
         assert_eq!(salt(&first), salt(&again));
         assert_ne!(salt(&first), salt(&Accounts::new(Arc::clone(first.store())).expect("hashes")), "another server's differ");
+    }
+
+    #[test]
+    fn a_domain_outside_ascii_is_logged_in_to_in_both_of_its_forms() {
+        let (ascii, unicode) = ("xn--bcher-kva.example", "b\u{fc}cher.example");
+        for (kept, other) in [(ascii, unicode), (unicode, ascii)] {
+            let (_folder, accounts) = accounts();
+            accounts.store().add_domain(kept).expect("new");
+            let (joe, right) = (format!("joe@{kept}"), Secret::new(b"secret".to_vec()));
+            accounts.add_user(&joe, &right).expect("new");
+            for domain in [kept, other, "BU\u{308}CHER.example"] {
+                let name = format!("Joe@{domain}");
+                assert_eq!(accounts.authenticate(&name, &right).expect("checked"), Some(joe.clone()), "{name}");
+                assert_eq!(accounts.authenticate(&name, &Secret::new(b"wrong".to_vec())).expect("checked"), None, "{name}");
+                let known = accounts.login(&Question::Certificate(name.clone())).expect("read");
+                assert_eq!(known, Answer::User(joe.clone()), "{name}");
+                let keys = accounts.login(&Question::Keys(name.clone())).expect("read");
+                assert!(matches!(&keys, Answer::Keys(user, ..) if *user == joe), "{name}");
+                // whoever guesses has no more tries for it
+                assert_eq!(accounts.login_name(&name), joe);
+            }
+            for name in ["joe@xn--bcher-kvb.example", "joe@b\u{fc}chers.example", "joe@xn--.example", "joe@\u{fc}"] {
+                assert_eq!(accounts.authenticate(name, &right).expect("checked"), None, "{name}");
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From a request to its answer: who asks, what comes with it, and how what comes out is sent.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,6 +124,10 @@ fn fields(body: &Secret<Vec<u8>>, known: &[Field]) -> Result<Map<String, Value>,
             Problem::invalid("/", format!("the body is no JSON, at line {} column {}", error.line(), error.column()))
         })?;
     let Value::Object(object) = value else { return Err(Problem::invalid("/", "the body is no JSON object".to_owned())) };
+    // of two values, readers take one or the other (RFC 8259 4): what one of them checked, another would do
+    if let Some(name) = twice(body.expose()) {
+        return Err(Problem::invalid(&format!("/{name}"), format!("{name} stands there twice")));
+    }
     for (name, value) in &object {
         let place = format!("/{name}");
         let Some(field) = known.iter().find(|field| field.name == name) else {
@@ -144,6 +149,41 @@ fn fields(body: &Secret<Vec<u8>>, known: &[Field]) -> Result<Map<String, Value>,
         Some(missing) => Err(Problem::invalid(&format!("/{}", missing.name), format!("{} is missing", missing.name))),
         None => Ok(object),
     }
+}
+
+/// A name that the object has twice; it is JSON.
+fn twice(object: &[u8]) -> Option<String> {
+    let (mut seen, mut depth, mut name, mut rest) = (HashSet::new(), 0_usize, None, object);
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        match first {
+            b'"' => {
+                let end = end_of_text(rest)?;
+                let text = object.get(object.len().checked_sub(rest.len())?.checked_sub(1)?..)?.get(..end.checked_add(2)?)?;
+                (name, rest) = (Some(text), rest.get(end.checked_add(1)?..)?);
+            }
+            b'{' | b'[' => depth = depth.saturating_add(1),
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b':' if depth == 1 => {
+                let name: String = serde_json::from_slice(name?).ok()?;
+                if !seen.insert(name.clone()) {
+                    return Some(name);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Where the quote is that ends a text.
+fn end_of_text(rest: &[u8]) -> Option<usize> {
+    let mut is_escaped = false;
+    rest.iter().position(|byte| {
+        let is_end = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        is_end
+    })
 }
 
 /// Whether it is a list of texts, one at least.

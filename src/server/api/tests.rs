@@ -257,6 +257,16 @@ async fn domains_users_and_aliases_come_change_and_go() {
         let (status, answer) = served.say(post.clone(), "/v1/domains", Some(&new)).await;
         assert_eq!((status, &answer["type"]), (400, &json!("urn:sealpost:problem:invalid")));
     }
+    for (twice, place) in [
+        (r#"{"alias":"x@b.example","target":"joe@b.example","alias":"y@b.example"}"#, "/alias"),
+        (r#"{"alias":"x@b.example","target":["joe@b.example"],"t\u0061rget":["jane@a.example"]}"#, "/target"),
+        (r#"{"alias":"x@b.example","target":"\":{\\","target":"joe@b.example"}"#, "/target"),
+    ] {
+        let (status, answer) = served.say(post.clone(), "/v1/aliases", Some(twice)).await;
+        assert_eq!((status, &answer["type"]), (400, &json!("urn:sealpost:problem:invalid")), "{twice}");
+        assert!(answer["detail"].as_str().is_some_and(|detail| detail.contains("twice")), "{answer}");
+        assert!(answer.to_string().contains(&format!("\"{place}\"")), "{answer}");
+    }
     let lines = served.say(get, "/v1/aliases", None).await.1["aliass"].clone();
     assert_eq!(lines, json!(["all@b.example jane@a.example", "all@b.example joe@b.example"]), "none of several is added");
     assert_eq!(served.say(delete.clone(), "/v1/aliases/all@b.example", None).await, done("alias.remove"));

@@ -10,7 +10,7 @@ use crate::server::filter::{self, Filtered};
 use crate::server::mail::{Mail, disk};
 use crate::server::queue::{self, Kind, Told};
 use crate::server::spool::Incoming;
-use crate::server::store::{Body, Delivery, Error, Extra, Priority, Queued};
+use crate::server::store::{Body, Bound, Delivery, Error, Extra, Priority, Queued};
 use crate::sieve::Reply;
 use crate::time::Timestamp;
 
@@ -85,6 +85,11 @@ impl Mail {
         );
     }
 
+    /// The message once more behind these fields.
+    fn copy(&self, message: &mut Incoming, fields: String) -> Result<Body, Error> {
+        message.copy(&self.accounts.store().spool(), fields.into_bytes()).map_err(disk)
+    }
+
     /// Puts a message into the queue for those to whom it goes on under another sender than its own (lists, what is forwarded); gives the others.
     pub(in crate::server::mail) fn onwards(
         &self,
@@ -100,9 +105,9 @@ impl Mail {
         }
         let own = by_sender.remove(sender).unwrap_or_default();
         for (under, elsewhere) in by_sender {
-            let kept = [fields.as_bytes(), &message.bytes().map_err(disk)?].concat();
+            let kept = self.copy(message, fields.to_owned())?;
             let to = Places { mailboxes: Vec::new(), elsewhere, terms: terms.clone(), priority, extra: Extra::default() };
-            self.deliver(kept.into(), Vec::new(), to, &under, now)?;
+            self.deliver(kept, Vec::new(), to, &under, now)?;
         }
         Ok(own)
     }
@@ -155,7 +160,7 @@ impl Mail {
     pub(in crate::server::mail) fn consequences(
         &self,
         filtered: &Filtered,
-        message: &[u8],
+        (fields, message): (&str, &mut Incoming),
         (sender, terms): (&str, &Terms),
         now: Timestamp,
     ) -> Result<(), Error> {
@@ -163,7 +168,7 @@ impl Mail {
         let onwards = Terms { ret: String::new(), envid: String::new(), ..terms.clone() };
         let final_fields = format!("Return-Path: <{sender}>\r\n").into_bytes();
         for (user, addresses) in &filtered.redirects {
-            let marked = [format!("{}: {user}\r\n", filter::REDIRECTED).as_bytes(), message].concat();
+            let marked = format!("{}: {user}\r\n{fields}", filter::REDIRECTED);
             let (mut mailboxes, mut elsewhere) = (BTreeSet::new(), BTreeSet::new());
             for address in addresses {
                 let (here, there) = filter::places(&self.accounts, address)?;
@@ -174,10 +179,19 @@ impl Mail {
                 // nobody is there: it stays with the one who sends it on
                 mailboxes.insert(user.clone());
             }
-            let to = Places::of((mailboxes.into_iter().collect(), elsewhere.into_iter().collect()), onwards.clone());
-            let to = Places { priority: Priority::Normal, ..to };
             let sender = self.accounts.onward_sender(user, sender, now)?;
-            self.deliver(marked.into(), final_fields.clone(), to, &sender, now)?;
+            let mut keep = |(mailboxes, elsewhere), bound| {
+                let to = Places { priority: Priority::Normal, ..Places::of((mailboxes, elsewhere), onwards.clone()) };
+                let to = Places { extra: Extra { bound, ..Extra::default() }, ..to };
+                self.deliver(self.copy(message, marked.clone())?, final_fields.clone(), to, &sender, now)
+            };
+            // what goes on to other servers is not kept from them by one mailbox here
+            let bound = if elsewhere.is_empty() && !mailboxes.contains(user) { Bound::Within } else { Bound::Over };
+            match keep((mailboxes.into_iter().collect(), elsewhere.into_iter().collect()), bound) {
+                // who sends it on has it, and not who is full by it
+                Err(Error::NoRoom(_)) => keep((vec![user.clone()], Vec::new()), Bound::Over)?,
+                kept => kept?,
+            }
         }
         for (user, reason) in filtered.refused.iter().filter(|_| !sender.is_empty()) {
             let told = filter::refusal(&self.hostname, user, sender, reason, now);

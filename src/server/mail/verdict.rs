@@ -67,8 +67,7 @@ impl Mail {
     /// start is then.
     pub(super) fn unforged(&self, start: Vec<u8>, message: &mut Incoming) -> Result<Vec<u8>, Error> {
         let Cow::Owned(clean) = self.gate.without_forged(&start) else { return Ok(start) };
-        let whole = message.bytes().map_err(disk)?;
-        *message = Incoming::of([clean.as_slice(), whole.get(start.len()..).unwrap_or_default()].concat());
+        message.begin_with(&self.accounts.store().spool(), &clean, start.len()).map_err(disk)?;
         Ok(clean)
     }
 
@@ -100,7 +99,7 @@ impl Mail {
 
     /// Answers what an exchange asks, unless too many logins failed from there or for that name: then the password is not looked at.
     pub(in crate::server) fn login(&self, question: &sasl::Question, address: IpAddr) -> sasl::Answer {
-        match self.gate.login(address, question.name(), steady()) {
+        match self.gate.login(address, &self.accounts.login_name(question.name()), steady()) {
             // the connection stays: 421 would promise that it ends
             Some(refused) => sasl::Answer::Wait(refused.text),
             None => self.accounts.login(question).unwrap_or(sasl::Answer::Later),
@@ -110,7 +109,7 @@ impl Mail {
     /// A login ended.
     pub(in crate::server) fn login_ended(&self, ended: &Ended, address: IpAddr, now: Timestamp) {
         let login = if ended.is_good { Login::Good } else { Login::Bad };
-        if let Some(note) = self.gate.logged_in(address, &ended.name, login, steady()) {
+        if let Some(note) = self.gate.logged_in(address, &self.accounts.login_name(&ended.name), login, steady()) {
             self.tracer.note(now, &note);
         }
     }

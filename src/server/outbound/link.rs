@@ -8,9 +8,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::proto::smtp::client::{Client, ClientStep, Outcome, Outgoing};
+use crate::proto::smtp::client::{Client, ClientStep, Outcome};
 use crate::server::config::Start;
 use crate::server::drive::now;
+use crate::server::outbound::letter::{Letter, Pieces};
 use crate::server::outbound::tls;
 use crate::server::trace::Conversation;
 
@@ -96,13 +97,13 @@ impl Link {
     /// Delivers the message that the client has; gives the outcomes and how TLS went.
     pub(in crate::server::outbound) async fn run(
         &mut self,
-        outgoing: &Outgoing,
+        letter: &Letter,
         connector: &TlsConnector,
     ) -> (Vec<(String, Outcome)>, Handshake) {
-        let bytes = u64::try_from(outgoing.message.len()).unwrap_or(u64::MAX);
+        let bytes = letter.announced.shape.size();
         // a server that says a byte now and then must not hold a place for ever
         let whole = SESSION.saturating_add(Duration::from_secs(bytes / SLOWEST));
-        let handshake = match timeout(whole, self.drive(connector)).await {
+        let handshake = match timeout(whole, self.drive(letter.pieces(), connector)).await {
             Ok(handshake) => handshake,
             Err(_) => {
                 self.client.disconnected(&format!("4.4.2 {} takes too long", self.name));
@@ -144,7 +145,7 @@ impl Link {
     }
 
     /// Moves bytes until the message is dealt with; the client's outcomes are complete then.
-    async fn drive(&mut self, connector: &TlsConnector) -> Handshake {
+    async fn drive(&mut self, mut pieces: Pieces<'_>, connector: &TlsConnector) -> Handshake {
         let mut buffer = vec![0; 16 << 10];
         if self.start == Start::AtOnce && !self.is_secure {
             let failed = self.handshake(connector).await;
@@ -156,6 +157,7 @@ impl Link {
             self.conversation.say(now(), None, self.client.spoken());
             let ended = match self.client.step() {
                 ClientStep::Send(bytes) => self.write(&bytes).await,
+                ClientStep::Read(at) => pieces.from(at).await.map(|piece| self.client.piece(&piece)),
                 ClientStep::Wait => self.read(&mut buffer).await,
                 ClientStep::StartTls => match self.handshake(connector).await {
                     Handshake::NotFailed => {

@@ -11,6 +11,7 @@ mod dnssec;
 mod find;
 mod guard;
 mod https;
+mod letter;
 mod link;
 mod rua;
 pub(in crate::server) mod sts;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 use crate::crypto::random::{OsRandom, Random};
 use crate::proto::smtp::Credentials;
-use crate::proto::smtp::client::{Afterwards, Client, NO_REQUIRETLS, NO_TLS, Outcome, Outgoing, RequireTls, TlsWish};
+use crate::proto::smtp::client::{Afterwards, Client, NO_REQUIRETLS, NO_TLS, Outcome, RequireTls, TlsWish};
 use crate::secret::Secret;
 use crate::server::config::{Delivery, Login, Route, Start};
 use crate::server::drive::now;
@@ -34,6 +35,7 @@ use crate::server::pickup::Drop;
 use crate::server::store::{Store, TlsResult};
 use crate::server::trace::Tracer;
 
+pub(in crate::server) use letter::Letter;
 pub(in crate::server) use link::Link;
 pub(in crate::server) use rua::Place;
 
@@ -75,7 +77,7 @@ pub(in crate::server) async fn policy_text(
 }
 
 /// What an attempt brought.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::server) struct Attempt {
     /// Each recipient with what became of him.
     pub(in crate::server) reports: Vec<Report>,
@@ -156,17 +158,17 @@ impl Outbound {
 
     /// Tries the servers of a destination in their order until each recipient has a final outcome, or all servers were asked; over a
     /// connection that is open, where one is. The connection may stay open.
-    pub(in crate::server) async fn deliver(&self, link: &mut Option<Link>, domain: &str, outgoing: Outgoing) -> Attempt {
+    pub(in crate::server) async fn deliver(&self, link: &mut Option<Link>, domain: &str, letter: Letter) -> Attempt {
         if let Some(drop) = self.drop.clone().filter(|drop| drop.has(&domain.to_lowercase())) {
-            return dropped(drop, outgoing).await;
+            return dropped(drop, letter).await;
         }
         if let Some(open) = link.take()
-            && let Some(attempt) = self.again(open, link, &outgoing).await
+            && let Some(attempt) = self.again(open, link, &letter).await
         {
             return attempt;
         }
         let route = self.delivery.route(domain).cloned();
-        let wishes = self.guards.wishes(domain, route.as_ref(), outgoing.terms.tls).await;
+        let wishes = self.guards.wishes(domain, route.as_ref(), letter.announced.terms.tls).await;
         let found = match &route {
             Some(route) => find::routed(&route.hop).await,
             None => self.servers.of(domain, wishes.records()).await,
@@ -174,9 +176,9 @@ impl Outbound {
         let servers = match wishes.believed(found) {
             Found::Servers(servers) => servers,
             Found::Later(why) => {
-                return Attempt { reports: all(&outgoing, &Outcome::Temporary(why.clone())), reached: Reached::No(why) };
+                return Attempt { reports: all(&letter, &Outcome::Temporary(why.clone())), reached: Reached::No(why) };
             }
-            Found::Never(why) => return Attempt { reports: all(&outgoing, &Outcome::Permanent(why)), reached: Reached::Yes },
+            Found::Never(why) => return Attempt { reports: all(&letter, &Outcome::Permanent(why)), reached: Reached::Yes },
         };
         if let Some(failed) = &wishes.policy_failed {
             self.tracer.note(now(), &format!("{domain}: {}", failed.why));
@@ -184,16 +186,16 @@ impl Outbound {
             self.count(TlsResult { result: failed.result.to_owned(), ..told(domain, "", &basis) });
         }
         // what only this message asks for says nothing about the destination
-        let is_own = outgoing.terms.tls == RequireTls::Yes;
+        let is_own = letter.announced.terms.tls == RequireTls::Yes;
         let mut state = Trying { settled: Vec::new(), left: Vec::new(), reached: None, is_own, failed: None };
-        state.left = all(&outgoing, &Outcome::Temporary(format!("4.4.4 {domain} has no server that can be asked")));
+        state.left = all(&letter, &Outcome::Temporary(format!("4.4.4 {domain} has no server that can be asked")));
         let mut tried = 0_usize;
         for server in servers {
             let port = server.addresses.first().map_or(self.delivery.port, SocketAddr::port);
             let asked = match self.guards.of(&wishes, &server.name, port).await {
                 Ok(asked) => asked,
                 Err(Refused::Never(why)) => {
-                    state.left = all(&outgoing, &Outcome::Permanent(why));
+                    state.left = all(&letter, &Outcome::Permanent(why));
                     state.reached = Some(Reached::Yes);
                     break;
                 }
@@ -209,7 +211,7 @@ impl Outbound {
                     break;
                 }
                 tried = tried.saturating_add(1);
-                let attempt = state.rest(&outgoing);
+                let attempt = state.rest(&letter);
                 let to = To { domain, name: &server.name, address, route: route.as_ref() };
                 let tried = self.ask(&to, &asked, &attempt).await;
                 state.take(tried, link);
@@ -228,14 +230,14 @@ impl Outbound {
     }
 
     /// Another message over a connection; `None` where it turns out to be gone.
-    async fn again(&self, mut open: Link, link: &mut Option<Link>, outgoing: &Outgoing) -> Option<Attempt> {
+    async fn again(&self, mut open: Link, link: &mut Option<Link>, letter: &Letter) -> Option<Attempt> {
         let keeps_tls = open.is_verified && open.client.offers("REQUIRETLS");
-        if outgoing.terms.tls == RequireTls::Yes && !keeps_tls {
+        if letter.announced.terms.tls == RequireTls::Yes && !keeps_tls {
             open.close().await;
             return None;
         }
-        open.client.again(outgoing.clone());
-        let (outcomes, _) = open.run(outgoing, &self.tls.opportunistic()).await;
+        open.client.again(letter.announced.clone());
+        let (outcomes, _) = open.run(letter, &self.tls.opportunistic()).await;
         if !open.client.has_answered() && !open.client.is_idle() {
             return None;
         }
@@ -247,7 +249,7 @@ impl Outbound {
     }
 
     /// One server; where its TLS fails and nobody asks for it, the same again without (RFC 7435).
-    async fn ask(&self, to: &To<'_>, asked: &Asked, outgoing: &Outgoing) -> Tried {
+    async fn ask(&self, to: &To<'_>, asked: &Asked, letter: &Letter) -> Tried {
         let wish = match asked.guard {
             _ if to.start() == Start::AtOnce => TlsWish::Active,
             Guard::Without => TlsWish::Without,
@@ -266,9 +268,9 @@ impl Outbound {
         };
         let connector = match connector {
             Ok(connector) => connector,
-            Err(why) => return Tried::failed(outgoing, &why),
+            Err(why) => return Tried::failed(letter, &why),
         };
-        let (tried, handshake) = self.session(to, wish, asked, outgoing, &connector).await;
+        let (tried, handshake) = self.session(to, wish, asked, letter, &connector).await;
         let Handshake::Failed(why, result) = handshake else {
             match &tried.link {
                 Some(link) if link.is_secure => {
@@ -284,10 +286,10 @@ impl Outbound {
         self.count_of(to, asked, result, &tried.between);
         if matches!(wish, TlsWish::Required | TlsWish::Active) {
             let told = format!("{} [{}]: TLS fails, and it is required – {why}", to.name, to.address);
-            return Tried { failed: Some(format!("5.7.10 {told}")), ..Tried::failed(outgoing, &format!("4.7.5 {told}")) };
+            return Tried { failed: Some(format!("5.7.10 {told}")), ..Tried::failed(letter, &format!("4.7.5 {told}")) };
         }
         self.tracer.note(now(), &format!("{} [{}]: TLS failed, and goes without – {why}", to.name, to.address));
-        self.session(to, TlsWish::Without, asked, outgoing, &connector).await.0
+        self.session(to, TlsWish::Without, asked, letter, &connector).await.0
     }
 
     async fn session(
@@ -295,25 +297,25 @@ impl Outbound {
         to: &To<'_>,
         wish: TlsWish,
         asked: &Asked,
-        outgoing: &Outgoing,
+        letter: &Letter,
         connector: &tokio_rustls::TlsConnector,
     ) -> (Tried, Handshake) {
         let credentials = match to.route.and_then(|route| route.login.as_ref()).map(credentials).transpose() {
             Ok(credentials) => credentials,
-            Err(why) => return (Tried::failed(outgoing, &why), Handshake::NotFailed),
+            Err(why) => return (Tried::failed(letter, &why), Handshake::NotFailed),
         };
-        let client = Client::new(&self.hostname, wish, credentials, outgoing.clone()).nonce(&nonce());
+        let client = Client::new(&self.hostname, wish, credentials, letter.announced.clone()).nonce(&nonce());
         let client = client.afterwards(Afterwards::Keep).refusing_itself();
         let tracer = self.tracer.clone();
         let opened = Link::open((to.name, to.address), (client, to.start()), || tracer.begin("delivery", to.address)).await;
         let mut link = match opened {
             Ok(link) => link,
-            Err(why) => return (Tried::failed(outgoing, &format!("4.4.1 {why}")), Handshake::NotFailed),
+            Err(why) => return (Tried::failed(letter, &format!("4.4.1 {why}")), Handshake::NotFailed),
         };
         if let Guard::Dane(found) = &asked.guard {
             link.ask_for(&found.base);
         }
-        let (outcomes, handshake) = link.run(outgoing, connector).await;
+        let (outcomes, handshake) = link.run(letter, connector).await;
         link.is_verified = link.is_secure && asked.guard.is_verified();
         let has_answered = link.client.has_answered();
         let is_final = outcomes.iter().any(|(_, outcome)| !matches!(outcome, Outcome::Temporary(_)));
@@ -350,15 +352,15 @@ impl Outbound {
 }
 
 /// Writes a message into the drop folder.
-async fn dropped(drop: Drop, outgoing: Outgoing) -> Attempt {
-    let written = outgoing.clone();
+async fn dropped(drop: Drop, letter: Letter) -> Attempt {
+    let written = letter.clone();
     let outcome = tokio::task::spawn_blocking(move || drop.write(&written, now())).await;
     let outcome = outcome.unwrap_or_else(|error| Outcome::Temporary(format!("4.3.0 {error}")));
     let reached = match &outcome {
         Outcome::Temporary(why) => Reached::No(why.clone()),
         _ => Reached::Yes,
     };
-    Attempt { reports: all(&outgoing, &outcome), reached }
+    Attempt { reports: all(&letter, &outcome), reached }
 }
 
 /// A server that is asked.
@@ -396,8 +398,8 @@ struct Tried {
 }
 
 impl Tried {
-    fn failed(outgoing: &Outgoing, why: &str) -> Self {
-        let reports = all(outgoing, &Outcome::Temporary(why.to_owned()));
+    fn failed(letter: &Letter, why: &str) -> Self {
+        let reports = all(letter, &Outcome::Temporary(why.to_owned()));
         Self { reports, has_answered: false, is_without_tls: false, between: Default::default(), link: None, failed: None }
     }
 }
@@ -416,10 +418,9 @@ struct Trying {
 
 impl Trying {
     /// The message for those who are left.
-    fn rest(&self, outgoing: &Outgoing) -> Outgoing {
+    fn rest(&self, letter: &Letter) -> Letter {
         let is_left = |address: &str| self.left.iter().any(|report| report.address == address);
-        let recipients = outgoing.recipients.iter().filter(|to| is_left(&to.address)).cloned().collect();
-        Outgoing { recipients, ..outgoing.clone() }
+        letter.to(letter.announced.recipients.iter().filter(|to| is_left(&to.address)).cloned().collect())
     }
 
     fn take(&mut self, tried: Tried, link: &mut Option<Link>) {
@@ -475,9 +476,9 @@ fn reports(link: &Link, outcomes: Vec<(String, Outcome)>) -> Vec<Report> {
     outcomes.into_iter().map(report).collect()
 }
 
-fn all(outgoing: &Outgoing, outcome: &Outcome) -> Vec<Report> {
+fn all(letter: &Letter, outcome: &Outcome) -> Vec<Report> {
     let report = |address: &String| Report { address: address.clone(), outcome: outcome.clone(), ..Report::default() };
-    outgoing.recipients.iter().map(|to| report(&to.address)).collect()
+    letter.announced.recipients.iter().map(|to| report(&to.address)).collect()
 }
 
 /// Our half of what makes every login by SCRAM another one.

@@ -7,11 +7,13 @@
 //!
 //! The queue forgets a message when the name of its file is on disk.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::keys::files;
-use crate::proto::smtp::client::{Outcome, Outgoing};
+use crate::keys::{Error, files};
+use crate::proto::smtp::client::{Announced, Outcome};
 use crate::server::config;
+use crate::server::outbound::Letter;
 use crate::server::pickup::letter;
 use crate::time::Timestamp;
 
@@ -39,12 +41,18 @@ impl Drop {
 
     /// Writes a message with its envelope; on disk under its name when this says so. A crash between that and the queue's note of it writes
     /// a second file.
-    pub(in crate::server) fn write(&self, outgoing: &Outgoing, now: Timestamp) -> Outcome {
+    pub(in crate::server) fn write(&self, letter: &Letter, now: Timestamp) -> Outcome {
         let mut random = [0; 8];
         files::random_name(&mut random);
         let name = format!("{}-{}.eml", now.unix(), crate::pki::hex(&random));
-        let fields = letter::fields(&outgoing.sender, &outgoing.terms, &outgoing.recipients);
-        match files::write_parts(&self.folder.join(&name), &[fields.as_bytes(), &outgoing.message]) {
+        let path = self.folder.join(&name);
+        let Announced { sender, terms, recipients, .. } = &letter.announced;
+        let fields = letter::fields(sender, terms, recipients);
+        let written = files::write_with(&path, |file| {
+            let written = file.write_all(fields.as_bytes()).and_then(|()| io::copy(&mut letter.reader()?, file));
+            written.map(drop).map_err(|error| Error::Io { path: path.clone(), error })
+        });
+        match written {
             Ok(()) => Outcome::Delivered(format!("250 2.0.0 dropped as {name}")),
             Err(error) => Outcome::Temporary(format!("4.3.1 {error}")),
         }
@@ -54,6 +62,7 @@ impl Drop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::smtp::client::Outgoing;
 
     #[test]
     fn a_dropped_file_has_its_envelope_before_the_message() {
@@ -63,13 +72,14 @@ mod tests {
         assert!(drop.has("c.example") && !drop.has("a.c.example"));
         let recipients = vec!["joe@c.example".to_owned(), "jane@c.example".to_owned()];
         let outgoing = Outgoing::new("x@b.example".to_owned(), recipients, b"Subject: hi\r\n\r\nHi.\r\n".to_vec().into());
-        assert!(matches!(drop.write(&outgoing, Timestamp::from_unix(7)), Outcome::Delivered(_)));
+        let letter = Letter::here(&outgoing);
+        assert!(matches!(drop.write(&letter, Timestamp::from_unix(7)), Outcome::Delivered(_)));
         let files: Vec<_> = std::fs::read_dir(&folder).expect("read").flatten().map(|entry| entry.path()).collect();
         let [file] = files.as_slice() else { panic!("{files:?}") };
         let text = std::fs::read_to_string(file).expect("read");
         let head = "X-Sender: <x@b.example>\r\nX-Receiver: <joe@c.example>\r\nX-Receiver: <jane@c.example>\r\nSubject: hi\r\n";
         assert!(text.starts_with(head), "{text}");
         std::fs::remove_dir_all(&folder).expect("removed");
-        assert!(matches!(drop.write(&outgoing, Timestamp::from_unix(7)), Outcome::Temporary(_)), "the queue tries again");
+        assert!(matches!(drop.write(&letter, Timestamp::from_unix(7)), Outcome::Temporary(_)), "the queue tries again");
     }
 }

@@ -21,15 +21,15 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::keys::files;
 use crate::proto::smtp::client::Outgoing;
 use crate::server::drive::now;
+use crate::server::held::Room;
 use crate::server::listen::Shared;
 use crate::server::mail::{self, Handed, Heard, Local, Mail, Patience};
 use crate::server::reload::Current;
@@ -97,30 +97,6 @@ const TAKING: &str = ".taking-";
 const ENVELOPE: u64 = 1 << 20;
 /// Bytes that are read of a file that is too large: its envelope and the header section tell whom it is from.
 const START: u64 = 2 << 20;
-
-/// The memory of files that are taken at once: together they have as many bytes as one message may have, or one of them is alone.
-#[derive(Debug)]
-struct Room {
-    places: Arc<Semaphore>,
-    all: u32,
-}
-
-impl Room {
-    fn of(max_message: u64) -> Self {
-        let all = kibibytes(max_message);
-        Self { places: Arc::new(Semaphore::new(usize::try_from(all).unwrap_or(usize::MAX))), all }
-    }
-
-    /// Waits until there is room for a file; it is the file's until this is dropped.
-    async fn share(&self, bytes: u64) -> Result<OwnedSemaphorePermit, AcquireError> {
-        Arc::clone(&self.places).acquire_many_owned(kibibytes(bytes).min(self.all)).await
-    }
-}
-
-/// Whole ones, and one at least.
-fn kibibytes(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(1024).max(1)).unwrap_or(u32::MAX)
-}
 
 /// What became of a file.
 enum Outcome {
@@ -459,25 +435,6 @@ fn is_whole(name: &OsStr, entry: &fs::DirEntry) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn files_are_taken_together_up_to_the_bytes_of_one_message() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(async {
-            let room = Room::of(50 << 20);
-            let left = || room.places.available_permits();
-            let halves = [room.share(25 << 20).await, room.share(25 << 20).await];
-            assert_eq!(left(), 0, "the next one waits");
-            drop(halves);
-            let small: Vec<_> = [room.share(0).await, room.share(700).await, room.share(2000).await].into_iter().collect();
-            assert_eq!(left(), (50 << 10) - 4);
-            drop(small);
-            let alone = room.share(u64::MAX).await.expect("one that is too large does not wait for ever");
-            assert_eq!(left(), 0);
-            drop(alone);
-            assert_eq!(left(), 50 << 10);
-        });
-    }
 
     #[test]
     fn a_name_of_any_letters_stays_a_name() {

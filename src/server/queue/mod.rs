@@ -61,6 +61,8 @@ pub(in crate::server) struct Queue {
     places: Arc<Semaphore>,
     /// Told when there may be something for connections that idle.
     more: Arc<Notify>,
+    /// Who writes a report that has all of a message has it in memory: one at a time.
+    alone: Arc<Mutex<()>>,
     /// The queue with other settings that comes in place of this one.
     next: Arc<Mutex<Option<Box<Queue>>>>,
 }
@@ -73,6 +75,8 @@ struct State {
     busy: HashSet<(i64, String)>,
     /// The destinations of connections that wait for more.
     idle: Vec<String>,
+    /// How often somebody wanted everything tried now.
+    retries: u64,
 }
 
 /// How often the store is asked, besides when something is added.
@@ -87,7 +91,12 @@ impl Queue {
         delivery: &config::Delivery,
         (tracer, wake): (Tracer, Arc<Notify>),
     ) -> Self {
-        let state = State { destinations: Destinations::new(delivery.per_destination), busy: HashSet::new(), idle: Vec::new() };
+        let state = State {
+            destinations: Destinations::new(delivery.per_destination),
+            busy: HashSet::new(),
+            idle: Vec::new(),
+            retries: 0,
+        };
         Self {
             hostname: hostname.to_owned(),
             accounts,
@@ -99,6 +108,7 @@ impl Queue {
             state: Arc::new(Mutex::new(state)),
             places: Arc::new(Semaphore::new(delivery.connections)),
             more: Arc::new(Notify::new()),
+            alone: Arc::default(),
             next: Arc::default(),
         }
     }
@@ -134,7 +144,11 @@ impl Queue {
 
     /// Tries everything that is due now, also at destinations that failed a moment ago.
     pub(in crate::server) fn retry_now(&self) {
-        self.state().destinations.forgive();
+        {
+            let mut state = self.state();
+            state.destinations.forgive();
+            state.retries = state.retries.saturating_add(1);
+        }
         self.wake.notify_one();
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::mime::compose;
 use crate::proto::line;
 use crate::proto::smtp::Body;
-use crate::proto::smtp::client::{Addressee, RequireTls};
+use crate::proto::smtp::client::{Addressee, RequireTls, Terms};
 use crate::server::store::Queued;
 use crate::time::Timestamp;
 
@@ -86,6 +86,13 @@ pub(in crate::server) fn is_wanted(kind: Kind, notify: &str) -> bool {
     }
 }
 
+/// Whether a report of this kind has all of the message.
+pub(in crate::server::queue) fn is_whole(kind: Kind, terms: &Terms) -> bool {
+    // RFC 8689 5: of what requires TLS, the content does not come back; nor does any that has no lines, for the report has some
+    let may_be_whole = terms.tls != RequireTls::Yes && terms.body != Body::Binary;
+    may_be_whole && kind == Kind::Failed && terms.ret.eq_ignore_ascii_case("FULL")
+}
+
 /// Writes the report: a text for people, the status for programs, and of the message its header, or all of it where it failed and
 /// the sender wants that.
 pub(in crate::server) fn report(
@@ -124,9 +131,7 @@ pub(in crate::server) fn report(
     }
     text.push_str(&format!("Reporting-MTA: dns; {hostname}\r\nArrival-Date: {}\r\n", compose::date(queued.created)));
     told.iter().for_each(|one| text.push_str(&recipient(kind, one, now)));
-    // RFC 8689 5: of what requires TLS, the content does not come back; nor does any that has no lines, for this report has some
-    let may_be_whole = queued.terms.tls != RequireTls::Yes && queued.terms.body != Body::Binary;
-    let is_whole = may_be_whole && kind == Kind::Failed && queued.terms.ret.eq_ignore_ascii_case("FULL");
+    let is_whole = is_whole(kind, &queued.terms);
     let header_end = memchr::memmem::find(message, b"\r\n\r\n").map_or(message.len(), |at| at.saturating_add(2));
     let kept = message.get(..if is_whole { message.len() } else { header_end }).unwrap_or_default();
     let kept = if queued.terms.body == Body::Binary { Cow::Owned(in_lines(kept)) } else { Cow::Borrowed(kept) };
@@ -232,7 +237,6 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::smtp::client::Terms;
 
     fn queued(ret: &str) -> Queued {
         let terms = Terms { ret: ret.to_owned(), envid: "QQ+2B314".to_owned(), ..Terms::default() };

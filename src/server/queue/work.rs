@@ -1,18 +1,19 @@
 //! One connection's work: message after message for one destination.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::io::Read;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::proto::smtp::client::{Addressee, Outcome, Outgoing};
+use crate::proto::smtp::client::Outcome;
 use crate::server::drive::now;
 use crate::server::metrics::Relayed;
-use crate::server::outbound::{Link, Reached, Report};
+use crate::server::outbound::{Attempt, Letter, Link, Reached, Report};
 use crate::server::queue::destinations::Jitter;
 use crate::server::queue::judge::Judged;
-use crate::server::queue::report::{Kind, Told, is_wanted};
+use crate::server::queue::report::{self, Kind, Told, is_wanted};
 use crate::server::queue::{Queue, blocking};
 use crate::server::store::{Due, Error, Queued, Settled};
 use crate::server::trace;
@@ -26,6 +27,8 @@ const IDLE: Duration = Duration::from_secs(3);
 const REST: Duration = Duration::from_secs(300);
 /// Before each try to write an outcome.
 const SETTLE_WAITS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
+/// Bytes that hold the header section of a message: what may come, and the fields of this host.
+const HEADER: u64 = 2 << 20;
 /// Messages for which an attempt counts that found no server.
 const TOGETHER: usize = 1000;
 
@@ -58,7 +61,7 @@ impl Queue {
         let mut next = Some(first);
         for _ in 0..MESSAGES {
             let Some(queued) = next.take() else { break };
-            let id = queued.id;
+            let (id, retries) = (queued.id, self.state().retries);
             let reached = self.attempt(queued, &mut link).await;
             match reached {
                 Some(Reached::Yes) => {
@@ -68,9 +71,12 @@ impl Queue {
                 }
                 Some(Reached::No(why)) => {
                     self.tracer.note(now(), &format!("{destination} cannot be reached – {why}"));
-                    self.state().destinations.failed(&destination, now(), Jitter::draw());
                     self.release(id, &destination);
-                    self.defer_all(&destination, &why).await;
+                    // who wanted everything tried meanwhile means what holds by now
+                    if self.failed(&destination, retries) {
+                        self.defer_all(&destination, &why, retries).await;
+                    }
+                    self.wake.notify_one();
                     break;
                 }
                 // its row says that it is due, and nothing could change that: it rests, so that nobody gets it over and over
@@ -177,9 +183,10 @@ impl Queue {
 
     /// One attempt; whether a server was there, `None` where what became of it could not be written.
     async fn attempt(&self, queued: Queued, link: &mut Option<Link>) -> Option<Reached> {
-        let (store, id) = (Arc::clone(self.accounts.store()), queued.id);
-        let message: Arc<[u8]> = match blocking(move || store.queued(id)).await {
-            Ok(message) => message.into(),
+        let (store, id, queued) = (Arc::clone(self.accounts.store()), queued.id, Arc::new(queued));
+        let due = Arc::clone(&queued);
+        let letter = match blocking(move || Letter::of(store, &due)).await {
+            Ok(letter) => letter,
             // dropped in the meantime
             Err(Error::NotFound(_)) => return Some(Reached::Yes),
             Err(error) => {
@@ -187,13 +194,10 @@ impl Queue {
                 return None;
             }
         };
-        let recipients: Vec<Addressee> = queued.recipients.iter().map(|due| due.to.clone()).collect();
-        let domain =
-            recipients.first().and_then(|to| to.address.rsplit_once('@')).map_or("", |(_, domain)| domain).to_lowercase();
-        let outgoing =
-            Outgoing { sender: queued.sender.clone(), recipients, message: Arc::clone(&message), terms: queued.terms.clone() };
-        let attempt = trace::about(id, self.outbound.deliver(link, &domain, outgoing)).await;
-        match self.settle_until_done(queued, message, attempt.reports).await {
+        let first = queued.recipients.first().and_then(|due| due.to.address.rsplit_once('@'));
+        let domain = first.map_or("", |(_, domain)| domain).to_lowercase();
+        let attempt = trace::about(id, self.outbound.deliver(link, &domain, letter)).await;
+        match self.settle_until_done(queued, &attempt).await {
             Ok(()) => Some(attempt.reached),
             Err(error) => {
                 self.tracer.note(now(), &format!("queue {id}: {error}"));
@@ -202,17 +206,29 @@ impl Queue {
         }
     }
 
+    /// Leaves a destination alone for a while; not where somebody wanted everything tried since the attempt began.
+    fn failed(&self, destination: &str, retries: u64) -> bool {
+        let mut state = self.state();
+        let counts = state.retries == retries;
+        if counts {
+            state.destinations.failed(destination, now(), Jitter::draw());
+        }
+        counts
+    }
+
     /// An attempt that found no server counts for all that is due for it: a thousand letters do not knock one by one.
-    async fn defer_all(&self, destination: &str, why: &str) {
+    async fn defer_all(&self, destination: &str, why: &str, retries: u64) {
         let mut claimed = Vec::new();
         while let Some(queued) = self.claim(destination).await {
             claimed.push(queued.id);
+            if self.state().retries != retries {
+                break;
+            }
             let outcome = Outcome::Temporary(why.to_owned());
             let report = |due: &Due| Report { address: due.to.address.clone(), outcome: outcome.clone(), ..Report::default() };
             let reports = queued.recipients.iter().map(report).collect();
-            let (store, id) = (Arc::clone(self.accounts.store()), queued.id);
-            let message = blocking(move || store.queued(id)).await.unwrap_or_default();
-            let settled = self.settle_until_done(queued, message.into(), reports).await;
+            let attempt = Attempt { reports, reached: Reached::No(why.to_owned()) };
+            let settled = self.settle_until_done(Arc::new(queued), &attempt).await;
             if settled.is_err() || claimed.len() >= TOGETHER {
                 break;
             }
@@ -221,12 +237,12 @@ impl Queue {
     }
 
     /// Writes outcomes; where the store fails, again after a while: what was delivered must not be delivered again.
-    async fn settle_until_done(&self, queued: Queued, message: Arc<[u8]>, reports: Vec<Report>) -> Result<(), Error> {
-        let (queued, mut result) = (Arc::new(queued), Ok(()));
+    async fn settle_until_done(&self, queued: Arc<Queued>, attempt: &Attempt) -> Result<(), Error> {
+        let mut result = Ok(());
         for wait in SETTLE_WAITS {
             tokio::time::sleep(wait).await;
-            let (queue, queued, message, reports) = (self.clone(), Arc::clone(&queued), Arc::clone(&message), reports.clone());
-            result = blocking(move || queue.settle(&queued, &message, reports, now())).await;
+            let (queue, queued, attempt) = (self.clone(), Arc::clone(&queued), attempt.clone());
+            result = blocking(move || queue.settle(&queued, attempt, now())).await;
             if result.is_ok() {
                 break;
             }
@@ -236,7 +252,12 @@ impl Queue {
 
     /// Puts what became of an attempt on disk: what was delivered leaves first, whatever becomes of the reports; then the reports, and
     /// only then those that they are about.
-    fn settle(&self, queued: &Queued, message: &[u8], reports: Vec<Report>, now: Timestamp) -> Result<(), Error> {
+    fn settle(&self, queued: &Queued, Attempt { reports, reached }: Attempt, now: Timestamp) -> Result<(), Error> {
+        // an attempt that found nobody does not undo what somebody said since it began: that it is to be tried
+        let unmoved = |due: &Due, settled: Settled| match reached {
+            Reached::No(_) => Settled::Unmoved(due.since, Box::new(settled)),
+            Reached::Yes => settled,
+        };
         let known: HashMap<&str, &Due> = queued.recipients.iter().map(|due| (due.to.address.as_str(), due)).collect();
         let (mut settled, mut told_settled) = (Vec::new(), Vec::new());
         let (mut relayed, mut delayed, mut failed) = (Vec::new(), Vec::new(), Vec::new());
@@ -257,12 +278,12 @@ impl Queue {
                     self.tracer.metrics().relayed(Relayed::Deferred);
                     self.tracer.note(now, &format!("queue {id}: {address} later, and the sender is told – {why}"));
                     delayed.push(told(why.clone()));
-                    told_settled.push((address, Settled::LaterAndTold(next, why)));
+                    told_settled.push((address, unmoved(due, Settled::LaterAndTold(next, why))));
                 }
                 Judged::Later(next, why) | Judged::Delayed(next, why) => {
                     self.tracer.metrics().relayed(Relayed::Deferred);
                     self.tracer.note(now, &format!("queue {id}: {address} later – {why}"));
-                    settled.push((address, Settled::Later(next, why)));
+                    settled.push((address, unmoved(due, Settled::Later(next, why))));
                 }
                 Judged::Failed(why) => {
                     self.tracer.metrics().relayed(Relayed::Failed);
@@ -274,15 +295,36 @@ impl Queue {
                 }
             }
         }
+        let mut reports = vec![(Kind::Relayed, relayed), (Kind::Delayed(end), delayed), (Kind::Failed, failed)];
+        reports.retain(|(_, told)| !told.is_empty());
+        let is_whole = reports.iter().any(|(kind, _)| report::is_whole(*kind, &queued.terms));
+        let _alone = is_whole.then(|| self.alone.lock().unwrap_or_else(PoisonError::into_inner));
+        // before its last recipient leaves, and it with him
+        let message = if reports.is_empty() { Vec::new() } else { self.told_of(id, is_whole, now) };
         if !settled.is_empty() {
             self.accounts.store().settle(id, settled)?;
         }
-        for (kind, told) in [(Kind::Relayed, relayed), (Kind::Delayed(end), delayed), (Kind::Failed, failed)] {
-            self.tell(queued, message, kind, &told, now)?;
+        for (kind, told) in reports {
+            self.tell(queued, &message, kind, &told, now)?;
         }
         match told_settled.is_empty() {
             true => Ok(()),
             false => self.accounts.store().settle(id, told_settled),
         }
+    }
+
+    /// What a report says of a message: all of it, or its begin with the header section. Where it cannot be read, the report says nothing of it:
+    /// what was delivered is settled all the same.
+    fn told_of(&self, id: i64, is_whole: bool, now: Timestamp) -> Vec<u8> {
+        let most = if is_whole { u64::MAX } else { HEADER };
+        let read = self.accounts.store().read_queued(id).and_then(|reading| {
+            let mut start = Vec::new();
+            let read = reading.take(most).read_to_end(&mut start);
+            read.map(|_| start).map_err(|error| Error::Broken(error.to_string()))
+        });
+        read.unwrap_or_else(|error| {
+            self.tracer.warn(now, &format!("queue {id}: the message cannot be read for a report – {error}"));
+            Vec::new()
+        })
     }
 }

@@ -256,6 +256,8 @@ pub struct Due {
     pub attempts: u32,
     /// Whether the sender was told that it takes long.
     pub was_told: bool,
+    /// The time of its row.
+    pub since: Timestamp,
 }
 
 /// One recipient of the queue, for people.
@@ -408,6 +410,9 @@ pub enum Settled {
     Later(Timestamp, String),
     /// The same, and the sender was told that it takes long.
     LaterAndTold(Timestamp, String),
+    /// The other, unless somebody has moved it since: the time of its row is another one ([`Due::since`]) then. That the sender was told is kept
+    /// all the same.
+    Unmoved(Timestamp, Box<Settled>),
 }
 
 /// Accounts, mailboxes and the queue. Addresses are lower case.
@@ -516,7 +521,7 @@ pub trait QueueStore {
     }
     /// A message of the queue, read piece by piece.
     fn read_queued(&self, id: i64) -> Result<Reading, Error>;
-    /// Makes messages of the queue due now; those that were held, too.
+    /// Makes messages of the queue due now; those that were held, too. The time of a row is another one afterwards, also where it was due.
     fn retry(&self, which: &Which, now: Timestamp) -> Result<(), Error>;
     /// Makes due what waits for a time later than this, but for what is held; what came later than now came now. Gives how many there were.
     fn not_later_than(&self, latest: Timestamp, now: Timestamp) -> Result<usize, Error>;

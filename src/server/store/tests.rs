@@ -388,6 +388,32 @@ fn what_a_clock_that_was_ahead_put_off_is_due_and_what_is_held_is_not() {
 }
 
 #[test]
+fn an_attempt_does_not_put_off_what_somebody_moved_meanwhile() {
+    let (_folder, store) = store();
+    let (at, next) = (Timestamp::from_unix(10), Timestamp::from_unix(100));
+    for since in [Timestamp::from_unix(5), at] {
+        for told in [false, true] {
+            let elsewhere = vec!["p@c.example".to_owned().into()];
+            let id = store.deliver(Delivery { elsewhere, at: since, ..delivery(b"x", &[]) }).expect("kept").expect("queued");
+            let settle = |since| {
+                let later = if told { Settled::LaterAndTold(next, String::new()) } else { Settled::Later(next, String::new()) };
+                store.settle(id, vec![("p@c.example".to_owned(), Settled::Unmoved(since, Box::new(later)))]).expect("settled");
+            };
+            let due = |at| store.due(id, at).expect("read").expect("there").recipients.first().cloned();
+            let claimed = due(at).expect("due");
+            assert_eq!(claimed.since, since);
+            store.retry(&Which::Message(id), at).expect("moved");
+            settle(claimed.since);
+            let again = due(at).expect("it is still due");
+            assert_eq!((again.attempts, again.was_told), (0, told), "{since}");
+            settle(again.since);
+            assert_eq!((due(at), due(next).map(|due| (due.attempts, due.was_told))), (None, Some((1, told))));
+            store.drop_queued(&Which::Message(id)).expect("dropped");
+        }
+    }
+}
+
+#[test]
 fn a_sweep_removes_what_no_message_has_and_nothing_else() {
     let (folder, store) = store();
     for fill in [b'1', b'2'] {

@@ -345,3 +345,16 @@ fn nobody_logs_in_by_certificate_where_revocation_cannot_be_told() {
         "{talk}"
     );
 }
+
+#[test]
+fn who_is_of_a_domain_outside_ascii_logs_in_under_both_of_its_forms() {
+    let served = Served::new();
+    served.run(&["domain", "add", "b\u{fc}cher.example"]);
+    served.run(&["user", "add", "joe@b\u{fc}cher.example"]);
+    for (name, number) in ["joe@b\u{fc}cher.example", "joe@xn--bcher-kva.example", "Joe@B\u{dc}CHER.example"].iter().zip(1..) {
+        let letter = format!("From: joe@xn--bcher-kva.example\nTo: joe@xn--bcher-kva.example\nSubject: letter {number}\n\nHi.\n");
+        served.send(name, &letter);
+        let inbox = served.fetch(name);
+        assert!(inbox.iter().any(|one| one.contains(&format!("Subject: letter {number}\r\n"))), "{name}: {inbox:?}");
+    }
+}

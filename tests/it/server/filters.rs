@@ -1,9 +1,10 @@
 //! Filters of users and scanners, in the server that runs.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::{BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 
-use super::Served;
+use super::drills::hostile::memory;
+use super::{Served, say};
 use crate::support;
 
 fn letter(to: &str, subject: &str) -> String {
@@ -53,6 +54,59 @@ fn a_filter_files_discards_refuses_sends_on_and_answers() {
     served.run(&["user", "add", "jane@a.example"]);
     assert_eq!(served.run(&["user", "filter", "jane@a.example", "--show"]).0, "");
     assert!(served.stored("jane@a.example/Work/A").is_empty());
+}
+
+#[test]
+fn what_a_filter_sends_on_to_who_is_full_stays_with_the_one_who_sends_it_on() {
+    let served = Served::new();
+    std::fs::write(served.path("rules.sieve"), "redirect \"joe@a.example\";").expect("written");
+    served.run(&["user", "filter", "jane@a.example", &served.path("rules.sieve")]);
+    let of = |user: &str, subject: &str| served.stored(user).iter().any(|one| one.contains(&format!("Subject: {subject}\r\n")));
+    served.send("joe@a.example", &letter("jane@a.example", "fits"));
+    assert!(of("joe@a.example", "fits") && !of("jane@a.example", "fits"));
+    served.run(&["user", "quota", "joe@a.example", "100"]);
+    served.send("joe@a.example", &letter("jane@a.example", "does not"));
+    let (jane, joe) = (served.stored("jane@a.example"), served.stored("joe@a.example"));
+    assert!(!of("joe@a.example", "does not") && of("jane@a.example", "does not"), "{jane:?} {joe:?}");
+    assert!(jane.iter().any(|one| one.contains("X-Sieve-Redirected-From: jane@a.example\r\n")), "{jane:?}");
+    served.run(&["user", "quota", "joe@a.example", "0"]);
+    served.send("joe@a.example", &letter("jane@a.example", "fits again"));
+    assert!(of("joe@a.example", "fits again"));
+}
+
+#[test]
+fn large_messages_that_a_filter_reads_and_sends_on_are_not_held_at_once() {
+    let bounded = |text: &str| {
+        let text = text.replace("message_bytes = 52428800", "message_bytes = 10000000");
+        assert!(text.contains("message_bytes = 10000000"), "{text}");
+        text
+    };
+    let served = Served::of("a.example", &["jane", "joe"], bounded);
+    std::fs::write(served.path("rules.sieve"), "redirect \"joe@a.example\";").expect("written");
+    served.run(&["user", "filter", "jane@a.example", &served.path("rules.sieve")]);
+    let send = |message: &[u8]| {
+        let mut stream = BufReader::new(TcpStream::connect(("localhost", served.port("smtp"))).expect("it listens"));
+        let head = ["", "EHLO b.example\r\n", "MAIL FROM:<ann@b.example>\r\n", "RCPT TO:<jane@a.example>\r\n", "DATA\r\n"];
+        for line in head {
+            say(&mut stream, line).expect("it answers");
+        }
+        stream.get_mut().write_all(message).expect("taken");
+        let reply = say(&mut stream, ".\r\n").expect("it answers");
+        assert!(reply.starts_with("250"), "{reply}");
+    };
+    let all_at_once = |message: &[u8]| {
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(|| send(message)))));
+    };
+    // the first ones cost what all have in common
+    all_at_once(b"From: ann@b.example\r\n\r\nsmall\r\n");
+    let before = memory(&served, "VmHWM:");
+    let line = b"a line of the message, as long as lines of mail are\r\n";
+    all_at_once(&[b"From: ann@b.example\r\n\r\n", line.repeat(170_000).as_slice()].concat());
+    let more = memory(&served, "VmHWM:").saturating_sub(before);
+    eprintln!("four messages of 9 MB: {more} KiB more");
+    let joe = served.stored("joe@a.example");
+    let large = joe.iter().filter(|one| one.len() > 9_000_000 && one.contains("X-Sieve-Redirected-From: jane@a.example"));
+    assert!(joe.len() == 8 && large.count() == 4 && more < 32 << 10, "{more} KiB");
 }
 
 #[test]

@@ -194,6 +194,34 @@ fn exit_codes_are_those_of_sysexits() {
 }
 
 #[test]
+fn programs_that_ask_for_json_get_one_object_however_it_ends() {
+    let served = Served::new();
+    let object = |args: &[&str], input: &str| -> (i32, serde_json::Value) {
+        let (code, out, _) =
+            support::run(env!("CARGO_BIN_EXE_sealpost"), &[&["--home", &served.path("home")], args].concat(), input.as_bytes());
+        (code, serde_json::from_slice(&out).unwrap_or_else(|error| panic!("{args:?}: {error} in {out:?}")))
+    };
+    let letter = "From: joe@a.example\nSubject: x\n\nHi.\n";
+    let (code, put) = object(&["--json", "send", "-i", "jane", "joe@a.example"], letter);
+    assert_eq!((code, &put["schema"], &put["exit"]), (0, &"sealpost.send/1".into(), &0.into()), "{put}");
+    assert_eq!(
+        (&put["recipients"][0]["status"], &put["recipients"][1]["address"]),
+        (&"accepted".into(), &"joe@a.example".into())
+    );
+    let via = format!("--via=localhost:{}", served.port("smtp"));
+    let (code, refused) = object(&["send", "-i", "--json", &via, "nobody@a.example", "jane@a.example"], letter);
+    assert_eq!((code, &refused["exit"]), (67, &67.into()), "{refused}");
+    let status = |at: usize| refused["recipients"][at]["status"].clone();
+    assert_eq!((status(0), status(1)), ("refused".into(), "accepted".into()), "{refused}");
+    for (args, input, wanted) in [(&["send", "--json", "-i"][..], letter, 64), (&["send", "--json", "-t"], "Subject: x\n\n", 65)]
+    {
+        let (code, wrong) = object(args, input);
+        assert_eq!((code, &wrong["schema"], &wrong["exit"]), (wanted, &"sealpost.send/1".into(), &wanted.into()), "{wrong}");
+        assert!(wrong["error"].is_string(), "{wrong}");
+    }
+}
+
+#[test]
 fn another_user_may_put_mail_where_he_may_write_and_nowhere_else() {
     use std::os::unix::fs::PermissionsExt;
     if !support::peer("setpriv")

@@ -17,7 +17,7 @@ use sealpost::mime::submission::{Audience, Submission};
 use sealpost::proto::smtp::Terms;
 use sealpost::proto::smtp::client::{Addressee, Outcome, Outgoing};
 
-use crate::cli::context::{Context, GlobalArgs};
+use crate::cli::context::{self, Context, GlobalArgs};
 use crate::cli::failure::{Exit, Failure, reason};
 use crate::cli::service::handover::{self, Way};
 use crate::cli::service::send::{self, Ended, SendArgs};
@@ -42,14 +42,28 @@ type Refused = (Code, Failure);
 /// Does what the arguments ask for, where they are sendmail's.
 pub(crate) fn main(arguments: &[OsString]) -> Option<ExitCode> {
     let words = called(arguments)?;
-    Some(match run(&words) {
-        Ok(()) => ExitCode::SUCCESS,
+    let (object, code) = match run(&words).map(|outcomes| (judged(&outcomes), outcomes)) {
+        Ok((Ok(()), outcomes)) => (send::to_json(&outcomes, 0), 0),
+        Ok((Err((code, failure)), outcomes)) => {
+            eprintln!("{failure}");
+            (send::to_json(&outcomes, code as u8), code as u8)
+        }
         Err((code, failure)) => {
             eprintln!("{failure}");
-            ExitCode::from(code as u8)
+            let mut object = failure.to_json("send");
+            object["exit"] = (code as u8).into();
+            (object, code as u8)
         }
-    })
+    };
+    if words.iter().take_while(|word| *word != "--").any(|word| word == "--json") {
+        // where standard output itself failed, there is nobody to tell
+        let _ = context::print_json(&object);
+    }
+    Some(ExitCode::from(code))
 }
+
+/// Each recipient with what became of it.
+type Outcomes = Vec<(String, Outcome)>;
 
 /// The words for sendmail, our global options among them; `None` where something else is meant.
 fn called(arguments: &[OsString]) -> Option<Vec<OsString>> {
@@ -84,14 +98,14 @@ fn takes_value(long: &str) -> bool {
     found.is_some_and(|argument| argument.get_action().takes_values())
 }
 
-fn run(words: &[OsString]) -> Result<(), Refused> {
+fn run(words: &[OsString]) -> Result<Outcomes, Refused> {
     let usage = |why: String| (Code::Usage, Failure::usage(why));
     let options = Options::parse(words, takes_value).map_err(usage)?;
     let own = [&[OsString::from("sendmail")][..], &options.own].concat();
     let parsed = <One<SendArgs> as clap::Parser>::try_parse_from(own);
     let One { global, args } = parsed.map_err(|error| (Code::Usage, Failure::usage(error.to_string().trim().to_owned())))?;
     if options.is_idle {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let context = Context::new(&GlobalArgs::clone(&global)).map_err(|failure| (Code::Config, failure))?;
     if options.recipients.is_empty() && !options.reads_recipients {
@@ -100,7 +114,7 @@ fn run(words: &[OsString]) -> Result<(), Refused> {
     let message = read(&context, &options)?;
     let way = handover::way(&context, &args).map_err(|failure| (Code::Config, failure))?;
     let letter = letter(&context, &options, message, &way)?;
-    hand_over(&context, &options, &args, letter, &way)
+    hand_over(&context, &options, &args, &letter, &way)
 }
 
 /// The message of standard input.
@@ -217,10 +231,10 @@ fn escaped(name: &str) -> String {
     name.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-fn hand_over(context: &Context, options: &Options, args: &SendArgs, letter: Outgoing, way: &Way) -> Result<(), Refused> {
-    let outcomes = match way {
+fn hand_over(context: &Context, options: &Options, args: &SendArgs, letter: &Outgoing, way: &Way) -> Result<Outcomes, Refused> {
+    match way {
         Way::Pickup(folder) => {
-            let put = handover::put(folder, &letter).map_err(|error| {
+            let put = handover::put(folder, letter).map_err(|error| {
                 let code =
                     if error.kind() == std::io::ErrorKind::PermissionDenied { Code::NoPermission } else { Code::Temporary };
                 (code, Failure::io(format!("cannot put the message into {} – {}", folder.display(), reason(&error))))
@@ -228,7 +242,8 @@ fn hand_over(context: &Context, options: &Options, args: &SendArgs, letter: Outg
             if options.is_verbose {
                 eprintln!("put into the pickup folder as {}", put.display());
             }
-            return Ok(());
+            let told = Outcome::Delivered(format!("put into the pickup folder as {}", put.display()));
+            Ok(letter.recipients.iter().map(|to| (to.address.clone(), told.clone())).collect())
         }
         Way::Server(hop) => {
             let server = handover::server(context, args, hop).map_err(|failure| (Code::Config, failure))?;
@@ -236,14 +251,18 @@ fn hand_over(context: &Context, options: &Options, args: &SendArgs, letter: Outg
             let credentials = crate::cli::service::credentials(context, args.client.user.as_deref());
             let credentials = credentials.map_err(|failure| (Code::Config, failure))?;
             match send::send(&server, credentials, letter).map_err(|failure| (Code::Temporary, failure))? {
-                Ended::Settled(outcomes) => outcomes,
+                Ended::Settled(outcomes) => Ok(outcomes),
                 // who tries again with this login is refused again
-                Ended::NoLogin(failure) => return Err((Code::NoPermission, failure)),
+                Ended::NoLogin(failure) => Err((Code::NoPermission, failure)),
             }
         }
-    };
+    }
+}
+
+/// The worst of what became of the recipients.
+fn judged(outcomes: &[(String, Outcome)]) -> Result<(), Refused> {
     let mut worst: Option<Refused> = None;
-    for (address, outcome) in &outcomes {
+    for (address, outcome) in outcomes {
         let (code, reply) = match outcome {
             Outcome::Delivered(_) => continue,
             Outcome::Temporary(reply) => (Code::Temporary, reply),

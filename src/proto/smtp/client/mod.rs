@@ -5,17 +5,18 @@
 
 mod login;
 mod outgoing;
+mod sending;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use crate::proto::dialogue::{self, Dialogue, MASK, Party, Spoken, TLS_BEGAN};
 use crate::proto::line::{Line, Lines};
 use crate::proto::sasl::{self, Channel, ClientExchange, Credentials};
+use sending::{Form, Sending};
 
-pub use outgoing::{Addressee, Body, Outcome, Outgoing, RequireTls, Terms};
+pub use outgoing::{Addressee, Announced, Body, EightBit, Outcome, Outgoing, RequireTls, Shape, Terms};
 
 /// Whether TLS is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,9 @@ pub enum TlsWish {
 pub enum ClientStep {
     /// These bytes go to the server.
     Send(Vec<u8>),
+    /// The bytes of the message from this one on are wanted, as many as come at once: hand them over with [`Client::piece`]. More than one
+    /// transaction begins at its first byte again.
+    Read(u64),
     /// TLS begins now, as the client; say so with `tls_started`.
     StartTls,
     /// Nothing to do until the server says more.
@@ -55,9 +59,9 @@ pub enum Afterwards {
 /// Which reply is expected.
 ///
 /// ```text
-/// Greeting → Ehlo → (StartTls → StartingTls → Ehlo) → (Auth …) → Mail → Rcpt … → Data → Body ┬→ Mail   (recipients that are left)
-///                                                         ↑        └→ Refused → Reset ──────┼→ Idle → again
-///                                                         └─────────────────────────────────┴→ Done
+/// Greeting → Ehlo → (StartTls → StartingTls → Ehlo) → (Auth …) → Mail → Rcpt … → Data → Sending → Body ┬→ Mail   (recipients that are left)
+///                                                         ↑        └→ Refused → Reset ────────────────┼→ Idle → again
+///                                                         └───────────────────────────────────────────┴→ Done
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -73,6 +77,8 @@ enum State {
     /// So many replies to recipients of a message whose sender was refused.
     Refused(usize),
     Data,
+    /// The message goes out.
+    Sending(Sending),
     Body,
     Reset,
     Idle,
@@ -90,7 +96,7 @@ pub struct Client {
     exchange: Option<ClientExchange>,
     refused_login: Option<String>,
     afterwards: Afterwards,
-    outgoing: Outgoing,
+    message: Announced,
     outcomes: Vec<Option<Outcome>>,
     /// The recipients of this transaction, and those of them that the server took.
     asked: Vec<usize>,
@@ -114,7 +120,7 @@ const RECIPIENTS: usize = 100;
 
 impl Client {
     /// Begins; the server speaks first.
-    pub fn new(helo: &str, tls: TlsWish, credentials: Option<Credentials>, outgoing: Outgoing) -> Self {
+    pub fn new(helo: &str, tls: TlsWish, credentials: Option<Credentials>, message: Announced) -> Self {
         Self {
             helo: helo.to_owned(),
             tls,
@@ -124,8 +130,8 @@ impl Client {
             exchange: None,
             refused_login: None,
             afterwards: Afterwards::Quit,
-            outcomes: vec![None; outgoing.recipients.len()],
-            outgoing,
+            outcomes: vec![None; message.recipients.len()],
+            message,
             asked: Vec::new(),
             taken: Vec::new(),
             lines: Lines::default(),
@@ -168,10 +174,22 @@ impl Client {
         self.lines.receive(bytes);
     }
 
+    /// Takes the bytes of the message that were asked for. None, or more than it has, end the session: the message is not what it was said to be.
+    pub fn piece(&mut self, bytes: &[u8]) {
+        let State::Sending(mut sending) = self.state else { return };
+        match sending.push(bytes) {
+            Some(out) => {
+                self.out.push_back(ClientStep::Send(out));
+                self.state = if sending.next().is_some() { State::Sending(sending) } else { State::Body };
+            }
+            None => self.fail(&Outcome::Temporary("4.3.0 the message has another length than it should".to_owned())),
+        }
+    }
+
     /// Another message over a connection that was kept.
-    pub fn again(&mut self, outgoing: Outgoing) {
-        self.outcomes = vec![None; outgoing.recipients.len()];
-        self.outgoing = outgoing;
+    pub fn again(&mut self, message: Announced) {
+        self.outcomes = vec![None; message.recipients.len()];
+        self.message = message;
         self.has_answered = false;
         match self.state {
             // what is said before anything was asked ends the connection: a server that goes says so (421)
@@ -222,6 +240,7 @@ impl Client {
             match self.state {
                 State::StartingTls => return ClientStep::Wait,
                 State::Idle | State::Done => return ClientStep::Done(self.outcomes()),
+                State::Sending(sending) => return ClientStep::Read(sending.next().unwrap_or_default()),
                 _ => {}
             }
             match self.lines.next(LINE) {
@@ -339,9 +358,7 @@ impl Client {
                 self.rcpt(at.saturating_add(1));
             }
             (State::Data, 354) => {
-                self.dialogue.message(Party::Client, self.outgoing.message.len());
-                self.out.push_back(ClientStep::Send(stuffed(&self.outgoing.message)));
-                self.state = State::Body;
+                self.begin(Form::Lines);
             }
             (State::Data | State::Body, _) => {
                 let outcome = if (250..300).contains(&code) && self.state == State::Body {
@@ -397,14 +414,14 @@ impl Client {
         if self.asked.is_empty() {
             return self.end();
         }
-        let mut line = format!("MAIL FROM:<{}>", self.outgoing.sender);
-        let terms = &self.outgoing.terms;
+        let mut line = format!("MAIL FROM:<{}>", self.message.sender);
+        let terms = &self.message.terms;
         if self.offers("SIZE") {
-            line.push_str(&format!(" SIZE={}", self.outgoing.message.len()));
+            line.push_str(&format!(" SIZE={}", self.message.shape.size()));
         }
         if terms.body == Body::Binary {
             line.push_str(" BODY=BINARYMIME");
-        } else if !self.outgoing.message.is_ascii() && self.offers("8BITMIME") {
+        } else if self.message.shape.eight_bit() != EightBit::Nowhere && self.offers("8BITMIME") {
             // a server that does not offer it gets the bytes all the same: those that cut them off are gone, and what is signed stays whole
             line.push_str(" BODY=8BITMIME");
         }
@@ -430,24 +447,25 @@ impl Client {
 
     /// Whether an address of the transaction, or the header, is outside of ASCII (RFC 6531 3.4).
     fn needs_utf8(&self) -> bool {
-        let header = self.outgoing.message.get(..header_end(&self.outgoing.message)).unwrap_or_default();
-        let left = self.outgoing.recipients.iter().zip(&self.outcomes).filter(|(_, outcome)| outcome.is_none());
+        let left = self.message.recipients.iter().zip(&self.outcomes).filter(|(_, outcome)| outcome.is_none());
         self.offers("SMTPUTF8")
-            && (!self.outgoing.sender.is_ascii() || !header.is_ascii() || left.into_iter().any(|(to, _)| !to.address.is_ascii()))
+            && (!self.message.sender.is_ascii()
+                || self.message.shape.eight_bit() == EightBit::Header
+                || left.into_iter().any(|(to, _)| !to.address.is_ascii()))
     }
 
     /// What the server does not offer and the message cannot do without. It is final: nobody changes his server within days.
     fn refuse_what_the_server_cannot(&mut self) {
-        let most = self.offer("SIZE").and_then(|size| size.parse::<usize>().ok()).filter(|most| *most > 0);
-        let terms = &self.outgoing.terms;
-        let size = self.outgoing.message.len();
+        let most = self.offer("SIZE").and_then(|size| size.parse::<u64>().ok()).filter(|most| *most > 0);
+        let terms = &self.message.terms;
+        let size = self.message.shape.size();
         let refused = if terms.tls == RequireTls::Yes && (!self.offers("REQUIRETLS") || self.tls != TlsWish::Active) {
             Some(NO_REQUIRETLS.to_owned())
         } else if terms.body == Body::Binary && !(self.offers("BINARYMIME") && self.offers("CHUNKING")) {
             Some("5.6.3 the message is binary, and the server takes no such (BINARYMIME)".to_owned())
         } else if most.is_some_and(|most| most < size) {
             Some(format!("5.3.4 the message has {size} bytes, and the server takes {} at most", most.unwrap_or_default()))
-        } else if !self.outgoing.sender.is_ascii() && !self.offers("SMTPUTF8") {
+        } else if !self.message.sender.is_ascii() && !self.offers("SMTPUTF8") {
             Some(NO_UTF8.to_owned())
         } else {
             None
@@ -456,13 +474,13 @@ impl Client {
             return self.settle(&Outcome::Permanent(why));
         }
         if !self.offers("SMTPUTF8") {
-            let outside = self.outgoing.recipients.iter().zip(&mut self.outcomes).filter(|(to, _)| !to.address.is_ascii());
+            let outside = self.message.recipients.iter().zip(&mut self.outcomes).filter(|(to, _)| !to.address.is_ascii());
             outside.for_each(|(_, outcome)| *outcome = Some(Outcome::Permanent(NO_UTF8.to_owned())));
         }
     }
 
     fn recipient(&self, at: usize) -> Option<String> {
-        let to = self.outgoing.recipients.get(at)?;
+        let to = self.message.recipients.get(at)?;
         let mut line = format!("RCPT TO:<{}>", to.address);
         if self.offers("DSN") {
             for (name, value) in [("NOTIFY", &to.notify), ("ORCPT", &to.original)] {
@@ -481,14 +499,26 @@ impl Client {
             Some(_) if self.offers("PIPELINING") => self.state = State::Rcpt(at),
             Some(line) => self.say(&line, State::Rcpt(at)),
             None if self.taken.is_empty() => self.reset(),
-            None if self.outgoing.terms.body == Body::Binary => {
-                let message = Arc::clone(&self.outgoing.message);
-                self.say(&format!("BDAT {} LAST", message.len()), State::Body);
-                self.dialogue.message(Party::Client, message.len());
-                self.out.push_back(ClientStep::Send(message.to_vec()));
+            None if self.message.terms.body == Body::Binary => {
+                self.say(&format!("BDAT {} LAST", self.message.shape.size()), State::Body);
+                self.begin(Form::Bytes);
             }
             None => self.say("DATA", State::Data),
         }
+    }
+
+    /// The message follows.
+    fn begin(&mut self, form: Form) {
+        let size = self.message.shape.size();
+        self.dialogue.message(Party::Client, size);
+        let sending = Sending::begin(form, size);
+        self.state = match sending.next() {
+            Some(_) => State::Sending(sending),
+            None => {
+                self.out.push_back(ClientStep::Send(sending.end().to_vec()));
+                State::Body
+            }
+        };
     }
 
     /// Leaves a transaction in which nobody is left.
@@ -562,7 +592,7 @@ impl Client {
     fn outcomes(&self) -> Vec<(String, Outcome)> {
         let missing = || Outcome::Temporary("the session ended".to_owned());
         let outcomes = self.outcomes.iter().map(|outcome| outcome.clone().unwrap_or_else(missing));
-        self.outgoing.recipients.iter().map(|to| to.address.clone()).zip(outcomes).collect()
+        self.message.recipients.iter().map(|to| to.address.clone()).zip(outcomes).collect()
     }
 }
 
@@ -572,23 +602,3 @@ pub const NO_TLS: &str = "the server offers no TLS, and it is required";
 pub const NO_REQUIRETLS: &str =
     "5.7.30 the message requires TLS on its whole way, and the server does not promise that (REQUIRETLS)";
 const NO_UTF8: &str = "5.6.7 the server takes no addresses outside ASCII (SMTPUTF8)";
-
-fn header_end(message: &[u8]) -> usize {
-    memchr::memmem::find(message, b"\r\n\r\n").unwrap_or(message.len())
-}
-
-/// The message with its dots doubled and its end (RFC 5321 4.5.2).
-fn stuffed(message: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(message.len().saturating_add(64));
-    for line in message.split_inclusive(|byte| *byte == b'\n') {
-        if line.starts_with(b".") {
-            out.push(b'.');
-        }
-        out.extend_from_slice(line);
-    }
-    if !out.ends_with(b"\r\n") {
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b".\r\n");
-    out
-}

@@ -25,6 +25,7 @@ fn talk(mut client: Client, mut server: Session, refuse: &str) -> (Vec<(String, 
         }
         match client.step() {
             ClientStep::Send(bytes) => bytes.iter().for_each(|byte| server.receive(&[*byte])),
+            ClientStep::Read(at) => client.piece(outgoing().piece(at).get(..1).unwrap_or_default()),
             ClientStep::StartTls => {
                 server.tls_started();
                 client.tls_started();
@@ -42,7 +43,7 @@ fn outgoing() -> Outgoing {
 
 #[test]
 fn each_recipient_has_its_outcome_and_the_message_arrives_as_it_was() {
-    let client = Client::new("a.example", TlsWish::Opportunistic, None, outgoing());
+    let client = Client::new("a.example", TlsWish::Opportunistic, None, outgoing().announced());
     let server = Session::new(Config::new("b.example", Role::Relay, Tls::Offered));
     let (outcomes, arrived) = talk(client, server, "nobody@b.example");
     assert!(matches!(outcomes.as_slice(), [(_, Outcome::Delivered(_)), (_, Outcome::Permanent(_))]), "{outcomes:?}");
@@ -52,7 +53,7 @@ fn each_recipient_has_its_outcome_and_the_message_arrives_as_it_was() {
 #[test]
 fn a_password_is_never_sent_without_tls() {
     let credentials = Credentials { user: "jane".to_owned(), password: Secret::new(b"secret".to_vec()) };
-    let client = Client::new("a.example", TlsWish::Opportunistic, Some(credentials), outgoing());
+    let client = Client::new("a.example", TlsWish::Opportunistic, Some(credentials), outgoing().announced());
     let server = Session::new(Config::new("b.example", Role::Relay, Tls::Unavailable));
     let (outcomes, arrived) = talk(client, server, "");
     assert!(outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Temporary(why) if why.contains("under TLS only"))));
@@ -63,7 +64,7 @@ fn a_password_is_never_sent_without_tls() {
 fn a_login_that_is_refused_for_good_is_told_and_one_that_fails_now_is_not() {
     for (reply, told) in [("535 5.7.8 wrong", Some("535 5.7.8 wrong")), ("454 4.7.0 not now", None)] {
         let credentials = Credentials { user: "jane".to_owned(), password: Secret::new(b"secret".to_vec()) };
-        let mut client = Client::new("a.example", TlsWish::Active, Some(credentials), outgoing());
+        let mut client = Client::new("a.example", TlsWish::Active, Some(credentials), outgoing().announced());
         client.receive(format!("220 b.example\r\n250-b.example\r\n250 AUTH PLAIN\r\n{reply}\r\n").as_bytes());
         let outcomes = loop {
             if let ClientStep::Done(outcomes) = client.step() {
@@ -77,7 +78,7 @@ fn a_login_that_is_refused_for_good_is_told_and_one_that_fails_now_is_not() {
 
 #[test]
 fn a_server_that_speaks_before_tls_is_left() {
-    let mut client = Client::new("a.example", TlsWish::Required, None, outgoing());
+    let mut client = Client::new("a.example", TlsWish::Required, None, outgoing().announced());
     client.receive(b"220 b.example\r\n250-b.example\r\n250 STARTTLS\r\n220 go\r\n250 injected\r\n");
     let outcomes = loop {
         if let ClientStep::Done(outcomes) = client.step() {
@@ -93,6 +94,7 @@ fn script(mut client: Client, replies: &[&str]) -> (String, Vec<(String, Outcome
     loop {
         match client.step() {
             ClientStep::Send(bytes) => said.push_str(&String::from_utf8_lossy(&bytes)),
+            ClientStep::Read(at) => client.piece(outgoing().piece(at).get(..1).unwrap_or_default()),
             ClientStep::StartTls => client.tls_started(),
             ClientStep::Wait => match replies.next() {
                 Some(reply) => client.receive(reply.as_bytes()),
@@ -104,7 +106,7 @@ fn script(mut client: Client, replies: &[&str]) -> (String, Vec<(String, Outcome
 }
 
 fn client(outgoing: Outgoing) -> Client {
-    Client::new("a.example", TlsWish::Without, None, outgoing)
+    Client::new("a.example", TlsWish::Without, None, outgoing.announced())
 }
 
 #[test]
@@ -131,10 +133,10 @@ fn a_refused_sender_is_followed_to_the_last_reply_and_the_connection_stays() {
     let (_, outcomes, mut kept) = script(client(outgoing()).afterwards(Afterwards::Keep), &replies);
     assert!(outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Permanent("550 5.7.1 not you".to_owned())), "{outcomes:?}");
     assert!(kept.is_idle() && kept.has_answered());
-    kept.again(outgoing());
+    kept.again(outgoing().announced());
     let (said, outcomes, mut kept) = script(kept, &["250 ok\r\n250 ok\r\n250 ok\r\n", "354 go\r\n", "250 taken\r\n"]);
     assert!(said.starts_with("MAIL FROM:") && outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Delivered(_))));
-    kept.again(outgoing());
+    kept.again(outgoing().announced());
     let (_, outcomes, kept) = script(kept, &["421 4.4.2 too long\r\n"]);
     assert!(!kept.has_answered() && !kept.is_idle());
     assert!(outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Temporary("421 4.4.2 too long".to_owned())));
@@ -185,7 +187,7 @@ fn what_the_server_does_not_offer_and_the_message_needs_is_final() {
 #[test]
 fn a_server_that_does_not_let_us_in_refuses_nobody() {
     let credentials = || Some(Credentials { user: "jane".to_owned(), password: Secret::new(b"secret".to_vec()) });
-    let begin = |credentials| Client::new("a.example", TlsWish::Active, credentials, outgoing());
+    let begin = |credentials| Client::new("a.example", TlsWish::Active, credentials, outgoing().announced());
     for (credentials, replies) in [
         (None, &["554 go away\r\n"][..]),
         (None, &["220 b\r\n", "550 no\r\n", "550 no\r\n"]),

@@ -207,7 +207,7 @@ impl Session {
         match coming.end() {
             Ok((envelope, content)) => {
                 self.idle = 0;
-                self.dialogue.message(Party::Client, usize::try_from(size).unwrap_or(usize::MAX));
+                self.dialogue.message(Party::Client, size);
                 self.ask(Pending::Message, Question::Message(envelope, content));
             }
             Err(fault) => {

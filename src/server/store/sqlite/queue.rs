@@ -62,7 +62,7 @@ impl QueueStore for SqliteStore {
 
     fn retry(&self, which: &Which, now: Timestamp) -> Result<(), Error> {
         let which = which.clone();
-        self.write(move |c| move_to(c, &which, now))
+        self.write(move |c| retry(c, &which, now))
     }
 
     fn not_later_than(&self, latest: Timestamp, now: Timestamp) -> Result<usize, Error> {
@@ -75,7 +75,7 @@ impl QueueStore for SqliteStore {
 
     fn hold(&self, which: &Which) -> Result<(), Error> {
         let which = which.clone();
-        self.write(move |c| move_to(c, &which, HELD))
+        self.write(move |c| hold(c, &which))
     }
 
     fn drop_queued(&self, which: &Which) -> Result<(), Error> {
@@ -159,36 +159,51 @@ fn due(c: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<Option<Queue
         Ok(Queued { id, sender: row.get(0)?, created: Timestamp::from_unix(row.get(1)?), terms, recipients: Vec::new() })
     };
     let Some(mut queued) = c.prepare_cached(query)?.query_row([id], row).optional()? else { return Ok(None) };
-    let query =
-        "SELECT address, notify, original, attempts, told FROM queue_recipients WHERE id = ?1 AND next_at <= ?2 ORDER BY address";
+    let query = "SELECT address, notify, original, attempts, told, next_at FROM queue_recipients WHERE id = ?1 AND next_at <= ?2 ORDER BY address";
     let row = |row: &rusqlite::Row<'_>| {
         let to = Addressee { address: row.get(0)?, notify: row.get(1)?, original: row.get(2)? };
-        Ok(Due { to, attempts: row.get(3)?, was_told: row.get(4)? })
+        Ok(Due { to, attempts: row.get(3)?, was_told: row.get(4)?, since: Timestamp::from_unix(row.get(5)?) })
     };
     queued.recipients = c.prepare_cached(query)?.query_map(params![id, now.unix()], row)?.collect::<rusqlite::Result<_>>()?;
     Ok(Some(queued))
 }
 
 fn settle(c: &Connection, id: i64, settled: &[(String, Settled)]) -> Result<Vec<i64>, Error> {
+    for (address, settled) in settled {
+        settle_one(c, (id, address), settled)?;
+    }
+    forget_without_recipients(c, id)
+}
+
+fn settle_one(c: &Connection, (id, address): (i64, &str), settled: &Settled) -> Result<(), Error> {
     // what was held meanwhile stays held
     let later =
         "UPDATE queue_recipients SET attempts = attempts + 1, next_at = max(next_at, ?3), error = ?4, told = max(told, ?5)
                  WHERE id = ?1 AND address = ?2";
-    for (address, settled) in settled {
-        match settled {
-            Settled::Gone => c
-                .prepare_cached("DELETE FROM queue_recipients WHERE id = ?1 AND address = ?2")
-                .and_then(|mut s| s.execute(params![id, address])),
-            Settled::Later(next, error) => {
-                c.prepare_cached(later).and_then(|mut s| s.execute(params![id, address, next.unix(), error, false]))
-            }
-            Settled::LaterAndTold(next, error) => {
-                c.prepare_cached(later).and_then(|mut s| s.execute(params![id, address, next.unix(), error, true]))
+    let done = match settled {
+        Settled::Gone => c
+            .prepare_cached("DELETE FROM queue_recipients WHERE id = ?1 AND address = ?2")
+            .and_then(|mut s| s.execute(params![id, address])),
+        Settled::Later(next, error) => {
+            c.prepare_cached(later).and_then(|mut s| s.execute(params![id, address, next.unix(), error, false]))
+        }
+        Settled::LaterAndTold(next, error) => {
+            c.prepare_cached(later).and_then(|mut s| s.execute(params![id, address, next.unix(), error, true]))
+        }
+        Settled::Unmoved(since, settled) => {
+            let is_there = "SELECT 1 FROM queue_recipients WHERE id = ?1 AND address = ?2 AND next_at = ?3";
+            let is_there =
+                c.prepare_cached(is_there).and_then(|mut s| s.exists(params![id, address, since.unix()])).map_err(from_sqlite)?;
+            match settled.as_ref() {
+                settled if is_there => return settle_one(c, (id, address), settled),
+                Settled::LaterAndTold(..) => c
+                    .prepare_cached("UPDATE queue_recipients SET told = 1 WHERE id = ?1 AND address = ?2")
+                    .and_then(|mut s| s.execute(params![id, address])),
+                _ => Ok(0),
             }
         }
-        .map_err(from_sqlite)?;
-    }
-    forget_without_recipients(c, id)
+    };
+    done.map(|_| ()).map_err(from_sqlite)
 }
 
 /// Gives the bodies that may be without a holder now.
@@ -251,12 +266,20 @@ fn none(which: &Which) -> String {
     }
 }
 
-fn move_to(c: &Connection, which: &Which, next: Timestamp) -> Result<(), Error> {
+fn hold(c: &Connection, which: &Which) -> Result<(), Error> {
+    let (condition, value) = condition(which);
+    let query = format!("UPDATE queue_recipients SET next_at = ?2 WHERE {condition}");
+    let rows = c.execute(&query, params![value, HELD.unix()]).map_err(from_sqlite)?;
+    if *which == Which::All { Ok(()) } else { changed(rows, &none(which)) }
+}
+
+fn retry(c: &Connection, which: &Which, now: Timestamp) -> Result<(), Error> {
     let (condition, value) = condition(which);
     // who wants everything tried does not mean what somebody holds
     let held = if *which == Which::All { "AND next_at < ?3" } else { "AND ?3 IS NOT NULL" };
-    let query = format!("UPDATE queue_recipients SET next_at = ?2 WHERE {condition} {held}");
-    let rows = c.execute(&query, params![value, next.unix(), HELD.unix()]).map_err(from_sqlite)?;
+    // what is due already has another time afterwards, too: an attempt that is under way sees that somebody moved it
+    let query = format!("UPDATE queue_recipients SET next_at = min(?2, next_at - 1) WHERE {condition} {held}");
+    let rows = c.execute(&query, params![value, now.unix(), HELD.unix()]).map_err(from_sqlite)?;
     if *which == Which::All { Ok(()) } else { changed(rows, &none(which)) }
 }
 

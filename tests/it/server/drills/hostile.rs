@@ -16,7 +16,7 @@ use super::{is_long, served};
 use crate::support::{self, connect_from};
 
 /// KiB that the server takes: now, or at most so far.
-pub(super) fn memory(served: &Served, what: &str) -> u64 {
+pub(in crate::server) fn memory(served: &Served, what: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", served.child.id())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("it says so");
     line.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a number")

@@ -7,7 +7,7 @@ mod clock;
 mod disk;
 mod dropped;
 mod faults;
-mod hostile;
+pub(super) mod hostile;
 mod kill;
 pub(super) mod load;
 mod logged_in;

@@ -58,6 +58,22 @@ fn what_is_forwarded_comes_from_us_and_its_bounces_go_on_to_the_author() {
 }
 
 #[test]
+fn an_author_who_does_not_fit_into_a_sender_of_ours_stays() {
+    let mx = Mx::build().run();
+    let host = Host::new(&format!("[routes]\n\"*\" = \"127.0.0.1:{}\"\n[delivery]\nsrs = \"on\"\n", mx.port()));
+    host.store.add_alias("away@a.example", "jane@b.example").expect("added");
+    // SRS0=HASHHASH=TT=c.example=…: 27 bytes are ours and the domain's
+    for (size, fits) in [(37, true), (38, false)] {
+        let author = format!("{}@c.example", "x".repeat(size));
+        assert!(bring(&host, &author, "away@a.example", "").starts_with("250"));
+        until("it has gone", || host.waiting().is_empty());
+        let sender = senders(&mx).pop().expect("one");
+        assert_eq!(sender == author, !fits, "{sender}");
+        assert!(sender.rsplit_once('@').is_some_and(|(local, _)| local.len() == if fits { 64 } else { size }), "{sender}");
+    }
+}
+
+#[test]
 fn without_that_the_sender_stays_and_no_such_address_leads_anywhere() {
     let mx = Mx::build().run();
     let host = Host::new(&format!("[routes]\n\"*\" = \"127.0.0.1:{}\"\n", mx.port()));

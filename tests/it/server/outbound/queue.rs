@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use sealpost::proto::smtp::Addressee;
 use sealpost::proto::smtp::client::Terms;
-use sealpost::server::store::{AccountStore, Delivery, Priority, Store};
+use sealpost::server::store::{AccountStore, Delivery, Priority, QueueStore, SqliteStore, Store, Which};
 use sealpost::time::Timestamp;
 
 use super::dns::Dns;
 use super::forward::bring;
 use super::mx::Mx;
 use super::{Host, LETTER, now, until};
+use crate::server::Served;
+use crate::server::drills::hostile::memory;
 use crate::server::own::is_signed;
 use crate::support::LONGEST;
 
@@ -164,6 +166,73 @@ fn the_next_server_is_asked_where_one_is_down_or_busy_or_leaves() {
     assert!(host.mailbox("jane@a.example").is_empty(), "nothing bounced");
 }
 
+/// A message that is read in pieces; each line begins with a dot.
+fn large() -> Vec<u8> {
+    let line = b".a line that begins with a dot, as long as lines of mail are, more or less\r\n";
+    [b"From: jane@a.example\r\nSubject: large\r\n\r\n", line.repeat(80_000).as_slice(), b"..the last one"].concat()
+}
+
+#[test]
+fn a_large_message_begins_anew_with_each_transaction_and_each_server() {
+    let count = AtomicUsize::new(0);
+    let busy = Mx::build().words(&["LIMITS RCPTMAX=1"]).says(move |line| {
+        let is_first = line == "." && count.fetch_add(1, Ordering::SeqCst) == 0;
+        is_first.then(|| "451 4.3.0 later".to_owned())
+    });
+    let busy = busy.run();
+    let good = Mx::build().run_at("127.0.0.4".parse().expect("an address"), busy.port());
+    let dns = Dns::run(
+        "b.example MX 10 busy.example\nb.example MX 20 good.example\nbusy.example A 127.0.0.1\ngood.example A 127.0.0.4\n",
+    );
+    let (host, message) = (host(&dns, good.port(), ""), large());
+    host.send_as(&message, &["x@b.example", "y@b.example"], Terms::default(), now());
+    until("all have gone", || host.waiting().is_empty());
+    let said = busy.commands();
+    assert_eq!(said.iter().filter(|line| *line == "DATA").count(), 2, "{said:?}");
+    assert!(said.contains(&format!("MAIL FROM:<jane@a.example> SIZE={}", message.len())), "{said:?}");
+    let wanted = String::from_utf8(message).expect("text").replace("\n.", "\n..") + "\r\n.\r\n";
+    let all = [busy.messages(), good.messages()].concat();
+    assert!(all.len() == 2 && all.iter().all(|message| *message == wanted), "{:?}", all.iter().map(String::len));
+}
+
+#[test]
+fn messages_that_go_out_at_once_are_not_held_in_memory() {
+    let all: Vec<Mx> = (0..4).map(|_| Mx::build().run()).collect();
+    let routes: String =
+        all.iter().zip(0..).map(|(mx, at)| format!("\"s{at}.example\" = \"127.0.0.1:{}\"\n", mx.port())).collect();
+    let routed = |text: &str| text.replacen("[routes]\n", &format!("[routes]\n{routes}"), 1);
+    let served = Served::of("a.example", &["jane"], routed);
+    let store = SqliteStore::open(&served.folder.path().join("home/mail")).expect("opens");
+    let put = |message: &[u8]| {
+        for at in 0..all.len() {
+            store.deliver(queued(message, &format!("x@s{at}.example"))).expect("kept");
+        }
+        served.run(&["queue", "retry"]);
+        until("all have gone", || store.waiting().expect("read").is_empty());
+    };
+    // the first ones cost what all have in common
+    put(LETTER.as_bytes());
+    let before = memory(&served, "VmHWM:");
+    put(&[&large()[..], &b"a line of a message, as long as lines of mail are\r\n".repeat(60_000)].concat());
+    let more = memory(&served, "VmHWM:").saturating_sub(before);
+    eprintln!("four messages of 9 MB: {more} KiB more");
+    assert!(all.iter().all(|mx| mx.messages().len() == 2) && more < 12 << 10, "{more} KiB");
+}
+
+fn queued(message: &[u8], to: &str) -> Delivery {
+    Delivery {
+        message: message.to_vec().into(),
+        final_fields: Vec::new(),
+        mailboxes: Vec::new(),
+        sender: "jane@a.example".to_owned(),
+        elsewhere: vec![to.to_owned().into()],
+        terms: Terms::default(),
+        priority: Priority::Normal,
+        at: now(),
+        extra: Default::default(),
+    }
+}
+
 #[test]
 fn a_server_that_leaves_at_any_point_loses_nothing() {
     let stages = ["", "EHLO", "MAIL", "RCPT", "DATA", ".", "QUIT"];
@@ -186,6 +255,28 @@ fn a_server_that_leaves_at_any_point_loses_nothing() {
         assert!(mx.messages().iter().all(|message| message.ends_with("\r\nA letter.\r\n..dot\r\n.\r\n")));
     }
     assert!(host.mailbox("jane@a.example").is_empty());
+}
+
+#[test]
+fn who_wants_all_tried_while_an_attempt_fails_is_heard() {
+    let (asked, goes_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (seen, ends) = (Arc::clone(&asked), Arc::clone(&goes_on));
+    let mx = Mx::build().says(move |line| {
+        let is_first = line.is_empty() && seen.fetch_add(1, Ordering::SeqCst) == 0;
+        is_first.then(|| {
+            until("it is told to go on", || ends.load(Ordering::SeqCst));
+            String::new()
+        })
+    });
+    let mx = mx.run();
+    let host = Host::new(&format!("[routes]\n\"b.example\" = \"127.0.0.1:{}\"\n", mx.port()));
+    (0..3).for_each(|_| host.send(&["x@b.example"]));
+    until("the first one is tried", || asked.load(Ordering::SeqCst) == 1);
+    host.retry();
+    goes_on.store(true, Ordering::SeqCst);
+    // half a minute before the server is asked again, and a minute before its mail is due, where that is forgotten
+    until("all have gone", || host.waiting().is_empty());
+    assert_eq!(mx.messages().len(), 3);
 }
 
 #[test]
@@ -244,8 +335,10 @@ fn what_does_not_exist_and_what_takes_no_mail_bounces_at_once() {
 fn a_server_that_fails_is_left_alone_for_a_while_and_its_mail_waits_together() {
     let mx = Mx::build().says(|line| line.is_empty().then(|| "554 5.3.2 not today".to_owned())).run();
     let host = Host::new(&format!("[routes]\n\"*\" = \"127.0.0.1:{}\"\n[delivery]\nper_destination = 1\n", mx.port()));
-    (0..5).for_each(|at| put(&host, &format!("x@s{at}.example")));
-    host.wake();
+    // due at one moment, and nobody is told: who is, while an attempt fails, has the server asked again
+    let put = |to: &str| host.put(LETTER.as_bytes(), &[to], Terms::default(), now().plus_seconds(3600));
+    (0..5).for_each(|at| put(&format!("x@s{at}.example")));
+    host.store.retry(&Which::All, now()).expect("moved");
     let left = host.tried(1);
     assert_eq!(left.len(), 5, "a greeting refuses nobody's mail");
     assert!(left.iter().all(|(_, why)| why.contains("554 5.3.2 not today")), "{left:?}");
