@@ -34,13 +34,13 @@ const PIECE: usize = 256 << 10;
 
 impl Letter {
     /// Looks through a message of the queue, for those who are due. Blocks.
-    pub(in crate::server) fn of(store: Arc<dyn Store>, queued: &Queued) -> Result<Self, Error> {
+    pub(in crate::server) fn of(store: &Arc<dyn Store>, queued: &Queued) -> Result<Self, Error> {
         let (mut reading, mut shape) = (store.read_queued(queued.id)?, Shape::default());
         let first = piece(&mut reading).map_err(broken)?;
         shape.push(&first);
         let bytes = match first.len() < PIECE {
             true => Bytes::Here(first.into()),
-            false => Bytes::Kept(Arc::clone(&store), queued.id),
+            false => Bytes::Kept(Arc::clone(store), queued.id),
         };
         while shape.size() < reading.size() {
             match piece(&mut reading).map_err(broken)? {

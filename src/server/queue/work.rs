@@ -185,7 +185,7 @@ impl Queue {
     async fn attempt(&self, queued: Queued, link: &mut Option<Link>) -> Option<Reached> {
         let (store, id, queued) = (Arc::clone(self.accounts.store()), queued.id, Arc::new(queued));
         let due = Arc::clone(&queued);
-        let letter = match blocking(move || Letter::of(store, &due)).await {
+        let letter = match blocking(move || Letter::of(&store, &due)).await {
             Ok(letter) => letter,
             // dropped in the meantime
             Err(Error::NotFound(_)) => return Some(Reached::Yes),

@@ -105,7 +105,7 @@ fn script(mut client: Client, replies: &[&str]) -> (String, Vec<(String, Outcome
     }
 }
 
-fn client(outgoing: Outgoing) -> Client {
+fn client(outgoing: &Outgoing) -> Client {
     Client::new("a.example", TlsWish::Without, None, outgoing.announced())
 }
 
@@ -117,7 +117,7 @@ fn recipients_are_asked_for_at_once_and_each_refusal_is_its_own() {
     letter.recipients[0].original = "rfc822;joe@b.example".to_owned();
     letter.terms = Terms { ret: "HDRS".to_owned(), envid: "QQ314159".to_owned(), ..Terms::default() };
     let replies = ["220 b\r\n", ehlo, "250 ok\r\n550 5.1.1 no joe\r\n250 ok\r\n", "354 go\r\n", "250 2.0.0 taken\r\n"];
-    let (said, outcomes, _) = script(client(letter), &replies);
+    let (said, outcomes, _) = script(client(&letter), &replies);
     let wanted = "EHLO a.example\r\nMAIL FROM:<jane@a.example> RET=HDRS ENVID=QQ314159\r\n\
                   RCPT TO:<joe@b.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;joe@b.example\r\nRCPT TO:<nobody@b.example>\r\nDATA\r\n";
     assert!(said.starts_with(wanted), "{said}");
@@ -130,7 +130,7 @@ fn a_refused_sender_is_followed_to_the_last_reply_and_the_connection_stays() {
     let ehlo = "250-b\r\n250 PIPELINING\r\n";
     let refused = "550 5.7.1 not you\r\n503 no sender\r\n503 no sender\r\n";
     let replies = ["220 b\r\n", ehlo, refused, "250 reset\r\n"];
-    let (_, outcomes, mut kept) = script(client(outgoing()).afterwards(Afterwards::Keep), &replies);
+    let (_, outcomes, mut kept) = script(client(&outgoing()).afterwards(Afterwards::Keep), &replies);
     assert!(outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Permanent("550 5.7.1 not you".to_owned())), "{outcomes:?}");
     assert!(kept.is_idle() && kept.has_answered());
     kept.again(outgoing().announced());
@@ -154,7 +154,7 @@ fn who_is_one_too_many_is_in_the_next_transaction() {
             &["354 go\r\n", "250 one\r\n"],
             &["250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 two\r\n"],
         ];
-        let (said, outcomes, _) = script(client(outgoing()), &all.concat());
+        let (said, outcomes, _) = script(client(&outgoing()), &all.concat());
         assert_eq!(said.matches("DATA\r\n").count(), 2, "{said}");
         let replies: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
         assert_eq!(replies, [Outcome::Delivered("250 one".to_owned()), Outcome::Delivered("250 two".to_owned())]);
@@ -171,7 +171,7 @@ fn what_the_server_does_not_offer_and_the_message_needs_is_final() {
         (with(binary.clone()), "250-b\r\n250 CHUNKING\r\n", "5.6.3"),
         (outgoing(), "250-b\r\n250 SIZE 5\r\n", "5.3.4"),
     ] {
-        let (said, outcomes, _) = script(client(letter), &["220 b\r\n", ehlo]);
+        let (said, outcomes, _) = script(client(&letter), &["220 b\r\n", ehlo]);
         assert!(!said.contains("MAIL"), "{said}");
         assert!(
             outcomes.iter().all(|(_, o)| matches!(o, Outcome::Permanent(text) if text.starts_with(why))),
@@ -180,7 +180,7 @@ fn what_the_server_does_not_offer_and_the_message_needs_is_final() {
     }
     let replies =
         ["220 b\r\n", "250-b\r\n250-BINARYMIME\r\n250 CHUNKING\r\n", "250 ok\r\n", "250 ok\r\n", "250 ok\r\n", "250 taken\r\n"];
-    let (said, _, _) = script(client(with(binary)), &replies);
+    let (said, _, _) = script(client(&with(binary)), &replies);
     assert!(said.contains("BODY=BINARYMIME\r\n") && said.contains("BDAT 20 LAST\r\nSubject: x\r\n\r\n.dot\r\nQUIT"), "{said}");
 }
 
@@ -205,7 +205,7 @@ fn a_server_that_does_not_let_us_in_refuses_nobody() {
 
 #[test]
 fn a_server_that_is_ourselves_gets_nothing() {
-    let letter = client(outgoing()).refusing_itself();
+    let letter = client(&outgoing()).refusing_itself();
     let (said, outcomes, _) = script(letter, &["220 A.example\r\n", "250-A.example hello\r\n250 DSN\r\n"]);
     assert!(!said.contains("MAIL"), "{said}");
     assert!(outcomes.iter().all(|(_, o)| matches!(o, Outcome::Permanent(why) if why.starts_with("5.4.6"))), "{outcomes:?}");
@@ -214,10 +214,10 @@ fn a_server_that_is_ourselves_gets_nothing() {
 #[test]
 fn of_a_reply_of_many_long_lines_no_more_is_kept_than_of_one() {
     let long = format!("{}550 no\r\n", format!("550-{}\r\n", "é".repeat(2000)).repeat(199));
-    let (_, outcomes, _) = script(client(outgoing()), &["220 b.example\r\n", "250 b.example\r\n", "250 ok\r\n", &long, &long]);
+    let (_, outcomes, _) = script(client(&outgoing()), &["220 b.example\r\n", "250 b.example\r\n", "250 ok\r\n", &long, &long]);
     let told = |outcome: &Outcome| matches!(outcome, Outcome::Permanent(why) if (4000..=4096).contains(&why.len()));
     assert!(outcomes.len() == 2 && outcomes.iter().all(|(_, outcome)| told(outcome)));
     let endless = "550-no\r\n".repeat(300);
-    let (_, outcomes, _) = script(client(outgoing()), &["220 b.example\r\n", &endless]);
+    let (_, outcomes, _) = script(client(&outgoing()), &["220 b.example\r\n", &endless]);
     assert!(outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Temporary(why) if why.contains("endless"))));
 }
