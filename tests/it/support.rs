@@ -47,7 +47,7 @@ pub(crate) fn skip(what: &str) {
 }
 
 /// How long a program may take, and what a test waits for: far more than either does on two busy cores, and short of what a whole run may.
-pub(crate) const LONGEST: Duration = Duration::from_secs(300);
+pub(crate) const LONGEST: Duration = Duration::from_secs(900);
 
 /// Runs a program to its end; gives (exit code, stdout, stderr). One that does not end is killed, and its test fails with what it said.
 pub(crate) fn run(program: &str, args: &[&str], input: &[u8]) -> (i32, Vec<u8>, String) {

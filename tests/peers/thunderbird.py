@@ -22,10 +22,10 @@ import tempfile
 import threading
 import time
 
-STEP = 120
+STEP = 240
 """Seconds that one step may take."""
 
-WHOLE = 280
+WHOLE = 840
 """Seconds that all may take."""
 
 STARTS = 3

@@ -145,6 +145,13 @@ impl Host {
             .expect("kept");
     }
 
+    /// Puts letters into the queue while the server is stopped: it finds all of them at once, and not some of them at a look of its own.
+    fn finds(&mut self, to: &[&str]) {
+        self.stop();
+        to.iter().for_each(|to| self.put(LETTER.as_bytes(), &[to], Terms::default(), now()));
+        self.start();
+    }
+
     fn wake(&self) {
         drop(admin::ask(&self.data(), &Question::Wake).expect("it runs").collect::<Vec<_>>());
     }

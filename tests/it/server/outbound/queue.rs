@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sealpost::proto::smtp::Addressee;
 use sealpost::proto::smtp::client::Terms;
-use sealpost::server::store::{AccountStore, Delivery, Priority, QueueStore, SqliteStore, Store, Which};
+use sealpost::server::store::{AccountStore, Delivery, Priority, QueueStore, SqliteStore, Store};
 use sealpost::time::Timestamp;
 
 use super::dns::Dns;
@@ -23,18 +23,12 @@ fn host(dns: &Dns, port: u16, more: &str) -> Host {
     Host::new(&format!("[delivery]\nresolver = \"{}\"\nport = {port}\ndane = \"off\"\nmta_sts = \"off\"\n{more}", dns.address))
 }
 
-/// Puts a letter into the queue; the server does not look yet.
-fn put(host: &Host, to: &str) {
-    host.put(LETTER.as_bytes(), &[to], Terms::default(), now());
-}
-
 #[test]
 fn messages_for_one_server_share_a_connection_that_ends_when_it_idles() {
     let mx = Mx::build().run();
     let dns = Dns::run("b.example MX 10 mx.b.example\nmx.b.example A 127.0.0.1\n");
-    let host = host(&dns, mx.port(), "per_destination = 1\n");
-    (0..5).for_each(|_| put(&host, "x@b.example"));
-    host.wake();
+    let mut host = host(&dns, mx.port(), "per_destination = 1\n");
+    host.finds(&["x@b.example"; 5]);
     until("all have gone", || mx.messages().len() == 5);
     assert_eq!(mx.connections().len(), 1, "{:?}", mx.connections());
     host.send(&["y@b.example"]);
@@ -49,11 +43,8 @@ fn messages_for_one_server_share_a_connection_that_ends_when_it_idles() {
 fn a_message_that_is_refused_does_not_end_the_connection_for_the_next() {
     let mx = Mx::build().says(|line| line.starts_with("RCPT TO:<NOBODY").then(|| "550 5.1.1 nobody".to_owned())).run();
     let dns = Dns::run("b.example MX 10 mx.b.example\nmx.b.example A 127.0.0.1\n");
-    let host = host(&dns, mx.port(), "per_destination = 1\n");
-    for to in ["x", "nobody", "y"] {
-        put(&host, &format!("{to}@b.example"));
-    }
-    host.wake();
+    let mut host = host(&dns, mx.port(), "per_destination = 1\n");
+    host.finds(&["x@b.example", "nobody@b.example", "y@b.example"]);
     let bounces = host.arrived("jane@a.example", 1);
     assert!(
         bounces[0].contains("Final-Recipient: rfc822; nobody@b.example\r\nAction: failed\r\nStatus: 5.1.1"),
@@ -87,9 +78,8 @@ fn one_destination_has_so_many_connections_and_no_more() {
         })
         .run();
     let dns = Dns::run("b.example MX 10 mx.b.example\nmx.b.example A 127.0.0.1\n");
-    let host = host(&dns, mx.port(), "per_destination = 3\n");
-    (0..24).for_each(|_| put(&host, "x@b.example"));
-    host.wake();
+    let mut host = host(&dns, mx.port(), "per_destination = 3\n");
+    host.finds(&["x@b.example"; 24]);
     until("all have gone", || mx.messages().len() == 24 && host.waiting().is_empty());
     let most = most.load(Ordering::SeqCst);
     assert!((2..=3).contains(&most) && mx.connections().len() <= 6, "{most} at once, {} in all", mx.connections().len());
@@ -334,11 +324,8 @@ fn what_does_not_exist_and_what_takes_no_mail_bounces_at_once() {
 #[test]
 fn a_server_that_fails_is_left_alone_for_a_while_and_its_mail_waits_together() {
     let mx = Mx::build().says(|line| line.is_empty().then(|| "554 5.3.2 not today".to_owned())).run();
-    let host = Host::new(&format!("[routes]\n\"*\" = \"127.0.0.1:{}\"\n[delivery]\nper_destination = 1\n", mx.port()));
-    // due at one moment, and nobody is told: who is, while an attempt fails, has the server asked again
-    let put = |to: &str| host.put(LETTER.as_bytes(), &[to], Terms::default(), now().plus_seconds(3600));
-    (0..5).for_each(|at| put(&format!("x@s{at}.example")));
-    host.store.retry(&Which::All, now()).expect("moved");
+    let mut host = Host::new(&format!("[routes]\n\"*\" = \"127.0.0.1:{}\"\n[delivery]\nper_destination = 1\n", mx.port()));
+    host.finds(&["x@s0.example", "x@s1.example", "x@s2.example", "x@s3.example", "x@s4.example"]);
     let left = host.tried(1);
     assert_eq!(left.len(), 5, "a greeting refuses nobody's mail");
     assert!(left.iter().all(|(_, why)| why.contains("554 5.3.2 not today")), "{left:?}");
