@@ -293,9 +293,9 @@ mod tests {
 
     #[test]
     fn only_what_is_shown_first_has_it() {
-        let part = |head: &str, body: &str| format!("--b\n{head}\n\n{body}\n");
+        let part = |head: &str, body: &str| format!("\n--b\n{head}\n\n{body}");
         let text = part("Content-Type: text/plain", "1");
-        let mixed = |first: &str| format!("Content-Type: multipart/mixed; boundary=b\n\n{first}{text}--b--\n");
+        let mixed = |first: &str| format!("Content-Type: multipart/mixed; boundary=b\n{first}{text}\n--b--\n");
         assert_eq!(edited(&mixed(&text), "s").matches("Subject: s").count(), 1);
         for none in [
             mixed(&part("Content-Type: text/plain\nContent-Disposition: attachment", "1")),
@@ -307,7 +307,7 @@ mod tests {
             assert_eq!(edited(&none, "s"), none);
         }
         let both = format!("{text}{}", part("Content-Type: text/html", "<body>2"));
-        let alternative = format!("Content-Type: multipart/alternative; boundary=b\n\n{both}--b--\n");
+        let alternative = format!("Content-Type: multipart/alternative; boundary=b\n{both}\n--b--\n");
         assert_eq!(edited(&alternative, "s").matches("Subject: s").count(), 2);
     }
 

