@@ -51,7 +51,9 @@ impl Display {
         let is_seen = |end: usize| is_whole || end < source.len();
         let is_marked = content_type.parameter("hp-legacy-display").is_some();
         let charset = content_type.parameter("charset");
-        if is_marked || entity.is_attachment(source) || !is_seen(body.start) || !legacy::is_like_ascii(charset) {
+        // what is read by guessing would be read otherwise
+        let is_odd = !entity.defects().is_empty() || body.start == entity.range().start;
+        if is_marked || is_odd || entity.is_attachment(source) || !is_seen(body.start) || !legacy::is_like_ascii(charset) {
             return;
         }
         let text = source.get(body.clone()).unwrap_or_default();
@@ -60,7 +62,13 @@ impl Display {
             ("text", "html") => self.html(entity.transfer_encoding(), text, is_seen(body.end)),
             _ => None,
         };
-        let Some(change) = change else { return };
+        let Some(mut change) = change else { return };
+        // beside line feeds, a line break of two bytes would say that they are content
+        let is_lf =
+            |text: &[u8]| memchr::memchr(b'\n', text).is_some_and(|at| !text.get(..at).unwrap_or_default().ends_with(b"\r"));
+        if is_lf(text) {
+            change.with.retain(|byte| *byte != b'\r');
+        }
         let at = |range: &Range<usize>| body.start.saturating_add(range.start)..body.start.saturating_add(range.end);
         let field = entity.field("content-type");
         let mut raw = match field {
@@ -301,6 +309,7 @@ mod tests {
             mixed(&part("Content-Type: text/plain\nContent-Disposition: attachment", "1")),
             mixed(&part("Content-Type: message/rfc822", "From: a\n\n1")),
             mixed(&part("Content-Type: image/png", "1")),
+            "Content-Type: multipart/mixed; boundary=b\n\n--b\nno field\n\n1\n--b--\n".to_owned(),
             "Content-Type: text/plain; hp-legacy-display=1\n\nSubject: x\n\n".to_owned(),
             "Content-Type: text/calendar\n\nx".to_owned(),
         ] {
