@@ -24,6 +24,43 @@ pub fn ascii(text: &str) -> String {
     text.chars().map(plain).collect()
 }
 
+/// The last bytes of a message that were sent, three at most: how its lines stand shows in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::proto) struct Last {
+    bytes: [u8; 3],
+    count: usize,
+}
+
+impl Last {
+    pub(in crate::proto) fn push(&mut self, piece: &[u8]) {
+        let skip = piece.len().saturating_sub(3);
+        for byte in piece.iter().skip(skip) {
+            let [_, second, third] = self.bytes;
+            self.bytes = [second, third, *byte];
+        }
+        self.count = self.count.saturating_add(piece.len());
+    }
+
+    /// Whether nothing was sent.
+    pub(in crate::proto) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Before the first byte, too.
+    pub(in crate::proto) fn is_line_begin(&self) -> bool {
+        self.is_empty() || self.bytes.ends_with(b"\n")
+    }
+
+    pub(in crate::proto) fn is_line_end(&self) -> bool {
+        self.bytes.ends_with(b"\r\n")
+    }
+
+    /// After the last byte of a line: an empty one ends the header section.
+    pub(in crate::proto) fn is_header_over(&self) -> bool {
+        self.bytes == *b"\n\r\n" || (self.count == 2 && self.bytes == *b"\0\r\n")
+    }
+}
+
 /// Collects input and gives it line by line.
 #[derive(Debug, Default)]
 pub struct Lines {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::proto::line::Last;
 use crate::proto::pop3::mailbox::Mailbox;
 
 /// Bytes of a piece.
@@ -27,37 +28,6 @@ pub(in crate::proto::pop3) struct Message {
     lines: Lines,
     /// What was sent last: whether a line begins, and whether the header section is over, shows in it.
     last: Last,
-}
-
-/// The last bytes that were sent, three at most.
-#[derive(Debug, Default)]
-struct Last {
-    bytes: [u8; 3],
-    count: usize,
-}
-
-impl Last {
-    fn push(&mut self, piece: &[u8]) {
-        let skip = piece.len().saturating_sub(3);
-        for byte in piece.iter().skip(skip) {
-            let [_, second, third] = self.bytes;
-            self.bytes = [second, third, *byte];
-        }
-        self.count = self.count.saturating_add(piece.len());
-    }
-
-    fn is_line_begin(&self) -> bool {
-        self.count == 0 || self.bytes.ends_with(b"\n")
-    }
-
-    fn is_line_end(&self) -> bool {
-        self.bytes.ends_with(b"\r\n")
-    }
-
-    /// After the last byte of a line: an empty one ends the header section.
-    fn is_header_over(&self) -> bool {
-        self.bytes == *b"\n\r\n" || (self.count == 2 && self.bytes == *b"\0\r\n")
-    }
 }
 
 /// What comes after a piece of an answer.
@@ -127,7 +97,7 @@ impl Sending {
         let after = match self {
             Self::Message(message) => {
                 let after = message.stuff(bound, out);
-                if after == After::Nothing && message.last.count > 0 && !message.last.is_line_end() {
+                if after == After::Nothing && !message.last.is_empty() && !message.last.is_line_end() {
                     out.extend_from_slice(b"\r\n");
                 }
                 after

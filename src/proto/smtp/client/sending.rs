@@ -1,5 +1,7 @@
 //! The bytes of a message on their way to a server, piece by piece.
 
+use crate::proto::line::Last;
+
 /// How they go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -15,14 +17,13 @@ pub(super) struct Sending {
     form: Form,
     size: u64,
     at: u64,
-    /// The last two bytes: whether a line begins, and how the last one ended, shows in them.
-    last: [u8; 2],
+    last: Last,
 }
 
 impl Sending {
     /// Of a message of so many bytes nothing has.
     pub(super) fn begin(form: Form, size: u64) -> Self {
-        Self { form, size, at: 0, last: [0, b'\n'] }
+        Self { form, size, at: 0, last: Last::default() }
     }
 
     /// Where the next piece begins; none where all have gone.
@@ -40,9 +41,7 @@ impl Sending {
             Form::Lines => self.stuff(piece, &mut out),
         }
         self.at = self.at.saturating_add(size);
-        for byte in piece.iter().skip(piece.len().saturating_sub(2)) {
-            self.last = [self.last[1], *byte];
-        }
+        self.last.push(piece);
         if self.next().is_none() {
             out.extend_from_slice(self.end());
         }
@@ -53,14 +52,13 @@ impl Sending {
     pub(super) fn end(&self) -> &'static [u8] {
         match self.form {
             Form::Bytes => b"",
-            Form::Lines if self.last == *b"\r\n" => b".\r\n",
+            Form::Lines if self.last.is_line_end() => b".\r\n",
             Form::Lines => b"\r\n.\r\n",
         }
     }
 
     fn stuff(&self, piece: &[u8], out: &mut Vec<u8>) {
-        let is_line_begin = self.last.ends_with(b"\n");
-        if is_line_begin && piece.starts_with(b".") {
+        if self.last.is_line_begin() && piece.starts_with(b".") {
             out.push(b'.');
         }
         let mut rest = piece;
