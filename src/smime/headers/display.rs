@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::limits::Limits;
-use crate::mime::{self, Entity, TransferEncoding, canonical, transfer};
+use crate::mime::{self, Entity, Field, TransferEncoding, canonical, transfer};
 use crate::smime::headers::legacy::{self, Edit};
 use crate::smime::headers::parameter;
 
@@ -70,6 +70,9 @@ impl Display {
             change.with.retain(|byte| *byte != b'\r');
         }
         let at = |range: &Range<usize>| body.start.saturating_add(range.start)..body.start.saturating_add(range.end);
+        // what is missing comes first
+        let start = entity.range().start;
+        let place = |field: Option<&Field>| field.map_or(start..start, |field| field.range.clone());
         let field = entity.field("content-type");
         let mut raw = match field {
             Some(field) => field.raw(source).to_vec(),
@@ -79,12 +82,10 @@ impl Display {
             raw = parameter::with(&raw, "charset", "utf-8");
         }
         if entity.transfer_encoding() == TransferEncoding::SevenBit && !change.with.is_ascii() {
-            let field = entity.field("content-transfer-encoding");
-            let range = field.map_or(entity.range().start..entity.range().start, |field| field.range.clone());
+            let range = place(entity.field("content-transfer-encoding"));
             edits.push(Edit { range, with: b"Content-Transfer-Encoding: 8bit\r\n".to_vec() });
         }
-        let range = field.map_or(entity.range().start..entity.range().start, |field| field.range.clone());
-        edits.push(Edit { range, with: parameter::with(&raw, "hp-legacy-display", "1") });
+        edits.push(Edit { range: place(field), with: parameter::with(&raw, "hp-legacy-display", "1") });
         edits.push(Edit { range: at(&change.range), with: change.with });
     }
 
