@@ -107,6 +107,16 @@ pub fn unwrap_only(bytes: &mut Vec<u8>, label: &str) -> Result<bool, Error> {
     Ok(true)
 }
 
+/// What base64 without lines around it holds, where the bytes are that and nothing else, and what they hold begins as a SEQUENCE does.
+pub fn bare(bytes: &[u8]) -> Option<Vec<u8>> {
+    // 0x30, and with it a length; a large list in DER is not copied for nothing
+    if bytes.trim_ascii_start().first() != Some(&b'M') {
+        return None;
+    }
+    let text: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    base64_simd::STANDARD.decode_to_vec(&text).or_else(|_| base64_simd::STANDARD_NO_PAD.decode_to_vec(&text)).ok()
+}
+
 /// Writes one block with lines of 64 characters (RFC 7468).
 pub fn encode(label: &str, der: &[u8]) -> String {
     let mut out = String::new();

@@ -1,13 +1,13 @@
-//! Certificates, revocation lists and OCSP responses from files: PEM, DER, or a PKCS#7 bundle.
+//! Certificates, revocation lists and OCSP responses from files: PEM, DER, base64 of it alone, or a PKCS#7 bundle.
 
 use crate::asn1::{Cursor, Tag, oid, pem};
 use crate::limits::Limits;
 use crate::pki::{Certificate, Crl, Error, ocsp};
 
-/// Every certificate of a file: PEM blocks, one DER certificate, or a certs-only PKCS#7 bundle.
+/// Every certificate of a file: PEM blocks, one certificate in DER or its base64 alone, or a certs-only PKCS#7 bundle.
 pub fn certificates(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
     if !pem::looks_like(bytes) {
-        return certificates_der(bytes);
+        return certificates_der(pem::bare(bytes).as_deref().unwrap_or(bytes));
     }
     let mut found = Vec::new();
     for block in pem::parse_all(bytes)? {
@@ -22,13 +22,14 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
     Ok(found)
 }
 
-/// Every revocation list of a file: PEM blocks, one DER list (which keeps these bytes), or a PKCS#7 bundle.
+/// Every revocation list of a file: PEM blocks, one list in DER (which keeps these bytes) or its base64 alone, or a PKCS#7 bundle.
 pub fn crls(bytes: impl Into<Vec<u8>>) -> Result<Vec<Crl>, Error> {
     let mut bytes = bytes.into();
     if pem::unwrap_only(&mut bytes, "X509 CRL")? {
         return Ok(vec![Crl::from_vec(bytes)?]);
     }
     if !pem::looks_like(&bytes) {
+        bytes = pem::bare(&bytes).unwrap_or(bytes);
         let is_bundle = Cursor::new(&bytes).sequence()?.peek() == Some(Tag::OID);
         return if is_bundle { Ok(bundle(&bytes)?.1) } else { Ok(vec![Crl::from_vec(bytes)?]) };
     }
@@ -66,6 +67,7 @@ pub fn revocation(mut bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<Crl>, Vec<
         let responses = ocsp(&bytes, limits)?;
         return Ok((crls(bytes)?, responses));
     }
+    bytes = pem::bare(&bytes).unwrap_or(bytes);
     if is_ocsp(&bytes) { Ok((Vec::new(), ocsp(&bytes, limits)?)) } else { Ok((crls(bytes)?, Vec::new())) }
 }
 

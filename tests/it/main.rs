@@ -25,6 +25,7 @@ mod online;
 mod packaging;
 mod pki;
 mod proto;
+mod readers;
 mod relay;
 mod rfc9788;
 mod rules;
