@@ -1,12 +1,12 @@
 //! The keys, certificates and trust that a command uses: from the home and from files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use sealpost::crypto::{self, key::PrivateKey};
 use sealpost::keys::token::Uri;
-use sealpost::keys::{self, Home, Identity, Seen, Stored};
+use sealpost::keys::{self, Home, Identity, Seen, Stored, Unlocked};
 use sealpost::pki::{self, Certificate, Crl, Inquiry, Revocation, TrustAnchors, email, ocsp};
 use sealpost::smime::{Accept, Clock, Finding, Input, Open, Opened, Outcome, Trust, Verdict};
 
@@ -257,6 +257,8 @@ pub(crate) struct Materials {
     pub(crate) told: Vec<Finding>,
     accept: Accept,
     identities: Vec<Identity>,
+    /// The addresses of keys that are here and stay locked.
+    locked: Vec<String>,
     bare_keys: Vec<PrivateKey>,
     known: Vec<Certificate>,
     password: Option<Passphrase>,
@@ -282,6 +284,7 @@ impl Materials {
             .limits(&context.limits)
             .accept(self.accept.clone())
             .known(&self.known)
+            .locked(&self.locked)
             .clock(self.clock)
             .second_thread(true);
         for identity in &self.identities {
@@ -321,7 +324,7 @@ impl ReadArgs {
     pub(crate) fn materials(&self, context: &Context, message: &mut dyn Input) -> Result<Materials, Failure> {
         let mut materials = self.materials_without_keys(context)?;
         if let Some(path) = &self.kek {
-            materials.kek = Some(read_kek(&input::file(path, &context.limits)?));
+            materials.kek = Some(read_kek(&input::file(path, &context.limits)?, path)?);
         }
         materials.identities = self.own.identities(context)?;
         if !materials.identities.is_empty() {
@@ -338,7 +341,8 @@ impl ReadArgs {
         if needs.private_key
             && let Some(home) = context.existing_home()?
         {
-            materials.identities = home_identities(context, &home, materials.password.is_some())?;
+            let unlocked = home_identities(context, &home, materials.password.is_some())?;
+            (materials.identities, materials.locked) = (unlocked.identities, unlocked.still_locked);
         }
         Ok(materials)
     }
@@ -360,15 +364,15 @@ impl ReadArgs {
         let clock = self.clock.as_deref().and_then(Clock::from_name).unwrap_or(usual);
         let seen = home.map(|home| home.seen());
         let (online, told) = (self.trust.online.clone(), Vec::new());
-        let (identities, bare_keys) = (Vec::new(), Vec::new());
+        let (identities, bare_keys, locked) = (Vec::new(), Vec::new(), Vec::new());
         let (password, kek) = (None, None);
-        Ok(Materials { trust, online, told, accept, identities, bare_keys, known, password, kek, seen, clock })
+        Ok(Materials { trust, online, told, accept, identities, locked, bare_keys, known, password, kek, seen, clock })
     }
 }
 
 /// Every identity of the home that can be unlocked; locked ones ask for their passphrase once. Where the message has a password of its own,
 /// that may be what was given, and it is not wrong because it opens no key.
-fn home_identities(context: &Context, home: &Home, has_password: bool) -> Result<Vec<Identity>, Failure> {
+fn home_identities(context: &Context, home: &Home, has_password: bool) -> Result<Unlocked, Failure> {
     let recalled = remembered::unlock_all(context, home)?;
     let is_recalled = |certificate: &Certificate| recalled.iter().any(|identity| identity.certificate() == certificate);
     let stored = home.identities().map_err(Failure::io)?;
@@ -391,18 +395,18 @@ fn home_identities(context: &Context, home: &Home, has_password: bool) -> Result
                 "note: the key of {} stays locked: what was given does not open it, and is tried as the password of the message",
                 report::safe(address)
             );
-            return Ok(unlocked.identities);
+            return Ok(unlocked);
         }
         if passphrase.is_some() && unlocked.identities.is_empty() {
             return Err(Failure::new(Exit::NoKey, format!("the passphrase of the key of {address} is wrong")));
         }
         eprintln!("note: the key of {address} stays locked; give its passphrase with --passphrase-file FILE");
     }
-    Ok(unlocked.identities)
+    Ok(unlocked)
 }
 
 /// The certificates of one file.
-pub(crate) fn certificates(context: &Context, path: &std::path::Path) -> Result<Vec<Certificate>, Failure> {
+pub(crate) fn certificates(context: &Context, path: &Path) -> Result<Vec<Certificate>, Failure> {
     let bytes = input::file(path, &context.limits)?;
     // the trust stores of Java are PKCS#12
     let found = match keys::pkcs12::looks_like(&bytes) {
@@ -428,14 +432,16 @@ fn bundled(context: &Context, name: &str, bytes: &[u8]) -> Result<Vec<Certificat
     Ok(content.certificates.into_iter().map(|held| held.value).collect())
 }
 
-fn read_revocation(context: &Context, path: &std::path::Path) -> Result<(Vec<Crl>, Vec<ocsp::Response>), Failure> {
+fn read_revocation(context: &Context, path: &Path) -> Result<(Vec<Crl>, Vec<ocsp::Response>), Failure> {
     pki::load::revocation(input::file(path, &context.limits)?, &context.limits).map_err(|e| {
         Failure::refused(format!("{} holds no revocation list and no OCSP response that can be read – {e}", path.display()))
     })
 }
 
 /// A key file of raw bytes, or of hexadecimal digits where it holds nothing else.
-fn read_kek(bytes: &[u8]) -> Passphrase {
+fn read_kek(bytes: &[u8], path: &Path) -> Result<Passphrase, Failure> {
+    // those of AES; 24 bytes are one of Triple DES, too
+    let fits = |len: usize| matches!(len, 16 | 24 | 32);
     let text: Vec<u8> = bytes.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
     let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let pairs = text.chunks(2).map(|pair| match pair {
@@ -444,8 +450,10 @@ fn read_kek(bytes: &[u8]) -> Passphrase {
     });
     let decoded: Option<Vec<u8>> = pairs.collect();
     match decoded {
-        Some(key) if matches!(key.len(), 16 | 24 | 32) => Passphrase::new(key),
-        _ => Passphrase::new(bytes.to_vec()),
+        Some(key) if fits(key.len()) => Ok(Passphrase::new(key)),
+        _ if fits(bytes.len()) => Ok(Passphrase::new(bytes.to_vec())),
+        _ => Err(Failure::refused(format!("{} holds no key-encryption key – it has {} bytes", path.display(), bytes.len()))
+            .hint("such a key has 16, 24 or 32 bytes, raw or as hexadecimal digits")),
     }
 }
 

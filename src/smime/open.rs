@@ -13,6 +13,7 @@ use crate::mime::stream::{Feed, ReadError};
 use crate::mime::transfer::{Base64Reader, Decoded};
 use crate::pki::{Certificate, ChainStatus};
 use crate::secret::Secret;
+use crate::smime::advice;
 use crate::smime::clock::{Clock, FirstSeen};
 use crate::smime::finding::{Code, Excuse, Finding, Outcome};
 use crate::smime::hints::Hints;
@@ -30,6 +31,7 @@ pub struct Open<'a> {
     pub(in crate::smime) limits: Limits,
     pub(in crate::smime) known: &'a [Certificate],
     pub(in crate::smime) keys: Vec<Key<'a>>,
+    pub(in crate::smime) locked: &'a [String],
     pub(in crate::smime) seen: Option<&'a dyn FirstSeen>,
     pub(in crate::smime) clock: Clock,
     pub(in crate::smime) second_thread: bool,
@@ -106,6 +108,7 @@ impl<'a> Open<'a> {
             limits: Limits::default(),
             known: &[],
             keys: Vec::new(),
+            locked: &[],
             seen: None,
             clock: Clock::default(),
             second_thread: false,
@@ -137,6 +140,13 @@ impl<'a> Open<'a> {
     #[must_use]
     pub fn known(mut self, certificates: &'a [Certificate]) -> Self {
         self.known = certificates;
+        self
+    }
+
+    /// Knows that keys of these addresses are here and locked: who is not able to read is told which passphrase is wanted.
+    #[must_use]
+    pub fn locked(mut self, addresses: &'a [String]) -> Self {
+        self.locked = addresses;
         self
     }
 
@@ -312,7 +322,10 @@ impl<'a> Open<'a> {
                 Ok(()) => {}
             }
             match work.conclude() {
-                Ok(found) => return Ok(found),
+                Ok(mut found) => {
+                    advice::add(self, layers, &mut found.verdict, message)?;
+                    return Ok(found);
+                }
                 Err(Stop::Io(error)) => return Err(error),
                 Err(_) => {}
             }

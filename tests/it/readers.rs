@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use crate::support::{self, Folder};
 
 const AT: [&str; 2] = ["--at", "2026-06-01T00:00:00Z"];
@@ -12,6 +14,18 @@ fn cast(name: &str) -> String {
 
 fn read(name: &str) -> Vec<u8> {
     std::fs::read(cast(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+const LETTER: &str = "From: alice@example.com\r\nTo: bob@example.org\r\nCc: carol@example.org\r\nBcc: mallory@example.net\r\nSubject: x\r\n\r\nHi.\r\n";
+
+/// A home that knows these people, and a letter.
+fn knowing(people: &[&str]) -> Folder {
+    let folder = Folder::new();
+    folder.write("m.eml", LETTER);
+    for who in people {
+        folder.good(&["contact", "add", &cast(&format!("{who}.pem"))]);
+    }
+    folder
 }
 
 /// Whether one of the cast can read a message.
@@ -56,4 +70,67 @@ fn certificates_in_base64_without_lines_around_are_read() {
     // what is base64 and no certificate is still none
     folder.write("none.txt", "MAMCAQE=");
     assert_eq!(folder.run(&["trust", "add", "none.txt"]).0, 8);
+}
+
+/// The finding with this code, of a verb that ends so.
+fn fix(folder: &Folder, args: &[&str], (exit, code): (i32, &str)) -> (String, String) {
+    let (is, out, talk) = folder.run(&[args, &["--json"]].concat());
+    assert_eq!(is, exit, "{args:?}: {talk}");
+    let verdict: Value = serde_json::from_slice(&out).expect("JSON");
+    let finding =
+        verdict["findings"].as_array().expect("findings").iter().find(|found| found["code"] == code).expect("it is said");
+    let text = |name: &str| finding[name].as_str().unwrap_or_default().to_owned();
+    (text("text"), text("fix"))
+}
+
+#[test]
+fn the_fix_is_for_what_the_message_needs() {
+    let folder = knowing(&["bob"]);
+    folder.write("m.eml", "From: alice@example.com\r\nTo: bob@example.org\r\n\r\nHi.\r\n");
+    folder.good(&["encrypt", "m.eml", "-o", "e.eml", AT[0], AT[1]]);
+    let no_key = (6, "no-key");
+    assert_eq!(fix(&folder, &["open", "e.eml"], no_key).1, "sealpost id import FILE");
+    let (text, help) = fix(&folder, &["verify", "e.eml"], (7, "not-signed"));
+    assert!(text.contains("the message is encrypted") && help == "sealpost open MSG", "{text}: {help}");
+    assert_eq!(fix(&folder, &["verify", "m.eml"], (7, "not-signed")).1, "");
+    // a key that is here
+    folder.write("pass.txt", "secret");
+    folder.write("bob-all.pem", ["bob.key", "bob.pem", "issuing.pem"].map(read).concat());
+    folder.good(&["id", "import", "bob-all.pem", "--passphrase-file", "pass.txt"]);
+    let (text, help) = fix(&folder, &["open", "e.eml"], no_key);
+    assert!(
+        text.ends_with("the key of bob@example.org is locked") && help.ends_with(" --passphrase-file FILE"),
+        "{text}: {help}"
+    );
+    folder.good(&["open", "e.eml", "--passphrase-file", "pass.txt"]);
+    if !support::peer("openssl") {
+        return;
+    }
+    let kek = "07".repeat(32);
+    let (message, locked) = (folder.place("m.eml"), folder.place("l.eml"));
+    let lock = |how: &[&str]| {
+        let (code, _, error) =
+            support::run("openssl", &[&["cms", "-encrypt", "-aes256", "-in", &message, "-out", &locked], how].concat(), b"");
+        assert_eq!(code, 0, "{error}");
+    };
+    lock(&["-pwri_password", "secret"]);
+    let (text, help) = fix(&folder, &["decrypt", "l.eml"], no_key);
+    assert!(text.ends_with("a password opens it") && help.ends_with(" --passphrase-file FILE"), "{text}: {help}");
+    lock(&["-secretkey", &kek, "-secretkeyid", "01"]);
+    let (text, help) = fix(&folder, &["decrypt", "l.eml"], no_key);
+    assert!(text.ends_with("a key-encryption key opens it") && help.ends_with(" --kek FILE"), "{text}: {help}");
+    assert_eq!(fix(&folder, &["verify", "l.eml"], (7, "not-signed")).1, "sealpost open MSG");
+    // the file's own fault is told of the file
+    for length in [0, 4, 15, 33] {
+        folder.write("kek.txt", vec![0xee; length]);
+        let (code, _, talk) = folder.run(&["decrypt", "l.eml", "--kek", "kek.txt"]);
+        assert!(
+            code == 8 && talk.contains("kek.txt holds no key-encryption key") && !talk.contains("malformed"),
+            "{length}: {code} {talk}"
+        );
+    }
+    for right in [kek.clone().into_bytes(), vec![7; 32]] {
+        folder.write("kek.txt", right);
+        folder.good(&["decrypt", "l.eml", "--kek", "kek.txt"]);
+    }
 }
