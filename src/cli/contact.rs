@@ -9,7 +9,7 @@ use sealpost::asn1::pem;
 use sealpost::cms::Capabilities;
 use sealpost::keys::Home;
 use sealpost::pki::{self, Certificate};
-use sealpost::smime::{Code, SignerVerdict};
+use sealpost::smime::{self, Code, SignerVerdict, Verdict};
 
 use crate::cli::context::Context;
 #[cfg(feature = "server")]
@@ -23,7 +23,7 @@ use crate::cli::{input, output, report};
 #[command(before_help = "\
 Examples:
   sealpost contact add cherry.pem           a certificate that someone gave you
-  sealpost contact add signed.eml           the signer of a message that verifies
+  sealpost contact add signed.eml           the signer of a message that verifies, and what he reads
   sealpost contact find cherry@b.example --ldap ldaps://dir.b.example/dc=b,dc=example
   sealpost contact list
   sealpost contact remove cherry@b.example")]
@@ -34,9 +34,10 @@ pub(crate) struct ContactArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Add certificates from a file, or the signers of a message that verifies
+    /// Add certificates from a file or of a message that hands over nothing else, or the signers of a message that verifies, with what
+    /// they say that they read; `open` and `verify` change no contact
     Add {
-        /// PEM, DER, or a signed message
+        /// PEM, DER, or a message
         file: PathBuf,
         #[command(flatten)]
         read: Box<ReadArgs>,
@@ -88,10 +89,7 @@ pub(crate) fn run(context: &Context, args: ContactArgs) -> Result<Exit, Failure>
                 Ok(found) if !found.is_empty() => found,
                 _ => return add_signers(context, &bytes, &read),
             };
-            // a bundle holds its owner and those above him; only people are contacts
-            let people: Vec<Certificate> =
-                certificates.into_iter().filter(|c| !c.basic_constraints().is_some_and(|b| b.is_ca)).collect();
-            add(context, &people)
+            add(context, &people(certificates))
         }
         Verb::List => keyring::list(context, "contact.list", &home.contacts().map_err(Failure::io)?),
         Verb::Show { address } => {
@@ -143,6 +141,12 @@ fn add_signers(context: &Context, message: &[u8], read: &ReadArgs) -> Result<Exi
     if materials.complete(context, opened.verdict())? {
         opened = open(&materials);
     }
+    if hands_over(opened.verdict()) {
+        eprintln!(
+            "note: nobody signed the message, which hands over certificates – compare their fingerprints with their owners"
+        );
+        return add(context, &people(smime::inspect(message, &context.limits).certificates));
+    }
     report::print(opened.verdict());
     report::print_findings(&materials.told);
     let outcome = report::exit(opened.verdict().outcome());
@@ -158,6 +162,17 @@ fn add_signers(context: &Context, message: &[u8], read: &ReadArgs) -> Result<Exi
         learn(context, &home, signer)?;
     }
     Ok(exit)
+}
+
+/// Whether a message holds certificates and nothing else (RFC 8551 3.8).
+fn hands_over(verdict: &Verdict) -> bool {
+    verdict.layers.is_empty() && verdict.findings.iter().any(|finding| finding.code == Code::CertificatesOnly)
+}
+
+/// A bundle holds its owner and those above him; only people are contacts.
+fn people(mut certificates: Vec<Certificate>) -> Vec<Certificate> {
+    certificates.retain(|certificate| !certificate.basic_constraints().is_some_and(|basic| basic.is_ca));
+    certificates
 }
 
 /// Keeps what a signer said that he reads, beside the certificate that mail to him is encrypted to.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{self, Folder};
 
@@ -32,6 +32,42 @@ fn knowing(people: &[&str]) -> Folder {
 fn can_read(folder: &Folder, who: &str, file: &str) -> bool {
     let (cert, key) = (cast(&format!("{who}.pem")), cast(&format!("{who}.key")));
     folder.run(&["decrypt", file, "--cert", &cert, "--key", &key]).0 == 0
+}
+
+/// A message that holds certificates and nothing else.
+fn handing_over(folder: &Folder, certificates: &[&str]) {
+    let (all, der) = (folder.place("all.pem"), folder.place("all.p7c"));
+    folder.write("all.pem", certificates.iter().map(|name| read(name)).collect::<Vec<_>>().concat());
+    let (code, _, error) =
+        support::run("openssl", &["crl2pkcs7", "-nocrl", "-certfile", &all, "-outform", "DER", "-out", &der], b"");
+    assert_eq!(code, 0, "{error}");
+    let base64 = sealpost::mime::transfer::encode_base64(&std::fs::read(der).expect("made"));
+    let head = "From: bob@example.org\r\nContent-Type: application/pkcs7-mime; smime-type=certs-only; name=smime.p7c\r\n\
+                Content-Transfer-Encoding: base64\r\n\r\n";
+    folder.write("certs.eml", [head.as_bytes(), &base64].concat());
+}
+
+#[test]
+fn a_message_that_hands_over_certificates_makes_contacts_as_its_file_does() {
+    if !support::peer("openssl") {
+        return;
+    }
+    let folder = Folder::new();
+    handing_over(&folder, &["root.pem", "issuing.pem", "bob.pem", "carol.pem"]);
+    let (code, _, error) = folder.run(&["contact", "add", "certs.eml"]);
+    assert!(code == 0 && error.contains("nobody signed the message"), "{code}: {error}");
+    let known = folder.json(&["contact", "list", "--json"]);
+    let known = known["certificates"].as_array().expect("certificates").iter().map(|one| one["addresses"][0].as_str());
+    let known: std::collections::BTreeSet<_> = known.collect();
+    assert_eq!(known, [Some("bob@example.org"), Some("carol@example.org")].into(), "people, and not those above them");
+    // the command that helps is told
+    let (code, out, _) = folder.run(&["verify", "certs.eml", "--json"]);
+    let verdict: Value = serde_json::from_slice(&out).expect("JSON");
+    let finding = verdict["findings"].as_array().expect("findings").iter().find(|found| found["code"] == "certificates-only");
+    assert_eq!((code, &finding.expect("it is said")["fix"]), (7, &json!("sealpost contact add MSG")));
+    handing_over(&folder, &["root.pem", "issuing.pem"]);
+    let (code, _, error) = folder.run(&["contact", "add", "certs.eml"]);
+    assert!(code == 8 && error.contains("no certificate of a person"), "{code}: {error}");
 }
 
 #[test]
