@@ -212,16 +212,16 @@ impl RecipientArgs {
         let found = match signer {
             Some(certificate) => Some(certificate.clone())
                 .filter(|c| is_reader(&c))
-                .map(Recipient::from)
+                .map(|certificate| recipient(home, certificate))
                 .or_else(|| certificate.addresses().into_iter().find_map(by_address)),
             None => smime::sender_address(message, &context.limits).and_then(by_address),
         };
-        // whoever holds the key here reads with this program
+        // whoever holds the key here reads every cipher with this program; his copy he may read with another one
         let is_own = |found: &Recipient| {
             let own = home.and_then(|home| home.identities().ok()).unwrap_or_default();
             signer.is_some() || own.iter().any(|stored| stored.certificate == *found.certificate())
         };
-        found.map(|found| if is_own(&found) { found.capabilities(Capabilities::ours()) } else { found })
+        found.map(|found| if is_own(&found) { found.writer() } else { found })
     }
 
     /// The encryption to these recipients.

@@ -10,12 +10,21 @@ use crate::smime::Error;
 pub struct Recipient {
     certificate: Certificate,
     capabilities: Option<Capabilities>,
+    is_writer: bool,
 }
 
 impl Recipient {
     /// The owner of this certificate; what he reads is known from the certificate where it says so (RFC 4262).
     pub fn new(certificate: Certificate) -> Self {
-        Self { certificate, capabilities: None }
+        Self { certificate, capabilities: None, is_writer: false }
+    }
+
+    /// It is who writes, for his own copy: where nothing is said of the ciphers that he reads, he has no say in [`CipherChoice::Auto`].
+    /// His key goes with him as anybody's: what he wrote he may read with another program.
+    #[must_use]
+    pub fn writer(mut self) -> Self {
+        self.is_writer = true;
+        self
     }
 
     /// What he reads, learnt from a message of his that verified (RFC 8551 2.5.2); it is newer than what his certificate says.
@@ -183,7 +192,7 @@ pub fn choose(recipients: &[Recipient], cipher: CipherChoice, transport: Transpo
             };
             (cipher, why, Vec::new())
         }
-        CipherChoice::Auto => best_cipher(&known),
+        CipherChoice::Auto => best_cipher(recipients, &known),
     };
     let ways = recipients.iter().zip(&known).map(|(recipient, (_, known))| way(recipient, known.as_ref(), cipher, transport));
     let (ways, because) = ways.unzip();
@@ -191,7 +200,17 @@ pub fn choose(recipients: &[Recipient], cipher: CipherChoice, transport: Transpo
 }
 
 /// The best cipher of all: who reads GCM reads CBC, and who reads a long key reads a short one, for no program has one without the other.
-fn best_cipher(known: &[(String, Option<Capabilities>)]) -> (ContentCipher, String, Vec<String>) {
+fn best_cipher(recipients: &[Recipient], known: &[(String, Option<Capabilities>)]) -> (ContentCipher, String, Vec<String>) {
+    let has_no_say = |recipient: &Recipient, known: Option<&Capabilities>| {
+        recipient.is_writer && !known.is_some_and(Capabilities::names_ciphers)
+    };
+    let split =
+        recipients.iter().zip(known).partition::<Vec<_>, _>(|(recipient, (_, known))| has_no_say(recipient, known.as_ref()));
+    let (mut passed_over, heard) = split;
+    // who writes to himself alone is a recipient like any other
+    let heard = if heard.is_empty() { std::mem::take(&mut passed_over) } else { heard };
+    let known: Vec<(String, Option<Capabilities>)> = heard.into_iter().map(|(_, known)| known.clone()).collect();
+    let known = known.as_slice();
     let without_gcm = names(known, |known| !known.is_some_and(reads_gcm));
     // RFC 8551 2.7.1: what was said counts, but less than AES-128 is never used; who named no cipher at all said nothing of them
     let is_short = |known: &Capabilities| known.names_ciphers() && !LONG.iter().any(|cipher| reads(known, *cipher));
@@ -211,7 +230,10 @@ fn best_cipher(known: &[(String, Option<Capabilities>)]) -> (ContentCipher, Stri
         why.push(format!("{} not said to read AES-256", are(&without_long)));
     }
     if why.is_empty() {
-        why.push("every recipient is known to read it".to_owned());
+        why.push(match passed_over.first() {
+            Some((_, (writer, _))) => format!("every recipient but {writer}, who writes, is known to read it"),
+            None => "every recipient is known to read it".to_owned(),
+        });
     }
     let mut limited_by = without_gcm;
     limited_by.extend(without_long.into_iter().filter(|name| !limited_by.contains(name)).collect::<Vec<_>>());

@@ -112,6 +112,38 @@ fn the_cipher_is_the_best_that_every_recipient_is_known_to_read() {
 }
 
 #[test]
+fn who_writes_limits_no_cipher_by_silence_and_gets_the_key_as_anybody() {
+    if !support::peer("openssl") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let people = silent(folder.path());
+    let writer = Recipient::from(&people[0]).writer();
+    let reader = Recipient::from(&people[1]).capabilities(said(&[oid::AES256_GCM]));
+    let (gcm, cbc) = (ContentCipher::Aes256Gcm, ContentCipher::Aes256Cbc);
+    let of = |writer: &Recipient, others: &[&Recipient]| {
+        let all: Vec<Recipient> = others.iter().copied().chain([writer]).cloned().collect();
+        let chosen = choose(&all, CipherChoice::Auto, TransportChoice::Auto);
+        let last = chosen.ways.len() - 1;
+        (chosen.cipher, chosen.why, chosen.ways[last].clone(), chosen.because[last])
+    };
+    let (cipher, why, way, because) = of(&writer, &[&reader]);
+    assert_eq!((cipher, way, because), (gcm, Way::Transport(RSA), Because::NoOaep));
+    assert_eq!(why, "every recipient but p1@example.org, who writes, is known to read it");
+    // what he said counts
+    let older = writer.clone().capabilities(said(&[oid::AES256_CBC]));
+    assert_eq!(of(&older, &[&reader]).0, cbc);
+    let newer = writer.clone().capabilities(said(&[oid::AES256_GCM, oid::RSA_OAEP]));
+    let (cipher, why, way, because) = of(&newer, &[&reader]);
+    let oaep = Way::Transport(KeyTransport::oaep(DigestAlgorithm::Sha256));
+    assert_eq!((cipher, why.as_str(), way, because), (gcm, "every recipient is known to read it", oaep, Because::Known));
+    // nor does he raise what others read, and alone he is one of them
+    assert_eq!(of(&writer, &[&Recipient::from(&people[1])]).0, cbc);
+    let (cipher, why, ..) = of(&writer, &[]);
+    assert_eq!((cipher, why.as_str()), (cbc, "p1@example.org is not known to read AES-GCM"));
+}
+
+#[test]
 fn each_recipient_gets_the_key_as_he_reads_it() {
     if !support::peer("openssl") {
         return;

@@ -28,10 +28,56 @@ fn knowing(people: &[&str]) -> Folder {
     folder
 }
 
+/// Runs a verb as of the time of the cast; gives the exit code, and what it says.
+fn talk(folder: &Folder, args: &[&str]) -> (i32, String) {
+    let (code, _, talk) = folder.run(&[args, &AT].concat());
+    (code, talk)
+}
+
+fn told(folder: &Folder, args: &[&str]) -> Value {
+    folder.json(&[args, &AT, &["--json"]].concat())
+}
+
 /// Whether one of the cast can read a message.
 fn can_read(folder: &Folder, who: &str, file: &str) -> bool {
     let (cert, key) = (cast(&format!("{who}.pem")), cast(&format!("{who}.key")));
     folder.run(&["decrypt", file, "--cert", &cert, "--key", &key]).0 == 0
+}
+
+/// A certificate for the key of one of the cast that says nothing of what its owner reads.
+fn silent(who: &str, address: &str) -> String {
+    let key = String::from_utf8(read(&format!("{who}.key"))).expect("ASCII");
+    let key = rcgen::KeyPair::from_pem(&key).expect("a key");
+    let mut params = support::params(who);
+    params.subject_alt_names = vec![rcgen::SanType::Rfc822Name(address.try_into().expect("ASCII"))];
+    params.self_signed(&key).expect("a certificate").pem()
+}
+
+#[test]
+fn the_senders_copy_has_oaep_only_where_he_is_known_to_read_it() {
+    let folder = knowing(&["bob"]);
+    folder.write("silent.pem", silent("alice", "alice@example.com"));
+    folder.write("m.eml", "From: alice@example.com\r\nTo: bob@example.org\r\n\r\nHi.\r\n");
+    let key = cast("alice.key");
+    let of = |cert: &str, more: &[&str]| {
+        let line = ["seal", "m.eml", "-o", "e.eml", "--force", "--cert", cert, "--key", &key];
+        let told = told(&folder, &[&line[..], more].concat());
+        assert_eq!(told["recipients"][0]["algorithm"].as_str().map(|name| name.starts_with("rsa-")), Some(true));
+        (told["cipher"].clone(), told["why"].clone(), told["recipients"][1].clone())
+    };
+    let (cipher, why, own) = of("silent.pem", &[]);
+    assert_eq!(
+        (cipher, &own["algorithm"], &own["why"]),
+        (json!("aes-256-gcm"), &json!("rsa-pkcs1"), &json!("not known to read OAEP"))
+    );
+    assert_eq!(why, "every recipient but alice@example.com, who writes, is known to read it");
+    let (cipher, why, own) = of(&cast("alice.pem"), &[]);
+    assert_eq!(
+        (cipher, &own["algorithm"], &own["why"]),
+        (json!("aes-256-gcm"), &json!("rsa-oaep-sha256"), &json!("known to be read"))
+    );
+    assert_eq!(why, "every recipient is known to read it");
+    assert_eq!(of("silent.pem", &["--key-transport", "oaep"]).2["algorithm"], "rsa-oaep-sha256");
 }
 
 /// A message that holds certificates and nothing else.
