@@ -149,7 +149,24 @@ fn new(context: &Context, address: &str, name: Option<String>, algorithm: &str) 
     let identity = store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(failed)?;
     let identities = [identity];
     replaced.by(context, &identities)?;
+    warn_of_signing_only(context, &identities)?;
     told(context, &identities)
+}
+
+/// Says of keys that only sign that nobody can write to their owner, where he has no other.
+fn warn_of_signing_only(context: &Context, identities: &[Identity]) -> Result<(), Failure> {
+    let home = context.open_home()?;
+    for address in identities.iter().flat_map(Identity::addresses) {
+        if home.identity_certificates(&address).map_err(Failure::io)?.iter().any(|own| check_recipient(own).is_ok()) {
+            continue;
+        }
+        eprintln!(
+            "warning: the key can only sign – nobody can encrypt to {}, nor can you read what you seal as that",
+            report::safe(&address)
+        );
+        eprintln!("hint: `{}` makes a key that does both", report::safe(&keyring::new_reader(&address)));
+    }
+    Ok(())
 }
 
 /// The home's CA, opened.
@@ -184,6 +201,7 @@ fn renew(context: &Context, address: &str) -> Result<Exit, Failure> {
         new.push(store.new_identity(&profile, algorithm, context.now, &mut context.random()).map_err(failed)?);
     }
     replaced.by(context, &new)?;
+    warn_of_signing_only(context, &new)?;
     told(context, &new)
 }
 
@@ -326,7 +344,12 @@ fn store_chains(context: &Context, identities: &[Identity]) -> Result<(), Failur
 /// Gives identities of the home to a program that asked for JSON.
 pub(crate) fn told(context: &Context, identities: &[Identity]) -> Result<Exit, Failure> {
     if context.json {
-        let certificates: Vec<_> = identities.iter().map(|identity| certificate_json(identity.certificate())).collect();
+        let made = |identity: &Identity| {
+            let mut value = certificate_json(identity.certificate());
+            value["encrypts"] = json!(check_recipient(identity.certificate()).is_ok());
+            value
+        };
+        let certificates: Vec<_> = identities.iter().map(made).collect();
         context.print_json(&json!({ "schema": format!("sealpost.{NAME}/1"), "identities": certificates }))?;
     }
     Ok(Exit::Good)

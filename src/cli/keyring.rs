@@ -14,7 +14,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::online::OnlineArgs;
 use crate::cli::passphrase::Passphrase;
-use crate::cli::{input, remembered, report, token};
+use crate::cli::{fix, input, remembered, report, token};
 
 /// A key of one's own in files.
 #[derive(Debug, Clone, Args)]
@@ -418,6 +418,11 @@ pub(crate) fn certificates(context: &Context, path: &Path) -> Result<Vec<Certifi
         return Err(Failure::refused(format!("{} holds no certificate", path.display())));
     }
     Ok(found)
+}
+
+/// The command that makes a key which signs and decrypts.
+pub(crate) fn new_reader(address: &str) -> String {
+    format!("sealpost id new {} --algorithm p256", fix::quoted(address))
 }
 
 /// The certificates of a PKCS#12 file; asks for its passphrase where it is locked.

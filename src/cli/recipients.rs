@@ -14,7 +14,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::online::OnlineArgs;
 use crate::cli::sign::warn_of_size;
-use crate::cli::{input, report};
+use crate::cli::{input, keyring, report};
 
 /// The recipients, and how their copies are locked.
 #[derive(Debug, Args)]
@@ -298,14 +298,21 @@ fn best(home: Option<&Home>, mut candidates: Vec<Certificate>, context: &Context
 /// What a sender can do who could not read what he sends.
 fn hint_for_sender(context: &Context, home: Option<&Home>, address: Option<String>) -> String {
     let Some(address) = address else {
-        return "name yourself in From, or give your certificate with --to-cert FILE".to_owned();
+        return "name yourself in From; or name everybody with --to ADDR, and yourself with --to-cert FILE".to_owned();
     };
     let own = home.and_then(|home| home.identity_certificates(&address).ok()).unwrap_or_default();
     if own.iter().any(|own| own.not_after() < context.at && smime::check_recipient(own).is_ok()) {
         return format!("your certificate has expired: `sealpost id renew {address}`, then encrypt anew");
     }
+    if !own.is_empty() && own.iter().all(|own| smime::check_recipient(own).is_err()) {
+        let another = keyring::new_reader(&address);
+        return format!(
+            "your key can only sign: make one that reads, too, with `{another}`, or bring it with `sealpost id import FILE`"
+        );
+    }
     format!(
-        "bring your key with `sealpost id import FILE`, or make one with `sealpost id new {address}`; or give your certificate with --to-cert FILE"
+        "bring your key with `sealpost id import FILE`, or make one with `sealpost id new {address}`; where it is elsewhere, add your \
+         certificate with `sealpost contact add FILE`"
     )
 }
 

@@ -572,7 +572,7 @@ fn bcc_can_be_given_and_a_sender_who_cannot_read_is_told() {
     let file = bench.path("out");
     let (_, talk) = bench.ok(&format!("encrypt --to bob@example.org --bcc carol@example.org {letter} -o {file}"));
     assert!(talk.contains("you will not be able to read this message") && talk.contains("sealpost id import"), "{talk}");
-    assert!(talk.contains("sealpost id new alice@example.com") && talk.contains("--to-cert FILE"), "{talk}");
+    assert!(talk.contains("sealpost id new alice@example.com") && talk.contains("sealpost contact add FILE"), "{talk}");
     assert!(talk.contains(&format!("sealpost send {file}.bcc-1 --to carol@example.org")), "{talk}");
     assert!(bench.readers(&file).len() == 1 && reads(&bench.readers(&format!("{file}.bcc-1")), "carol"));
     let (code, _, _) = bench.run(&format!("encrypt --to bob@example.org --bcc x@example.org {letter} -o {file}2"));

@@ -80,6 +80,28 @@ fn the_senders_copy_has_oaep_only_where_he_is_known_to_read_it() {
     assert_eq!(of("silent.pem", &["--key-transport", "oaep"]).2["algorithm"], "rsa-oaep-sha256");
 }
 
+#[test]
+fn a_key_that_only_signs_is_told_with_what_helps() {
+    let folder = Folder::new();
+    folder.good(&["ca", "init", "--name", "Test", "--algorithm", "p256"]);
+    let (code, _, talk) = folder.run(&["id", "new", "jane@a.example", "--algorithm", "ed25519"]);
+    let hint = "sealpost id new jane@a.example --algorithm p256";
+    assert!(code == 0 && talk.contains("nobody can encrypt to jane@a.example") && talk.contains(hint), "{code}: {talk}");
+    folder.good(&["id", "new", "joe@a.example", "--algorithm", "p256"]);
+    folder.write("m.eml", "From: jane@a.example\r\nTo: joe@a.example\r\n\r\nHi.\r\n");
+    let seal = ["seal", "m.eml", "-o", "s.eml", "--force"];
+    let (code, _, talk) = folder.run(&seal);
+    assert!(code == 0 && talk.contains("your key can only sign") && talk.contains(hint), "{code}: {talk}");
+    // as the hint says
+    let (code, _, talk) = folder.run(&["id", "new", "jane@a.example", "--algorithm", "p256"]);
+    assert!(code == 0 && !talk.contains("can only sign"), "{talk}");
+    assert_eq!(folder.json(&[&seal[..], &["--json"]].concat())["sender_reads"], true);
+    // who has another to read with is not warned
+    let (_, out, talk) = folder.run(&["id", "new", "jane@a.example", "--algorithm", "ed25519", "--json"]);
+    let made: Value = serde_json::from_slice(&out).expect("JSON");
+    assert!(!talk.contains("can only sign") && made["identities"][0]["encrypts"] == false, "{talk}");
+}
+
 /// A message that holds certificates and nothing else.
 fn handing_over(folder: &Folder, certificates: &[&str]) {
     let (all, der) = (folder.place("all.pem"), folder.place("all.p7c"));
