@@ -48,6 +48,11 @@ pub(crate) fn write(
         eprintln!("warning: you will not be able to read this message – no certificate of the sender is known that encrypts");
         eprintln!("hint: {}", report::safe(&addressees.sender_hint));
     }
+    if !addressees.left_out.is_empty() {
+        let named = report::safe(&addressees.left_out.join(", "));
+        eprintln!("warning: the message is encrypted to no certificate of {named}, whom it names");
+        eprintln!("hint: {}", report::safe(&addressees.left_out_hint));
+    }
     // the copies come before the main one on disk, and after it here
     told.reverse();
     for (copy, chosen) in &told {
@@ -68,6 +73,7 @@ pub(crate) fn write(
             fields.insert("result".to_owned(), json!("ok"));
             fields.insert("exit".to_owned(), json!(0));
             fields.insert("sender_reads".to_owned(), json!(addressees.sender_reads));
+            fields.insert("left_out".to_owned(), json!(addressees.left_out));
             fields.insert("copies".to_owned(), Value::Array(others));
         }
         context.print_json(&value)?;

@@ -8,7 +8,7 @@ use sealpost::crypto::{self, key::PrivateKey};
 use sealpost::keys::token::Uri;
 use sealpost::keys::{self, Home, Identity, Seen, Stored, Unlocked};
 use sealpost::pki::{self, Certificate, Crl, Inquiry, Revocation, TrustAnchors, email, ocsp};
-use sealpost::smime::{Accept, Clock, Finding, Input, Open, Opened, Outcome, Trust, Verdict};
+use sealpost::smime::{Accept, Clock, Finding, Input, Open, Opened, Outcome, Trust, Verdict, check_recipient};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -418,6 +418,40 @@ pub(crate) fn certificates(context: &Context, path: &Path) -> Result<Vec<Certifi
         return Err(Failure::refused(format!("{} holds no certificate", path.display())));
     }
     Ok(found)
+}
+
+/// The certificate of the one person whom a file is about: it may hold those above him, and older ones of his.
+pub(crate) fn owner(context: &Context, path: &Path) -> Result<Certificate, Failure> {
+    let all = certificates(context, path)?;
+    let is_ca = |certificate: &&Certificate| certificate.basic_constraints().is_some_and(|basic| basic.is_ca);
+    let mut people: Vec<&Certificate> = all.iter().filter(|certificate| !is_ca(certificate)).collect();
+    if people.is_empty() {
+        // what people make for themselves is often marked as a CA's
+        let vouches = |one: &Certificate| all.iter().any(|other| other != one && other.issuer().matches(one.subject()));
+        people = all.iter().filter(|certificate| !vouches(certificate)).collect();
+    }
+    let rank = |certificate: &&&Certificate| {
+        let is_valid = certificate.not_before() <= context.at && context.at <= certificate.not_after();
+        (check_recipient(certificate).is_ok(), is_valid, certificate.not_before())
+    };
+    let best = people.iter().max_by_key(rank);
+    let best = best.ok_or_else(|| {
+        Failure::refused(format!("{} holds no certificate of a person, only those of authorities", path.display()))
+    })?;
+    let of_best = best.addresses();
+    let is_same = |other: &&Certificate| {
+        let addresses = other.addresses();
+        other == best
+            || of_best.iter().any(|address| email::find(&addresses, address))
+            || ((of_best.is_empty() || addresses.is_empty()) && other.subject().matches(best.subject()))
+    };
+    if people.iter().all(is_same) {
+        return Ok((*best).clone());
+    }
+    let name = |certificate: &&Certificate| certificate.addresses().into_iter().next().unwrap_or_else(|| certificate.to_string());
+    let names: Vec<String> = people.iter().map(name).collect();
+    Err(Failure::usage(format!("{} holds the certificates of several people: {}", path.display(), names.join(", ")))
+        .hint("add them with `sealpost contact add FILE`, then name whom you mean with --to ADDR"))
 }
 
 /// The command that makes a key which signs and decrypts.

@@ -7,25 +7,25 @@ use clap::Args;
 use sealpost::cms::Capabilities;
 use sealpost::crypto::algorithm::ContentCipher;
 use sealpost::keys::Home;
-use sealpost::pki::{self, Certificate, Inquiry, Judgement, PolicyInputs, Purpose, ReasonCode, Revocation, TrustAnchors, email};
+use sealpost::pki::{Certificate, Inquiry, Judgement, PolicyInputs, Purpose, ReasonCode, Revocation, TrustAnchors, email};
 use sealpost::smime::{self, CipherChoice, Encrypt, HeaderConfidentiality, Recipient, TransportChoice};
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::online::OnlineArgs;
 use crate::cli::sign::warn_of_size;
-use crate::cli::{input, keyring, report};
+use crate::cli::{fix, keyring, report};
 
 /// The recipients, and how their copies are locked.
 #[derive(Debug, Args)]
 pub(crate) struct RecipientArgs {
-    /// Encrypt to this address; its certificate comes from the contacts or your own identities
+    /// Encrypt to this address, and not to those of To, Cc and Bcc; its certificate comes from the contacts or your own identities
     #[arg(long = "to", value_name = "ADDR")]
     to: Vec<String>,
-    /// Encrypt to the certificate in FILE
+    /// Encrypt to the certificate in FILE, and not to those of To, Cc and Bcc
     #[arg(long = "to-cert", value_name = "FILE")]
     to_cert: Vec<PathBuf>,
-    /// Encrypt a copy of its own to this address, so that the others do not see it (default: those of Bcc)
+    /// Encrypt a copy of its own to this address, so that the others do not see it (default: those of Bcc, where neither --to nor --to-cert is given)
     #[arg(long = "bcc", value_name = "ADDR")]
     bcc: Vec<String>,
     /// The content cipher
@@ -56,6 +56,10 @@ pub(crate) struct Addressees {
     pub(crate) sender_reads: bool,
     /// What he can do about it where he cannot.
     pub(crate) sender_hint: String,
+    /// Those whom the message names and of whom no certificate is among the readers', the options having named others.
+    pub(crate) left_out: Vec<String>,
+    /// What makes them readers.
+    pub(crate) left_out_hint: String,
     /// Whether nobody but the sender is among them.
     is_for_nobody: bool,
 }
@@ -112,42 +116,95 @@ impl RecipientArgs {
             // what cannot be read is said: a contact that is passed over looks like one that is not there
             home.known_certificates().map_err(Failure::io)?;
         }
+        if let Some(address) = self.to.iter().chain(&self.bcc).find(|address| !is_address(address)) {
+            return Err(
+                Failure::usage(format!("{address} is not a mail address")).hint("write the address alone, as jane@a.example")
+            );
+        }
         let mut seen: Vec<Recipient> = Vec::new();
         for path in &self.to_cert {
-            let certificates = pki::load::certificates(&input::file(path, &context.limits)?)
-                .map_err(|e| Failure::refused(format!("{} holds no certificate – {e}", path.display())))?;
-            let first = certificates.into_iter().next();
-            let first = first.ok_or_else(|| Failure::refused(format!("{} holds no certificate", path.display())))?;
-            seen.push(recipient(home, first));
+            seen.push(recipient(home, keyring::owner(context, path)?));
         }
-        let is_named = !self.to.is_empty() || !self.to_cert.is_empty();
-        let (mut to, mut bcc) = (self.to.clone(), self.bcc.clone());
-        if !is_named {
-            to = smime::recipient_addresses(message, &context.limits);
-            bcc.extend(smime::bcc_addresses(message, &context.limits));
+        let (named, named_hidden) =
+            (smime::recipient_addresses(message, &context.limits), smime::bcc_addresses(message, &context.limits));
+        let mut bcc = self.bcc.clone();
+        if !self.names_readers() {
+            bcc.extend(named_hidden.iter().cloned());
         }
-        for address in &to {
-            seen.push(recipient_of(context, home, address, revoked)?);
-        }
-        let sender = self.sender(context, home, (message, signer), revoked);
-        let mut hidden: Vec<(String, Vec<Recipient>)> = Vec::new();
-        for address in bcc {
-            let is_there = email::find(&to, &address) || hidden.iter().any(|(known, _)| email::same_address(known, &address));
-            if !is_there {
-                let both = std::iter::once(recipient_of(context, home, &address, revoked)?).chain(sender.clone());
-                hidden.push((address, unique(both.collect())));
+        let to = if self.names_readers() { &self.to } else { &named };
+        let mut unknown: Vec<String> = Vec::new();
+        for address in to {
+            match lookup(home, address, context, revoked) {
+                Some(found) => seen.push(found),
+                None => unknown.push(address.clone()),
             }
+        }
+        let own_addresses = match signer {
+            Some(certificate) => certificate.addresses(),
+            None => smime::sender_address(message, &context.limits).into_iter().collect(),
+        };
+        // he may have given his certificate himself
+        let is_own = |reader: &&Recipient| {
+            let addresses = reader.certificate().addresses();
+            own_addresses.iter().any(|own| email::find(&addresses, own)) && smime::check_recipient(reader.certificate()).is_ok()
+        };
+        let sender = self.sender(context, home, (message, signer), revoked).or_else(|| seen.iter().find(is_own).cloned());
+        let mut hidden: Vec<(String, Vec<Recipient>)> = Vec::new();
+        for address in &bcc {
+            let is_there = email::find(to, address) || hidden.iter().any(|(known, _)| email::same_address(known, address));
+            if is_there {
+                continue;
+            }
+            match lookup(home, address, context, revoked) {
+                Some(found) => hidden.push((address.clone(), unique(std::iter::once(found).chain(sender.clone()).collect()))),
+                None => unknown.push(address.clone()),
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(self.unknown(&unknown, (to, &bcc)));
         }
         let everyone = unique(seen.iter().chain(hidden.iter().flat_map(|(_, readers)| readers)).cloned().collect());
         let (sender_reads, is_for_nobody) = (sender.is_some(), seen.is_empty() && hidden.is_empty());
         // somebody who writes to Bcc alone keeps a copy that only he reads
         seen.extend(sender);
-        let address = || match signer {
-            Some(certificate) => certificate.addresses().into_iter().next(),
-            None => smime::sender_address(message, &context.limits),
+        let sender_hint = match sender_reads {
+            true => String::new(),
+            false => hint_for_sender(context, home, own_addresses.into_iter().next()),
         };
-        let sender_hint = if sender_reads { String::new() } else { hint_for_sender(context, home, address()) };
-        Ok((Addressees { seen: unique(seen), hidden, sender_reads, sender_hint, is_for_nobody }, everyone))
+        let readers: Vec<String> = everyone.iter().chain(&seen).flat_map(|reader| reader.certificate().addresses()).collect();
+        let left = |named: Vec<String>| named.into_iter().filter(|address| !email::find(&readers, address)).collect::<Vec<_>>();
+        let (left, left_hidden) = (left(named), left(named_hidden));
+        let left_out_hint = hint_for_left_out(&left, &left_hidden, |address| lookup(home, address, context, revoked).is_some());
+        let left_out = [left, left_hidden].concat();
+        let seen = unique(seen);
+        Ok((Addressees { seen, hidden, sender_reads, sender_hint, left_out, left_out_hint, is_for_nobody }, everyone))
+    }
+
+    /// Whether the options name who reads, and not the message.
+    fn names_readers(&self) -> bool {
+        !self.to.is_empty() || !self.to_cert.is_empty()
+    }
+
+    /// Nobody is written to while a certificate of one is missing. An option that names readers takes the place of To, Cc and Bcc: the
+    /// hint names all of them.
+    fn unknown(&self, unknown: &[String], (to, bcc): (&[String], &[String])) -> Failure {
+        let all = unknown.join(", ");
+        let mut hint = match unknown {
+            [_] => "add it with `sealpost contact add FILE`, then do this again".to_owned(),
+            _ => "add them with `sealpost contact add FILE`, then do this again".to_owned(),
+        };
+        if let [one] = unknown
+            && to.contains(one)
+        {
+            if self.names_readers() {
+                hint.push_str(&format!("; or give --to-cert FILE in place of --to {one}"));
+            } else if to.len().saturating_add(bcc.len()) <= TYPED {
+                let others = options("--to", to.iter().filter(|address| *address != one)) + &options("--bcc", bcc);
+                hint.push_str(&format!("; or name everybody:{others} --to-cert FILE"));
+            }
+        }
+        Failure::new(Exit::Untrusted, format!("no valid certificate of {all} is known – the message was not encrypted"))
+            .hint(hint)
     }
 
     /// The first certificate that was revoked, as far as the home knows or may ask, and what to say of it: its key may be in other hands.
@@ -266,16 +323,6 @@ fn unique(recipients: Vec<Recipient>) -> Vec<Recipient> {
     unique
 }
 
-fn recipient_of(context: &Context, home: Option<&Home>, address: &str, revoked: &[Certificate]) -> Result<Recipient, Failure> {
-    lookup(home, address, context, revoked).ok_or_else(|| {
-        Failure::new(Exit::Untrusted, format!("no valid certificate of {address} is known – the message was not encrypted")).hint(
-            format!(
-                "add it with `sealpost contact add FILE`, or give it with --to-cert FILE; then {address} can read the message"
-            ),
-        )
-    })
-}
-
 /// The certificate of the address to encrypt to: one that is valid now, that is not among the revoked, that may encrypt, and of which was
 /// heard last.
 fn lookup(home: Option<&Home>, address: &str, context: &Context, revoked: &[Certificate]) -> Option<Recipient> {
@@ -314,6 +361,32 @@ fn hint_for_sender(context: &Context, home: Option<&Home>, address: Option<Strin
         "bring your key with `sealpost id import FILE`, or make one with `sealpost id new {address}`; where it is elsewhere, add your \
          certificate with `sealpost contact add FILE`"
     )
+}
+
+/// What makes readers of those who are named and left out.
+fn hint_for_left_out(seen: &[String], hidden: &[String], is_known: impl Fn(&String) -> bool) -> String {
+    let mut hint = format!("add{}", options("--to", seen) + &options("--bcc", hidden));
+    let unknown: Vec<&str> = seen.iter().chain(hidden).filter(|address| !is_known(address)).map(String::as_str).collect();
+    if !unknown.is_empty() {
+        hint.push_str(&format!(" – first the certificate of {} with `sealpost contact add FILE`", unknown.join(", ")));
+    }
+    hint
+}
+
+/// The option before each of the addresses.
+fn options<'a>(name: &str, addresses: impl IntoIterator<Item = &'a String>) -> String {
+    addresses.into_iter().map(|address| format!(" {name} {}", fix::quoted(address))).collect()
+}
+
+/// Addresses that a hint has typed: what is more is no help.
+const TYPED: usize = 10;
+
+/// Whether a text is an address and nothing else.
+fn is_address(text: &str) -> bool {
+    let is_word =
+        |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control() || "<>(),;\"@".contains(c));
+    let is_quoted = |part: &str| part.len() > 2 && part.starts_with('"') && part.ends_with('"');
+    text.rsplit_once('@').is_some_and(|(local, domain)| (is_word(local) || is_quoted(local)) && is_word(domain))
 }
 
 /// The owner of a certificate, with what he said that he reads.

@@ -44,6 +44,83 @@ fn can_read(folder: &Folder, who: &str, file: &str) -> bool {
     folder.run(&["decrypt", file, "--cert", &cert, "--key", &key]).0 == 0
 }
 
+#[test]
+fn those_whom_the_options_leave_out_are_named() {
+    let folder = knowing(&["alice", "bob", "carol"]);
+    let signer = ["--cert", &cast("alice.pem"), "--key", &cast("alice.key"), "--chain", &cast("issuing.pem")];
+    for (verb, more) in [("encrypt", &[][..]), ("seal", &signer[..])] {
+        let chosen = [&[verb, "m.eml", "-o", "e.eml", "--force", "--to", "bob@example.org"], more].concat();
+        assert_eq!(told(&folder, &chosen)["left_out"], json!(["carol@example.org", "mallory@example.net"]), "{verb}");
+        let (code, talk) = talk(&folder, &chosen);
+        let named =
+            "warning: the message is encrypted to no certificate of carol@example.org, mallory@example.net, whom it names";
+        assert!(code == 0 && talk.contains(named), "{verb}: {talk}");
+        let hint = "hint: add --to carol@example.org --bcc mallory@example.net – first the certificate of mallory@example.net with \
+                    `sealpost contact add FILE`";
+        assert!(talk.contains(hint), "{verb}: {talk}");
+        // as the hint says
+        folder.good(&["contact", "add", &cast("mallory.pem")]);
+        let all = [&chosen[..], &["--to", "carol@example.org", "--bcc", "mallory@example.net"]].concat();
+        assert_eq!(told(&folder, &all)["left_out"], json!([]), "{verb}");
+        assert!(can_read(&folder, "carol", "e.eml") && can_read(&folder, "mallory", &folder.place("e.bcc-1.eml")), "{verb}");
+        let everybody = [&[verb, "m.eml", "-o", "e.eml", "--force"], more].concat();
+        assert_eq!(told(&folder, &everybody)["left_out"], json!([]), "{verb}");
+        folder.good(&["contact", "remove", "mallory@example.net"]);
+    }
+}
+
+#[test]
+fn the_hint_for_an_unknown_reader_lets_all_of_them_read() {
+    let folder = knowing(&["alice", "bob"]);
+    folder.write("two.eml", LETTER.replace("Bcc: mallory@example.net\r\n", ""));
+    let (code, talk) = talk(&folder, &["encrypt", "two.eml", "-o", "e.eml"]);
+    assert!(code == 3 && talk.contains("no valid certificate of carol@example.org is known"), "{code}: {talk}");
+    let hint = "hint: add it with `sealpost contact add FILE`, then do this again; or name everybody: --to bob@example.org --to-cert FILE";
+    assert!(talk.contains(hint), "{talk}");
+    let carol = cast("carol.pem");
+    let named = ["encrypt", "two.eml", "-o", "e.eml", "--force", "--to", "bob@example.org", "--to-cert", &carol];
+    assert_eq!(told(&folder, &named)["left_out"], json!([]));
+    assert!(["alice", "bob", "carol"].iter().all(|who| can_read(&folder, who, "e.eml")));
+    // in place of an option that names him
+    let (_, talk) =
+        self::talk(&folder, &["encrypt", "two.eml", "-o", "e2.eml", "--to", "bob@example.org", "--to", "carol@example.org"]);
+    assert!(talk.contains("or give --to-cert FILE in place of --to carol@example.org"), "{talk}");
+    // several are told at once, and there is no option for a file of somebody in Bcc
+    let (code, talk) = self::talk(&folder, &["encrypt", "m.eml", "-o", "e3.eml"]);
+    assert!(code == 3 && talk.contains("no valid certificate of carol@example.org, mallory@example.net is known"), "{talk}");
+    assert!(talk.contains("add them with") && !talk.contains("--to-cert"), "{talk}");
+}
+
+#[test]
+fn what_is_no_address_is_a_mistake_of_the_command_line() {
+    let folder = knowing(&["alice", "bob"]);
+    for text in ["not an address", "bob", "bob@", "Bob <bob@example.org>", "bob@example.org, carol@example.org"] {
+        for option in ["--to", "--bcc"] {
+            let (code, talk) = talk(&folder, &["encrypt", "m.eml", "-o", "e.eml", option, text]);
+            assert!(code == 2 && talk.contains("is not a mail address"), "{option} {text}: {code} {talk}");
+        }
+    }
+    // one that may be, and is not known
+    assert_eq!(talk(&folder, &["encrypt", "m.eml", "-o", "e.eml", "--to", "\"b o b\"@example.org"]).0, 3);
+}
+
+#[test]
+fn a_sender_who_gives_his_certificate_reads() {
+    let folder = knowing(&["bob", "carol"]);
+    let alice = cast("alice.pem");
+    let line = ["encrypt", "m.eml", "-o", "e.eml", "--to", "bob@example.org", "--to-cert", &alice, "--bcc", "carol@example.org"];
+    let (code, talk) = talk(&folder, &line);
+    assert!(code == 0 && !talk.contains("will not be able to read this message"), "{code}: {talk}");
+    assert_eq!(told(&folder, &[&line[..], &["--force"]].concat())["sender_reads"], true);
+    assert!(can_read(&folder, "alice", "e.eml") && can_read(&folder, "alice", "e.bcc-1.eml"), "the hidden copy, too");
+    // as the hint says, where his key is elsewhere
+    let line = ["encrypt", "m.eml", "-o", "e2.eml", "--to", "bob@example.org"];
+    let (_, talk) = self::talk(&folder, &line);
+    assert!(talk.contains("add your certificate with `sealpost contact add FILE`") && !talk.contains("--to-cert"), "{talk}");
+    folder.good(&["contact", "add", &alice]);
+    assert_eq!(told(&folder, &[&line[..], &["--force"]].concat())["sender_reads"], true);
+}
+
 /// A certificate for the key of one of the cast that says nothing of what its owner reads.
 fn silent(who: &str, address: &str) -> String {
     let key = String::from_utf8(read(&format!("{who}.key"))).expect("ASCII");
@@ -136,6 +213,41 @@ fn a_message_that_hands_over_certificates_makes_contacts_as_its_file_does() {
     handing_over(&folder, &["root.pem", "issuing.pem"]);
     let (code, _, error) = folder.run(&["contact", "add", "certs.eml"]);
     assert!(code == 8 && error.contains("no certificate of a person"), "{code}: {error}");
+}
+
+#[test]
+fn of_a_bundle_its_owner_reads_and_two_people_are_refused() {
+    let folder = knowing(&["alice"]);
+    let bundle = |names: &[&str]| folder.write("bundle.pem", names.iter().map(|name| read(name)).collect::<Vec<_>>().concat());
+    let line = ["encrypt", "m.eml", "-o", "e.eml", "--force", "--to-cert", "bundle.pem"];
+    for names in [&["bob.pem", "issuing.pem", "root.pem"], &["root.pem", "issuing.pem", "bob.pem"]] {
+        bundle(names);
+        let (code, talk) = talk(&folder, &line);
+        assert!(code == 0 && can_read(&folder, "bob", "e.eml"), "{names:?}: {code} {talk}");
+    }
+    bundle(&["bob.pem", "carol.pem", "issuing.pem"]);
+    let (code, talk) = talk(&folder, &line);
+    assert!(code == 2 && talk.contains("several people: bob@example.org, carol@example.org"), "{code}: {talk}");
+    assert!(talk.contains("`sealpost contact add FILE`, then name whom you mean with --to ADDR"), "{talk}");
+    // also where the other one can only sign
+    let signs = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+    let mut params = support::params("Erin");
+    params.subject_alt_names = vec![rcgen::SanType::Rfc822Name("erin@example.org".try_into().expect("ASCII"))];
+    let erin = params.self_signed(&signs).expect("a certificate");
+    folder.write("bundle.pem", [erin.pem().into_bytes(), read("bob.pem")].concat());
+    let (code, talk) = self::talk(&folder, &line);
+    assert!(code == 2 && talk.contains("several people: erin@example.org, bob@example.org"), "{code}: {talk}");
+    // two of one person: the one that is valid and begins last
+    folder.write("bundle.pem", [silent("carol", "bob@example.org").into_bytes(), read("bob.pem")].concat());
+    let (code, talk) = self::talk(&folder, &line);
+    assert!(code == 0 && can_read(&folder, "bob", "e.eml"), "{code}: {talk}");
+    // one that people make for themselves is often marked as a CA's
+    let mut params = support::params("Dana");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let dana = params.self_signed(&rcgen::KeyPair::generate().expect("a key")).expect("a certificate");
+    folder.write("bundle.pem", dana.pem());
+    let (code, talk) = self::talk(&folder, &line);
+    assert!(code == 0 && talk.contains("Dana"), "{code}: {talk}");
 }
 
 #[test]
