@@ -6,6 +6,7 @@ use crate::asn1::reader::Reader;
 use crate::asn1::{self, Cursor, Oid, Tag, oid, pem};
 use crate::cms::{CompressedReader, EnvelopedReader, Error, SignedReader};
 use crate::limits::Limits;
+use crate::pki::hex;
 
 /// What a ContentInfo holds.
 #[derive(Debug)]
@@ -57,6 +58,16 @@ pub(in crate::cms) fn read_version<R: Read>(reader: &mut Reader<R>, highest: u64
         return Err(Error::Unsupported(format!("version {version} of a cryptographic message")));
     }
     Ok(())
+}
+
+/// The version of a signer or a recipient, where it is one that no standard knows (RFC 5652 10.2.5): it may mean anything. Writers take
+/// a wrong one of those known, and OpenSSL looks at none: these say nothing.
+pub(in crate::cms) fn unknown_version(fields: &mut Cursor<'_>) -> Result<Option<String>, Error> {
+    Ok(match fields.integer()? {
+        [0..=5] => None,
+        [version @ 6..=0x7f] => Some(version.to_string()),
+        other => Some(format!("0x{}", hex(other))),
+    })
 }
 
 /// Leaves what is open, and looks whether bytes follow.

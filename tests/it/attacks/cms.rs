@@ -349,6 +349,12 @@ fn versions_and_algorithms_that_nobody_knows_are_not_guessed() {
             Expect::Refused(Code::Unsupported),
         ));
     }
+    for version in [0, 1, 3, 5, 6, 99, 1 << 40] {
+        let expect = if version > 5 { Expect::Refused(Code::Unsupported) } else { Expect::Good };
+        cases.push((format!("signer version {version}"), good().signer(|s| s.version = version).message(), expect));
+        let beside = Forged::detached(ENTITY.as_bytes(), &stage().alice).signer(|s| s.version = version).beside(ENTITY);
+        cases.push((format!("signer version {version} beside"), beside, expect));
+    }
     // the digest of a signer by another name: the rest of the structure is good
     let (known, unknown) = (encode::oid(&oid::SHA256), encode::tlv(Tag::OID, b"\x60\x86\x48\x01\x65\x03\x04\x02\x7f"));
     let mut der = good().with(|f| f.declared.clear()).der();
