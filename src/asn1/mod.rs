@@ -32,3 +32,14 @@ pub fn begins_with(bytes: &[u8], tags: &[Tag]) -> bool {
     }
     true
 }
+
+/// The tag of the second value inside, where bytes begin with a value of one tag whose first value inside has another.
+pub(crate) fn second_tag(bytes: &[u8], outer: Tag, first: Tag) -> Option<Tag> {
+    let parse = |rest: &[u8]| header::Header::parse(rest, 0).ok();
+    let around = parse(bytes).filter(|header| header.tag == outer)?;
+    let inside = bytes.get(around.size..)?;
+    let header = parse(inside).filter(|header| header.tag == first)?;
+    let header::Length::Definite(length) = header.length else { return None };
+    let end = usize::try_from(length).ok()?.checked_add(header.size)?;
+    parse(inside.get(end..)?).map(|header| header.tag)
+}

@@ -91,6 +91,11 @@ impl<R: Read> Reader<R> {
         self.push(header)
     }
 
+    /// Whether a constructed value was entered and not left.
+    pub fn is_inside(&self) -> bool {
+        !self.open.is_empty()
+    }
+
     /// Leaves the constructed value entered last; values left unread in it are an error.
     pub fn leave(&mut self) -> Result<(), Error> {
         match self.open.last().copied() {

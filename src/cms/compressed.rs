@@ -139,7 +139,7 @@ impl<R: Read> CompressedReader<R> {
     fn close(mut self) -> Result<Tail, Error> {
         self.reader.leave()?;
         self.reader.leave()?;
-        Ok(Tail { has_trailing: end(self.reader, 3)? })
+        Ok(Tail { has_trailing: end(self.reader)? })
     }
 
     fn next_piece(&mut self) -> Result<(), Error> {

@@ -228,7 +228,7 @@ impl<R: Read> EnvelopedReader<R> {
         }
         self.reader.leave()?;
         self.reader.skip_rest()?;
-        end(self.reader, 3)
+        end(self.reader)
     }
 
     /// Begins to decrypt. What the pieces hold is not to be released before the last one was given: until then nothing is checked.
@@ -315,7 +315,7 @@ impl<R: Read> Decrypting<R> {
     pub fn finish(mut self) -> Result<bool, Error> {
         while self.next_piece()?.is_some() {}
         self.reader.skip_rest()?;
-        end(self.reader, 3)
+        end(self.reader)
     }
 
     /// Ends the content: the tag or the padding must fit.

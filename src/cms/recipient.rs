@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::asn1::{Cursor, Element, Oid, Tag, encode, oid};
+use crate::cms::reader::unknown_version;
 use crate::cms::{Encapsulation, Error, SignerId};
 use crate::crypto::agreement;
 use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters, ContentCipher, KeyAgreement, KeyTransport, KeyWrap};
@@ -142,8 +143,8 @@ impl Recipient {
 
     /// Reads a RecipientInfo; a key agreement gives one recipient for each of its keys.
     ///
-    /// RFC 5652 6.2: versions, kinds and alternatives that a reader does not know must not stop it. A version says nothing about what
-    /// follows, so whatever of a known kind cannot be read may be of a later one: it is kept as unreadable, and the others serve.
+    /// RFC 5652 6.2: versions, kinds and alternatives that a reader does not know must not stop it: they are somebody else's. Whatever of a
+    /// known one cannot be read is kept as unreadable, and the others serve.
     pub(in crate::cms) fn from_der(bytes: &[u8], limits: &Limits) -> Result<Vec<Self>, Error> {
         match Self::read(bytes, limits) {
             Ok(found) => Ok(found),
@@ -159,6 +160,11 @@ impl Recipient {
     /// `RecipientInfo ::= CHOICE { ktri, kari [1], kekri [2], pwri [3], ori [4] }`
     fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<Self>, Error> {
         let element = Cursor::with_limits(bytes, limits).any()?;
+        if element.tag != Tag::context_constructed(4)
+            && unknown_version(&mut element.cursor()?).is_ok_and(|version| version.is_some())
+        {
+            return Ok(vec![Self::without_key(RecipientId::Unknown, RecipientKind::Other(None))]);
+        }
         match element.tag {
             Tag::SEQUENCE => ktri(element.cursor()?).map(|one| vec![one]),
             tag if tag == Tag::context_constructed(1) => kari(element.cursor()?, limits),
@@ -318,7 +324,9 @@ fn ori(mut fields: Cursor<'_>) -> Result<Recipient, Error> {
         return Ok(Recipient::without_key(RecipientId::Unknown, RecipientKind::Other(Some(kind))));
     }
     let mut fields = fields.sequence()?;
-    fields.integer()?;
+    if unknown_version(&mut fields)?.is_some() {
+        return Ok(Recipient::without_key(RecipientId::Unknown, RecipientKind::Other(Some(kind))));
+    }
     let id = recipient_identifier(&mut fields)?;
     let encapsulation = Encapsulation::from_cursor(&mut fields)?;
     let encrypted_key = fields.octet_string()?.into_owned();

@@ -75,6 +75,11 @@ impl<R: Read> SignedReader<R> {
         self.content_type
     }
 
+    /// Whether content is inside, of which nothing was read yet, or only certificates are.
+    pub(in crate::cms) fn carries_content(&mut self) -> Result<bool, Error> {
+        Ok(self.declared.is_empty() || self.reader.peek()?.is_some())
+    }
+
     /// The digests to compute: those declared; where none is declared or known, the usual ones, so that no second pass is needed.
     pub fn digests(&self) -> Vec<DigestAlgorithm> {
         let mut wanted: Vec<DigestAlgorithm> = Vec::new();
@@ -165,7 +170,7 @@ impl<R: Read> SignedReader<R> {
                 data.oddities.push(format!("a signer uses {}, which the message does not declare", algorithm.name()));
             }
         }
-        if end(self.reader, 3)? {
+        if end(self.reader)? {
             data.oddities.push("bytes follow the SignedData".to_owned());
         }
         Ok(data)

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::asn1::{Cursor, Oid, Tag, oid};
 use crate::cms::ess::{Named, SigningCertificate};
+use crate::cms::reader::unknown_version;
 use crate::cms::{Attributes, Error, SignedData};
 use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm, SignatureAlgorithm, Strength};
 use crate::crypto::key::PublicKey;
@@ -72,6 +73,7 @@ pub struct Signer {
     digest: AlgorithmIdentifier,
     signature_algorithm: AlgorithmIdentifier,
     signature: Vec<u8>,
+    unknown_version: Option<String>,
 }
 
 /// Whether a signature fits.
@@ -92,7 +94,7 @@ impl Signer {
     pub(in crate::cms) fn from_der(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
         let mut outer = Cursor::with_limits(bytes, limits);
         let mut fields = outer.sequence()?;
-        fields.integer()?;
+        let unknown_version = unknown_version(&mut fields)?;
         let id = SignerId::from_cursor(&mut fields)?;
         let digest = AlgorithmIdentifier::from_cursor(&mut fields)?;
         let attributes =
@@ -102,7 +104,7 @@ impl Signer {
         let signature = fields.octet_string()?.into_owned();
         let unsigned_attributes = attributes(fields.optional(Tag::context_constructed(1))?)?;
         fields.finish()?;
-        Ok(Self { id, signed_attributes, unsigned_attributes, digest, signature_algorithm, signature })
+        Ok(Self { id, signed_attributes, unsigned_attributes, digest, signature_algorithm, signature, unknown_version })
     }
 
     /// The digest of the content, where it is known here.
@@ -157,6 +159,9 @@ impl Signer {
     }
 
     fn check(&self, certificate: &Certificate, signed: &Signed<'_>) -> Result<SignatureCheck, Error> {
+        if let Some(version) = &self.unknown_version {
+            return Ok(SignatureCheck::Unsupported(format!("version {version} of a signer")));
+        }
         if self.needs_content() {
             return self.check_over_content(certificate, signed);
         }

@@ -8,9 +8,10 @@ use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::digest::Digest;
 use crate::limits::{Budget, Limits};
 use crate::mime::stream::{Ended, Feed, Head, PIECE, ReadError, drain};
-use crate::mime::transfer::{Base64Reader, Decoded};
+use crate::mime::transfer::Base64Reader;
 use crate::mime::{self, ContentType, TransferEncoding, entity::Defect};
 use crate::pki::{Certificate, ChainStatus, RevocationStatus};
+use crate::smime::body::{Body, PemReader, Writing};
 use crate::smime::content;
 use crate::smime::details::SignerDetails;
 use crate::smime::finding::{Code, Finding};
@@ -100,25 +101,28 @@ impl<'a> Inspector<'a> {
     }
 
     fn input(&mut self, source: &mut dyn Read) -> Result<(), Stop> {
-        let mut feed = Feed::new(source);
+        self.input_of(&mut Feed::new(source))
+    }
+
+    fn input_of(&mut self, feed: &mut Feed<'_>) -> Result<(), Stop> {
         feed.want(layer::DETECT)?;
         match layer::form(feed.window()) {
-            layer::Form::Cms => self.structure(&mut feed),
-            layer::Form::Base64 => self.structure(&mut Base64Reader::new(&mut feed)),
+            layer::Form::Cms => self.structure(feed),
+            layer::Form::Base64 => self.structure(&mut Base64Reader::new(feed)),
             layer::Form::Pem(start) => {
                 feed.consume(start);
-                self.structure(&mut Base64Reader::new(&mut feed))
+                self.structure(&mut PemReader::new(feed))
             }
             layer::Form::Message => {
                 self.seen.is_message = true;
                 if feed.pass_mark()? > 0 {
                     self.defect("0", Defect::ByteOrderMark);
                 }
-                let head = self.head(&mut feed, Vec::new(), &ContentType::text_plain())?;
+                let head = self.head(feed, Vec::new(), &ContentType::text_plain())?;
                 if layer::is_behind_empty_line(&head, feed.window(), self.limits) {
                     self.defect("0", Defect::EmptyLineFirst);
                 }
-                self.entity(&mut feed, &head)
+                self.entity(feed, &head)
             }
         }
     }
@@ -166,14 +170,17 @@ impl<'a> Inspector<'a> {
             self.seen.findings.push(Finding::warning(Code::MimeDefect, format!("part {path} {}", defect.text())));
         }
         let boundary = entity.content_type().parameter("boundary").filter(|_| entity.content_type().is_multipart());
-        let kind = layer::kind_of_head(entity, &head.bytes);
-        let encoding = match (kind, boundary) {
-            (Some(Kind::Opaque), _) => layer::encoding_of(entity, feed)?,
-            // RFC 2045 6.4: the parts of a multipart are encoded, never itself; whoever says otherwise is not believed
-            (_, Some(_)) => TransferEncoding::Binary,
-            _ => entity.transfer_encoding(),
+        let kind = match layer::kind_of_head(entity, &head.bytes) {
+            None if layer::is_by_name(entity, &head.bytes, feed, self.limits)? => Some(Kind::Opaque),
+            kind => kind,
         };
-        let mut counted = Counted::new(Decoded::new(encoding, feed));
+        let writing = match (kind, boundary) {
+            (Some(Kind::Opaque), _) => layer::writing_of(entity, feed)?,
+            // RFC 2045 6.4: the parts of a multipart are encoded, never itself; whoever says otherwise is not believed
+            (_, Some(_)) => Writing { encoding: TransferEncoding::Binary, is_pem: false },
+            _ => Writing { encoding: entity.transfer_encoding(), is_pem: false },
+        };
+        let mut counted = Counted::new(Body::new(writing, feed)?);
         let below = |number: usize| [entity.path_numbers(), &[number]].concat();
         match (kind, boundary) {
             (Some(Kind::Opaque), _) => {
@@ -254,7 +261,7 @@ impl<'a> Inspector<'a> {
             return self.entity(feed, &head);
         }
         let entity = &head.entity;
-        let mut counted = Counted::new(Decoded::new(layer::encoding_of(entity, feed)?, feed));
+        let mut counted = Counted::new(Body::new(layer::writing_of(entity, feed)?, feed)?);
         let data = match cms::open(&mut counted, self.limits) {
             Ok(Content::Signed(reader)) => reader.finish(ContentHash::new(Vec::new()).finish()),
             Ok(_) => Err(cms::Error::Malformed("the signature part holds no SignedData")),
@@ -283,12 +290,16 @@ impl<'a> Inspector<'a> {
     }
 
     fn structure(&mut self, source: &mut dyn Read) -> Result<(), Stop> {
+        self.opened(cms::open(source, self.limits))
+    }
+
+    fn opened<R: Read>(&mut self, opened: Result<Content<R>, cms::Error>) -> Result<(), Stop> {
         let most = self.limits.smime_layers;
         if self.seen.layers.len() >= most {
             self.seen.findings.push(Finding::error(Code::Limit, format!("limit reached: smime layers – at most {most}")));
             return Ok(());
         }
-        match cms::open(source, self.limits) {
+        match opened {
             Ok(Content::Signed(reader)) => {
                 let at = self.seen.layers.len();
                 let content_type = reader.content_type();
@@ -353,7 +364,7 @@ impl<'a> Inspector<'a> {
     /// The layers inside where the content may be mail, else the receipt that it is.
     fn signed_content(&self, kind: cms::ContentType, source: &mut dyn BufRead) -> Result<(Inspection, Option<Receipt>), Stop> {
         if kind == content_type::DATA || content_type::is_structure(&kind) {
-            return Ok((self.inside(source)?, None));
+            return Ok((self.inside(kind, source)?, None));
         }
         let mut seen = Inspection::default();
         let mut bytes = Vec::new();
@@ -366,20 +377,25 @@ impl<'a> Inspector<'a> {
     }
 
     /// What is signed or compressed inside can be seen, too.
-    fn inside(&self, source: &mut dyn BufRead) -> Result<Inspection, Stop> {
+    fn inside(&self, kind: cms::ContentType, source: &mut dyn BufRead) -> Result<Inspection, Stop> {
         let left = self.limits.smime_layers.saturating_sub(self.seen.layers.len());
         // every level reads from the one around: what bounds the stack counts through all layers
         let mime_depth = self.limits.mime_depth.saturating_sub(self.depth);
         let limits = Limits { smime_layers: left, mime_depth, ..self.limits.clone() };
         let mut below = Inspector::new(&limits);
         below.around = self.around.saturating_add(self.depth);
-        if source.fill_buf().is_ok_and(|window| !window.is_empty()) {
-            match below.input(source) {
+        let mut feed = Feed::over(source);
+        if feed.want(layer::DETECT).is_ok() && !feed.window().is_empty() {
+            let result = match cms::looks_bare(&kind, feed.window()) {
+                true => below.opened(cms::open_bare(kind, &mut feed as &mut dyn Read, self.limits)),
+                false => below.input_of(&mut feed),
+            };
+            match result {
                 // an error of the structure is said by the one around
                 Err(_) | Ok(()) => {}
             }
         }
-        drain(source).ok();
+        drain(&mut feed).ok();
         Ok(below.seen)
     }
 

@@ -1,11 +1,12 @@
 //! Which part of a message is S/MIME, and in what form it came.
 
-use std::io;
+use std::io::{self, Read};
 
 use crate::cms;
 use crate::limits::Limits;
 use crate::mime::stream::{Feed, Head};
-use crate::mime::{self, ContentType, Entity, TransferEncoding};
+use crate::mime::{self, ContentType, Entity, entity::Defect};
+use crate::smime::body::{Body, Writing};
 
 /// The form of what was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub(in crate::smime) enum Form {
 
 /// Bytes at the beginning that tell the form.
 pub(in crate::smime) const DETECT: usize = 8 << 10;
+
+/// Bytes that tell PEM from bytes.
+const PEEK: usize = 64;
 
 /// Looks what was given, at its first [`DETECT`] bytes: PEM, DER or BER, base64 alone, else a message.
 pub(in crate::smime) fn form(window: &[u8]) -> Form {
@@ -51,21 +55,16 @@ pub(in crate::smime) fn is_behind_empty_line(head: &Head, body: &[u8], limits: &
 }
 
 /// Whether bytes are a cryptographic message in base64.
-fn is_base64(window: &[u8]) -> bool {
+pub(in crate::smime) fn is_base64(window: &[u8]) -> bool {
     let window = window.get(..DETECT.min(window.len())).unwrap_or_default().trim_ascii_start();
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || matches!(byte, b'+' | b'/' | b'=');
     window.first() == Some(&b'M') && window.iter().all(is_base64) && cms::looks_like(&mime::transfer::decode_base64(window))
 }
 
-/// The transfer encoding of a cryptographic message: what the entity says, but base64 where the body is that and nothing is said.
-/// Such a body cannot be anything else, and some gateways lose the field.
-pub(in crate::smime) fn encoding_of(entity: &Entity, body: &mut Feed<'_>) -> io::Result<TransferEncoding> {
-    let said = entity.transfer_encoding();
-    if !said.is_identity() {
-        return Ok(said);
-    }
-    body.want(DETECT)?;
-    Ok(if is_base64(body.window()) { TransferEncoding::Base64 } else { said })
+/// How the body of a cryptographic message is written.
+pub(in crate::smime) fn writing_of(entity: &Entity, body: &mut Feed<'_>) -> io::Result<Writing> {
+    body.want(if entity.transfer_encoding().is_identity() { DETECT } else { PEEK })?;
+    Ok(Writing::of(entity, body.window()))
 }
 
 /// PEM may follow text that explains it (RFC 7468 2). Where a line reads as a header field it is a message, whatever stands in its
@@ -118,10 +117,62 @@ pub(in crate::smime) fn kind_of_head(entity: &Entity, source: &[u8]) -> Option<K
     if entity.content_type().is("multipart", "signed") { Some(Kind::ClearSigned) } else { kind(entity, source) }
 }
 
+/// Whether an entity whose type does not say so is a cryptographic message by its name (RFC 8551 3.2.1, 3.9) and by its bytes: programs
+/// and gateways put another type on it. A signature over content that stands elsewhere is none.
+pub(in crate::smime) fn is_by_name(entity: &Entity, source: &[u8], body: &mut Feed<'_>, limits: &Limits) -> io::Result<bool> {
+    let content_type = entity.content_type();
+    if content_type.is_multipart() || content_type.kind == "message" {
+        return Ok(false);
+    }
+    let name = entity.file_name(source).unwrap_or_default().to_ascii_lowercase();
+    // RFC 7193; opaque messages under the type of a signature
+    let by_type = content_type.is("application", "cms") || is_signature_type(&content_type.essence());
+    if !by_type && ![".p7m", ".p7z", ".p7c", ".p7s"].iter().any(|end| name.ends_with(end)) {
+        return Ok(false);
+    }
+    body.want(DETECT)?;
+    let window = body.window().get(..DETECT.min(body.window().len())).unwrap_or_default();
+    let mut beginning = Vec::new();
+    // cut off: what is missing is not looked at
+    match Body::new(Writing::of(entity, window), window).and_then(|mut body| body.read_to_end(&mut beginning)) {
+        Ok(_) => Ok(cms::carries_content(&beginning, limits)),
+        Err(_) => Ok(false),
+    }
+}
+
+/// What the second part of a multipart/signed is by its header section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::smime) enum SecondPart {
+    /// A signature.
+    Signature,
+    /// What every program shows.
+    Text,
+    /// Neither; some programs may show it.
+    Other,
+}
+
+/// Looks what the second part of a multipart/signed is: its type is to be that of the protocol (RFC 1847 2.1), and a signature holds bytes
+/// that nobody signed.
+pub(in crate::smime) fn second_part(part: &Entity, source: &[u8]) -> SecondPart {
+    let content_type = part.content_type();
+    let is_named = || part.file_name(source).is_some_and(|name| name.to_ascii_lowercase().ends_with(".p7s"));
+    match (content_type.kind.as_str(), content_type.subtype.as_str()) {
+        ("application", "pkcs7-signature" | "x-pkcs7-signature" | "pkcs7-mime" | "x-pkcs7-mime") => SecondPart::Signature,
+        ("application", "octet-stream") if is_named() => SecondPart::Signature,
+        // a part that says nothing is text by default alone
+        ("text" | "multipart" | "message", _)
+            if part.field("content-type").is_some() && !part.defects().contains(&Defect::BadContentType) =>
+        {
+            SecondPart::Text
+        }
+        _ => SecondPart::Other,
+    }
+}
+
 /// Whether a part is a signature, by its type or by its name.
 pub(in crate::smime) fn is_signature(part: &Entity, source: &[u8]) -> bool {
-    is_signature_type(&part.content_type().essence())
-        || part.file_name(source).is_some_and(|name| name.to_ascii_lowercase().ends_with(".p7s"))
+    let is_named = || part.file_name(source).is_some_and(|name| name.to_ascii_lowercase().ends_with(".p7s"));
+    is_signature_type(&part.content_type().essence()) || is_named() && second_part(part, source) != SecondPart::Text
 }
 
 /// Whether a type, or a parameter `protocol`, says that it is a PKCS#7 signature.

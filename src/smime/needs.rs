@@ -6,8 +6,9 @@ use crate::cms::{self, Content, RecipientKind};
 use crate::limits::Limits;
 use crate::mime::ContentType;
 use crate::mime::stream::{Feed, Head, ReadError};
-use crate::mime::transfer::{Base64Reader, Decoded};
+use crate::mime::transfer::Base64Reader;
 use crate::smime::Input;
+use crate::smime::body::{Body, PemReader};
 use crate::smime::layer::{self, Form, Kind};
 
 /// What reading a message will need.
@@ -39,7 +40,7 @@ fn look(input: &mut dyn Read, limits: &Limits) -> Result<Needs, ReadError> {
         Form::Base64 => Ok(of_structure(&mut Base64Reader::new(&mut feed), limits)),
         Form::Pem(start) => {
             io::BufRead::consume(&mut feed, start);
-            Ok(of_structure(&mut Base64Reader::new(&mut feed), limits))
+            Ok(of_structure(&mut PemReader::new(&mut feed), limits))
         }
         Form::Message => {
             feed.pass_mark()?;
@@ -52,9 +53,13 @@ fn look(input: &mut dyn Read, limits: &Limits) -> Result<Needs, ReadError> {
 /// `None` where nothing inside is S/MIME.
 fn of_entity(feed: &mut Feed<'_>, head: &Head, limits: &Limits) -> Result<Option<Needs>, ReadError> {
     let kind = layer::kind_of_head(&head.entity, &head.bytes);
-    if kind == Some(Kind::Opaque) {
-        let encoding = layer::encoding_of(&head.entity, feed)?;
-        return Ok(Some(of_structure(&mut Decoded::new(encoding, feed), limits)));
+    let is_opaque = match kind {
+        Some(kind) => kind == Kind::Opaque,
+        None => layer::is_by_name(&head.entity, &head.bytes, feed, limits)?,
+    };
+    if is_opaque {
+        let writing = layer::writing_of(&head.entity, feed)?;
+        return Ok(Some(of_structure(&mut Body::new(writing, feed)?, limits)));
     }
     let content_type = head.entity.content_type();
     let below = |number: usize| [head.entity.path_numbers(), &[number]].concat();

@@ -10,7 +10,7 @@ use crate::limits::{Budget, LimitReached, Limits};
 use crate::mime::ContentType;
 use crate::mime::canonical::Crlf;
 use crate::mime::stream::{Feed, ReadError};
-use crate::mime::transfer::{Base64Reader, Decoded};
+use crate::mime::transfer::Base64Reader;
 use crate::pki::{Certificate, ChainStatus};
 use crate::secret::Secret;
 use crate::smime::advice;
@@ -456,8 +456,8 @@ pub(in crate::smime) fn open_signature(
         }
         Form::Message => match feed.head(Vec::new(), &ContentType::text_plain(), limits) {
             Ok(head) => {
-                let encoding = layer::encoding_of(&head.entity, &mut feed)?;
-                Decoded::new(encoding, &mut feed).read_to_end(&mut bytes)?
+                let writing = layer::writing_of(&head.entity, &mut feed)?;
+                Body::new(writing, &mut feed)?.read_to_end(&mut bytes)?
             }
             Err(ReadError::Io(error)) => return Err(error.into()),
             Err(ReadError::Message(_)) => 0,

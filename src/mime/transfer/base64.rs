@@ -62,12 +62,32 @@ pub(crate) struct Base64Reader<B> {
     /// Decoded bytes that found no room.
     left: Vec<u8>,
     is_ended: bool,
+    has_text: bool,
 }
 
 impl<B: BufRead> Base64Reader<B> {
     /// Reads lines of base64 from here.
     pub(crate) fn new(source: B) -> Self {
-        Self { source, clean: Piece::new(), left: Vec::new(), is_ended: false }
+        Self { source, clean: Piece::new(), left: Vec::new(), is_ended: false, has_text: false }
+    }
+
+    /// Where it reads.
+    pub(crate) fn source_mut(&mut self) -> &mut B {
+        &mut self.source
+    }
+
+    /// Passes over the rest of what was read to its end; says whether it holds more than base64 and white space: text behind the padding,
+    /// or characters of no alphabet.
+    pub(crate) fn has_text_beside(&mut self) -> io::Result<bool> {
+        loop {
+            let text = self.source.fill_buf()?;
+            if text.is_empty() {
+                return Ok(self.has_text);
+            }
+            self.has_text |= self.is_ended && text.iter().any(|byte| is_text(*byte));
+            let len = text.len();
+            self.source.consume(len);
+        }
     }
 
     /// Takes characters from the source that give at most `bytes` bytes.
@@ -89,6 +109,8 @@ impl<B: BufRead> Base64Reader<B> {
     fn filter(&mut self) {
         let text = std::mem::replace(&mut self.clean, Piece::new());
         self.is_ended |= push_alphabet(text.expose(), self.clean.expose_mut());
+        let left_out = text.expose().len() > self.clean.expose().len();
+        self.has_text |= left_out && has_text(text.expose());
     }
 }
 
@@ -182,6 +204,18 @@ fn push_alphabet(text: &[u8], clean: &mut Vec<u8>) -> bool {
         }
     }
     false
+}
+
+/// Whether base64 has characters that do not belong there, or such behind its padding.
+fn has_text(text: &[u8]) -> bool {
+    let end = text.iter().position(|byte| *byte == b'=').unwrap_or(text.len());
+    let (base64, behind) = text.split_at(end);
+    let is_foreign = |byte: &u8| is_text(*byte) && !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'/');
+    base64.iter().any(is_foreign) || behind.iter().any(|byte| is_text(*byte))
+}
+
+fn is_text(byte: u8) -> bool {
+    !byte.is_ascii_whitespace() && byte != b'='
 }
 
 /// Encodes base64 in lines of 76 characters that end in CRLF (RFC 2045 6.8).

@@ -74,6 +74,14 @@ impl<B: BufRead> Decoded<B> {
             _ => Self::Identity(body),
         }
     }
+
+    /// Passes over the rest of a body that was read to its end; says whether text stands in its base64 or behind it.
+    pub(crate) fn has_text_beside(&mut self) -> io::Result<bool> {
+        match self {
+            Self::Base64(body) => body.has_text_beside(),
+            Self::Identity(_) | Self::QuotedPrintable(_) => Ok(false),
+        }
+    }
 }
 
 impl<B: BufRead> Read for Decoded<B> {

@@ -7,10 +7,10 @@ use crate::crypto::algorithm::DigestAlgorithm;
 use crate::limits::Budget;
 use crate::mime::canonical::Crlf;
 use crate::mime::stream::{Ended, Feed, Head, PIECE, drain};
-use crate::mime::transfer::Decoded;
 use crate::mime::{ContentType, entity::Defect};
+use crate::smime::body::Body;
 use crate::smime::finding::{Code, Finding};
-use crate::smime::layer;
+use crate::smime::layer::{self, SecondPart};
 use crate::smime::open::Layers;
 use crate::smime::peel::opaque::signed_layer;
 use crate::smime::peel::source::Hashing;
@@ -45,7 +45,11 @@ impl Work<'_, '_> {
             let (_, hash, held) = content.into_parts().map_err(|limit| self.limit(&limit))?;
             (hash.finish(), held, payload)
         };
-        let data = {
+        let path = match head.entity.path_numbers() {
+            [] => "2".to_owned(),
+            _ => format!("{}.2", head.entity.path()),
+        };
+        let (data, has_text_beside) = {
             let Some(mut part) = parts.next()? else {
                 self.forget(layer);
                 return Err(self.fail(Code::Malformed, parts_missing));
@@ -64,9 +68,31 @@ impl Work<'_, '_> {
                 self.forget(layer);
                 return Err(self.fail(Code::NotEncrypted, "the message is signed, not encrypted"));
             }
-            let encoding = self.encoding_of(&signature_head, &mut part)?;
-            read_signature(&mut Decoded::new(encoding, part), hash, self.open)
+            match layer::second_part(&signature_head.entity, &signature_head.bytes) {
+                SecondPart::Signature => {}
+                SecondPart::Text => {
+                    self.forget(layer);
+                    let essence = signature_head.entity.content_type().essence();
+                    let text = format!(
+                        "part {path} stands where the signature does and is {essence} – programs show it, and nobody signed it"
+                    );
+                    return Err(self.fail(Code::Malformed, text));
+                }
+                SecondPart::Other => {
+                    let content_type = signature_head.entity.content_type().essence();
+                    let text = format!(
+                        "part {path} stands where the signature does and is {content_type} by its header – what it shows is not signed"
+                    );
+                    self.add(Finding::warning(Code::Uncovered, text));
+                    self.uncovered.push((self.at, UncoveredPart { part: path.clone(), content_type }));
+                }
+            }
+            let mut body = Body::new(self.writing_of(&signature_head, &path, &mut part)?, part)?;
+            let data = read_signature(&mut body, hash, self.open);
+            (data, body.has_text_beside()?)
         };
+        let of_signature = format!("stands in the base64 of part {path} or behind it");
+        self.say_text(self.at, has_text_beside, &of_signature);
         let mut others = Vec::new();
         let mut budget = Budget::new("mime parts", self.open.limits.mime_parts);
         let mut heads = Budget::new("all header bytes", self.open.limits.all_header_bytes);

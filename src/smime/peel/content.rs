@@ -44,6 +44,10 @@ impl Work<'_, '_> {
 
     fn take_content(&mut self, feed: &mut Feed<'_>, kind: cms::ContentType) -> Result<Option<Rc<Payload>>, Stop> {
         feed.want(PEEK)?;
+        if self.looks_inside() && cms::looks_bare(&kind, feed.window()) {
+            self.bare_structure(kind, feed)?;
+            return Ok(None);
+        }
         if !content::is_mail(&kind, feed.window()) {
             return self.no_message(feed, kind).map(Some);
         }
@@ -51,7 +55,7 @@ impl Work<'_, '_> {
             let head = self.head_if_any(feed)?;
             return self.leaf(feed, head).map(Some);
         }
-        // a bare structure inside a structure, without MIME between
+        // a structure inside a structure, without MIME between
         if cms::looks_like(feed.window()) {
             self.structure(feed)?;
             return Ok(None);
@@ -60,7 +64,8 @@ impl Work<'_, '_> {
             Ok(head) => head,
             Err(error) => return Err(self.unreadable(error)),
         };
-        match self.kind(&head) {
+        // of what is signed, a file that somebody attached stays one
+        match self.kind(&head, feed, !self.is_signed_inside)? {
             Some(kind) => {
                 let payload = Rc::new(Payload { entity: head.entity.clone(), bytes: Piece::of(&head.bytes) });
                 match self.take_off(feed, &head, kind) {

@@ -116,7 +116,9 @@ impl Work<'_, '_> {
             (Some(error), _) => error,
             (None, Err(stop)) => return Err(stop),
             (None, Ok(_)) => match stream.pieces.finish() {
-                Ok(_) => {
+                Ok(has_trailing) => {
+                    let is_authenticated = parameters.cipher.is_authenticated();
+                    self.say_trailing(has_trailing, if is_authenticated { "AuthEnvelopedData" } else { "EnvelopedData" });
                     if let Some(Layer::Encrypted(layer)) = self.verdict.layers.get_mut(layer) {
                         layer.authenticated = layer.kind == EncryptedKind::AuthEnveloped;
                     }

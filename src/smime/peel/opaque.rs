@@ -13,7 +13,16 @@ use crate::smime::verdict::{Coverage, Form, Layer, SignedLayer};
 impl Work<'_, '_> {
     /// Takes a structure, to its end.
     pub(in crate::smime::peel) fn structure(&mut self, source: &mut dyn Read) -> Result<(), Stop> {
-        match cms::open(source, &self.open.limits) {
+        self.opened(cms::open(source, &self.open.limits))
+    }
+
+    /// Takes the content of a layer that is a structure of this type, to its end.
+    pub(in crate::smime::peel) fn bare_structure(&mut self, kind: cms::ContentType, source: &mut dyn Read) -> Result<(), Stop> {
+        self.opened(cms::open_bare(kind, source, &self.open.limits))
+    }
+
+    fn opened<R: Read>(&mut self, opened: Result<Content<R>, cms::Error>) -> Result<(), Stop> {
+        match opened {
             Ok(Content::Signed(reader)) => {
                 if self.layers == Layers::OneEncrypted {
                     return Err(self.fail(Code::NotEncrypted, "the message is signed, not encrypted"));
@@ -87,12 +96,22 @@ impl Work<'_, '_> {
             (Some(error), _) => error,
             (None, Err(stop)) => return Err(stop),
             (None, Ok(_)) => match stream.pieces.finish() {
-                Ok(_) => return Ok(()),
+                Ok(tail) => {
+                    self.say_trailing(tail.has_trailing, "CompressedData");
+                    return Ok(());
+                }
                 Err(error) => error,
             },
         };
         self.leaf = None;
         Err(self.broken(error))
+    }
+
+    /// Says that bytes follow a structure, where they do.
+    pub(in crate::smime::peel) fn say_trailing(&mut self, is_there: bool, structure: &str) {
+        if is_there {
+            self.add(Finding::warning(Code::NonConforming, format!("bytes follow the {structure}")));
+        }
     }
 
     /// The digests to compute: those that a structure announces, and those that an earlier pass found missing.

@@ -1,11 +1,12 @@
 //! Finds the S/MIME part of a message: the root, else the first in the tree; says what stands beside it.
 
-use std::io::{BufRead, Read};
+use std::io::{self, BufRead, Read};
 
 use crate::limits::{Budget, Limits};
 use crate::mime::stream::{Ended, Feed, Head, PIECE, drain};
-use crate::mime::transfer::{Base64Reader, Decoded};
-use crate::mime::{self, ContentType, TransferEncoding, entity::Defect};
+use crate::mime::transfer::Base64Reader;
+use crate::mime::{ContentType, entity::Defect};
+use crate::smime::body::{Body, PemReader, Writing};
 use crate::smime::finding::{Code, Finding};
 use crate::smime::layer::{self, Form, Kind};
 use crate::smime::open::Layers;
@@ -43,12 +44,34 @@ impl Work<'_, '_> {
         feed.want(layer::DETECT)?;
         match layer::form(feed.window()) {
             Form::Cms => self.structure(&mut feed),
-            Form::Base64 => self.structure(&mut Base64Reader::new(&mut feed)),
+            Form::Base64 => {
+                let mut body = Base64Reader::new(&mut feed);
+                self.structure(&mut body)?;
+                self.say_text(0, body.has_text_beside()?, "stands in the base64 or behind it");
+                Ok(())
+            }
             Form::Pem(start) => {
+                let before = feed.window().get(..start).unwrap_or_default();
+                let has_text_before = memchr::memmem::rfind(before, b"-----BEGIN ").is_some_and(|at| {
+                    let text = before.get(..at).unwrap_or_default();
+                    !text.trim_ascii().is_empty()
+                });
                 feed.consume(start);
-                self.structure(&mut Base64Reader::new(Until { source: &mut feed, stop: b'-', is_ended: false }))
+                let mut body = PemReader::new(&mut feed);
+                self.structure(&mut body)?;
+                self.say_text(0, has_text_before, "stands before the PEM block");
+                self.say_text(0, body.has_text_beside()?, "stands in the PEM block or behind it");
+                Ok(())
             }
             Form::Message => self.message(&mut feed),
+        }
+    }
+
+    /// Says that text which is in no layer stands somewhere, with so many layers around, where it does.
+    pub(in crate::smime::peel) fn say_text(&mut self, around: usize, is_there: bool, wherever: &str) {
+        if is_there {
+            self.at = around;
+            self.add(Finding::warning(Code::Uncovered, format!("text {wherever} – it is neither signed nor encrypted")));
         }
     }
 
@@ -121,7 +144,7 @@ impl Work<'_, '_> {
             return Err(self.limit(&limit));
         }
         let path = head.entity.path();
-        if let Some(kind) = self.kind(head) {
+        if let Some(kind) = self.kind(head, feed, walk.at == 0)? {
             if walk.taken.is_none() && walk.takes(head, kind) {
                 for defect in head.entity.defects() {
                     self.add(Finding::warning(Code::MimeDefect, format!("part {path} {}", defect.text())));
@@ -220,19 +243,25 @@ impl Work<'_, '_> {
         result
     }
 
-    /// How an entity is S/MIME, as far as its header section and earlier passes tell.
-    pub(in crate::smime::peel) fn kind(&self, head: &Head) -> Option<Kind> {
-        let kind = layer::kind_of_head(&head.entity, &head.bytes)?;
+    /// How an entity is S/MIME, as far as its header section and earlier passes tell; where it `may` be so by its name alone, its bytes say.
+    pub(in crate::smime::peel) fn kind(&self, head: &Head, body: &mut Feed<'_>, may: bool) -> io::Result<Option<Kind>> {
+        let Some(kind) = layer::kind_of_head(&head.entity, &head.bytes) else {
+            let is_one = may && layer::is_by_name(&head.entity, &head.bytes, body, &self.open.limits)?;
+            return Ok(is_one.then_some(Kind::Opaque));
+        };
         let is_known = self.hints.not_smime.contains(&(self.verdict.layers.len(), head.entity.path()));
-        (!is_known).then_some(kind)
+        Ok((!is_known).then_some(kind))
     }
 
     /// Takes off the layer that an entity is.
     pub(in crate::smime::peel) fn take_off(&mut self, feed: &mut Feed<'_>, head: &Head, kind: Kind) -> Result<(), Stop> {
         match kind {
             Kind::Opaque => {
-                let encoding = self.encoding_of(head, feed)?;
-                self.structure(&mut Decoded::new(encoding, feed))
+                let (around, path) = (self.at, head.entity.path());
+                let mut body = Body::new(self.writing_of(head, &path, feed)?, feed)?;
+                self.structure(&mut body)?;
+                self.say_text(around, body.has_text_beside()?, &format!("stands in the base64 of part {path} or behind it"));
+                Ok(())
             }
             Kind::ClearSigned => self.clear_signed(feed, head),
         }
@@ -240,14 +269,17 @@ impl Work<'_, '_> {
 }
 
 impl Work<'_, '_> {
-    /// The transfer encoding of a cryptographic message; where the message does not say it, that is told.
-    pub(in crate::smime::peel) fn encoding_of(&mut self, head: &Head, body: &mut Feed<'_>) -> Result<TransferEncoding, Stop> {
-        let encoding = layer::encoding_of(&head.entity, body)?;
-        if encoding != head.entity.transfer_encoding() {
-            let text = format!("part {} is in base64, and its header does not say so", head.entity.path());
+    /// How a cryptographic message is written; where the message does not say it, that is told.
+    pub(in crate::smime::peel) fn writing_of(&mut self, head: &Head, path: &str, body: &mut Feed<'_>) -> Result<Writing, Stop> {
+        let writing = layer::writing_of(&head.entity, body)?;
+        if writing.encoding != head.entity.transfer_encoding() {
+            let text = format!("part {path} is in base64, and its header does not say so");
             self.add(Finding::warning(Code::MimeDefect, text));
         }
-        Ok(encoding)
+        if writing.is_pem {
+            self.add(Finding::warning(Code::MimeDefect, format!("part {path} is in PEM – other programs may not read it")));
+        }
+        Ok(writing)
     }
 }
 
@@ -290,33 +322,4 @@ impl Walk {
 
 fn uncovered(head: &Head) -> UncoveredPart {
     UncoveredPart { part: head.entity.path(), content_type: head.entity.content_type().essence() }
-}
-
-/// What comes before a byte.
-struct Until<B> {
-    source: B,
-    stop: u8,
-    is_ended: bool,
-}
-
-impl<B: BufRead> BufRead for Until<B> {
-    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
-        if self.is_ended {
-            return Ok(&[]);
-        }
-        let bytes = self.source.fill_buf()?;
-        let end = bytes.iter().position(|byte| *byte == self.stop);
-        self.is_ended = end == Some(0);
-        Ok(bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default())
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        self.source.consume(bytes);
-    }
-}
-
-impl<B: BufRead> Read for Until<B> {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        mime::stream::copy_out(self, out)
-    }
 }

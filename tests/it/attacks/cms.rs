@@ -1,9 +1,11 @@
 //! Container confusion: the structure of the signature says one thing and another is shown.
 
-use sealpost::asn1::{Oid, Tag, encode, oid};
+use sealpost::asn1::{Cursor, Oid, Tag, encode, oid};
 use sealpost::cms;
-use sealpost::crypto::algorithm::DigestAlgorithm;
+use sealpost::crypto::algorithm::{ContentCipher, DigestAlgorithm};
 use sealpost::crypto::digest;
+use sealpost::crypto::random::Seeded;
+use sealpost::limits::Limits;
 use sealpost::pki;
 use sealpost::smime::{Code, Layer, Open, Outcome, Trust};
 
@@ -101,6 +103,80 @@ fn content_of_a_type_that_is_no_mail_is_never_read_as_mail() {
     let nested = good().der();
     let nested = of(oid::ID_SIGNED_DATA, &nested, Forged::opaque(&nested, alice));
     check_all([("signed within signed", nested.message(), Expect::Good)]);
+}
+
+/// The structure that a ContentInfo holds.
+fn bare(info: &[u8]) -> Vec<u8> {
+    let mut fields = Cursor::new(info).sequence().expect("a ContentInfo");
+    fields.oid().expect("a type");
+    fields.explicit(0).expect("content").expect("content").remaining().to_vec()
+}
+
+#[test]
+fn a_structure_right_inside_another_is_read_with_a_content_info_around_it_and_without() {
+    let alice = &stage().alice;
+    let around = |kind: Oid, content: &[u8]| {
+        let attributes = vec![content_type(kind), message_digest(content)];
+        Forged::opaque(content, alice).with(|f| f.content_type = kind).signer(|s| s.attributes = Some(attributes))
+    };
+    let encrypted = |cipher| {
+        let mut out = Vec::new();
+        let to_bob = cms::EnvelopedBuilder::new(cipher).recipient(cms::To::new(stage().bob.certificate()));
+        to_bob.encrypt(&mut ENTITY.as_bytes(), &mut out, &mut Seeded::new(b"nested")).expect("encrypted");
+        out
+    };
+    let mut zipped = Vec::new();
+    cms::compress(&mut ENTITY.as_bytes(), &mut zipped).expect("compressed");
+    for (kind, inner, warned) in [
+        (oid::ID_SIGNED_DATA, good().der(), None),
+        (oid::ID_ENVELOPED_DATA, encrypted(ContentCipher::Aes256Cbc), Some(Code::NotAuthenticated)),
+        (oid::ID_AUTH_ENVELOPED_DATA, encrypted(ContentCipher::Aes256Gcm), None),
+        (oid::ID_COMPRESSED_DATA, zipped, None),
+    ] {
+        for content in [inner.clone(), bare(&inner)] {
+            let expect = warned.map_or(Expect::Good, Expect::Warned);
+            let opened = open(around(kind, &content).message());
+            check(&kind.to_string(), &opened, expect).expect("read");
+            assert_eq!(opened.verdict().layers.len(), 2, "{kind}");
+            assert_eq!(opened.released().expect("good").content(), ENTITY.as_bytes(), "{kind}");
+            let seen = sealpost::smime::inspect(around(kind, &content).message().as_bytes(), &Limits::default());
+            assert_eq!(seen.layers.len(), 2, "{kind}");
+            // one layer taken off a file: its bytes
+            let file = Open::new(&stage().trust).verify(&around(kind, &content).der());
+            assert_eq!(file.released().expect("good").content(), content, "{kind}");
+        }
+        // of another type than what it is
+        let other = if kind == oid::ID_SIGNED_DATA { oid::ID_COMPRESSED_DATA } else { oid::ID_SIGNED_DATA };
+        let opened = open(around(other, &bare(&inner)).message());
+        assert!(opened.released().is_none() && opened.verdict().outcome() != Outcome::Good, "{kind}");
+        // bytes are mail, and no structure, unless their type says so or they do
+        check_all([(format!("{kind} as data"), around(oid::ID_DATA, &bare(&inner)).message(), Expect::Good)]);
+    }
+}
+
+#[test]
+fn bytes_behind_a_structure_are_told() {
+    let encrypted = |cipher| {
+        let mut out = Vec::new();
+        let to_bob = cms::EnvelopedBuilder::new(cipher).recipient(cms::To::new(stage().bob.certificate()));
+        to_bob.encrypt(&mut ENTITY.as_bytes(), &mut out, &mut Seeded::new(b"behind")).expect("encrypted");
+        out
+    };
+    let mut zipped = Vec::new();
+    cms::compress(&mut opaque_signed(ENTITY, &stage().alice).as_bytes(), &mut zipped).expect("compressed");
+    for (kind, structure, what) in [
+        (P7M, good().der(), "SignedData"),
+        (ENVELOPED, encrypted(ContentCipher::Aes256Cbc), "EnvelopedData"),
+        (ENVELOPED, encrypted(ContentCipher::Aes256Gcm), "AuthEnvelopedData"),
+        (ZIPPED, zipped, "CompressedData"),
+    ] {
+        for (behind, expected) in [(&b""[..], 0), (EVIL.as_bytes(), 1)] {
+            let opened = open(message(FROM_ALICE, &part(kind, &[&structure, behind].concat())));
+            assert_eq!(opened.verdict().outcome(), Outcome::Good, "{what}");
+            let told = opened.verdict().findings.iter().filter(|finding| finding.code == Code::NonConforming);
+            assert_eq!(told.filter(|finding| finding.text == format!("bytes follow the {what}")).count(), expected, "{what}");
+        }
+    }
 }
 
 #[test]
@@ -348,6 +424,12 @@ fn versions_and_algorithms_that_nobody_knows_are_not_guessed() {
             good().with(|f| f.version = version).message(),
             Expect::Refused(Code::Unsupported),
         ));
+    }
+    for version in [0, 1, 3, 5, 6, 99, 1 << 40] {
+        let expect = if version > 5 { Expect::Refused(Code::Unsupported) } else { Expect::Good };
+        cases.push((format!("signer version {version}"), good().signer(|s| s.version = version).message(), expect));
+        let beside = Forged::detached(ENTITY.as_bytes(), &stage().alice).signer(|s| s.version = version).beside(ENTITY);
+        cases.push((format!("signer version {version} beside"), beside, expect));
     }
     // the digest of a signer by another name: the rest of the structure is good
     let (known, unknown) = (encode::oid(&oid::SHA256), encode::tlv(Tag::OID, b"\x60\x86\x48\x01\x65\x03\x04\x02\x7f"));

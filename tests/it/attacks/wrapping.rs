@@ -1,6 +1,6 @@
 //! Wrapping: what is signed stands beside, around or below what is not.
 
-use sealpost::smime::Code;
+use sealpost::smime::{Code, Outcome};
 
 use super::stage::*;
 
@@ -176,6 +176,100 @@ fn text_outside_of_every_part_is_told() {
         ("before the first part", from_alice(&preamble), Expect::Warned(Code::Uncovered)),
         ("after the last part", from_alice(&epilogue), Expect::Warned(Code::Uncovered)),
     ]);
+}
+
+#[test]
+fn text_beside_a_structure_is_told() {
+    let alice = &stage().alice;
+    let der = enclosed(ENTITY.as_bytes(), alice);
+    let pem = sealpost::asn1::pem::encode("PKCS7", &der);
+    let (opaque, clear) = (from_alice(&opaque_signed(ENTITY, alice)), from_alice(&signed()));
+    let in_part = |text: &str| from_alice(&format!("Content-Type: application/pkcs7-mime\r\n\r\n{text}"));
+    let end = |text: &str| clear.replacen("\r\n--sig--", &format!("{text}\r\n--sig--"), 1);
+    // what stands behind base64 without padding reads as more of it: bytes behind the structure
+    let padded = opaque.trim_end().ends_with('=') && clear.contains("=\r\n\r\n--sig--");
+    assert!(padded, "the structures are of a length that wants padding");
+    let tail = "Pay the attacker now";
+    check_all([
+        ("PEM", pem.clone(), Expect::Good),
+        ("PEM and empty lines", format!("\n\n{pem}\n \n"), Expect::Good),
+        ("text before PEM", format!("{tail}\n\n{pem}"), Expect::Warned(Code::Uncovered)),
+        (
+            "a line of an mbox before PEM",
+            format!("From alice@example.com Thu Jan  1 00:00:00 2026\n\n{pem}"),
+            Expect::Warned(Code::Uncovered),
+        ),
+        ("text after PEM", format!("{pem}\n{tail}\n"), Expect::Warned(Code::Uncovered)),
+        ("text after PEM in a part", in_part(&format!("{pem}\n{tail}\n")), Expect::Warned(Code::Uncovered)),
+        ("text in the last line", pem.replace("--END PKCS7-----", &format!("--{tail}")), Expect::Warned(Code::Uncovered)),
+        ("PEM without an end", pem.replace("-----END PKCS7-----\n", ""), Expect::Good),
+        ("text after base64", format!("{opaque}\r\n{tail}\r\n"), Expect::Warned(Code::Uncovered)),
+        ("text right after base64", format!("{}{tail}\r\n", opaque.trim_end()), Expect::Warned(Code::Uncovered)),
+        ("base64 after base64", format!("{opaque}UGF5\r\n"), Expect::Warned(Code::Uncovered)),
+        ("text far behind", format!("{opaque}{}{tail}", "\r\n".repeat(9000)), Expect::Warned(Code::Uncovered)),
+        (
+            "letters of no alphabet within",
+            opaque.replacen("\r\n\r\n", "\r\n\r\n\u{417}\u{430}\u{43f}\u{43b}\u{430}\u{442}\u{438}!\r\n", 1),
+            Expect::Warned(Code::Uncovered),
+        ),
+        ("blanks after base64", format!("{opaque}\r\n \t\r\n"), Expect::Good),
+        ("text after the base64 of a signature", end(tail), Expect::Warned(Code::Uncovered)),
+    ]);
+    let named = open(format!("{opaque}{tail}\r\n")).verdict().findings[0].text.clone();
+    assert_eq!(named, "text stands in the base64 of part 0 or behind it – it is neither signed nor encrypted");
+}
+
+#[test]
+fn what_stands_where_the_signature_does_is_a_signature() {
+    let signature = detached(ENTITY.as_bytes(), &stage().alice);
+    let with = |kind: &str, content_type: &str| {
+        from_alice(&multipart(kind, "sig", &[ENTITY, part(content_type, &signature).trim_start_matches("Content-Type: \r\n")]))
+    };
+    let unsaid = "signed; micalg=sha-256";
+    let mut cases = Vec::new();
+    for content_type in [P7S, "application/x-pkcs7-signature", "application/pkcs7-mime", "application/octet-stream; name=a.P7S"] {
+        cases.push((content_type.to_owned(), with(SIGNED, content_type), Expect::Good));
+    }
+    for content_type in ["text/html", "text/plain; name=smime.p7s", "multipart/mixed; boundary=x", "message/rfc822"] {
+        cases.push((content_type.to_owned(), with(SIGNED, content_type), Expect::Refused(Code::Malformed)));
+        let unsaid = with(unsaid, &format!("{content_type}; name=x.p7s"));
+        cases.push((format!("{content_type} by name"), unsaid, Expect::Refused(Code::NotSigned)));
+    }
+    for content_type in ["", "application/octet-stream", "application/x-anything; name=smime.p7s", "image/svg+xml", "nothing"] {
+        cases.push((format!("{content_type:?}"), with(SIGNED, content_type), Expect::Warned(Code::Uncovered)));
+    }
+    check_all(cases);
+    let opened = open(with(SIGNED, "image/svg+xml"));
+    let uncovered: Vec<_> =
+        opened.verdict().uncovered.iter().map(|part| (part.part.as_str(), part.content_type.as_str())).collect();
+    assert_eq!(uncovered, [("2", "image/svg+xml")]);
+}
+
+#[test]
+fn a_file_whose_name_and_bytes_are_of_smime_is_read_and_stays_a_file_where_it_is_one() {
+    let (alice, mallory) = (&stage().alice, &stage().mallory);
+    let enclosed = |by| enclosed(ENTITY.as_bytes(), by);
+    let named = |name: &str, bytes: &[u8]| part(&format!("application/x-anything; name={name}"), bytes);
+    let beside = |entity: &str| from_alice(&multipart("mixed", "w", &[&evil_text(), entity]));
+    let detached = detached(ENTITY.as_bytes(), alice);
+    check_all([
+        ("beside text", beside(&named("contract.p7m", &enclosed(alice))), Expect::Warned(Code::Uncovered)),
+        ("of another", beside(&named("contract.p7m", &enclosed(mallory))), Expect::Refused(Code::FromMismatch)),
+        ("a signature over a file", beside(&named("contract.p7s", &detached)), Expect::Refused(Code::NotSigned)),
+        ("no name", beside(&named("contract.pdf", &enclosed(alice))), Expect::Refused(Code::NotSigned)),
+        ("other bytes", beside(&named("contract.p7m", b"0\x03\x02\x01\x01")), Expect::Refused(Code::NotSigned)),
+        ("text", beside("Content-Type: text/plain; name=a.p7m\r\n\r\nMIIB\r\n"), Expect::Refused(Code::NotSigned)),
+        ("a multipart", from_alice(&multipart("mixed; name=a.p7m", "w", &[ENTITY])), Expect::Refused(Code::NotSigned)),
+    ]);
+    // what is signed is the signer's, whatever it is
+    let file = named("contract.pdf.p7m", &enclosed(mallory));
+    for entity in [file.clone(), multipart("mixed", "w", &[ENTITY, &file])] {
+        for around in [clear_signed(&entity, alice), opaque_signed(&entity, alice)] {
+            let opened = open(from_alice(&around));
+            assert_eq!((opened.verdict().outcome(), opened.verdict().layers.len()), (Outcome::Good, 1));
+            assert_eq!(opened.released().expect("good").content(), entity.as_bytes());
+        }
+    }
 }
 
 #[test]

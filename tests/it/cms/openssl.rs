@@ -302,6 +302,13 @@ fn reads_every_form_of_recipient_that_openssl_writes() {
                     row(format!("oaep {digest} {mgf}"), cipher, &args, Reader::Person(alice));
                 }
             }
+            for digest in ["sha512-224", "sha512-256"] {
+                let digest = format!("rsa_oaep_md:{digest}");
+                for mgf in [&[][..], &["-keyopt", "rsa_mgf1_md:sha1"]] {
+                    let args = [&oaep[..], &["-keyopt", &digest], mgf].concat();
+                    row(format!("oaep {digest} {mgf:?}"), cipher, &args, Reader::Person(alice));
+                }
+            }
             row(
                 "oaep label".to_owned(),
                 cipher,
@@ -327,7 +334,9 @@ fn reads_every_form_of_recipient_that_openssl_writes() {
             row("kek".to_owned(), cipher, &["-secretkey", &kek_hex(), "-secretkeyid", "0102"], Reader::Kek);
             row("password".to_owned(), cipher, &["-pwri_password", PASSWORD], Reader::Password);
         }
-        row("3des wrap".to_owned(), "-des3", &["-des3-wrap", "-recip", &carol.certificate_file], Reader::Person(carol));
+        for cipher in ["-des3", "-aes-128-cbc", "-aes-192-cbc", "-aes-256-cbc"] {
+            row("3des wrap".to_owned(), cipher, &["-des3-wrap", "-recip", &carol.certificate_file], Reader::Person(carol));
+        }
         matrix::judge(&outcomes, &[("-aes-256-gcm password", "it wraps a password's key with the cipher of the content")]);
     }
 }

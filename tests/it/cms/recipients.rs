@@ -169,7 +169,7 @@ fn a_kek_recipient_may_carry_a_date_and_other_attributes() {
     let wrapped = wrap::wrap(KeyWrap::Aes128, kek.expose(), content_key.expose()).unwrap();
     let date = encode::generalized_time(sealpost::time::Timestamp::from_unix(1_700_000_000));
     let other = encode::sequence(&[encode::oid(&number("1.2.3.4")), encode::null()]);
-    for (version, more) in [(4, vec![]), (4, vec![date.clone()]), (4, vec![other.clone()]), (99, vec![date, other])] {
+    for (version, more) in [(4, vec![]), (4, vec![date.clone()]), (4, vec![other.clone()]), (5, vec![date, other])] {
         let id = encode::sequence(&[vec![encode::octet_string(b"id")], more].concat());
         let algorithm = KeyWrap::Aes128.identifier().to_der();
         let info = encode::sequence(&[encode::integer_u64(version), id, algorithm, encode::octet_string(&wrapped)]);
@@ -193,7 +193,8 @@ fn useless() -> Vec<(Vec<u8>, &'static str, &'static str)> {
         (ori(oid::ORI_KEM, kemri), "kemri", "ml-kem-768"),
         (ori(number("1.2.3.4"), encode::octet_string(b"?")), "other", "1.2.3.4"),
         (encode::explicit(9, &encode::null()), "other", "unknown"),
-        (encode::sequence(&[encode::integer_u64(7), encode::null()]), "other", "unreadable"),
+        (encode::sequence(&[encode::integer_u64(7), encode::null()]), "other", "unknown"),
+        (encode::sequence(&[encode::integer_u64(2), encode::null()]), "other", "unreadable"),
         (encode::explicit(1, &encode::integer_u64(3)), "other", "unreadable"),
         (encode::explicit(2, b""), "other", "unreadable"),
         (ori(oid::ORI_KEM, encode::null()), "other", "unreadable"),
@@ -216,6 +217,35 @@ fn recipients_that_nobody_knows_do_not_hide_the_others() {
     assert_eq!(names, expected);
     assert_eq!(decrypt(&among, &[key_of(carol)]).unwrap(), CONTENT);
     assert_eq!(decrypt(&among, &[Key::Private { certificate: None, key: &carol.key }]).unwrap(), CONTENT);
+}
+
+/// OpenSSL looks at no version, and reads these all.
+#[test]
+fn a_recipient_of_a_version_that_nobody_knows_is_passed_over() {
+    let (alice, carol) = (cast().person("alice"), cast().person("carol"));
+    let message = encrypted(ContentCipher::Aes256Gcm, &KeyTransport::RsaPkcs1, &[alice, carol], CONTENT);
+    let with = |version: &[u8]| {
+        rebuilt(&message, None, |infos| {
+            let change = |info: &Vec<u8>| {
+                let element = Cursor::new(info).any().unwrap();
+                let mut fields = element.cursor().unwrap();
+                fields.integer().unwrap();
+                encode::tlv(element.tag, &[&encode::tlv(Tag::INTEGER, version), fields.remaining()].concat())
+            };
+            infos.iter().map(change).collect()
+        })
+    };
+    for version in [0_u8, 1, 2, 3, 4, 5] {
+        for person in [alice, carol] {
+            assert_eq!(decrypt(&with(&[version]), &[key_of(person)]).unwrap(), CONTENT, "version {version}");
+        }
+    }
+    for version in [&[6][..], &[99], &[0xff], &[0, 0x80], &[1, 0], &[0, 0]] {
+        let message = with(version);
+        let reader = read_enveloped(&message).unwrap();
+        assert!(reader.recipients().iter().all(|r| r.kind_name() == "other" && r.algorithm_name() == "unknown"), "{version:?}");
+        assert!(reader.candidates(&[key_of(alice), key_of(carol)]).is_empty(), "{version:?}");
+    }
 }
 
 #[test]

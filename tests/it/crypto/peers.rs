@@ -119,6 +119,10 @@ fn a_key_that_openssl_wrapped_with_triple_des_is_unwrapped() {
     }
     let kek = b"0123456789abcdefFEDCBA98";
     let hex: String = kek.iter().map(|byte| format!("{byte:02x}")).collect();
+    for key in [&b"16 bytes of key."[..], b"32 bytes of a key for content..."] {
+        let wrapped = openssl(&["enc", "-des3-wrap", "-K", &hex], key);
+        assert_eq!(wrap::unwrap(KeyWrap::DesEde3, kek, &wrapped).expect("unwraps").expose().as_slice(), key);
+    }
     let mut wrapped = openssl(&["enc", "-des3-wrap", "-K", &hex], b"the content key, 24 byte");
     let key = wrap::unwrap(KeyWrap::DesEde3, kek, &wrapped).expect("unwraps");
     assert_eq!(key.expose().as_slice(), b"the content key, 24 byte");

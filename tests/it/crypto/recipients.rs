@@ -155,6 +155,11 @@ fn what_one_provider_encrypts_the_other_decrypts() {
             }
         }
     }
+    for digest in [D::Sha512_224, D::Sha512_256, D::Sha3_224] {
+        for mgf_digest in [D::Sha1, digest] {
+            transports.push(KeyTransport::RsaOaep { digest, mgf_digest, label: Vec::new() });
+        }
+    }
     for transport in transports {
         for writer in PROVIDERS {
             let encrypted = writer.encrypt(key.public_key(), &transport, &[5; 32], &mut OsRandom).expect("encrypts");

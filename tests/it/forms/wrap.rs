@@ -23,6 +23,8 @@ pub(super) fn bare(structure: &[u8]) -> Vec<Wrapped> {
         form("PEM PKCS #7 SIGNED DATA", pem("PKCS #7 SIGNED DATA"), None),
         form("PEM with CRLF", pem("CMS").replace('\n', "\r\n"), Some("PEM")),
         form("PEM after text", format!("This is the contract.\n\nSigned at noon\n{}", pem("CMS")), Some("PEM")),
+        form("PEM before text", format!("{}\n-- \nThe list\n", pem("CMS")), Some("PEM")),
+        form("PEM in an mbox", format!("From alice@example.com Thu Jan  1 00:00:00 2026\n\n{}", pem("CMS")), Some("PEM")),
         form("PEM in two lines", format!("-----BEGIN CMS-----\n{one_line}\n-----END CMS-----\n"), None),
         form("base64", base64.clone(), None),
         form("base64 in one line", one_line, None),
@@ -62,6 +64,28 @@ fn types(smime_type: &str, suffix: &str) -> Vec<String> {
     ]
 }
 
+/// The types that the name of a file, and its bytes, outweigh.
+fn other_types(suffix: &str) -> Vec<String> {
+    let types = [
+        "application/binary",
+        "application/x-anything",
+        "application/mime",
+        "application/octet-stream",
+        "application/pkcs7-signature",
+        "text/plain; charset=utf-8",
+        "image/png",
+    ];
+    let name = |suffix: &str| format!("Content-Disposition: attachment; filename=\"the contract.{suffix}\"\r\n");
+    let mut found: Vec<String> = types.iter().map(|kind| format!("Content-Type: {kind}\r\n{}", name(suffix))).collect();
+    found.extend([
+        name(suffix),
+        format!("Content-Type: application/octet-stream\r\n{}", name("p7s")),
+        "Content-Type: application/x-pkcs7-signature\r\n".to_owned(),
+        "Content-Type: application/cms\r\n".to_owned(),
+    ]);
+    found
+}
+
 /// The transfer encodings: the field, the body.
 fn encodings(structure: &[u8]) -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let base64 = transfer::encode_base64(structure);
@@ -69,6 +93,8 @@ fn encodings(structure: &[u8]) -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let quoted: String =
         structure.chunks(20).map(|line| line.iter().map(|byte| format!("={byte:02X}")).collect::<String>() + "=\r\n").collect();
     let lower = quoted.to_lowercase().replace("=\r\n", "=\n");
+    let lines = String::from_utf8(base64.clone()).expect("ASCII");
+    let pem = format!("-----BEGIN PKCS7-----\r\n{lines}-----END PKCS7-----\r\n").into_bytes();
     let broken_base64: Vec<u8> = base64.split(|byte| *byte == b'\n').flat_map(|line| [b" ", line, b"\t\n"].concat()).collect();
     vec![
         ("base64", "Content-Transfer-Encoding: base64\r\n", base64.clone()),
@@ -84,13 +110,16 @@ fn encodings(structure: &[u8]) -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("no encoding said", "", structure.to_vec()),
         ("base64 that is not said", "", base64.clone()),
         ("base64 said to be 7bit", "Content-Transfer-Encoding: 7bit\r\n", base64),
+        ("PEM", "Content-Transfer-Encoding: 7bit\r\n", pem.clone()),
+        ("PEM after an empty line", "", [b"\r\n", &pem[..]].concat()),
+        ("PEM in base64", "Content-Transfer-Encoding: base64\r\n", transfer::encode_base64(&pem)),
     ]
 }
 
 /// As the body of a message: each type in base64 and the usual type in each encoding, or each type in each encoding.
 pub(super) fn messages(structure: &[u8], smime_type: &str, suffix: &str, pairs: Pairs) -> Vec<Wrapped> {
     let mut found = Vec::new();
-    for (at, content_type) in types(smime_type, suffix).into_iter().enumerate() {
+    for (at, content_type) in types(smime_type, suffix).into_iter().chain(other_types(suffix)).enumerate() {
         for (encoding, field, body) in encodings(structure) {
             if pairs == Pairs::Some && at != 0 && encoding != "base64" {
                 continue;
