@@ -6,7 +6,7 @@ use crate::cms::{self, CompressedReader, Content, ContentHash, SignedReader, con
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::open::Layers;
-use crate::smime::peel::source::{Hashing, PieceStream};
+use crate::smime::peel::source::{Hashing, PieceStream, Share, Spending};
 use crate::smime::peel::{Stop, Work};
 use crate::smime::verdict::{Coverage, Form, Layer, SignedLayer};
 
@@ -39,11 +39,13 @@ impl Work<'_, '_> {
         let layer = self.push_layer(signed_layer(Form::Opaque))?;
         self.is_signed_inside = true;
         let kind = reader.content_type();
-        let hash = ContentHash::new(self.wanted_digests(&reader.digests())).second_thread(self.open.second_thread);
-        let mut content = Hashing::new(PieceStream::new(reader), hash, self.hold_at(layer));
+        let digests = self.wanted_digests(layer, &reader.digests());
+        let share = self.share(layer, digests.len());
+        let hash = ContentHash::new(digests).second_thread(self.open.second_thread);
+        let mut content = Hashing::new(PieceStream::new(reader), hash, share);
         let payload = self.content(&mut content, kind);
         self.back_to(layer);
-        let (stream, hash, held) = content.into_parts().map_err(|limit| self.limit(&limit))?;
+        let (stream, hash, held) = content.into_parts()?;
         if let Some(error) = stream.error {
             self.forget(layer);
             return Err(self.broken(error));
@@ -80,13 +82,13 @@ impl Work<'_, '_> {
     fn compressed<R: Read>(&mut self, reader: CompressedReader<R>) -> Result<(), Stop> {
         let layer = self.push_layer(Layer::Compressed)?;
         let kind = reader.content_type();
-        let mut stream = PieceStream::new(reader);
+        let mut stream = PieceStream::new(Spending { reader, effort: self.hints.effort.clone(), cost: 1 });
         let result = self.content(&mut stream, kind);
         self.back_to(layer);
         let error = match (stream.error, result) {
             (Some(error), _) => error,
             (None, Err(stop)) => return Err(stop),
-            (None, Ok(_)) => match stream.pieces.finish() {
+            (None, Ok(_)) => match stream.pieces.reader.finish() {
                 Ok(_) => return Ok(()),
                 Err(error) => error,
             },
@@ -95,17 +97,30 @@ impl Work<'_, '_> {
         Err(self.broken(error))
     }
 
-    /// The digests to compute: those that a structure announces, and those that an earlier pass found missing.
-    pub(in crate::smime) fn wanted_digests(&self, announced: &[DigestAlgorithm]) -> Vec<DigestAlgorithm> {
-        let more = self.hints.digests.iter().copied().filter(|digest| !announced.contains(digest));
-        announced.iter().copied().chain(more).collect()
+    /// The digests to compute: those that a structure announces, and those that an earlier pass found missing in this layer. Of many that
+    /// are announced only the usual ones are; whether a signer uses another is known when the content went by.
+    pub(in crate::smime) fn wanted_digests(&self, layer: usize, announced: &[DigestAlgorithm]) -> Vec<DigestAlgorithm> {
+        let mut wanted = announced.to_vec();
+        if wanted.len() > USUAL.len() {
+            wanted.retain(|digest| USUAL.contains(digest));
+        }
+        let more = self.hints.digests.iter().filter(|(at, digest)| *at == layer && !wanted.contains(digest));
+        let more: Vec<DigestAlgorithm> = more.map(|(_, digest)| *digest).collect();
+        wanted.extend(more);
+        wanted
     }
 
-    /// The bound on content that is held for a signature over the content itself; `None` where no earlier pass asked for it.
-    pub(in crate::smime) fn hold_at(&self, layer: usize) -> Option<usize> {
-        self.hints.held.contains(&layer).then_some(self.open.limits.held_bytes)
+    /// What the content of a signed layer costs with so many digests; it is held where an earlier pass asked for it, since the signature
+    /// is over the content itself.
+    pub(in crate::smime) fn share(&self, layer: usize, digests: usize) -> Share {
+        let cost = u64::try_from(digests).unwrap_or(u64::MAX).saturating_add(1);
+        Share { effort: self.hints.effort.clone(), cost, holds: self.hints.held.contains(&layer) }
     }
 }
+
+/// The digests that are computed where the message does not announce a known one: those that signers use.
+pub(in crate::smime::peel) const USUAL: [DigestAlgorithm; 4] =
+    [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512, DigestAlgorithm::Sha1];
 
 /// A signed layer before it was judged.
 pub(in crate::smime) fn signed_layer(form: Form) -> Layer {
