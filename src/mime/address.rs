@@ -128,9 +128,15 @@ fn tokenize(value: &str, list: &mut AddressList) -> Vec<Token> {
             }
             '[' => {
                 let mut closed = false;
-                let text: String = chars.by_ref().take_while(|c| !std::mem::replace(&mut closed, *c == ']')).collect();
+                let text: String = chars
+                    .by_ref()
+                    .take_while(|c| {
+                        closed = *c == ']';
+                        !closed
+                    })
+                    .collect();
                 list.has_junk |= !closed || text.contains(text::is_unseen);
-                tokens.push(Token::Literal(format!("[{text}")));
+                tokens.push(Token::Literal(format!("[{text}]")));
             }
             '<' | '>' | '@' | ',' | ';' | ':' => tokens.push(Token::Special(c)),
             c if c.is_control() || matches!(c, ')' | ']' | '\\') => list.has_junk = true,
@@ -282,7 +288,7 @@ fn display_name(tokens: &[Token]) -> Option<Option<String>> {
             Token::Special('@') => words.push("@".to_owned()),
             // `Jane [Sales] <...>`: no address, whoever reads it
             Token::Literal(text) if !has_at && !text.contains(['@', '<', '>', ',', ';', ':', '"', '\\', '(', ')']) => {
-                words.push(format!("{text}]"))
+                words.push(text.clone())
             }
             _ => return None,
         }
@@ -359,9 +365,13 @@ mod tests {
         ] {
             assert!(addresses(value).1, "{value:?}");
         }
-        for value in
-            ["m@a.example <m@A.example>", "\"ceo@a.example\" <m@evil.example>", "Team @ Home <m@a.example>", "m@[192.0.2.1]"]
-        {
+        for value in [
+            "m@a.example <m@A.example>",
+            "\"ceo@a.example\" <m@evil.example>",
+            "Team @ Home <m@a.example>",
+            "m@[192.0.2.1]",
+            "<m@[192.0.2.1]>",
+        ] {
             assert!(!addresses(value).1, "{value:?}");
         }
     }
