@@ -288,7 +288,7 @@ fn display_name(tokens: &[Token]) -> Option<Option<String>> {
             Token::Special('@') => words.push("@".to_owned()),
             // `Jane [Sales] <...>`: no address, whoever reads it
             Token::Literal(text) if !has_at && !text.contains(['@', '<', '>', ',', ';', ':', '"', '\\', '(', ')']) => {
-                words.push(text.clone())
+                words.push(text.clone());
             }
             _ => return None,
         }
