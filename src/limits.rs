@@ -22,7 +22,8 @@ pub struct Limits {
     pub header_fields: usize,
     /// Bytes of one message. 64 GiB: messages stream, and no file system of mail holds larger ones.
     pub message_bytes: u64,
-    /// Bytes of one content held in memory, where a signature is over the content itself (EdDSA without attributes). 64 MiB.
+    /// Bytes of all contents held in memory at once, where signatures are over the content itself (EdDSA without attributes). 32 MiB: the
+    /// content of the largest messages that mail servers take; who signs large files so has attributes.
     pub held_bytes: usize,
     /// S/MIME layers around one another. 10: triple wrapping is 3, gateways on both sides make 6.
     pub smime_layers: usize,
@@ -47,6 +48,16 @@ pub struct Limits {
     /// that nobody announced, content that is held, attributes behind the content); more are trials of keys, which cost a large
     /// message minutes and not days.
     pub reread_bytes: u64,
+    /// Bytes that the layers of one message take in all passes over it, beyond [`layer_ratio`](Self::layer_ratio): each is counted when it is
+    /// decompressed, decrypted (eight times under DES and RC2), or signed content, and once more for each digest of it. 512 MiB: some
+    /// seconds, with the slowest digests.
+    pub layer_bytes: u64,
+    /// How many of these bytes a message may take for each that it has itself. 1 000: three layers of two digests take 10, a trial of 64 keys
+    /// 64, and a signed file that was compressed to a hundredth 300 in each pass.
+    pub layer_ratio: u64,
+    /// Addresses in the certificates of all signers of one message. 10 000: a certificate has 1 to some dozens; each is told and compared
+    /// for every signer.
+    pub signer_addresses: usize,
     /// Certificates that one signer's identifier names. 16: each costs a public-key operation; renewals with the same key are few.
     pub signer_certificates: usize,
     /// Certificates in one message. 256.
@@ -113,16 +124,21 @@ pub struct Limits {
     pub ocsp_answers: usize,
     /// Certificates that one OCSP request asks about. 32: clients ask about 1, those that check a chain about 3; each is looked up.
     pub ocsp_questions: usize,
-    /// Rounds that the keys derived from a passphrase take for one key file or one recipient, together; each block of a digest takes
-    /// all of its key's, and scrypt 2·N·r·p. 20 000 000: some seconds; 600 000 for each of some dozen keys.
+    /// Rounds that the keys derived from passphrases take for one key file or one message, together; each block of a digest takes all of
+    /// its key's, a round of SHA-384 and SHA-512 counts twice, one of SHA-3 three times, and scrypt takes 2·N·r·p. 12 000 000: some
+    /// seconds; 600 000 for each of twenty keys, or one of ten million.
     pub kdf_iterations: u64,
     /// Bytes of memory that one key derivation may take. 256 MiB: `openssl pkcs8 -scrypt` takes 16 MiB, OWASP's figure for scrypt (N = 2^17,
     /// r = 8) is 128 MiB.
     pub kdf_memory_bytes: u64,
-    /// Bytes that decompression of one layer may give. 16 GiB: what is given streams to disk; messages of some GiB are compressed, too.
+    /// Bytes that decompression may give, of one layer and of all layers of a message. 16 GiB: what is given streams to disk; messages of
+    /// some GiB are compressed, too.
     pub decompressed_bytes: u64,
-    /// How many bytes decompression may give for each that it took, once it gave 8 MiB. 200: text gives 3 to 10, tables and logs up to
-    /// 100; zlib can reach 1 032, which only long runs of one byte come near to.
+    /// Bytes that decompression may give before its ratio is looked at. 8 MiB: what is small harms nobody, and short content may well be all
+    /// blanks.
+    pub decompression_free_bytes: u64,
+    /// How many bytes decompression may give for each that it took, and all layers of a message for each byte of it. 200: text gives 3
+    /// to 10, tables and logs up to 100; zlib can reach 1 032, which only long runs of one byte come near to.
     pub decompression_ratio: u64,
     /// Entries that one search in a directory may give. 64: one person has one or some few.
     pub directory_entries: usize,
@@ -173,7 +189,7 @@ impl Default for Limits {
             all_header_bytes: 64 << 20,
             header_fields: 5_000,
             message_bytes: 64 << 30,
-            held_bytes: 64 << 20,
+            held_bytes: 32 << 20,
             smime_layers: 10,
             ber_depth: 64,
             ber_value_bytes: 8 << 20,
@@ -183,6 +199,9 @@ impl Default for Limits {
             recipient_trials: 64,
             passes: 256,
             reread_bytes: 16 << 30,
+            layer_bytes: 512 << 20,
+            layer_ratio: 1_000,
+            signer_addresses: 10_000,
             signer_certificates: 16,
             certificates: 256,
             attribute_bytes: 1 << 20,
@@ -212,9 +231,10 @@ impl Default for Limits {
             cache_files: 4_096,
             ocsp_answers: 1_000,
             ocsp_questions: 32,
-            kdf_iterations: 20_000_000,
+            kdf_iterations: 12_000_000,
             kdf_memory_bytes: 256 << 20,
             decompressed_bytes: 16 << 30,
+            decompression_free_bytes: 8 << 20,
             decompression_ratio: 200,
             directory_entries: 64,
             directory_bytes: 4 << 20,

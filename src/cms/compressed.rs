@@ -27,6 +27,7 @@ pub struct CompressedReader<R> {
     done: usize,
     state: State,
     size: Budget,
+    free: u64,
     ratio: u64,
 }
 
@@ -73,6 +74,7 @@ impl<R: Read> CompressedReader<R> {
             done: 0,
             state: State::Pieces,
             size: Budget::new("decompressed bytes", limits.decompressed_bytes),
+            free: limits.decompression_free_bytes,
             ratio: limits.decompression_ratio,
         })
     }
@@ -156,7 +158,7 @@ impl<R: Read> CompressedReader<R> {
     fn spend(&mut self, given: usize) -> Result<(), Error> {
         self.size.spend(given)?;
         let (from, to) = (self.inflate.total_in(), self.inflate.total_out());
-        if to > RATIO_FROM && to / from.max(1) >= self.ratio {
+        if to > self.free && to / from.max(1) >= self.ratio {
             return Err(Error::Limit(LimitReached { name: "decompression ratio", limit: self.ratio }));
         }
         Ok(())
@@ -206,6 +208,3 @@ fn distance(from: u64, to: u64) -> usize {
 }
 
 const CORRUPT: Error = Error::Malformed("the compressed content is not zlib, or was changed");
-
-/// Up to here the ratio is not looked at: what is small harms nobody, and short content may well be all blanks.
-const RATIO_FROM: u64 = 8 << 20;

@@ -9,6 +9,7 @@ use crate::cms::{Error, Material, Recipient, RecipientKind};
 use crate::crypto::algorithm::{AlgorithmIdentifier, CipherParameters};
 use crate::crypto::cipher::{Decryptor, Foreknown};
 use crate::crypto::key::PrivateKey;
+use crate::crypto::pbe::Cost;
 use crate::crypto::random::Random;
 use crate::limits::{Budget, LimitReached, Limits};
 use crate::pki::Certificate;
@@ -201,6 +202,17 @@ impl<R: Read> EnvelopedReader<R> {
 
     /// Recovers the content key of a candidate.
     pub fn content_key(&self, candidate: Candidate, keys: &[Key<'_>], random: &mut dyn Random) -> Result<Secret<Vec<u8>>, Error> {
+        self.content_key_within(candidate, keys, random, &mut Cost::new(&self.limits))
+    }
+
+    /// The same, where the keys that passwords give to several candidates may cost so much together.
+    pub fn content_key_within(
+        &self,
+        candidate: Candidate,
+        keys: &[Key<'_>],
+        random: &mut dyn Random,
+        cost: &mut Cost,
+    ) -> Result<Secret<Vec<u8>>, Error> {
         let missing = || Error::Malformed("no such recipient");
         let recipient = self.recipients.get(candidate.recipient).ok_or_else(missing)?;
         let cipher = self.parameters()?.cipher;
@@ -209,7 +221,7 @@ impl<R: Read> EnvelopedReader<R> {
                 let originators = [&self.originator.certificates[..], &self.known].concat();
                 recipient.unwrap(key, cipher, &originators, random)?
             }
-            Key::Password(password) => recipient.unwrap_password(password, &self.limits)?,
+            Key::Password(password) => recipient.unwrap_password(password, cost)?,
             Key::Kek(kek) => recipient.unwrap_kek(kek)?,
         };
         // a key of another length would be cut or stretched by someone: refuse it; RSA v1.5 gives a key of the right length in

@@ -231,7 +231,11 @@ impl Recipient {
     }
 
     /// Recovers the content key with a password (RFC 3211).
-    pub(in crate::cms) fn unwrap_password(&self, password: &Secret<Vec<u8>>, limits: &Limits) -> Result<Secret<Vec<u8>>, Error> {
+    pub(in crate::cms) fn unwrap_password(
+        &self,
+        password: &Secret<Vec<u8>>,
+        cost: &mut pbe::Cost,
+    ) -> Result<Secret<Vec<u8>>, Error> {
         let RecipientKind::Password { derivation, encryption } = &self.kind else {
             return Err(Error::Malformed("this recipient has no use for a password"));
         };
@@ -240,11 +244,11 @@ impl Recipient {
         };
         // RFC 5652 6.2.4 asks for id-alg-PWRI-KEK; PKI.js writes a plain AES wrap, whose check is no weaker
         if let Ok(wrap) = KeyWrap::from_identifier(encryption) {
-            let kek = pbe::derive_key(derivation, password.expose(), wrap.key_len(), &mut pbe::Cost::new(limits))?;
+            let kek = pbe::derive_key(derivation, password.expose(), wrap.key_len(), cost)?;
             return Ok(wrap::unwrap(wrap, kek.expose(), &self.encrypted_key)?);
         }
         let cipher = password_cipher(encryption)?;
-        let kek = pbe::derive_key(derivation, password.expose(), cipher.cipher.key_len(), &mut pbe::Cost::new(limits))?;
+        let kek = pbe::derive_key(derivation, password.expose(), cipher.cipher.key_len(), cost)?;
         unwrap_rfc3211(&cipher, &kek, &self.encrypted_key)
     }
 }

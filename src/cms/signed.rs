@@ -263,7 +263,7 @@ impl SignedData {
     }
 
     /// The content, where it was supplied.
-    pub(in crate::cms) fn content(&self) -> Option<&[u8]> {
+    pub(crate) fn content(&self) -> Option<&[u8]> {
         self.content.as_deref()
     }
 

@@ -123,30 +123,61 @@ fn tokenize(value: &str, list: &mut AddressList) -> Vec<Token> {
                         c => text.push(c),
                     }
                 }
-                list.has_junk |= !closed || text.contains(text::is_unseen);
+                list.has_junk |= !closed || text::hides(&text);
                 tokens.push(Token::Quoted(text));
             }
             '[' => {
                 let mut closed = false;
-                let text: String = chars.by_ref().take_while(|c| !std::mem::replace(&mut closed, *c == ']')).collect();
+                let text: String = chars
+                    .by_ref()
+                    .take_while(|c| {
+                        closed = *c == ']';
+                        !closed
+                    })
+                    .collect();
                 list.has_junk |= !closed || text.contains(text::is_unseen);
-                tokens.push(Token::Literal(format!("[{text}")));
+                tokens.push(Token::Literal(format!("[{text}]")));
             }
             '<' | '>' | '@' | ',' | ';' | ':' => tokens.push(Token::Special(c)),
             c if c.is_control() || matches!(c, ')' | ']' | '\\') => list.has_junk = true,
             c => {
+                if c == '='
+                    && let Some(word) = word_with_commas(&chars)
+                {
+                    chars.by_ref().take(word.chars().count().saturating_sub(1)).for_each(drop);
+                    tokens.push(Token::Atom(word));
+                    continue;
+                }
                 let mut text = String::from(c);
                 while let Some(next) = chars.next_if(|c| !c.is_whitespace() && !c.is_control() && !"()<>@,;:\\\"[]".contains(*c))
                 {
                     text.push(next);
                 }
-                list.has_junk |= text.contains(text::is_unseen);
+                list.has_junk |= text::hides(&text);
                 tokens.push(Token::Atom(text));
             }
         }
     }
     tokens
 }
+
+/// An encoded word with commas in it, behind its `=`. RFC 2047 5 (3) has none there and programs write them, for `Doe, Jane`; however it is
+/// split, nothing in it is an address.
+fn word_with_commas(rest: &std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
+    if rest.clone().next() != Some('?') {
+        return None;
+    }
+    let ahead: String = std::iter::once('=').chain(rest.clone().take(WORD)).collect();
+    let (decoded, len) = text::encoded_word(&ahead)?;
+    let (word, after) = ahead.split_at_checked(len)?;
+    let is_clean = !word.contains(|c: char| c.is_whitespace() || c.is_control() || "()<>@;:\\\"[]".contains(c));
+    let is_name = !decoded.contains(['@', '<', '>', '"', '\u{ff20}', '\u{fe6b}']) && !text::hides(&decoded);
+    let is_alone = after.is_empty() || after.starts_with([' ', '\t', '\r', '\n', '<']);
+    (word.contains(',') && is_clean && is_name && is_alone).then(|| word.to_owned())
+}
+
+/// RFC 2047 2 has words of 75 characters, and programs write longer ones.
+const WORD: usize = 200;
 
 /// The text of a comment, and whether it ends.
 fn comment(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> (String, bool) {
@@ -175,6 +206,7 @@ fn finish(tokens: &mut Vec<Token>, list: &mut AddressList) {
     match mailbox(tokens) {
         Some(mailbox) => {
             list.has_junk |= is_read_differently(tokens, &mailbox);
+            list.has_junk |= [&mailbox.local, &mailbox.domain].iter().any(|part| part.contains(text::is_unseen));
             list.mailboxes.push(mailbox);
         }
         None => list.has_junk = true,
@@ -211,11 +243,16 @@ fn is_read_differently(tokens: &[Token], mailbox: &Mailbox) -> bool {
     let is_route = inner.get(1) == Some(&Token::Special('@'));
     let other = display.windows(3).any(|window| match window {
         [Token::Atom(local) | Token::Quoted(local), Token::Special('@'), Token::Atom(domain)] => {
-            domain.contains('.') && !format!("{local}@{domain}").eq_ignore_ascii_case(&mailbox.address())
+            domain.contains('.') && !unquoted(&format!("{local}@{domain}")).eq_ignore_ascii_case(&mailbox.address())
         }
         _ => false,
     });
     is_route || (!inner.is_empty() && other)
+}
+
+/// An address that stands as a name between single quotes, as programs write it.
+fn unquoted(name: &str) -> &str {
+    name.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).unwrap_or(name)
 }
 
 /// `local@domain` and nothing else.
@@ -242,12 +279,17 @@ fn is_dotted(text: &str) -> bool {
 
 /// Words; an address there would be a trick, but it is only a name.
 fn display_name(tokens: &[Token]) -> Option<Option<String>> {
+    let has_at = tokens.contains(&Token::Special('@'));
     let mut words = Vec::new();
     for token in tokens {
         match token {
             Token::Atom(text) => words.push(text::decode_words(text)),
             Token::Quoted(text) => words.push(text::decode_words(text)),
             Token::Special('@') => words.push("@".to_owned()),
+            // `Jane [Sales] <...>`: no address, whoever reads it
+            Token::Literal(text) if !has_at && !text.contains(['@', '<', '>', ',', ';', ':', '"', '\\', '(', ')']) => {
+                words.push(text.clone());
+            }
             _ => return None,
         }
     }
@@ -305,10 +347,49 @@ mod tests {
         ] {
             assert!(addresses(value).1, "{value:?}");
         }
-        for value in
-            ["m@a.example <m@A.example>", "\"ceo@a.example\" <m@evil.example>", "Team @ Home <m@a.example>", "m@[192.0.2.1]"]
-        {
+        for value in [
+            "=?utf-8?Q?Doe,_Jane=40a.example?= <m@evil.example>",
+            "=?utf-8?Q?a,_=3Cceo=40a.example=3E?= <m@evil.example>",
+            "=?utf-8?Q?Doe,_Jane?=ceo@a.example <m@evil.example>",
+            "Doe, Jane <m@a.example>",
+            "Jane [x <ceo@a.example>] <m@evil.example>",
+            "Jane [ceo@a.example] <m@evil.example>",
+            "ceo@[192.0.2.1] <m@evil.example>",
+            "'ceo@a.example' <m@evil.example>",
+            "'m@a.example <m@a.example>",
+            "Al\u{200d}ice <m@a.example>",
+            "\u{639}\u{200d}\u{200d} <m@a.example>",
+            "\u{639}\u{200e} <m@a.example>",
+            "\u{639}\u{200d}\u{639}@a.example",
+            "m@\u{639}\u{200d}\u{639}.example",
+        ] {
+            assert!(addresses(value).1, "{value:?}");
+        }
+        for value in [
+            "m@a.example <m@A.example>",
+            "\"ceo@a.example\" <m@evil.example>",
+            "Team @ Home <m@a.example>",
+            "m@[192.0.2.1]",
+            "<m@[192.0.2.1]>",
+        ] {
             assert!(!addresses(value).1, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_programs_write_are_read() {
+        for (value, name) in [
+            ("=?iso-8859-1?Q?M=FCller,_Hans?= <m@a.example>", "M\u{fc}ller, Hans"),
+            ("[EXT] Jane [Sales] <m@a.example>", "[EXT] Jane [Sales]"),
+            ("'m@a.example' <m@a.example>", "'m @ a.example'"),
+            ("\u{645}\u{6cc}\u{200c}\u{62e} <m@a.example>", "\u{645}\u{6cc}\u{200c}\u{62e}"),
+            ("\"\u{d15}\u{d4d}\u{200d}\" <m@a.example>", "\u{d15}\u{d4d}\u{200d}"),
+            ("\u{1f469}\u{200d}\u{1f4bb} Jane <m@a.example>", "\u{1f469}\u{200d}\u{1f4bb} Jane"),
+        ] {
+            let list = parse(value);
+            assert!(!list.has_junk && list.mailboxes.len() == 1, "{value:?}");
+            assert_eq!(list.mailboxes[0].address(), "m@a.example", "{value:?}");
+            assert_eq!(list.mailboxes[0].display.as_deref(), Some(name), "{value:?}");
         }
     }
 

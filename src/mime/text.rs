@@ -28,6 +28,17 @@ pub(in crate::mime) fn is_unseen(c: char) -> bool {
             | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Whether a name shows less than it holds. What joins letters of scripts and emoji, or keeps them apart, is part of how they are written,
+/// behind such a letter.
+pub(in crate::mime) fn hides(name: &str) -> bool {
+    let mut before = ' ';
+    name.chars().any(|c| {
+        let is_joiner = matches!(c, '\u{200c}' | '\u{200d}') && !before.is_ascii() && !is_unseen(before);
+        before = c;
+        is_unseen(c) && !is_joiner
+    })
+}
+
 /// Decodes the encoded words of an unstructured value; blanks between two of them vanish (RFC 2047 6.2).
 pub(in crate::mime) fn decode_words(value: &str) -> String {
     let mut out = String::new();
@@ -57,7 +68,7 @@ pub(in crate::mime) fn decode_words(value: &str) -> String {
 }
 
 /// `=?charset?B|Q?text?=` at the start; its text and its length.
-fn encoded_word(text: &str) -> Option<(String, usize)> {
+pub(in crate::mime) fn encoded_word(text: &str) -> Option<(String, usize)> {
     let text = text.get(..text.floor_char_boundary(WORD_BYTES)).unwrap_or(text);
     let inner = text.strip_prefix("=?")?;
     let (charset, rest) = inner.split_once('?')?;

@@ -1,5 +1,7 @@
 //! Whether two mail addresses are the same.
 
+use std::collections::HashSet;
+
 use crate::pki::domain;
 
 /// Whether two addresses are the same mailbox.
@@ -27,6 +29,40 @@ pub fn find(addresses: &[String], address: &str) -> bool {
     addresses.iter().any(|known| same_address(known, address))
 }
 
+/// Addresses that many others are compared with.
+///
+/// ```
+/// use sealpost::pki::email::Addresses;
+/// let known = Addresses::of(&["Jane@A.Example".to_owned()]);
+/// assert!(known.contains("jane@a.example") && !known.contains("joe@a.example"));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Addresses(HashSet<String>);
+
+impl Addresses {
+    /// These addresses.
+    pub fn of(addresses: &[String]) -> Self {
+        Self(addresses.iter().filter_map(|address| one_form(address)).collect())
+    }
+
+    /// Whether an address is among them, as [`same_address`] compares.
+    pub fn contains(&self, address: &str) -> bool {
+        one_form(address).is_some_and(|address| self.0.contains(&address))
+    }
+
+    /// Adds one; says whether it is new.
+    pub fn insert(&mut self, address: &str) -> bool {
+        one_form(address).is_none_or(|address| self.0.insert(address))
+    }
+}
+
+/// The one way to write an address that [`same_address`] takes for the same.
+fn one_form(address: &str) -> Option<String> {
+    let (local, domain) = address.rsplit_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty())?;
+    let domain = domain::to_ascii(domain).unwrap_or_else(|| domain.to_ascii_lowercase().into());
+    Some(format!("{}@{domain}", local.to_ascii_lowercase()))
+}
+
 /// A domain as the DNS has it: A-labels in lower case; `None` where what is not ASCII in it is none that a domain can have.
 ///
 /// ```
@@ -45,6 +81,32 @@ mod tests {
         assert!(same_address("Jane@A.Example", "jane@a.example"));
         for other in ["jane@a.example.", "jane@a.exampl", "jane", "@a.example", "jane@", "jane @a.example", "jane@a.example\0"] {
             assert!(!same_address("jane@a.example", other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_set_compares_as_two_do() {
+        let all = [
+            "Jane@A.Example",
+            "jane@a.example",
+            "jane@b\u{fc}cher.example",
+            "JANE@B\u{dc}CHER.example",
+            "jane@xn--bcher-kva.example",
+            "J\u{dc}@a.example",
+            "j\u{fc}@a.example",
+            "jane@\u{ff41}.example",
+            "jane@\u{ff41}.EXAMPLE",
+            "jane@\u{ff21}.example",
+            "jane",
+            "@a.example",
+            "jane@",
+            "a@b@a.example",
+        ];
+        for known in all {
+            let set = Addresses::of(&[known.to_owned()]);
+            for other in all {
+                assert_eq!(set.contains(other), same_address(known, other), "{known:?} {other:?}");
+            }
         }
     }
 

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::crypto::cipher::Foreknown;
-use crate::limits::LimitReached;
+use crate::limits::{LimitReached, Limits};
+use crate::smime::effort::Effort;
 
 /// What passes before this one learnt.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::smime) struct Hints {
-    /// Digests that signers use and nobody announced.
-    pub(in crate::smime) digests: BTreeSet<DigestAlgorithm>,
+    /// What all passes take.
+    pub(in crate::smime) effort: Effort,
+    /// Digests that signers use and that were not computed, with the number of layers around.
+    pub(in crate::smime) digests: BTreeSet<(usize, DigestAlgorithm)>,
     /// Entities that looked signed and are not S/MIME: the number of layers around, and the path.
     pub(in crate::smime) not_smime: BTreeSet<(usize, String)>,
     /// Signed layers whose content itself is signed and not its digest: the number of layers around.
@@ -23,6 +26,21 @@ pub(in crate::smime) struct Hints {
     pub(in crate::smime) below: BTreeMap<usize, Below>,
     /// Encrypted layers, by the number of layers around.
     pub(in crate::smime) encrypted: BTreeMap<usize, Trial>,
+}
+
+impl Hints {
+    pub(in crate::smime) fn new(limits: &Limits) -> Self {
+        Self {
+            effort: Effort::new(limits),
+            digests: BTreeSet::new(),
+            not_smime: BTreeSet::new(),
+            held: BTreeSet::new(),
+            is_crlf_tried: false,
+            header: None,
+            below: BTreeMap::new(),
+            encrypted: BTreeMap::new(),
+        }
+    }
 }
 
 /// What stands below a multipart in the content of a layer.

@@ -14,11 +14,12 @@ use crate::pki::{Certificate, ChainStatus, RevocationStatus};
 use crate::smime::body::{Body, PemReader, Writing};
 use crate::smime::content;
 use crate::smime::details::SignerDetails;
+use crate::smime::effort::Effort;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
 use crate::smime::layer::{self, Kind};
 use crate::smime::learnt::Learnt;
-use crate::smime::peel::PieceStream;
+use crate::smime::peel::{PieceStream, Spending};
 use crate::smime::verdict::{
     Coverage, EncryptedKind, EncryptedLayer, Form, Layer, RecipientVerdict, SignatureStatus, SignedLayer, SignerVerdict,
 };
@@ -62,16 +63,33 @@ pub fn inspect(input: &[u8], limits: &Limits) -> Inspection {
 
 /// Looks into a message or a structure of any size, in one pass and constant memory. An error is one of the source.
 pub fn inspect_stream(source: &mut dyn Read, limits: &Limits) -> io::Result<Inspection> {
-    let mut work = Inspector::new(limits);
-    match work.input(source) {
+    let effort = Effort::new(limits);
+    let mut source = Coming { source, effort: effort.clone() };
+    let mut work = Inspector::new(limits, effort);
+    match work.input(&mut source) {
         Err(Stop::Io(error)) => Err(error),
         Ok(()) | Err(Stop::Said) => Ok(work.seen),
+    }
+}
+
+/// The input, whose bytes are counted.
+struct Coming<'s> {
+    source: &'s mut dyn Read,
+    effort: Effort,
+}
+
+impl Read for Coming<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(out)?;
+        self.effort.came(read);
+        Ok(read)
     }
 }
 
 struct Inspector<'a> {
     seen: Inspection,
     limits: &'a Limits,
+    effort: Effort,
     parts: Budget,
     heads: Budget,
     /// The levels of MIME around this one, in the layers around.
@@ -94,10 +112,10 @@ impl From<io::Error> for Stop {
 }
 
 impl<'a> Inspector<'a> {
-    fn new(limits: &'a Limits) -> Self {
+    fn new(limits: &'a Limits, effort: Effort) -> Self {
         let parts = Budget::new("mime parts", limits.mime_parts);
         let heads = Budget::new("all header bytes", limits.all_header_bytes);
-        Self { seen: Inspection::default(), limits, parts, heads, around: 0, depth: 0 }
+        Self { seen: Inspection::default(), limits, effort, parts, heads, around: 0, depth: 0 }
     }
 
     fn input(&mut self, source: &mut dyn Read) -> Result<(), Stop> {
@@ -333,12 +351,12 @@ impl<'a> Inspector<'a> {
             Ok(Content::Compressed(reader)) => {
                 self.seen.layers.push(Layer::Compressed);
                 let content_type = reader.content_type();
-                let mut stream = PieceStream::new(reader);
+                let mut stream = PieceStream::new(Spending { reader, effort: self.effort.clone(), cost: 1 });
                 let (inside, _) = self.signed_content(content_type, &mut stream)?;
                 self.take(inside);
                 match stream.error {
                     Some(error) => self.say(error),
-                    None => stream.pieces.finish().map(|_| ()).or_else(|error| self.say(error)),
+                    None => stream.pieces.reader.finish().map(|_| ()).or_else(|error| self.say(error)),
                 }
             }
             Ok(Content::Enveloped(reader)) => {
@@ -382,7 +400,7 @@ impl<'a> Inspector<'a> {
         // every level reads from the one around: what bounds the stack counts through all layers
         let mime_depth = self.limits.mime_depth.saturating_sub(self.depth);
         let limits = Limits { smime_layers: left, mime_depth, ..self.limits.clone() };
-        let mut below = Inspector::new(&limits);
+        let mut below = Inspector::new(&limits, self.effort.clone());
         below.around = self.around.saturating_add(self.depth);
         let mut feed = Feed::over(source);
         if feed.want(layer::DETECT).is_ok() && !feed.window().is_empty() {

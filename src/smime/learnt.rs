@@ -2,7 +2,7 @@
 
 use crate::cms::{Capabilities, SignedData, Signer};
 use crate::limits::{Budget, LimitReached};
-use crate::pki::{self, Certificate, ChainStatus, Inquiry, Judgement, PolicyInputs, Purpose, email};
+use crate::pki::{self, Certificate, ChainStatus, Inquiry, Judgement, PolicyInputs, Purpose, email::Addresses};
 use crate::smime::choice::check_recipient;
 use crate::smime::open::Open;
 
@@ -38,9 +38,9 @@ impl Learnt {
             // 2.5.3.1: one of the same subject, where the signer named none and signs with a key that only signs
             None => candidate.subject().matches(certificate.subject()) && check_recipient(certificate).is_err(),
         };
-        let addresses = certificate.addresses();
+        let addresses = Addresses::of(&certificate.addresses());
         let is_usable = |candidate: &&Certificate| {
-            let is_same_person = candidate.addresses().iter().any(|address| email::find(&addresses, address));
+            let is_same_person = candidate.addresses().iter().any(|address| addresses.contains(address));
             *candidate != certificate && is_same_person && check_recipient(candidate).is_ok()
         };
         let mut learnt = Self { capabilities: signer.capabilities(), encryption_certificate: None };

@@ -11,6 +11,7 @@ mod choice;
 mod clock;
 mod content;
 mod details;
+mod effort;
 mod encrypt;
 mod error;
 mod explain;

@@ -15,10 +15,11 @@ use crate::pki::{Certificate, ChainStatus};
 use crate::secret::Secret;
 use crate::smime::advice;
 use crate::smime::clock::{Clock, FirstSeen};
+use crate::smime::effort::Effort;
 use crate::smime::finding::{Code, Excuse, Finding, Outcome};
 use crate::smime::hints::Hints;
 use crate::smime::layer::{self, Form};
-use crate::smime::peel::{Found, HashError, Stop, Work, hash_file, signed_layer};
+use crate::smime::peel::{Found, Stop, Work, hash_file, signed_layer};
 use crate::smime::policy::{Accept, Trust};
 use crate::smime::released::Released;
 use crate::smime::spool::{Input, Spool};
@@ -236,15 +237,15 @@ impl<'a> Open<'a> {
 
     /// Checks a detached signature over a file of any size; the spool gets the content as it was signed.
     pub fn stream_detached(&self, content: &mut dyn Input, signature: &[u8], spool: &mut dyn Spool) -> io::Result<Opened> {
-        let mut hints = Hints::default();
+        let mut hints = Hints::new(&self.limits);
         let mut is_canonical = false;
         loop {
             content.seek(SeekFrom::Start(0))?;
             spool.restart()?;
+            let mut source = Metered::new(content, &self.limits, None, &hints.effort);
             let mut work = Work::new(self, &mut hints, None, spool, Layers::OneSigned, Want::Content);
-            let mut source = Metered::new(content, &self.limits, None);
             let ended = work.detached(&mut source, signature, &mut is_canonical);
-            if let Some(limit) = source.reached {
+            if let Some(limit) = source.reached() {
                 return Ok(Opened {
                     verdict: Found::beyond(&limit).verdict,
                     content: None,
@@ -296,7 +297,7 @@ impl<'a> Open<'a> {
         spool: &mut dyn Spool,
         random: Option<&mut dyn Random>,
     ) -> io::Result<Found> {
-        let mut hints = Hints::default();
+        let mut hints = Hints::new(&self.limits);
         let mut random = random;
         let mut passes = Budget::new("passes", self.limits.passes);
         let mut rereading = Budget::new("reread bytes", self.limits.reread_bytes);
@@ -306,13 +307,13 @@ impl<'a> Open<'a> {
                 return Ok(Found::beyond(&limit));
             }
             let left = if free.spend(1u64).is_ok() { None } else { Some(&mut rereading) };
-            let mut source = Metered::new(message, &self.limits, left);
+            let mut source = Metered::new(message, &self.limits, left, &hints.effort);
             source.seek(SeekFrom::Start(0))?;
             spool.restart()?;
             let random = random.as_mut().map(|random| &mut **random as &mut dyn Random);
             let mut work = Work::new(self, &mut hints, random, spool, layers, want);
             let ended = work.run(&mut source);
-            if let Some(limit) = source.reached {
+            if let Some(limit) = source.reached() {
                 return Ok(Found::beyond(&limit));
             }
             match ended {
@@ -351,18 +352,27 @@ struct Metered<'i> {
     size: Budget,
     /// What is left for reading once more; `None` where this pass is free.
     rereading: Option<&'i mut Budget>,
+    effort: Effort,
     reached: Option<LimitReached>,
 }
 
 impl<'i> Metered<'i> {
-    fn new(input: &'i mut dyn Input, limits: &Limits, rereading: Option<&'i mut Budget>) -> Self {
-        Self { input, size: Budget::new("message bytes", limits.message_bytes), rereading, reached: None }
+    fn new(input: &'i mut dyn Input, limits: &Limits, rereading: Option<&'i mut Budget>, effort: &Effort) -> Self {
+        effort.begin_pass();
+        let (size, effort) = (Budget::new("message bytes", limits.message_bytes), effort.clone());
+        Self { input, size, rereading, effort, reached: None }
+    }
+
+    /// The bound that ended the pass, of the message or of its layers.
+    fn reached(&self) -> Option<LimitReached> {
+        self.reached.clone().or_else(|| self.effort.reached())
     }
 }
 
 impl Read for Metered<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(out)?;
+        self.effort.came(read);
         let spent = self.size.spend(read).and_then(|()| self.rereading.as_mut().map_or(Ok(()), |left| left.spend(read)));
         match spent {
             Ok(()) => Ok(read),
@@ -389,17 +399,17 @@ impl Work<'_, '_> {
             Err(error) => return Err(self.broken(error)),
         };
         let layer = self.push_layer(signed_layer(verdict::Form::Clear))?;
-        let digests = self.wanted_digests(&reader.digests());
-        let (hash, hold) = (cms::ContentHash::new(digests).second_thread(self.open.second_thread), self.hold_at(layer));
+        let digests = self.wanted_digests(layer, &reader.digests());
+        let share = self.share(layer, digests.len());
+        let hash = cms::ContentHash::new(digests).second_thread(self.open.second_thread);
         let mut feed = Feed::new(content);
         let hashed = match *is_canonical {
-            false => hash_file(&mut feed, hash, hold, self.sink),
-            true => hash_file(&mut Crlf::new(&mut feed), hash, hold, self.sink),
+            false => hash_file(&mut feed, hash, share, self.sink),
+            true => hash_file(&mut Crlf::new(&mut feed), hash, share, self.sink),
         };
         let (hashed, held) = match hashed {
             Ok(hashed) => hashed,
-            Err(HashError::Io(error)) => return Err(Stop::Io(error)),
-            Err(HashError::Limit(limit)) => return Err(self.limit(&limit)),
+            Err(error) => return Err(Stop::Io(error)),
         };
         let mut data = match reader.finish(hashed) {
             Ok(data) => data,

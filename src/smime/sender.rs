@@ -3,7 +3,7 @@
 use crate::limits::Limits;
 use crate::mime::address::{self, AddressList, Mailbox};
 use crate::mime::{self, Entity, Field};
-use crate::pki::email;
+use crate::pki::email::{self, Addresses};
 use crate::smime::finding::{Code, Finding};
 
 /// What a header section says about its author.
@@ -85,7 +85,7 @@ impl Author {
     pub(in crate::smime) fn is_covered_by(&self, certified: &[String]) -> Option<bool> {
         match self {
             Self::None => None,
-            Self::Claimed { addresses, .. } => Some(addresses.iter().all(|address| email::find(certified, address))),
+            Self::Claimed { addresses, .. } => Some(all_among(certified, addresses)),
             Self::Unclear(_) => Some(false),
         }
     }
@@ -94,7 +94,10 @@ impl Author {
     pub(in crate::smime) fn includes(&self, certified: &[String]) -> Option<bool> {
         match self {
             Self::None => None,
-            Self::Claimed { addresses, .. } => Some(addresses.iter().any(|address| email::find(certified, address))),
+            Self::Claimed { addresses, .. } => {
+                let certified = Addresses::of(certified);
+                Some(addresses.iter().any(|address| certified.contains(address)))
+            }
             Self::Unclear(_) => Some(false),
         }
     }
@@ -103,7 +106,7 @@ impl Author {
     pub(in crate::smime) fn describe(&self) -> String {
         match self {
             Self::None => "nobody".to_owned(),
-            Self::Claimed { addresses, .. } => addresses.join(", "),
+            Self::Claimed { addresses, .. } => few(addresses),
             Self::Unclear(why) => why.clone(),
         }
     }
@@ -120,25 +123,22 @@ pub(in crate::smime) fn warnings(entity: &Entity, source: &[u8]) -> Vec<Finding>
     let authors: Vec<String> = from.iter().flat_map(|list| list.mailboxes.iter().map(Mailbox::address)).collect();
     let names = from.iter().flat_map(|list| list.mailboxes.iter().filter_map(|m| m.display.as_ref()).chain(&list.remarks));
     let mut found = Vec::new();
-    for name in names {
-        let others: Vec<String> = addresses_in(name).into_iter().filter(|shown| !email::find(&authors, shown)).collect();
-        if !others.is_empty() {
-            let text = format!(
-                "the name of the sender shows the address {} – the message is from {}",
-                shortened(&others.join(", ")),
-                authors.join(", ")
-            );
-            found.push(Finding::warning(Code::MisleadingName, text));
-        }
-    }
-    for author in authors.iter().filter(|author| mixes_alphabets(author)) {
-        let text = format!("the address {author} mixes alphabets whose letters look alike");
+    let mut known = Addresses::of(&authors);
+    let others: Vec<String> = names.flat_map(|name| addresses_in(name)).filter(|shown| known.insert(shown)).collect();
+    if !others.is_empty() {
+        let text = format!("the name of the sender shows the address {} – the message is from {}", few(&others), few(&authors));
         found.push(Finding::warning(Code::MisleadingName, text));
     }
+    let mixed: Vec<&String> = authors.iter().filter(|author| mixes_alphabets(author)).collect();
+    if !mixed.is_empty() {
+        let text = format!("the address {} mixes alphabets whose letters look alike", few(&mixed));
+        found.push(Finding::warning(Code::MisleadingName, text));
+    }
+    let known = Addresses::of(&authors);
     let answers: Vec<String> = lists("reply-to").iter().flat_map(|list| list.mailboxes.iter().map(Mailbox::address)).collect();
-    let elsewhere: Vec<String> = answers.into_iter().filter(|address| !email::find(&authors, address)).collect();
+    let elsewhere: Vec<String> = answers.into_iter().filter(|address| !known.contains(address)).collect();
     if !authors.is_empty() && !elsewhere.is_empty() {
-        let text = format!("an answer would go to {}, not to the sender", shortened(&elsewhere.join(", ")));
+        let text = format!("an answer would go to {}, not to the sender", few(&elsewhere));
         found.push(Finding::warning(Code::ReplyElsewhere, text));
     }
     found
@@ -163,21 +163,32 @@ pub fn recipient_addresses(message: &[u8], limits: &Limits) -> Vec<String> {
 
 /// The addresses in Bcc that are not in To or Cc, each once: those of people whom the others shall not see.
 pub fn bcc_addresses(message: &[u8], limits: &Limits) -> Vec<String> {
-    let seen = recipient_addresses(message, limits);
-    addresses_of(message, &["bcc"], limits).into_iter().filter(|address| !email::find(&seen, address)).collect()
+    let seen = Addresses::of(&recipient_addresses(message, limits));
+    addresses_of(message, &["bcc"], limits).into_iter().filter(|address| !seen.contains(address)).collect()
 }
 
 fn addresses_of(message: &[u8], names: &[&str], limits: &Limits) -> Vec<String> {
     let Ok(entity) = mime::parse(message, limits) else { return Vec::new() };
-    let mut found: Vec<String> = Vec::new();
+    let (mut found, mut known) = (Vec::new(), Addresses::default());
     for field in entity.fields().iter().filter(|f| names.contains(&f.name.as_str())) {
         for mailbox in address::parse(&field.unfolded(message)).mailboxes {
-            if !email::find(&found, &mailbox.address()) {
+            if known.insert(&mailbox.address()) {
                 found.push(mailbox.address());
             }
         }
     }
     found
+}
+
+/// Whether these addresses are all among those.
+fn all_among(certified: &[String], addresses: &[String]) -> bool {
+    match addresses {
+        [one] => email::find(certified, one),
+        several => {
+            let certified = Addresses::of(certified);
+            several.iter().all(|address| certified.contains(address))
+        }
+    }
 }
 
 /// Why bytes of From are read differently by programs, if they are.
@@ -228,7 +239,9 @@ fn addresses_in(name: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in plain.match_indices('@') {
         let (before, after) = plain.split_at(at);
-        let local: String = before.trim_end().rsplit(|c| !is_part(c)).next().unwrap_or_default().to_owned();
+        let local = before.trim_end().rsplit(|c| !is_part(c)).next().unwrap_or_default();
+        // programs put addresses as names between such quotes
+        let local = local.trim_start_matches('\'');
         let after = after.get(1..).unwrap_or_default().trim_start();
         let domain: String = after.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '.' | '-')).collect();
         let domain = domain.trim_end_matches(['.', '-']);
@@ -247,12 +260,24 @@ fn mixes_alphabets(address: &str) -> bool {
     })
 }
 
+/// The first of a list that may have thousands, and how many more there are.
+pub(in crate::smime) fn few<S: AsRef<str>>(list: &[S]) -> String {
+    let first: Vec<String> = list.iter().take(FEW).map(|one| shortened(one.as_ref())).collect();
+    match list.len().saturating_sub(FEW) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
 /// What a person can read at a glance of a value that may be a megabyte.
-fn shortened(value: &str) -> String {
+pub(in crate::smime) fn shortened(value: &str) -> String {
     let mut chars = value.chars();
     let head: String = chars.by_ref().take(SHOWN).collect();
     if chars.next().is_some() { format!("{head}\u{2026}") } else { head }
 }
+
+/// Certificates and letters have one or some addresses.
+const FEW: usize = 5;
 
 /// Two lines of a terminal.
 const SHOWN: usize = 160;
@@ -268,6 +293,7 @@ mod tests {
             ("Boss (ceo @ a.example)", vec!["ceo@a.example"]),
             ("ceo\u{200b}@a.exam\u{200d}ple\0", vec!["ceo@a.example"]),
             ("ceo\u{ff20}a\u{ff0e}example, x@b.example.", vec!["ceo@a.example", "x@b.example"]),
+            ("'ceo@a.example'", vec!["ceo@a.example"]),
             ("Jane Doe @ Home", vec![]),
             ("@handle a.b", vec![]),
         ] {

@@ -31,7 +31,7 @@ fn seed(folder: &str, name: &str) -> Vec<u8> {
 /// Opening ends with this bound: exit 8, whatever else is wrong, and nothing is released.
 fn reaches(name: &str, message: &[u8], limits: &Limits) {
     let cast = Cast::load();
-    let open = Open::new(&cast.trust).limits(limits).known(&cast.known[..1]).identity(&cast.carol).password(&cast.password);
+    let open = Open::new(&cast.trust).limits(limits).known(&cast.known).identity(&cast.carol).password(&cast.password);
     reaches_with(&open, name, message);
 }
 
@@ -161,6 +161,18 @@ fn bounds_of_decompression_are_named() {
     let limits = with(|limits| limits.decompressed_bytes = 100);
     reaches("decompressed bytes", &compressed, &limits);
     inspect_reaches("decompressed bytes", &compressed, &limits);
+    // two layers, neither of which gives too much for what it takes
+    let (mut inner, mut nested) = (Vec::new(), Vec::new());
+    cms::compress(&mut vec![b' '; 1 << 20].as_slice(), &mut inner).expect("compressed");
+    cms::compress(&mut inner.as_slice(), &mut nested).expect("compressed");
+    let limits = with(|limits| (limits.decompression_free_bytes, limits.decompression_ratio) = (1000, 2000));
+    for (name, message, is_beyond) in [("one", &inner, false), ("two", &nested, true)] {
+        let seen = smime::inspect(message, &limits);
+        assert_eq!(seen.findings.iter().any(|f| f.code == Code::Limit), is_beyond, "{name}: {:?}", seen.findings);
+    }
+    reaches("decompression ratio", &nested, &limits);
+    inspect_reaches("decompression ratio", &nested, &limits);
+    reaches("decompressed bytes", &nested, &with(|limits| limits.decompressed_bytes = 1 << 20));
     let mut bomb = Vec::new();
     let blanks = vec![b' '; 20 << 20];
     cms::compress(&mut blanks.as_slice(), &mut bomb).expect("compressed");
@@ -168,41 +180,142 @@ fn bounds_of_decompression_are_named() {
     inspect_reaches("decompression ratio", &bomb, &Limits::default());
 }
 
-#[test]
-fn content_that_must_be_held_is_bounded() {
+/// A structure that Carol signed over the content itself, so that it must be held; her signature does not fit.
+fn over_content(content: &[u8], announced: &[DigestAlgorithm]) -> Vec<u8> {
     let carol = Cast::load().carol;
     let id = [carol.certificate().issuer().der().to_vec(), encode::tlv(Tag::INTEGER, carol.certificate().serial())];
     let (sha512, ed25519) = (DigestAlgorithm::Sha512.identifier().to_der(), SignatureAlgorithm::Ed25519.identifier().to_der());
     let signer = [encode::integer_u64(1), encode::sequence(&id), sha512, ed25519, encode::octet_string(&[0; 64])];
-    let content = [encode::oid(&oid::ID_DATA), encode::explicit(0, &encode::octet_string(&[b'x'; 1000]))];
+    let content = [encode::oid(&oid::ID_DATA), encode::explicit(0, &encode::octet_string(content))];
     let signers = encode::set_of(vec![encode::sequence(&signer)]);
-    let data = [encode::integer_u64(1), encode::set_of(Vec::new()), encode::sequence(&content), signers];
-    let message = encode::sequence(&[encode::oid(&oid::ID_SIGNED_DATA), encode::explicit(0, &encode::sequence(&data))]);
-    reaches("held bytes", &message, &with(|limits| limits.held_bytes = 999));
+    let announced = announced.iter().map(|digest| digest.identifier().to_der()).collect();
+    let data = [encode::integer_u64(1), encode::set_of(announced), encode::sequence(&content), signers];
+    encode::sequence(&[encode::oid(&oid::ID_SIGNED_DATA), encode::explicit(0, &encode::sequence(&data))])
+}
+
+/// Opening is not ended by a bound.
+fn stays_within(message: &[u8], limits: &Limits) {
+    let cast = Cast::load();
+    let open = Open::new(&cast.trust).limits(limits).known(&cast.known).identity(&cast.carol).password(&cast.password);
+    let opened = open.run(message, &mut Seeded::new(b"limits"));
+    assert!(!opened.verdict().has_error(Code::Limit), "{:?}", opened.verdict().findings);
+}
+
+#[test]
+fn content_that_must_be_held_is_bounded_in_all_layers_together() {
+    let inner = over_content(&[b'x'; 1000], &[]);
+    reaches("held bytes", &inner, &with(|limits| limits.held_bytes = 999));
+    stays_within(&inner, &with(|limits| limits.held_bytes = 1000));
+    let outer = over_content(&inner, &[]);
+    reaches("held bytes", &outer, &with(|limits| limits.held_bytes = 1999));
+    stays_within(&outer, &with(|limits| limits.held_bytes = 1000 + inner.len()));
+}
+
+/// Every digest that a signer can announce.
+const ALL: [DigestAlgorithm; 14] = [
+    DigestAlgorithm::Md5,
+    DigestAlgorithm::Sha224,
+    DigestAlgorithm::Sha3_224,
+    DigestAlgorithm::Sha3_256,
+    DigestAlgorithm::Sha3_384,
+    DigestAlgorithm::Sha3_512,
+    DigestAlgorithm::Shake128,
+    DigestAlgorithm::Shake256,
+    DigestAlgorithm::Sha512_224,
+    DigestAlgorithm::Sha512_256,
+    DigestAlgorithm::Sha1,
+    DigestAlgorithm::Sha256,
+    DigestAlgorithm::Sha384,
+    DigestAlgorithm::Sha512,
+];
+
+#[test]
+fn what_layers_take_is_bounded_in_all_passes_together() {
+    // a pass with the content and four digests of it, one more with the content held, and it is hashed for the signature
+    let most = 2 * 5 * 1000 + 1000;
+    for announced in [&[][..], &ALL] {
+        let message = over_content(&[b'x'; 1000], announced);
+        let limits = |bytes| with(move |limits| (limits.layer_bytes, limits.layer_ratio) = (bytes, 0));
+        reaches("layer bytes", &message, &limits(most - 1));
+        stays_within(&message, &limits(most));
+        // a larger message may take more
+        stays_within(&message, &with(|limits| (limits.layer_bytes, limits.layer_ratio) = (0, 11)));
+    }
+    let mut compressed = Vec::new();
+    cms::compress(&mut over_content(&[b'x'; 1000], &[]).as_slice(), &mut compressed).expect("compressed");
+    reaches("layer bytes", &compressed, &with(|limits| (limits.layer_bytes, limits.layer_ratio) = (most + 1000, 0)));
+    let gcm = seed("open", "sealed-gcm.eml");
+    reaches("layer bytes", &gcm, &with(|limits| (limits.layer_bytes, limits.layer_ratio) = (10, 0)));
+}
+
+#[test]
+fn a_digest_that_one_of_many_signers_could_use_is_computed_when_one_does() {
+    let mut names = ALL.map(|digest| digest.micalg()).to_vec();
+    names.retain(|name| *name != "sha-256");
+    let clear = String::from_utf8(seed("open", "clear.eml")).expect("ASCII").replace("sha-256", &names.join(","));
+    let cast = Cast::load();
+    let opened = Open::new(&cast.trust).known(&cast.known).verify(clear.as_bytes());
+    assert_eq!(opened.verdict().outcome(), Outcome::Good, "{:?}", opened.verdict().findings);
+}
+
+#[test]
+fn addresses_of_signers_are_bounded_and_few_of_them_are_told() {
+    let opaque = seed("open", "opaque.eml");
+    reaches("signer addresses", &opaque, &with(|limits| limits.signer_addresses = 0));
+    let from: Vec<String> =
+        (0..2000).map(|at| format!("\"x{at}@b.example y\u{430}{at}@c.example\" <z\u{430}{at}@d.example>")).collect();
+    let header = format!("From: {}\r\nReply-To: {}\r\n", from.join(",\r\n "), from.join(",\r\n ").replace("@d.", "@e."));
+    let (cast, random) = (Cast::load(), &mut Seeded::new(b"many"));
+    let message = Sign::new(&cast.carol).run(format!("{header}\r\nhi\r\n").as_bytes(), cast.trust.at, random).expect("signed");
+    let opened = Open::new(&cast.trust).known(&cast.known).verify(&message);
+    let findings = &opened.verdict().findings;
+    for (code, most) in [(Code::MisleadingName, 2), (Code::ReplyElsewhere, 1), (Code::FromMismatch, 2)] {
+        let found: Vec<_> = findings.iter().filter(|finding| finding.code == code).collect();
+        assert!((1..=most).contains(&found.len()), "{code:?}: {found:?}");
+        assert!(found.iter().all(|finding| finding.text.contains(" more") && finding.text.len() < 500), "{found:?}");
+    }
 }
 
 /// A message to a password of so many rounds, to so many recipients.
 fn to_password(rounds: u64, recipients: usize) -> Vec<u8> {
-    let derivation = AlgorithmIdentifier {
-        oid: oid::PBKDF2,
-        parameters: Some(encode::sequence(&[encode::octet_string(b"saltsalt"), encode::integer_u64(rounds)])),
-    };
+    to_passwords(rounds, &vec![1; recipients], DigestAlgorithm::Sha1)
+}
+
+/// The same, with the salts of the recipients.
+fn to_passwords(rounds: u64, salts: &[u8], digest: DigestAlgorithm) -> Vec<u8> {
+    let recipients: Vec<u8> = salts.iter().flat_map(|salt| password_recipient(rounds, *salt, digest)).collect();
+    let cipher = encode::sequence(&[encode::oid(&oid::AES256_CBC), encode::octet_string(&[0; 16])]);
+    let content = [encode::oid(&oid::ID_DATA), cipher, encode::tlv(Tag::context(0), &[2; 64])];
+    let data = [encode::integer_u64(3), encode::tlv(Tag::SET, &recipients), encode::sequence(&content)];
+    encode::sequence(&[encode::oid(&oid::ID_ENVELOPED_DATA), encode::explicit(0, &encode::sequence(&data))])
+}
+
+fn password_recipient(rounds: u64, salt: u8, digest: DigestAlgorithm) -> Vec<u8> {
+    let mut parameters = vec![encode::octet_string(&[salt; 8]), encode::integer_u64(rounds)];
+    if digest == DigestAlgorithm::Sha512 {
+        parameters.push(AlgorithmIdentifier::bare(oid::HMAC_SHA512).to_der());
+    }
+    let derivation = AlgorithmIdentifier { oid: oid::PBKDF2, parameters: Some(encode::sequence(&parameters)) };
     let derivation = derivation.to_der();
     let content = derivation.get(2..).expect("short");
     let cipher = encode::sequence(&[encode::oid(&oid::AES256_CBC), encode::octet_string(&[0; 16])]);
-    let wrap = encode::sequence(&[encode::oid(&oid::PWRI_KEK), cipher.clone()]);
+    let wrap = encode::sequence(&[encode::oid(&oid::PWRI_KEK), cipher]);
     let inner =
         [encode::integer_u64(0), encode::implicit(0, &encode::sequence(&[content])), wrap, encode::octet_string(&[1; 48])];
-    let recipient = encode::implicit(3, &encode::sequence(&inner));
-    let content = [encode::oid(&oid::ID_DATA), cipher, encode::tlv(Tag::context(0), &[2; 64])];
-    let set = encode::tlv(Tag::SET, &recipient.repeat(recipients));
-    let data = [encode::integer_u64(3), set, encode::sequence(&content)];
-    encode::sequence(&[encode::oid(&oid::ID_ENVELOPED_DATA), encode::explicit(0, &encode::sequence(&data))])
+    encode::implicit(3, &encode::sequence(&inner))
 }
 
 #[test]
 fn rounds_of_a_password_are_bounded_and_so_are_passwords() {
-    reaches("kdf iterations", &to_password(20_000_001, 1), &Limits::default());
+    reaches("kdf iterations", &to_password(12_000_001, 1), &Limits::default());
+    let limits = with(|limits| limits.kdf_iterations = 1000);
+    // each block of SHA-1 takes all rounds
+    stays_within(&to_passwords(250, &[1, 2], DigestAlgorithm::Sha1), &limits);
+    reaches("kdf iterations", &to_passwords(250, &[1, 2, 3], DigestAlgorithm::Sha1), &limits);
+    // the same key is derived once
+    stays_within(&to_passwords(500, &[1, 1, 1], DigestAlgorithm::Sha1), &limits);
+    stays_within(&to_passwords(500, &[1], DigestAlgorithm::Sha512), &limits);
+    reaches("kdf iterations", &to_passwords(501, &[1], DigestAlgorithm::Sha512), &limits);
     reaches("recipient trials", &to_password(1, 5), &Limits::default());
 }
 

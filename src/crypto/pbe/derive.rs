@@ -1,5 +1,7 @@
 //! Keys from passwords with parameters as received, within bounds.
 
+use std::fmt;
+
 use crate::asn1::{Cursor, Oid, Tag, oid};
 use crate::crypto::Error;
 use crate::crypto::algorithm::{AlgorithmIdentifier, DigestAlgorithm};
@@ -7,23 +9,44 @@ use crate::crypto::kdf;
 use crate::limits::{Budget, LimitReached, Limits};
 use crate::secret::Secret;
 
-/// What the key derivations of one file or one recipient may cost, together.
-#[derive(Debug)]
+/// What the key derivations of one file or one message may cost, together.
 pub struct Cost {
     rounds: Budget,
     memory: u64,
+    /// Keys that were derived; `None` where they are not kept.
+    known: Option<Vec<Known>>,
+}
+
+/// A key that was derived, and what of.
+struct Known {
+    algorithm: Vec<u8>,
+    password: Secret<Vec<u8>>,
+    len: usize,
+    key: Secret<Vec<u8>>,
+}
+
+impl fmt::Debug for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cost").field("rounds", &self.rounds).field("memory", &self.memory).finish_non_exhaustive()
+    }
 }
 
 impl Cost {
     /// The bounds `kdf iterations` and `kdf memory bytes`.
     pub fn new(limits: &Limits) -> Self {
-        Self { rounds: Budget::new("kdf iterations", limits.kdf_iterations), memory: limits.kdf_memory_bytes }
+        Self { rounds: Budget::new("kdf iterations", limits.kdf_iterations), memory: limits.kdf_memory_bytes, known: None }
     }
 
-    /// Spends the rounds of a key of `len` bytes: each block of the digest takes all of them.
+    /// Keeps the keys: one that is asked for again costs nothing.
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        Self { known: Some(Vec::new()), ..self }
+    }
+
+    /// Spends the rounds of a key of `len` bytes: each block of the digest takes all of them, and a round takes longer under some digests.
     pub fn spend(&mut self, iterations: u64, digest: DigestAlgorithm, len: usize) -> Result<(), LimitReached> {
         let blocks = u64::try_from(len.div_ceil(digest.output_len())).unwrap_or(u64::MAX);
-        self.rounds.spend(iterations.saturating_mul(blocks))
+        self.take(iterations.saturating_mul(blocks).saturating_mul(weight(digest)))
     }
 
     /// Spends what scrypt takes: 128·N·r bytes at a time, and twice over each of p such blocks of memory.
@@ -33,7 +56,25 @@ impl Cost {
         if bytes > self.memory {
             return Err(LimitReached { name: "kdf memory bytes", limit: self.memory });
         }
-        self.rounds.spend(blocks.saturating_mul(p).saturating_mul(2))
+        self.take(blocks.saturating_mul(p).saturating_mul(2))
+    }
+
+    /// What is refused is not computed: it leaves room for others.
+    fn take(&mut self, rounds: u64) -> Result<(), LimitReached> {
+        let mut left = self.rounds.clone();
+        left.spend(rounds)?;
+        self.rounds = left;
+        Ok(())
+    }
+}
+
+/// How many rounds of SHA-256 take the time of one.
+fn weight(digest: DigestAlgorithm) -> u64 {
+    use DigestAlgorithm as D;
+    match digest {
+        D::Md5 | D::Sha1 | D::Sha224 | D::Sha256 => 1,
+        D::Sha384 | D::Sha512 | D::Sha512_224 | D::Sha512_256 => 2,
+        D::Sha3_224 | D::Sha3_256 | D::Sha3_384 | D::Sha3_512 | D::Shake128 | D::Shake256 => 3,
     }
 }
 
@@ -66,12 +107,21 @@ pub fn derive_key(
     len: usize,
     cost: &mut Cost,
 ) -> Result<Secret<Vec<u8>>, Error> {
-    let parameters = || algorithm.real_parameters().ok_or(Error::Malformed { what: "a key derivation without parameters" });
-    match algorithm.oid {
-        oid::PBKDF2 => pbkdf2(parameters()?, password, len, cost),
-        oid::SCRYPT => scrypt(parameters()?, password, len, cost),
-        _ => Err(Error::Unsupported { what: "key derivation", name: algorithm.name() }),
+    let encoded = cost.known.as_ref().map(|_| algorithm.to_der()).unwrap_or_default();
+    let is_it = |known: &&Known| known.algorithm == encoded && known.len == len && known.password.expose() == password;
+    if let Some(known) = cost.known.iter().flatten().find(is_it) {
+        return Ok(known.key.clone());
     }
+    let parameters = || algorithm.real_parameters().ok_or(Error::Malformed { what: "a key derivation without parameters" });
+    let key = match algorithm.oid {
+        oid::PBKDF2 => pbkdf2(parameters()?, password, len, cost)?,
+        oid::SCRYPT => scrypt(parameters()?, password, len, cost)?,
+        _ => return Err(Error::Unsupported { what: "key derivation", name: algorithm.name() }),
+    };
+    if let Some(known) = &mut cost.known {
+        known.push(Known { algorithm: encoded, password: Secret::new(password.to_vec()), len, key: key.clone() });
+    }
+    Ok(key)
 }
 
 /// The length of the key that the parameters of a derivation name, if they do.

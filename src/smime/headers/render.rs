@@ -1,7 +1,7 @@
 //! What a reader sees of protected header fields (RFC 9788 section 4).
 
 use crate::mime::{Entity, Field, address};
-use crate::pki::{ChainStatus, email};
+use crate::pki::{ChainStatus, email::Addresses};
 use crate::smime::headers::{is_structural, parameter};
 use crate::smime::layer;
 use crate::smime::sender::Author;
@@ -173,7 +173,8 @@ fn author(entity: &Entity, source: &[u8]) -> Option<Vec<String>> {
 }
 
 fn is_same(a: &[String], b: &[String]) -> bool {
-    a.iter().all(|address| email::find(b, address)) && b.iter().all(|address| email::find(a, address))
+    let (in_a, in_b) = (Addresses::of(a), Addresses::of(b));
+    a.iter().all(|address| in_b.contains(address)) && b.iter().all(|address| in_a.contains(address))
 }
 
 /// The fields that HP-Outer says the composer put outside: names in lower case, and values (RFC 9788 4.2.1).

@@ -12,15 +12,11 @@ use crate::smime::body::Body;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::layer::{self, SecondPart};
 use crate::smime::open::Layers;
-use crate::smime::peel::opaque::signed_layer;
-use crate::smime::peel::source::Hashing;
+use crate::smime::peel::opaque::{USUAL, signed_layer};
+use crate::smime::peel::source::{Hashing, Share};
 use crate::smime::peel::walk::texts_outside;
 use crate::smime::peel::{Stop, Work};
 use crate::smime::verdict::{Form, UncoveredPart};
-
-/// The digests that are computed where the message does not announce a known one: those that signers use.
-const USUAL: [DigestAlgorithm; 4] =
-    [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512, DigestAlgorithm::Sha1];
 
 impl Work<'_, '_> {
     pub(in crate::smime::peel) fn clear_signed(&mut self, feed: &mut Feed<'_>, head: &Head) -> Result<(), Stop> {
@@ -32,17 +28,18 @@ impl Work<'_, '_> {
         self.is_signed_inside = true;
         let mut parts = feed.parts(boundary);
         let announced = announced_digests(head.entity.content_type().parameter("micalg").unwrap_or_default());
-        let hash = ContentHash::new(self.wanted_digests(&announced)).second_thread(self.open.second_thread);
-        let hold = self.hold_at(layer);
+        let digests = self.wanted_digests(layer, &announced);
+        let share = self.share(layer, digests.len());
+        let hash = ContentHash::new(digests).second_thread(self.open.second_thread);
         let (hash, held, payload) = {
             let Some(part) = parts.next()? else {
                 self.forget(layer);
                 return Err(self.fail(Code::Malformed, parts_missing));
             };
-            let mut content = Hashing::new(Crlf::new(part), hash, hold);
+            let mut content = Hashing::new(Crlf::new(part), hash, share);
             let payload = self.content(&mut content, content_type::DATA)?;
             self.back_to(layer);
-            let (_, hash, held) = content.into_parts().map_err(|limit| self.limit(&limit))?;
+            let (_, hash, held) = content.into_parts()?;
             (hash.finish(), held, payload)
         };
         let path = match head.entity.path_numbers() {
@@ -169,10 +166,10 @@ fn announced_digests(micalg: &str) -> Vec<DigestAlgorithm> {
 pub(in crate::smime) fn hash_file(
     source: &mut dyn BufRead,
     hash: ContentHash,
-    hold: Option<usize>,
+    share: Share,
     sink: &mut dyn std::io::Write,
-) -> Result<(Hashed, Option<Vec<u8>>), HashError> {
-    let mut content = Hashing::new(source, hash, hold);
+) -> std::io::Result<(Hashed, Option<Vec<u8>>)> {
+    let mut content = Hashing::new(source, hash, share);
     loop {
         let window = content.fill_buf()?;
         if window.is_empty() {
@@ -182,18 +179,6 @@ pub(in crate::smime) fn hash_file(
         let len = window.len();
         content.consume(len);
     }
-    let (_, hash, held) = content.into_parts().map_err(HashError::Limit)?;
+    let (_, hash, held) = content.into_parts()?;
     Ok((hash.finish(), held))
-}
-
-/// Why a file could not be hashed.
-pub(in crate::smime) enum HashError {
-    Io(std::io::Error),
-    Limit(crate::limits::LimitReached),
-}
-
-impl From<std::io::Error> for HashError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Io(error)
-    }
 }

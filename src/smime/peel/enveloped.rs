@@ -6,9 +6,10 @@ use crate::cms::{self, Candidate, ContentType, Decrypting, EnvelopedReader, Key}
 use crate::crypto;
 use crate::crypto::algorithm::{CipherParameters, Strength};
 use crate::pki::Certificate;
+use crate::smime::effort;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::hints::Trial;
-use crate::smime::peel::source::PieceStream;
+use crate::smime::peel::source::{PieceStream, Spending};
 use crate::smime::peel::{Stop, Work, failure_of};
 use crate::smime::verdict::{EncryptedKind, EncryptedLayer, Layer, RecipientVerdict};
 
@@ -66,7 +67,7 @@ impl Work<'_, '_> {
         candidate: Candidate,
     ) -> Result<crate::secret::Secret<Vec<u8>>, cms::Error> {
         let random = self.random.as_deref_mut().ok_or(cms::Error::Malformed("no randomness for a decryption"))?;
-        reader.content_key(candidate, &self.open.keys, random)
+        self.hints.effort.derive(|cost| reader.content_key_within(candidate, &self.open.keys, random, cost))
     }
 
     /// Nothing is left to try: the guess that seemed unlikely, else the end.
@@ -96,7 +97,8 @@ impl Work<'_, '_> {
         parameters: &CipherParameters,
         mut trial: Trial,
     ) -> Result<(), Stop> {
-        let mut stream = PieceStream::new(decrypting);
+        let (effort, cost) = (self.hints.effort.clone(), effort::cost_of(parameters.cipher));
+        let mut stream = PieceStream::new(Spending { reader: decrypting, effort, cost });
         // a wrong guess under RSA v1.5 gives a random key, and one in 256 of these ends with a padding that fits
         let is_guess = !candidate.is_named && !parameters.cipher.is_authenticated() && !trial.is_last;
         if is_guess
@@ -111,7 +113,7 @@ impl Work<'_, '_> {
         self.mark(layer, candidate, true);
         let result = self.content(&mut stream, content_type);
         self.back_to(layer);
-        let foreknown = stream.pieces.foreknown();
+        let foreknown = stream.pieces.reader.foreknown();
         let error = match (stream.error, result) {
             (Some(error), _) => error,
             (None, Err(stop)) => return Err(stop),

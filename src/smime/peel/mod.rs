@@ -27,14 +27,14 @@ use crate::smime::finding::{Code, Finding};
 use crate::smime::headers;
 use crate::smime::hints::{Failure, Hints};
 use crate::smime::open::{Layers, Open, Want};
-use crate::smime::sender::Author;
+use crate::smime::sender::{self, Author};
 use crate::smime::splice;
 use crate::smime::spool::Spool;
 use crate::smime::verdict::{Layer, UncoveredPart, Verdict};
 
-pub(in crate::smime) use clear::{HashError, hash_file};
+pub(in crate::smime) use clear::hash_file;
 pub(in crate::smime) use opaque::signed_layer;
-pub(in crate::smime) use source::PieceStream;
+pub(in crate::smime) use source::{PieceStream, Spending};
 
 /// Why a pass ended early.
 #[derive(Debug)]
@@ -81,6 +81,8 @@ pub(in crate::smime) struct Work<'w, 'a> {
     leaf: Option<Leaf>,
     /// What is left for the countersigners, time-stamps and encryption certificates of all signers.
     beside: Budget,
+    /// What is left for the addresses in the certificates of all signers.
+    addresses: Budget,
 }
 
 /// The beginning of a content: enough for its header fields and the first of its texts. Wiped, and without `Debug`.
@@ -148,6 +150,7 @@ impl<'w, 'a> Work<'w, 'a> {
             has_failed: false,
             leaf: None,
             beside: Budget::new("signers", open.limits.signers),
+            addresses: Budget::new("signer addresses", open.limits.signer_addresses),
         }
     }
 
@@ -256,6 +259,7 @@ impl<'w, 'a> Work<'w, 'a> {
         let (entity, bytes) = (&leaf.payload.entity, leaf.payload.bytes());
         let protected = headers::protected(entity, bytes, self.outer(), &self.verdict.layers);
         if let Some((shown, protected)) = headers::other_from(self.outer(), entity, bytes, &self.verdict.layers) {
+            let (shown, protected) = (sender::shortened(&shown), sender::shortened(&protected));
             let text = format!("the From outside says {shown}, the one inside {protected}, and no signer vouches for the latter");
             self.add(Finding::warning(Code::FromMismatch, text));
         }

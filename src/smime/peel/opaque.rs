@@ -6,7 +6,7 @@ use crate::cms::{self, CompressedReader, Content, ContentHash, SignedReader, con
 use crate::crypto::algorithm::DigestAlgorithm;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::open::Layers;
-use crate::smime::peel::source::{Hashing, PieceStream};
+use crate::smime::peel::source::{Hashing, PieceStream, Share, Spending};
 use crate::smime::peel::{Stop, Work};
 use crate::smime::verdict::{Coverage, Form, Layer, SignedLayer};
 
@@ -48,11 +48,13 @@ impl Work<'_, '_> {
         let layer = self.push_layer(signed_layer(Form::Opaque))?;
         self.is_signed_inside = true;
         let kind = reader.content_type();
-        let hash = ContentHash::new(self.wanted_digests(&reader.digests())).second_thread(self.open.second_thread);
-        let mut content = Hashing::new(PieceStream::new(reader), hash, self.hold_at(layer));
+        let digests = self.wanted_digests(layer, &reader.digests());
+        let share = self.share(layer, digests.len());
+        let hash = ContentHash::new(digests).second_thread(self.open.second_thread);
+        let mut content = Hashing::new(PieceStream::new(reader), hash, share);
         let payload = self.content(&mut content, kind);
         self.back_to(layer);
-        let (stream, hash, held) = content.into_parts().map_err(|limit| self.limit(&limit))?;
+        let (stream, hash, held) = content.into_parts()?;
         if let Some(error) = stream.error {
             self.forget(layer);
             return Err(self.broken(error));
@@ -89,7 +91,7 @@ impl Work<'_, '_> {
     fn compressed<R: Read>(&mut self, reader: CompressedReader<R>) -> Result<(), Stop> {
         let layer = self.push_layer(Layer::Compressed)?;
         let kind = reader.content_type();
-        let mut stream = PieceStream::new(reader);
+        let mut stream = PieceStream::new(Spending { reader, effort: self.hints.effort.clone(), cost: 1 });
         let result = self.content(&mut stream, kind);
         self.back_to(layer);
         let error = match (stream.error, result) {
@@ -120,11 +122,17 @@ impl Work<'_, '_> {
         announced.iter().copied().chain(more).collect()
     }
 
-    /// The bound on content that is held for a signature over the content itself; `None` where no earlier pass asked for it.
-    pub(in crate::smime) fn hold_at(&self, layer: usize) -> Option<usize> {
-        self.hints.held.contains(&layer).then_some(self.open.limits.held_bytes)
+    /// What the content of a signed layer costs with so many digests; it is held where an earlier pass asked for it, since the signature
+    /// is over the content itself.
+    pub(in crate::smime) fn share(&self, layer: usize, digests: usize) -> Share {
+        let cost = u64::try_from(digests).unwrap_or(u64::MAX).saturating_add(1);
+        Share { effort: self.hints.effort.clone(), cost, holds: self.hints.held.contains(&layer) }
     }
 }
+
+/// The digests that are computed where the message does not announce a known one: those that signers use.
+pub(in crate::smime::peel) const USUAL: [DigestAlgorithm; 4] =
+    [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512, DigestAlgorithm::Sha1];
 
 /// A signed layer before it was judged.
 pub(in crate::smime) fn signed_layer(form: Form) -> Layer {

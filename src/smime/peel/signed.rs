@@ -3,7 +3,7 @@
 use crate::cms::{SignatureCheck, SignedData, Signer, content_type};
 use crate::crypto::algorithm::Strength;
 use crate::keys::SignatureId;
-use crate::limits::Budget;
+use crate::limits::{Budget, LimitReached};
 use crate::mime::Entity;
 use crate::pki::{
     self, Certificate, ChainStatus, ChainVerdict, Inquiry, Judgement, PolicyInputs, Purpose, Reason, ReasonCode,
@@ -37,6 +37,10 @@ impl Work<'_, '_> {
             return Err(self.fail(Code::NotSigned, "the message has the form of a signed one and nobody signed it"));
         }
         self.ask_for_what_is_missing(layer, data)?;
+        if let Err(limit) = data.signers.iter().try_for_each(|signer| self.spend_on(signer, data)) {
+            self.forget(layer);
+            return Err(self.limit(&limit));
+        }
         let mut signers: Vec<SignerVerdict> = data.signers.iter().map(|signer| self.judge_signer(signer, data)).collect();
         if let Some(finding) = details::labels_differ(signers.iter().map(|signer| &signer.details)) {
             self.add(finding);
@@ -71,7 +75,7 @@ impl Work<'_, '_> {
         let missing = data.missing_digests();
         let mut is_new = false;
         for digest in missing {
-            is_new |= self.hints.digests.insert(digest);
+            is_new |= self.hints.digests.insert((layer, digest));
         }
         if data.signers.iter().any(Signer::needs_content) {
             is_new |= self.hints.held.insert(layer);
@@ -172,6 +176,17 @@ impl Work<'_, '_> {
         verdict.from_match = self.author.includes(&verdict.addresses);
         verdict.certificate = Some(certificate);
         verdict
+    }
+
+    /// What a signer costs beside the signatures: the content once more for each certificate where it is signed itself, and the addresses.
+    fn spend_on(&mut self, signer: &Signer, data: &SignedData) -> Result<(), LimitReached> {
+        let mut candidates = self.certificates_of(signer, data);
+        candidates.truncate(self.open.limits.signer_certificates);
+        if let Some(content) = data.content().filter(|_| signer.needs_content()) {
+            self.hints.effort.take(content.len(), u64::try_from(candidates.len()).unwrap_or(u64::MAX))?;
+        }
+        let most = candidates.iter().map(|certificate| certificate.addresses().len()).max();
+        self.addresses.spend(most.unwrap_or_default())
     }
 
     /// Whether it lies in a ciphertext without a tag: others may have changed what no signature covers.
@@ -305,7 +320,7 @@ impl Work<'_, '_> {
             }
             // one author of several is not the sender while nobody speaks for the others
             signers.iter_mut().filter_map(|signer| signer.from_match.as_mut()).for_each(|is_sender| *is_sender = false);
-            let who = if certified.is_empty() { "nobody by address".to_owned() } else { certified.join(", ") };
+            let who = if certified.is_empty() { "nobody by address".to_owned() } else { sender::few(&certified) };
             let text = match &author {
                 Author::Unclear(why) => format!("{why} – who the signer should be is not clear"),
                 Author::Claimed { sender: Some(sender), .. } if pki::email::find(&certified, sender) => {

@@ -6,6 +6,7 @@ use crate::cms::{self, CompressedReader, ContentHash, Decrypting, SignedReader};
 use crate::limits::LimitReached;
 use crate::mime::stream;
 use crate::secret::scratch::Piece;
+use crate::smime::effort::{Effort, stopped};
 
 /// Something that gives its content piece by piece.
 pub(in crate::smime) trait Pieces {
@@ -28,24 +29,37 @@ impl<R: Read> Pieces for SignedReader<R> {
     }
 }
 
-impl<R: Read> Pieces for Decrypting<R> {
+/// A reader whose pieces are counted with those of all layers.
+pub(in crate::smime) struct Spending<R> {
+    pub(in crate::smime) reader: R,
+    pub(in crate::smime) effort: Effort,
+    /// What a byte costs (see [`Effort::take`]).
+    pub(in crate::smime) cost: u64,
+}
+
+impl<R: Read> Pieces for Spending<Decrypting<R>> {
     fn next_piece(&mut self, out: &mut Vec<u8>) -> Result<More, cms::Error> {
         let before = out.len();
-        self.append(out)?;
-        Ok(if out.len() > before { More::Piece } else { More::Ended })
+        self.reader.append(out)?;
+        let given = out.len().saturating_sub(before);
+        self.effort.take(given, self.cost)?;
+        Ok(if given > 0 { More::Piece } else { More::Ended })
     }
 }
 
-impl<R: Read> Pieces for CompressedReader<R> {
+impl<R: Read> Pieces for Spending<CompressedReader<R>> {
     fn next_piece(&mut self, out: &mut Vec<u8>) -> Result<More, cms::Error> {
         let before = out.len();
         // filled up, however little the structure gives at a time: room for each of its pieces would cost more than the work
         out.resize(before.saturating_add(GATHERED), 0);
         let mut end = before;
         while let Some(room) = out.get_mut(end..).filter(|room| !room.is_empty()) {
-            match self.read(room)? {
+            match self.reader.read(room)? {
                 0 => break,
-                read => end = end.saturating_add(read),
+                read => {
+                    self.effort.unpack(read)?;
+                    end = end.saturating_add(read);
+                }
             }
         }
         out.truncate(end);
@@ -107,45 +121,59 @@ impl<P: Pieces> Read for PieceStream<P> {
 pub(in crate::smime::peel) struct Hashing<B> {
     pub(in crate::smime::peel) source: B,
     pub(in crate::smime::peel) hash: ContentHash,
-    held: Option<Held>,
+    share: Share,
+    held: Option<Vec<u8>>,
+    reached: Option<LimitReached>,
 }
 
-/// Content in memory, up to a bound.
-struct Held {
-    bytes: Vec<u8>,
-    limit: usize,
+/// What the content of one signed layer costs, and whether it is held.
+pub(in crate::smime) struct Share {
+    pub(in crate::smime::peel) effort: Effort,
+    pub(in crate::smime::peel) cost: u64,
+    pub(in crate::smime::peel) holds: bool,
 }
 
 impl<B: BufRead> Hashing<B> {
-    /// Hashes; with a limit the content is held, too.
-    pub(in crate::smime::peel) fn new(source: B, hash: ContentHash, hold: Option<usize>) -> Self {
-        Self { source, hash, held: hold.map(|limit| Held { bytes: Vec::new(), limit }) }
+    pub(in crate::smime::peel) fn new(source: B, hash: ContentHash, share: Share) -> Self {
+        let held = share.holds.then(Vec::new);
+        Self { source, hash, share, held, reached: None }
     }
 
-    /// The source, the hash, and the content where it was held.
-    pub(in crate::smime::peel) fn into_parts(self) -> Result<(B, ContentHash, Option<Vec<u8>>), LimitReached> {
-        match self.held {
-            Some(held) if held.bytes.len() > held.limit => {
-                let limit = u64::try_from(held.limit).unwrap_or(u64::MAX);
-                Err(LimitReached { name: "held bytes", limit })
-            }
-            held => Ok((self.source, self.hash, held.map(|held| held.bytes))),
+    /// The source, the hash, and the content where it was held; all of it came.
+    pub(in crate::smime::peel) fn into_parts(self) -> io::Result<(B, ContentHash, Option<Vec<u8>>)> {
+        match self.reached {
+            Some(limit) => Err(stopped(&limit)),
+            None => Ok((self.source, self.hash, self.held)),
         }
+    }
+
+    fn spend(&mut self, bytes: usize) -> Result<(), LimitReached> {
+        self.share.effort.take(bytes, self.share.cost)?;
+        if self.held.is_some() { self.share.effort.hold(bytes) } else { Ok(()) }
     }
 }
 
 impl<B: BufRead> BufRead for Hashing<B> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.source.fill_buf()
+        match &self.reached {
+            Some(limit) => Err(stopped(limit)),
+            None => self.source.fill_buf(),
+        }
     }
 
     fn consume(&mut self, bytes: usize) {
-        if let Ok(window) = self.source.fill_buf() {
-            let taken = window.get(..bytes.min(window.len())).unwrap_or_default();
-            self.hash.update(taken);
-            if let Some(held) = self.held.as_mut().filter(|held| held.bytes.len() <= held.limit) {
-                held.bytes.extend_from_slice(taken);
+        let len = self.source.fill_buf().map_or(0, |window| bytes.min(window.len()));
+        match self.spend(len) {
+            Ok(()) => {
+                if let Ok(window) = self.source.fill_buf() {
+                    let taken = window.get(..len).unwrap_or_default();
+                    self.hash.update(taken);
+                    if let Some(held) = &mut self.held {
+                        held.extend_from_slice(taken);
+                    }
+                }
             }
+            Err(limit) => self.reached = Some(limit),
         }
         self.source.consume(bytes);
     }
