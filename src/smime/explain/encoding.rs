@@ -12,6 +12,9 @@ pub(super) fn undo(bytes: &[u8], root: &Entity, search: &mut Search<'_>) -> Cont
     let is_whole = |part: &&Entity| part.transfer_encoding() != TransferEncoding::Base64 || is_base64(part.body(bytes));
     let leaves: Vec<&Entity> = parts(root).filter(|part| part.children().is_empty()).filter(is_whole).collect();
     for part in &leaves {
+        if search.is_encoded_anew(&part.path()) {
+            continue;
+        }
         for form in forms(part, bytes, search.depth()) {
             let Some(new) = form.apply(part, bytes) else { continue };
             for (at, bytes) in new.into_iter().map(|new| replaced(bytes, part.range(), &new)).enumerate() {
@@ -20,7 +23,7 @@ pub(super) fn undo(bytes: &[u8], root: &Entity, search: &mut Search<'_>) -> Cont
             }
         }
     }
-    if leaves.len() < 2 {
+    if leaves.len() < 2 || search.is_encoded_anew("0") {
         return ControlFlow::Continue(());
     }
     // a relay that encodes one text encodes all
@@ -51,9 +54,17 @@ struct Form {
     /// The label of Content-Transfer-Encoding; none where the field shall be away.
     label: Option<&'static str>,
     body: Body,
-    /// Another charset, and how it is written.
-    charset: Option<(String, String)>,
+    charset: Option<Other>,
     further: Further,
+}
+
+/// Another charset, and how it is written.
+#[derive(Clone)]
+struct Other {
+    name: &'static str,
+    written: String,
+    /// Whether what is written has quotes where it has none now, and none where it has some.
+    quotes_differ: bool,
 }
 
 enum Body {
@@ -89,32 +100,45 @@ pub(super) const QUOTED: &[Style] = &[
 ];
 
 /// Characters of a line of base64.
-const WIDTHS: [usize; 5] = [76, 72, 64, 60, 0];
+pub(super) const WIDTHS: [usize; 5] = [76, 72, 64, 60, 0];
 
 fn forms(part: &Entity, bytes: &[u8], depth: Depth) -> Vec<Form> {
     let mut found = Vec::new();
     let is_text = part.content_type().kind == "text";
     let body = part.decoded_body(bytes);
-    let charsets: Vec<Option<(String, String)>> = std::iter::once(None)
+    let charsets: Vec<Option<Other>> = std::iter::once(None)
         .chain(is_text.then(|| other_charsets(part, &body, depth)).into_iter().flatten().map(Some))
         .collect();
+    // what has no label is ASCII, and what is labelled 7bit
+    let identities: &[Option<&str>] = if body.is_ascii() {
+        &[Some("7bit"), None, Some("8bit"), Some("binary"), Some("7BIT"), Some("8BIT")]
+    } else {
+        // lines that are not ASCII may have been added to such as are
+        &[Some("8bit"), None, Some("7bit"), Some("binary"), Some("8BIT"), Some("7BIT")]
+    };
     for charset in charsets {
         let mut add = |labels: &[Option<&'static str>], body: fn(usize) -> Option<Body>| {
+            let is_identity = matches!(body(0), Some(Body::Identity));
+            let most = if depth == Depth::Alone {
+                labels.len()
+            } else if is_identity {
+                3
+            } else {
+                1
+            };
             for number in 0.. {
                 let Some(_) = body(number) else { break };
-                for (at, label) in labels.iter().enumerate() {
-                    if at > 1 && depth == Depth::OnTop {
-                        continue;
-                    }
+                for (at, label) in labels.iter().take(most).enumerate() {
                     let Some(body) = body(number) else { break };
-                    let further = if at == 0 && number < 2 && charset.is_none() { Further::Yes } else { Further::No };
+                    // what else was done is undone on top of every width, but of few where the charset, too, is another
+                    let is_usual = charset.as_ref().is_none_or(|other| number < 2 && !other.quotes_differ);
+                    let is_base = at == 0 && is_usual || is_identity && at < if charset.is_none() { 3 } else { 2 };
+                    let further = if is_base { Further::Yes } else { Further::No };
                     found.push(Form { label: *label, body, charset: charset.clone(), further });
                 }
             }
         };
-        add(&[Some("8bit"), Some("7bit"), None, Some("binary"), Some("8BIT"), Some("7BIT")], |at| {
-            (at == 0).then_some(Body::Identity)
-        });
+        add(identities, |at| (at == 0).then_some(Body::Identity));
         add(&[Some("quoted-printable"), Some("Quoted-Printable"), Some("QUOTED-PRINTABLE")], |at| {
             QUOTED.get(at).map(Body::Quoted)
         });
@@ -123,22 +147,27 @@ fn forms(part: &Entity, bytes: &[u8], depth: Depth) -> Vec<Form> {
     found
 }
 
-/// Other charsets that can hold a text, each as it is written in lower and in upper case.
-fn other_charsets(part: &Entity, body: &[u8], depth: Depth) -> Vec<(String, String)> {
+/// Other charsets that can hold a text, each as it is written in lower and in upper case, with and without quotes.
+fn other_charsets(part: &Entity, body: &[u8], depth: Depth) -> Vec<Other> {
     let Some(own) = part.content_type().parameter("charset") else { return Vec::new() };
     let Some(text) = mime::decode_exactly(body, own) else { return Vec::new() };
     let mut found = Vec::new();
-    for name in CHARSETS.iter().filter(|name| !name.eq_ignore_ascii_case(own)) {
-        if mime::encode_exactly(&text, name).is_none() || (*name == "us-ascii" && !text.is_ascii()) {
+    for name in CHARSETS.into_iter().filter(|name| !name.eq_ignore_ascii_case(own)) {
+        if mime::encode_exactly(&text, name).is_none() || (name == "us-ascii" && !text.is_ascii()) {
             continue;
         }
-        found.push(((*name).to_owned(), (*name).to_owned()));
+        let mut written = vec![name.to_owned()];
         if depth == Depth::Alone {
-            found.push(((*name).to_owned(), name.to_ascii_uppercase()));
-            found.push(((*name).to_owned(), name.replacen('w', "W", 1)));
+            written.extend([name.to_ascii_uppercase(), name.replacen('w', "W", 1)]);
+            written.dedup();
+        }
+        let quotes: &[bool] = if depth == Depth::Alone { &[false, true] } else { &[false] };
+        for written in written {
+            for quotes_differ in quotes.iter().copied() {
+                found.push(Other { name, written: written.clone(), quotes_differ });
+            }
         }
     }
-    found.dedup();
     found
 }
 
@@ -160,7 +189,7 @@ impl Form {
         match &self.charset {
             None if then == now => format!("it was encoded anew: {now} with other lines"),
             None => format!("it was encoded anew: from {then} to {now}"),
-            Some((charset, _)) => {
+            Some(Other { name: charset, .. }) => {
                 let own = part.content_type().parameter("charset").unwrap_or_default();
                 format!("it was put into another charset: from {charset} ({then}) to {own} ({now})")
             }
@@ -171,18 +200,12 @@ impl Form {
     /// programs put it.
     fn apply(&self, part: &Entity, bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
         let mut body = part.decoded_body(bytes);
-        if let Some((charset, _)) = &self.charset {
+        if let Some(Other { name: charset, .. }) = &self.charset {
             let text = mime::decode_exactly(&body, part.content_type().parameter("charset")?)?;
             body = mime::encode_exactly(&text, charset)?;
         }
         let is_text = part.content_type().kind == "text";
         let crlf = if is_text { canonical::to_crlf(&body).into_owned() } else { body.clone() };
-        if self.label.is_none_or(|label| label.eq_ignore_ascii_case("7bit"))
-            && matches!(self.body, Body::Identity)
-            && !body.is_ascii()
-        {
-            return None;
-        }
         let bodies: Vec<Vec<u8>> = match &self.body {
             Body::Identity => vec![crlf],
             Body::Quoted(style) => vec![quoted_printable(&crlf, style)],
@@ -192,17 +215,18 @@ impl Form {
                 [crlf, body].into_iter().chain(lf).map(|body| base64(&body, *width)).collect()
             }
         };
-        let mut out = Vec::new();
-        for header in self.headers(part, bytes) {
-            for body in &bodies {
-                let bare = body.strip_suffix(b"\r\n").unwrap_or(body);
-                out.push([&header, body.as_slice()].concat());
-                out.push([&header, bare].concat());
-                out.push([&header, bare, b"\r\n"].concat());
+        let mut with_ends: Vec<Vec<u8>> = Vec::new();
+        for body in bodies {
+            let bare = body.strip_suffix(b"\r\n").unwrap_or(&body).to_vec();
+            let broken = [&bare, b"\r\n".as_slice()].concat();
+            for form in [body, bare, broken] {
+                if !with_ends.contains(&form) {
+                    with_ends.push(form);
+                }
             }
         }
-        out.dedup();
-        Some(out)
+        let headers = self.headers(part, bytes);
+        Some(headers.iter().flat_map(|header| with_ends.iter().map(move |body| [header.as_slice(), body].concat())).collect())
     }
 
     /// Header sections with this label.
@@ -211,9 +235,9 @@ impl Form {
         for field in part.fields() {
             let mut raw = field.raw(bytes).to_vec();
             if field.name == "content-type"
-                && let Some((_, written)) = &self.charset
+                && let Some(other) = &self.charset
             {
-                raw = with_charset(&raw, part.content_type().parameter("charset").unwrap_or_default(), written);
+                raw = with_charset(&raw, part.content_type().parameter("charset").unwrap_or_default(), other);
             }
             fields.push((field.name.clone(), raw));
         }
@@ -263,16 +287,19 @@ fn name(encoding: TransferEncoding) -> &'static str {
     }
 }
 
-/// A field with its charset replaced, quotes as they were.
-fn with_charset(raw: &[u8], own: &str, other: &str) -> Vec<u8> {
+/// A field with its charset replaced.
+fn with_charset(raw: &[u8], own: &str, other: &Other) -> Vec<u8> {
     let lower = raw.to_ascii_lowercase();
     let Some(at) = memchr::memmem::find(&lower, b"charset=") else { return raw.to_vec() };
     let from = at.saturating_add("charset=".len());
-    let from = from.saturating_add(usize::from(raw.get(from) == Some(&b'"')));
-    replaced(raw, from..from.saturating_add(own.len()), other.as_bytes())
+    let quotes = usize::from(raw.get(from) == Some(&b'"'));
+    let end = from.saturating_add(own.len()).saturating_add(quotes.saturating_mul(2));
+    let is_quoted = (quotes == 1) != other.quotes_differ;
+    let written = if is_quoted { format!("\"{}\"", other.written) } else { other.written.clone() };
+    replaced(raw, from..end, written.as_bytes())
 }
 
-fn base64(bytes: &[u8], width: usize) -> Vec<u8> {
+pub(super) fn base64(bytes: &[u8], width: usize) -> Vec<u8> {
     let mut text = mime::transfer::encode_base64(bytes);
     text.retain(|byte| !matches!(byte, b'\r' | b'\n'));
     if width == 0 {
@@ -312,7 +339,7 @@ pub(super) fn quoted_printable(text: &[u8], style: &Style) -> Vec<u8> {
             if is_plain {
                 out.push(byte);
             } else {
-                out.extend_from_slice(format!("={byte:02X}").as_bytes());
+                out.extend_from_slice(&[b'=', hex(byte >> 4), hex(byte & 15)]);
             }
             column = column.saturating_add(width);
         }
@@ -322,4 +349,8 @@ pub(super) fn quoted_printable(text: &[u8], style: &Style) -> Vec<u8> {
         out.extend_from_slice(line_break);
     }
     out
+}
+
+fn hex(digit: u8) -> u8 {
+    char::from_digit(digit.into(), 16).and_then(|digit| u8::try_from(digit.to_ascii_uppercase()).ok()).unwrap_or_default()
 }

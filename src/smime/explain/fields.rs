@@ -139,7 +139,7 @@ const FOLDS: [Fold; 7] = [
 ];
 
 /// Ways to write.
-const EDITS: [(&str, Edit); 11] = [
+const EDITS: [(&str, Edit); 17] = [
     ("the case of its name is another", |name, rest| format!("{}:{rest}", name.to_ascii_lowercase())),
     ("the case of its name is another", |name, rest| format!("{}:{rest}", capitals(name))),
     ("the case of its name is another", |name, rest| format!("{}:{rest}", first_capital(name))),
@@ -148,10 +148,18 @@ const EDITS: [(&str, Edit); 11] = [
     ("the case of its value is another", |name, rest| format!("{name}:{}", rest.to_ascii_uppercase())),
     ("the case of the charset is another", |name, rest| format!("{name}:{}", charset_in_case(rest, str::to_ascii_uppercase))),
     ("the case of the charset is another", |name, rest| format!("{name}:{}", charset_in_case(rest, str::to_ascii_lowercase))),
+    ("quotes around the charset were taken away", |name, rest| format!("{name}:{}", charset_as(rest, str::to_owned, true))),
+    ("quotes around the charset were added", |name, rest| format!("{name}:{}", charset_as(rest, str::to_owned, false))),
+    (CASE_AND_QUOTES, |name, rest| format!("{name}:{}", charset_as(rest, str::to_ascii_lowercase, true))),
+    (CASE_AND_QUOTES, |name, rest| format!("{name}:{}", charset_as(rest, str::to_ascii_lowercase, false))),
+    (CASE_AND_QUOTES, |name, rest| format!("{name}:{}", charset_as(rest, str::to_ascii_uppercase, true))),
+    (CASE_AND_QUOTES, |name, rest| format!("{name}:{}", charset_as(rest, str::to_ascii_uppercase, false))),
     ("quotes were taken away", |name, rest| format!("{name}:{}", quoted(rest))),
     ("quotes were added", |name, rest| format!("{name}:{}", rest.replace('"', ""))),
     ("blanks were added", |name, rest| format!("{name}:{}", rest.replace("; ", ";"))),
 ];
+
+const CASE_AND_QUOTES: &str = "the case of the charset is another, and its quotes";
 
 fn changed(field: &[u8], from: &str, to: &str) -> Vec<u8> {
     std::str::from_utf8(field).map_or_else(|_| field.to_vec(), |text| text.replace(from, to).into_bytes())
@@ -194,11 +202,22 @@ fn first_capital(text: &str) -> String {
 }
 
 fn charset_in_case(rest: &str, case: fn(&str) -> String) -> String {
+    with_charset(rest, case)
+}
+
+fn charset_as(rest: &str, case: fn(&str) -> String, is_quoted: bool) -> String {
+    with_charset(rest, |value| {
+        let bare = case(value.trim_matches('"'));
+        if is_quoted { format!("\"{bare}\"") } else { bare }
+    })
+}
+
+fn with_charset(rest: &str, edit: impl Fn(&str) -> String) -> String {
     let Some(at) = rest.to_ascii_lowercase().find("charset=") else { return rest.to_owned() };
     let (head, tail) = rest.split_at(at.saturating_add("charset=".len()).min(rest.len()));
-    let end = tail.find([';', '\r']).unwrap_or(tail.len());
+    let end = tail.find([';', '\r', ' ']).unwrap_or(tail.len());
     let (value, after) = tail.split_at(end);
-    format!("{head}{}{after}", case(value))
+    format!("{head}{}{after}", edit(value))
 }
 
 /// Quotes around every parameter that has none.

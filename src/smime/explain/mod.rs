@@ -3,6 +3,8 @@
 //! Uses: what `open` uses. Never: content; what is undone to find a change is compared with the signed digest and thrown away.
 //! Holds always: the verdict is that of `open`; an explanation never makes it better.
 
+mod additions;
+mod blanks;
 mod encoding;
 mod fields;
 mod lines;
@@ -125,8 +127,8 @@ pub struct Explained {
 impl Open<'_> {
     /// Opens a message and explains what is found.
     ///
-    /// Where signed content was changed, what relays do is undone, alone and in pairs, until the digest is the signed one; the work is
-    /// bounded, and messages over 64 MiB are not tried. The verdict stays what it is.
+    /// Where signed content was changed, what relays do is undone, alone and in most pairs, until the digest is the signed one; the
+    /// work is bounded (`docs/findings.md` says what is not tried), and messages over 64 MiB are not tried. The verdict stays what it is.
     ///
     /// ```
     /// # use sealpost::{pki::TrustAnchors, smime::{Code, Open, Trust}, time::Timestamp, crypto::random::OsRandom};

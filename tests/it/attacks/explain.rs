@@ -213,6 +213,152 @@ fn a_change_of_words_is_not_explained_away() {
     }
 }
 
+/// Plain text as programs write it for `format=flowed`, with a signature.
+fn flowed_letter() -> String {
+    let body =
+        "Lunch at noon for 100, as \r\nwe said, and then \r\nto the river.\r\n\r\nBring friends, \r\nmany.\r\n-- \r\nAlice\r\n";
+    signed("Content-Type: text/plain; charset=us-ascii; format=flowed", body)
+}
+
+/// Lines of which each has other blanks at its end, or none.
+fn ragged_letter() -> String {
+    signed("Content-Type: text/plain; charset=us-ascii", "Lunch  \r\nat noon\r\nfor 100 \r\n\r\nBring\t\r\nfriends\r\n")
+}
+
+/// Of many lines, which two or three end in a blank has no reason.
+fn long_letter(blanks: &[usize]) -> String {
+    let line = |at: usize| format!("{at} lunch at noon for 100{}\r\n", if blanks.contains(&at) { " " } else { "" });
+    signed("Content-Type: text/plain; charset=us-ascii", &(0..30).map(line).collect::<String>())
+}
+
+fn alternative_letter() -> String {
+    let plain = format!("{TEXT}\r\n\r\n{BODY}");
+    let html = "Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n<html><body><p>Gr\u{fc}\u{df}e</p></body></html>\r\n";
+    let entity = multipart("alternative", "in", &[&plain, html]);
+    message(FROM_ALICE, &clear_signed(entity.trim_end(), &stage().alice))
+}
+
+/// What is found, by the words for programs, in the order of the alphabet.
+fn found(letter: &str, by: &[&str]) -> String {
+    // what was signed with LF is not what `open` hashes
+    if !by.contains(&"lf-to-crlf") {
+        check("as sent", &open(letter), Expect::Good).expect("good");
+    }
+    let received = relayed(letter.as_bytes(), by);
+    let explained = explain(&received);
+    assert_eq!(explained.verdict.outcome(), Outcome::Bad, "{by:?} {:?}", explained.verdict.findings);
+    assert!(open(&received).released().is_none(), "{by:?}");
+    let mut names: Vec<&str> = changes(&explained).iter().map(|change| change.name()).collect();
+    names.sort_unstable();
+    names.join(" ")
+}
+
+fn all_found(cases: &[(&str, &[&str], &str)]) {
+    if !support::peer("python3") {
+        return;
+    }
+    let wrong = |(letter, by, expected): &(&str, &[&str], &str)| {
+        let found = found(letter, by);
+        (found != *expected).then(|| format!("{by:?}: `{found}`, expected `{expected}`"))
+    };
+    let failed: Vec<String> = cases.iter().filter_map(wrong).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn blanks_that_were_stripped_are_found() {
+    let (flowed, ragged) = (flowed_letter(), ragged_letter());
+    let one = signed("Content-Type: text/plain", "Lunch \r\nat noon\r\n");
+    let quoted = signed("Content-Type: text/plain", "> Lunch\r\n> \r\n> at noon\r\n> \r\n> for 100\r\nyes\r\n");
+    let unlike = signed(TEXT, BODY);
+    let odd = signed("Content-type: text/plain; charset=us-ascii", "From here \r\nLunch  \r\nat noon\r\n");
+    all_found(&[
+        (&flowed, &["strip-blanks"], "trailing-blanks"),
+        (&ragged, &["strip-blanks"], "trailing-blanks"),
+        (&quoted, &["strip-blanks"], "trailing-blanks"),
+        (&unlike, &["strip-blanks"], "trailing-blanks"),
+        (&long_letter(&[4, 17]), &["strip-blanks"], "trailing-blanks"),
+        (&long_letter(&[4, 17, 18]), &["strip-blanks"], "trailing-blanks"),
+        (&long_letter(&[4, 5, 6, 7, 8, 9]), &["strip-blanks"], "trailing-blanks"),
+        (&one, &["strip-blanks", "plain-footer-line"], "lines-added trailing-blanks"),
+        (&ragged, &["strip-blanks", "plain-footer-line"], "lines-added trailing-blanks"),
+        (&flowed, &["strip-blanks", "footer"], "lines-added trailing-blanks"),
+        // the field is all that is changed besides
+        (&flowed, &["strip-blanks", "qp"], "field-added trailing-blanks"),
+        (&flowed, &["strip-blanks", "base64"], "trailing-blanks transfer-encoding"),
+        (&flowed, &["strip-blanks", "scanned"], "field-added trailing-blanks"),
+        (&unlike, &["strip-blanks", "qp"], "trailing-blanks transfer-encoding"),
+        (&unlike, &["strip-blanks", "scanned"], "field-added trailing-blanks"),
+        (&unlike, &["strip-blanks", "from"], "from-quoting trailing-blanks"),
+        (&odd, &["strip-blanks", "from"], "from-quoting trailing-blanks"),
+        (&odd, &["strip-blanks", "canonical-case"], "field-spelling trailing-blanks"),
+    ]);
+}
+
+#[test]
+fn lines_around_parts_and_in_two_texts_are_found() {
+    let (parted, alternative) = (parted_letter(), alternative_letter());
+    all_found(&[
+        (&parted, &["epilogue"], "lines-added"),
+        (&parted, &["preamble"], "lines-added"),
+        (&parted, &["wrapped"], "part-added"),
+        (&parted, &["epilogue", "scanned"], "field-added lines-added"),
+        (&parted, &["first-qp", "epilogue"], "lines-added transfer-encoding"),
+        (&alternative, &["both"], "lines-added lines-added"),
+    ]);
+}
+
+#[test]
+fn lines_beside_another_encoding_charset_or_line_end_are_found() {
+    let ascii = signed("Content-Type: text/plain; charset=us-ascii", ASCII);
+    let labelled = signed("Content-Type: text/plain; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit", ASCII);
+    let latin = signed(TEXT, LATIN);
+    let lf = String::from_utf8(signed_bytes(b"Content-Type: text/plain\n\nLunch\nat noon\n")).expect("ASCII");
+    let disposed = disposed_letter();
+    all_found(&[
+        (&ascii, &["base64", "footer-inside"], "lines-added transfer-encoding"),
+        (&labelled, &["base64", "footer-inside"], "lines-added transfer-encoding"),
+        (&labelled, &["qp", "footer-inside"], "lines-added transfer-encoding"),
+        (&ascii, &["base64", "footer"], "lines-added transfer-encoding"),
+        (&ascii, &["utf8-label", "plain-footer-line"], "charset lines-added"),
+        (&latin, &["latin1", "plain-footer-line"], "charset lines-added"),
+        (&lf, &["lf-to-crlf", "plain-footer-line"], "line-ends lines-added"),
+        (&disposed, &["no-disposition", "plain-footer-line"], "field-removed lines-added"),
+    ]);
+}
+
+#[test]
+fn a_charset_that_is_written_otherwise_is_called_so() {
+    let (plain, disposed) = (signed(TEXT, BODY), disposed_letter());
+    all_found(&[
+        (&plain, &["requoted"], "field-spelling"),
+        (&disposed, &["requoted"], "field-spelling"),
+        (&disposed, &["unrequoted"], "field-spelling"),
+        (&plain, &["requoted", "qp"], "field-spelling transfer-encoding"),
+        (&plain, &["requoted", "footer"], "field-spelling lines-added"),
+    ]);
+}
+
+#[test]
+fn words_that_were_changed_beside_it_are_not_explained_away() {
+    let (flowed, parted, labelled) = (
+        flowed_letter(),
+        parted_letter(),
+        signed("Content-Type: text/plain; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit", ASCII),
+    );
+    let lf = String::from_utf8(signed_bytes(b"Content-Type: text/plain\n\nLunch\nat noon\n")).expect("ASCII");
+    all_found(&[
+        (&flowed, &["word", "strip-blanks"], ""),
+        (&flowed, &["digit", "strip-blanks", "footer"], ""),
+        (&ragged_letter(), &["word", "strip-blanks"], ""),
+        (&parted, &["digit", "epilogue"], ""),
+        (&labelled, &["digit", "base64", "footer-inside"], ""),
+        (&labelled, &["word", "utf8-label", "footer"], ""),
+        (&lf, &["word", "lf-to-crlf", "footer"], ""),
+        (&signed(TEXT, BODY), &["not", "requoted"], ""),
+    ]);
+}
+
 #[test]
 fn what_was_added_is_shown_as_nobodys_words() {
     if !support::peer("python3") {

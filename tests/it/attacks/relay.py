@@ -127,6 +127,26 @@ def texts_encoded(part):
     return b"--in".join(done)
 
 
+def epilogue(part):
+    return part + b"\r\n_____\r\nlist footer\r\n"
+
+
+def preamble(part):
+    return part.replace(b"\r\n\r\n--in", b"\r\n\r\nThis is a multi-part message in MIME format.\r\n--in", 1)
+
+
+def wrapped(part):
+    """As lists do with what is not text alone."""
+    head = b"Content-Type: multipart/mixed; boundary=out\r\n\r\n--out\r\n"
+    return head + part + b"\r\n--out\r\nContent-Type: text/plain\r\n\r\nlist footer\r\n--out--\r\n"
+
+
+def both_texts(part):
+    """As companies do: a line more in the plain text, an element more in HTML."""
+    plain = part.replace(b"-- \r\nAlice\r\n", b"-- \r\nAlice\r\nCONFIDENTIAL\r\n", 1)
+    return plain.replace(b"</body>", b"<p>CONFIDENTIAL</p></body>", 1)
+
+
 def by_email_package(part):
     """Through Python's parser and generator, as scripts do."""
     message = email.message_from_bytes(part, policy=email.policy.SMTP.clone(refold_source="all"))
@@ -160,6 +180,14 @@ CHANGES = {
     "footer": footer,
     "banner": banner,
     "footer-inside": footer_inside,
+    "epilogue": epilogue,
+    "preamble": preamble,
+    "wrapped": wrapped,
+    "both": both_texts,
+    "plain-footer-line": lambda part: part + b"list footer\r\n",
+    "utf8-label": lambda part: part.replace(b"us-ascii", b"utf-8", 1),
+    "requoted": lambda part: re.sub(rb'charset="?([a-z0-9-]+)"?', lambda m: b'charset="' + m[1].upper() + b'"', part, count=1),
+    "unrequoted": lambda part: re.sub(rb'charset="([a-z0-9-]+)"', lambda m: b"charset=" + m[1].upper(), part, count=1),
     "part": one_more_part,
     "first-qp": first_part_encoded,
     "texts-qp": texts_encoded,
