@@ -143,6 +143,8 @@ fn print_signed(signed: &SignedLayer) {
             SignatureStatus::Invalid => eprintln!("NOT validly signed, though it names {} ({})", safe(&who), signer.algorithm),
         }
         match signer.from_match {
+            // a signature that does not fit says nothing of who sent it
+            Some(true) if signer.signature != SignatureStatus::Valid => {}
             Some(true) => eprintln!("  the signer is the sender"),
             Some(false) => eprintln!("  the signer is NOT the sender"),
             None => {}

@@ -7,6 +7,7 @@
 //! RFCs: 8551 (messages), 8550 (certificates), 9788 (header protection).
 
 mod advice;
+mod body;
 mod choice;
 mod clock;
 mod content;

@@ -14,6 +14,7 @@ use crate::mime::transfer::Base64Reader;
 use crate::pki::{Certificate, ChainStatus};
 use crate::secret::Secret;
 use crate::smime::advice;
+use crate::smime::body::Body;
 use crate::smime::clock::{Clock, FirstSeen};
 use crate::smime::effort::Effort;
 use crate::smime::finding::{Code, Excuse, Finding, Outcome};

@@ -44,14 +44,17 @@ fn protecting<'a>(payload: &'a Entity, source: &[u8], outer: Outer<'_>) -> Optio
 /// The message that is the whole payload (RFC 9788 4.10.1). One whose author is another than that of the message around was forwarded.
 fn wrapped<'a>(payload: &'a Entity, source: &[u8], outer: Outer<'_>) -> Option<&'a Entity> {
     let [inner] = payload.children() else { return None };
-    let is_forwarded = payload.content_type().parameter("forwarded").is_some_and(|value| !value.eq_ignore_ascii_case("no"));
     let is_layer = layer::kind(inner, source).is_some() || inner.content_type().parameter("hp").is_some();
-    if !payload.is_message() || is_forwarded || is_layer {
+    if !payload.is_message() || is_forwarded(payload) || is_layer {
         return None;
     }
     let (around, around_source) = outer?;
     let (inside, outside) = (author(inner, source)?, author(around, around_source)?);
     is_same(&inside, &outside).then_some(inner)
+}
+
+fn is_forwarded(payload: &Entity) -> bool {
+    payload.content_type().parameter("forwarded").is_some_and(|value| !value.eq_ignore_ascii_case("no"))
 }
 
 /// The entity whose header section a signature over this payload covers; `None` where no header fields are protected.
@@ -102,10 +105,7 @@ pub(in crate::smime) fn released_header(outer: Outer<'_>, payload: &Entity, sour
     let covered = covered(payload, source, outer);
     let mut header = Vec::with_capacity(2048);
     if let Some((around, around_source)) = outer {
-        let stays = |field: &&Field| match covered {
-            None => true,
-            Some(inside) => is_added_on_the_way(&field.name) && inside.field(&field.name).is_none(),
-        };
+        let stays = |field: &&Field| covered.is_none_or(|inside| stays_outside(&field.name, inside));
         let fields = around.fields().iter().filter(|field| !is_structural(&field.name) && field.name != "hp-outer");
         fields.filter(stays).for_each(|field| push_field(&mut header, field.raw(around_source)));
     }
@@ -133,6 +133,18 @@ pub(in crate::smime) fn released_header(outer: Outer<'_>, payload: &Entity, sour
     header
 }
 
+/// Whether a field outside stays beside the protected ones: what was added on the way, and what no message is without where the inside has none.
+/// Programs from before RFC 9788 protect some fields only, most of them the Subject alone: then the others stay as they are.
+fn stays_outside(name: &str, inside: &Entity) -> bool {
+    if inside.field(name).is_some() {
+        return false;
+    }
+    let names_nobody = inside.field("from").is_none() && inside.field("sender").is_none();
+    let is_some_of_them = names_nobody && inside.content_type().parameter("protected-headers") == Some("v1");
+    let is_author = matches!(name, "from" | "sender");
+    is_added_on_the_way(name) || is_some_of_them || matches!(name, "date" | "message-id") || (is_author && names_nobody)
+}
+
 /// Parameters that speak of the layers around.
 pub(super) const NO_LONGER_TRUE: &[&str] = &["hp", "hp-legacy-display", "protected-headers"];
 
@@ -153,6 +165,18 @@ pub(in crate::smime) fn other_from(
     let is_bound = Author::of(inside, source).is_covered_by(&certified(layers)) == Some(true);
     let (a, b) = (author(inside, source).unwrap_or_default(), author(around, around_source).unwrap_or_default());
     (!is_bound && !is_same(&a, &b)).then(|| (shown.unfolded(around_source), protected.unfolded(source)))
+}
+
+/// The message that is the whole payload, where the header section around it names no author and so says nothing of a forwarded one: people take
+/// its From for that of the message.
+pub(in crate::smime) fn shown_as_message<'a>(
+    shown: &Entity,
+    payload: &'a Entity,
+    source: &'a [u8],
+) -> Option<(&'a Entity, &'a [u8])> {
+    let [inner] = payload.children() else { return None };
+    let is_named = shown.field("from").is_some();
+    (payload.is_message() && !is_forwarded(payload) && !is_named).then_some((inner, source))
 }
 
 /// The addresses of the signers whose signatures fit and whose certificates are trusted.

@@ -117,7 +117,7 @@ impl Work<'_, '_> {
         let error = match (stream.error, result) {
             (Some(error), _) => error,
             (None, Err(stop)) => return Err(stop),
-            (None, Ok(_)) => match stream.pieces.finish() {
+            (None, Ok(_)) => match stream.pieces.reader.finish() {
                 Ok(has_trailing) => {
                     let is_authenticated = parameters.cipher.is_authenticated();
                     self.say_trailing(has_trailing, if is_authenticated { "AuthEnvelopedData" } else { "EnvelopedData" });

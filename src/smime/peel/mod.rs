@@ -257,6 +257,7 @@ impl<'w, 'a> Work<'w, 'a> {
             self.add(Finding::warning(Code::NotAuthenticated, text));
         }
         let (entity, bytes) = (&leaf.payload.entity, leaf.payload.bytes());
+        self.check_released(entity, bytes);
         let protected = headers::protected(entity, bytes, self.outer(), &self.verdict.layers);
         if let Some((shown, protected)) = headers::other_from(self.outer(), entity, bytes, &self.verdict.layers) {
             let (shown, protected) = (sender::shortened(&shown), sender::shortened(&protected));

@@ -97,7 +97,7 @@ impl Work<'_, '_> {
         let error = match (stream.error, result) {
             (Some(error), _) => error,
             (None, Err(stop)) => return Err(stop),
-            (None, Ok(_)) => match stream.pieces.finish() {
+            (None, Ok(_)) => match stream.pieces.reader.finish() {
                 Ok(tail) => {
                     self.say_trailing(tail.has_trailing, "CompressedData");
                     return Ok(());
@@ -116,10 +116,17 @@ impl Work<'_, '_> {
         }
     }
 
-    /// The digests to compute: those that a structure announces, and those that an earlier pass found missing.
-    pub(in crate::smime) fn wanted_digests(&self, announced: &[DigestAlgorithm]) -> Vec<DigestAlgorithm> {
-        let more = self.hints.digests.iter().copied().filter(|digest| !announced.contains(digest));
-        announced.iter().copied().chain(more).collect()
+    /// The digests to compute: those that a structure announces, and those that an earlier pass found missing in this layer. Of many that
+    /// are announced only the usual ones are; whether a signer uses another is known when the content went by.
+    pub(in crate::smime) fn wanted_digests(&self, layer: usize, announced: &[DigestAlgorithm]) -> Vec<DigestAlgorithm> {
+        let mut wanted = announced.to_vec();
+        if wanted.len() > USUAL.len() {
+            wanted.retain(|digest| USUAL.contains(digest));
+        }
+        let more = self.hints.digests.iter().filter(|(at, digest)| *at == layer && !wanted.contains(digest));
+        let more: Vec<DigestAlgorithm> = more.map(|(_, digest)| *digest).collect();
+        wanted.extend(more);
+        wanted
     }
 
     /// What the content of a signed layer costs with so many digests; it is held where an earlier pass asked for it, since the signature

@@ -4,7 +4,7 @@ use crate::cms::{SignatureCheck, SignedData, Signer, content_type};
 use crate::crypto::algorithm::Strength;
 use crate::keys::SignatureId;
 use crate::limits::{Budget, LimitReached};
-use crate::mime::Entity;
+use crate::mime::{self, ContentType, Entity};
 use crate::pki::{
     self, Certificate, ChainStatus, ChainVerdict, Inquiry, Judgement, PolicyInputs, Purpose, Reason, ReasonCode,
     RevocationStatus, Weight,
@@ -12,7 +12,7 @@ use crate::pki::{
 use crate::smime::clock::{Clock, Judged};
 use crate::smime::content;
 use crate::smime::details::{self, SignerDetails};
-use crate::smime::finding::{Code, Finding};
+use crate::smime::finding::{Code, Excuse, Finding, Severity};
 use crate::smime::headers;
 use crate::smime::learnt::{Asking, Learnt};
 use crate::smime::peel::{Payload, Stop, Work};
@@ -320,15 +320,70 @@ impl Work<'_, '_> {
             }
             // one author of several is not the sender while nobody speaks for the others
             signers.iter_mut().filter_map(|signer| signer.from_match.as_mut()).for_each(|is_sender| *is_sender = false);
-            let who = if certified.is_empty() { "nobody by address".to_owned() } else { sender::few(&certified) };
-            let text = match &author {
-                Author::Unclear(why) => format!("{why} – who the signer should be is not clear"),
-                Author::Claimed { sender: Some(sender), .. } if pki::email::find(&certified, sender) => {
-                    format!("signed by {who}, who sent it for {} – the {which}From is another than the signer", author.describe())
-                }
-                _ => format!("signed by {who} – the {which}From says {}", author.describe()),
-            };
+            self.error(Code::FromMismatch, another(which, &author, &certified));
+        }
+    }
+
+    /// Whether the signers of every layer are the authors of what is released: between a signature and the innermost content other layers may
+    /// stand, and in that content header fields.
+    pub(in crate::smime::peel) fn check_released(&mut self, payload: &Entity, content: &[u8]) {
+        let is_protected = headers::covered(payload, content, self.outer()).is_some();
+        let header = self.outer.is_some().then(|| headers::released_header(self.outer(), payload, content, &self.verdict.layers));
+        let of_header =
+            header.as_ref().map(|header| mime::entity::head(header, Vec::new(), &ContentType::text_plain(), &self.open.limits));
+        let (shown, source) = match (&of_header, &header) {
+            (Some(Ok(entity)), Some(header)) => (entity, header.as_slice()),
+            (Some(Err(error)), _) => return self.error(Code::Limit, error.to_string()),
+            _ => (payload, content),
+        };
+        let inside = headers::shown_as_message(shown, payload, content);
+        let author =
+            Author::of_protected(inside.map_or(shown, |(entity, _)| entity), inside.map_or(source, |(_, source)| source));
+        let has_signers = self.verdict.signers().next().is_some();
+        if !has_signers {
+            if is_protected && let Some(text) = unvouched(&author, self.outer()) {
+                self.add(Finding::warning(Code::FromMismatch, text));
+            }
+            return;
+        }
+        sender::warnings(shown, source).into_iter().for_each(|finding| self.add(finding));
+        let mut text = None;
+        for layer in &mut self.verdict.layers {
+            let Layer::Signed(layer) = layer else { continue };
+            let certified: Vec<String> = layer.signers.iter().flat_map(|signer| signer.addresses.clone()).collect();
+            if author.is_covered_by(&certified) == Some(false) {
+                layer.signers.iter_mut().for_each(|signer| signer.from_match = Some(false));
+                text.get_or_insert_with(|| another("innermost ", &author, &certified));
+            }
+        }
+        let is_told = self.found.iter().any(|(_, finding)| {
+            finding.code == Code::FromMismatch && (finding.severity == Severity::Error || finding.excuse != Excuse::None)
+        });
+        if let Some(text) = text.filter(|_| !is_told) {
             self.error(Code::FromMismatch, text);
         }
+    }
+}
+
+/// What is said where an author is another than the signers.
+fn another(which: &str, author: &Author, certified: &[String]) -> String {
+    let who = if certified.is_empty() { "nobody by address".to_owned() } else { sender::few(certified) };
+    match author {
+        Author::Unclear(why) => format!("{why} – who the signer should be is not clear"),
+        Author::Claimed { sender: Some(sender), .. } if pki::email::find(certified, sender) => {
+            format!("signed by {who}, who sent it for {} – the {which}From is another than the signer", author.describe())
+        }
+        _ => format!("signed by {who} – the {which}From says {}", author.describe()),
+    }
+}
+
+/// What is said of an author inside whom nobody vouches for, and whom the outside does not name.
+fn unvouched(author: &Author, outer: Option<(&Entity, &[u8])>) -> Option<String> {
+    match author {
+        Author::Unclear(why) => Some(format!("{why} – and no signer vouches for it")),
+        Author::Claimed { .. } if outer.is_some_and(|(entity, _)| entity.field("from").is_none()) => {
+            Some(format!("the outside names no author, the From inside says {}, and no signer vouches for it", author.describe()))
+        }
+        _ => None,
     }
 }

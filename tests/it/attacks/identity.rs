@@ -1,8 +1,10 @@
 //! Identity games: the signature is good and says nothing about the author whom people see.
 
 use sealpost::asn1::{Tag, encode, oid};
+use sealpost::crypto::algorithm::ContentCipher;
 use sealpost::smime::{Code, Open};
 
+use super::inside::encrypted;
 use super::stage::*;
 
 /// The fields of a message over one signed part, as many as wanted.
@@ -301,4 +303,46 @@ fn a_mismatch_that_a_person_excuses_is_never_verified() {
     let opened = Open::new(&stage().trust).accept(accept).verify(&signed);
     assert!(opened.released().is_some());
     assert!(opened.into_verified().is_err());
+}
+
+#[test]
+fn a_layer_between_the_signature_and_the_author_inside_hides_nobody() {
+    let mallory = &stage().mallory;
+    let text = |fields: &str, parameter: &str| {
+        format!("{fields}\r\nSubject: x\r\nContent-Type: text/plain{parameter}\r\n\r\n{EVIL}\r\n")
+    };
+    let (boss, own) = ("From: Alice <alice@example.com>", "From: mallory@example.net");
+    let payloads = [
+        text(boss, "; hp=clear"),
+        text(boss, "; hp=cipher"),
+        text(boss, "; protected-headers=v1"),
+        text(&format!("{own}\r\n{boss}"), "; hp=cipher"),
+        format!("Content-Type: message/rfc822\r\n\r\n{}", text(boss, "")),
+    ];
+    let outsides = |entity: &str| [message("Sender: mallory@example.net", entity), entity.to_owned()];
+    let mut cases = Vec::new();
+    for payload in &payloads {
+        for between in [compressed(payload), encrypted(payload, ContentCipher::Aes256Gcm)] {
+            for signed in [opaque_signed(&between, mallory), clear_signed(&between, mallory)] {
+                cases.extend(outsides(&signed).map(|message| (payload.clone(), message, MISMATCH)));
+                let attached = format!("Content-Type: message/rfc822\r\n\r\n{}", message("Sender: mallory@example.net", &signed));
+                cases.push((payload.clone(), message(own, &attached), MISMATCH));
+            }
+        }
+    }
+    cases.push(("two authors".to_owned(), message(own, &opaque_signed(&compressed(&payloads[3]), mallory)), MISMATCH));
+    check_all(cases);
+    // who speaks for herself is who she is, and a name of hers that shows another address is told
+    let hers = |fields: &str| opaque_signed(&compressed(&text(fields, "; hp=clear").replace(EVIL, SAID)), &stage().alice);
+    let named = "From: \"bob@example.org\" <alice@example.com>";
+    check_all([
+        ("hers", message("Sender: alice@example.com", &hers(boss)), Expect::Good),
+        ("hers, and a name", message(FROM_ALICE, &hers(named)), Expect::Warned(Code::MisleadingName)),
+    ]);
+    // where nobody signed, it is told that nobody vouches
+    let said = |payload: &str| encrypted(&payload.replace(EVIL, SAID), ContentCipher::Aes256Gcm);
+    check_all([
+        ("two authors, unsigned", message(own, &said(&payloads[3])), Expect::Warned(Code::FromMismatch)),
+        ("nobody outside", message("Sender: mallory@example.net", &said(&payloads[1])), Expect::Warned(Code::FromMismatch)),
+    ]);
 }

@@ -13,7 +13,7 @@ use super::stage::*;
 const CBC: ContentCipher = ContentCipher::Aes256Cbc;
 const GCM: ContentCipher = ContentCipher::Aes256Gcm;
 
-fn encrypted(entity: &str, cipher: ContentCipher) -> String {
+pub(super) fn encrypted(entity: &str, cipher: ContentCipher) -> String {
     let mut out = Vec::new();
     let to_bob = EnvelopedBuilder::new(cipher).recipient(To::new(stage().bob.certificate()));
     to_bob.encrypt(&mut entity.as_bytes(), &mut out, &mut Seeded::new(b"inside")).expect("encrypted");
