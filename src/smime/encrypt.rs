@@ -9,7 +9,7 @@ use crate::mime::canonical::Wish;
 use crate::smime::Error;
 use crate::smime::choice::{Chosen, CipherChoice, Recipient, TransportChoice, Way, check_recipient, choose};
 use crate::smime::headers::{Confidentiality, Fields, HeaderConfidentiality, HeaderProtection};
-use crate::smime::payload::{Payload, Source, Written};
+use crate::smime::payload::{Layered, Payload, Source, Written};
 use crate::smime::sign::{Pkcs7Mime, grown};
 use crate::smime::spool::{Input, Spool};
 use crate::smime::verdict::Form;
@@ -96,12 +96,19 @@ impl Encrypt {
         self.write(&outer, &mut payload, random, spool).map(|_| ())
     }
 
-    /// The fields that stand outside, and the header section of what is encrypted.
+    /// The fields that stand outside, and the header section of what is encrypted. Of a message that was signed before, the Subject is hidden
+    /// only where the signed part tells it.
     pub(in crate::smime) fn headers(
         &self,
         source: &mut Source<'_>,
         protection: HeaderProtection,
     ) -> Result<(Fields, Vec<u8>), Error> {
+        // what is a layer already has its fields inside, or nowhere: nothing can be added to what was signed
+        let (outside, protection) = match source.layer {
+            Layered::No => (protection, protection),
+            Layered::WithSubject => (protection, HeaderProtection::Off),
+            Layered::Bare => (HeaderProtection::Off, HeaderProtection::Off),
+        };
         if self.has_legacy_display
             && protection == HeaderProtection::On
             && let Some(display) = source.parts.display(self.confidentiality)
@@ -109,7 +116,7 @@ impl Encrypt {
             source.show(&display, &self.limits)?;
         }
         let confidentiality = Confidentiality::Cipher(self.confidentiality);
-        Ok((source.parts.outer(confidentiality, protection), source.parts.head(confidentiality, protection)))
+        Ok((source.parts.outer(confidentiality, outside), source.parts.head(confidentiality, protection)))
     }
 
     fn write(

@@ -2,13 +2,17 @@
 
 use std::io::{self, BufRead, Read, SeekFrom, Write};
 
+use crate::cms::{self, Content};
 use crate::limits::Limits;
 use crate::mime::ContentType;
 use crate::mime::canonical::{self, Crlf, Plan, SafeScan, Wish};
-use crate::mime::stream::Feed;
+use crate::mime::stream::{Feed, Head};
 use crate::mime::transfer::Decoded;
 use crate::smime::Error;
-use crate::smime::headers::{Display, Edit, Parts};
+use crate::smime::body::{Body, Writing};
+use crate::smime::headers::{self, Display, Edit, Parts};
+use crate::smime::layer::{self, Kind};
+use crate::smime::peel::PieceStream;
 use crate::smime::spool::Input;
 
 /// A message whose header section was read; its body is read when it is needed, more than once if need be.
@@ -19,17 +23,35 @@ pub(in crate::smime) struct Source<'m> {
     edits: Vec<Edit>,
     /// The header section taken apart.
     pub(in crate::smime) parts: Parts,
+    /// What it is already.
+    pub(in crate::smime) layer: Layered,
+}
+
+/// Whether a message is a layer already, whose root is none of a payload (RFC 9788 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::smime) enum Layered {
+    /// It is none.
+    No,
+    /// It is, and what its signature covers tells the Subject.
+    WithSubject,
+    /// It is, and its Subject stands outside alone.
+    Bare,
 }
 
 impl<'m> Source<'m> {
-    /// Reads the header section. What has none at all, and what does not say its type, is the text of a message.
+    /// Reads the header section. What has none at all, and what does not say its type, is the text of a message; bytes that no text has are a file.
     pub(in crate::smime) fn read(input: &'m mut dyn Input, limits: &Limits) -> Result<Self, Error> {
         input.seek(SeekFrom::Start(0))?;
-        let (mark, head) = {
+        let (mut mark, mut head) = {
             let mut feed = Feed::new(input);
             (feed.pass_mark()?, feed.head(Vec::new(), &ContentType::text_plain(), limits)?)
         };
+        // a file whose first bytes look like a field
+        if head.bytes.iter().any(|byte| is_of_file(*byte)) {
+            (mark, head) = (0, Feed::new(&mut io::empty()).head(Vec::new(), &ContentType::text_plain(), limits)?);
+        }
         let body_at = u64::try_from(mark.saturating_add(head.bytes.len())).unwrap_or(u64::MAX);
+        let layer = layered(&head, body_at, input, limits)?;
         let mut parts = Parts::of(&head.entity, &head.bytes);
         let is_bare = head.entity.fields().is_empty();
         if is_bare || head.entity.field("content-type").is_none() {
@@ -42,11 +64,16 @@ impl<'m> Source<'m> {
                     (None, Charset::Ascii) => "Content-Transfer-Encoding: 7bit\r\n",
                     (None, _) => "Content-Transfer-Encoding: 8bit\r\n",
                 };
-                let made = format!("Content-Type: text/plain; charset={}\r\n{label}", charset.name());
+                let made = match charset {
+                    Charset::None if is_bare => {
+                        "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n".to_owned()
+                    }
+                    _ => format!("Content-Type: text/plain; charset={}\r\n{label}", charset.name()),
+                };
                 parts.structure.splice(..0, made.into_bytes());
             }
         }
-        Ok(Self { input, body_at, edits: Vec::new(), parts })
+        Ok(Self { input, body_at, edits: Vec::new(), parts, layer })
     }
 
     /// Puts hidden fields into the text.
@@ -75,6 +102,33 @@ impl<'m> Source<'m> {
         self.input.seek(SeekFrom::Start(self.body_at))?;
         Ok(Edited { input: &mut *self.input, at: 0, with: &[], edits: &self.edits })
     }
+}
+
+/// Whether a message is a layer already, and whether what it covers protects the Subject.
+fn layered(head: &Head, body_at: u64, input: &mut dyn Input, limits: &Limits) -> Result<Layered, Error> {
+    let Some(kind) = layer::kind_of_head(&head.entity, &head.bytes) else { return Ok(Layered::No) };
+    input.seek(SeekFrom::Start(body_at))?;
+    let mut feed = Feed::new(input);
+    let inside = match (kind, head.entity.content_type().parameter("boundary")) {
+        (Kind::ClearSigned, Some(boundary)) => {
+            let mut parts = feed.parts(boundary);
+            parts.next()?.and_then(|mut part| Feed::new(&mut part).head(Vec::new(), &ContentType::text_plain(), limits).ok())
+        }
+        (Kind::ClearSigned, None) => None,
+        (Kind::Opaque, _) => {
+            feed.want(layer::DETECT)?;
+            let writing = Writing::of(&head.entity, feed.window());
+            match cms::open(Body::new(writing, feed)?, limits) {
+                Ok(Content::Signed(reader)) => {
+                    Feed::over(&mut PieceStream::new(reader)).head(Vec::new(), &ContentType::text_plain(), limits).ok()
+                }
+                _ => None,
+            }
+        }
+    };
+    let subject = |head: &Head| head.entity.field("subject").map(|field| field.unfolded(&head.bytes));
+    let is_told = inside.is_some_and(|inside| headers::is_protecting(&inside.entity) && subject(&inside) == subject(head));
+    Ok(if is_told { Layered::WithSubject } else { Layered::Bare })
 }
 
 /// How much of a body is looked at for its texts: they come first.
@@ -116,6 +170,8 @@ enum Charset {
     Utf8,
     /// Every byte is a character: nothing is lost.
     Latin1,
+    /// So, and some of them are none that a text has.
+    None,
 }
 
 impl Charset {
@@ -123,7 +179,7 @@ impl Charset {
         match self {
             Self::Ascii => "us-ascii",
             Self::Utf8 => "utf-8",
-            Self::Latin1 => "iso-8859-1",
+            Self::Latin1 | Self::None => "iso-8859-1",
         }
     }
 }
@@ -131,24 +187,31 @@ impl Charset {
 /// The charset of a text that says none.
 fn charset(mut text: impl Read) -> io::Result<Charset> {
     let mut feed = Feed::new(&mut text);
-    let (mut cut, mut found) = (Vec::new(), Charset::Ascii);
+    let (mut cut, mut found, mut is_of_text) = (Vec::new(), Charset::Ascii, true);
     loop {
         let window = feed.fill_buf()?;
         if window.is_empty() {
-            return Ok(if cut.is_empty() { found } else { Charset::Latin1 });
+            let found = if cut.is_empty() { found } else { Charset::Latin1 };
+            return Ok(if found == Charset::Latin1 && !is_of_text { Charset::None } else { found });
         }
         let len = window.len();
-        if !cut.is_empty() || !window.is_ascii() {
+        is_of_text &= !window.iter().any(|byte| is_of_file(*byte));
+        if found != Charset::Latin1 && (!cut.is_empty() || !window.is_ascii()) {
             found = Charset::Utf8;
             cut.extend_from_slice(window);
             match std::str::from_utf8(&cut) {
                 Ok(_) => cut.clear(),
                 Err(error) if error.error_len().is_none() => drop(cut.drain(..error.valid_up_to())),
-                Err(_) => return Ok(Charset::Latin1),
+                Err(_) => (found, cut) = (Charset::Latin1, Vec::new()),
             }
         }
         feed.consume(len);
     }
+}
+
+/// Whether no text and no header section has such a byte.
+fn is_of_file(byte: u8) -> bool {
+    byte < b'\x07'
 }
 
 /// A header section and the body of a source.

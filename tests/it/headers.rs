@@ -378,3 +378,52 @@ fn odd_header_fields_are_written_so_that_they_arrive() {
         assert_eq!(opened.verdict().headers.protected, ["From", "To", "Subject", "X-Long", "X-Blank"]);
     }
 }
+
+#[test]
+fn where_only_the_subject_is_protected_the_other_fields_stay_as_they_are_outside() {
+    let inside = "Content-Type: text/plain; protected-headers=\"v1\"\r\nSubject: The contract\r\n\r\nHi.\r\n";
+    let outside = "From: Alice <alice@example.com>\r\nTo: bob@example.org\r\nSubject: [...]\r\nReply-To: alice@example.com\r\n\
+        Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@example.com>\r\nIn-Reply-To: <0@example.org>\r\nMIME-Version: 1.0\r\n";
+    let opened = open(format!("{outside}{}", encrypted(inside)).as_bytes(), &[]);
+    let expected = "From: Alice <alice@example.com>\r\nTo: bob@example.org\r\nReply-To: alice@example.com\r\n\
+        Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@example.com>\r\nIn-Reply-To: <0@example.org>\r\nSubject: The contract\r\n";
+    assert!(released(&opened).starts_with(expected), "{}", released(&opened));
+    // who protects his fields as the RFC says protects all: others are no part of the message, but for what no message is without
+    let inside = inside.replace("protected-headers=\"v1\"", "hp=cipher");
+    let opened = open(format!("{outside}{}", encrypted(&inside)).as_bytes(), &[]);
+    let expected = "From: Alice <alice@example.com>\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@example.com>\r\nSubject: The contract\r\n";
+    assert!(released(&opened).starts_with(expected), "{}", released(&opened));
+}
+
+#[test]
+fn a_text_that_was_signed_alone_is_shown_whole_whoever_encrypts_it_afterwards() {
+    let lead = "Do not pay anybody.\r\nNever.\r\n\r\nThe rest.\r\n";
+    for (parameter, is_shown) in [("", true), ("; hp=clear", true), ("; hp=cipher", false)] {
+        let entity = format!(
+            "From: alice@example.com\r\nSubject: x\r\nContent-Type: text/plain; hp-legacy-display=1{parameter}\r\n\r\n{lead}"
+        );
+        let message = format!("From: alice@example.com\r\nMIME-Version: 1.0\r\n{}", encrypted(&signed(&entity)));
+        let shown = released(&open(message.as_bytes(), &[]));
+        assert!(shown.contains("\r\n\r\nDo not pay anybody.") == is_shown && shown.contains("The rest."), "{parameter}: {shown}");
+    }
+}
+
+#[test]
+fn the_subject_of_what_was_signed_before_is_hidden_only_where_the_signed_part_tells_it() {
+    let (alice, bob) = (person("alice"), person("bob"));
+    let letter =
+        "From: alice@example.com\r\nTo: bob@example.org\r\nSubject: The contract\r\nContent-Type: text/plain\r\n\r\nHi.\r\n";
+    let recipients = [bob.certificate().clone()];
+    for form in [smime::Form::Clear, smime::Form::Opaque] {
+        for protection in [HeaderProtection::On, HeaderProtection::Off] {
+            let sign = Sign::new(&alice).form(form).header_protection(protection);
+            let signed = sign.run(letter.as_bytes(), Timestamp::from_unix(NOW), &mut Seeded::new(b"s")).expect("signed");
+            let encrypted = Encrypt::new(&recipients).run(&signed, &mut Seeded::new(b"e")).expect("encrypted");
+            let outside = String::from_utf8_lossy(&encrypted).contains("\r\nSubject: [...]\r\n");
+            assert_eq!(outside, protection == HeaderProtection::On, "{form:?} {protection:?}");
+            let opened = open(&encrypted, &[]);
+            assert!(released(&opened).contains("Subject: The contract\r\n"), "{form:?} {protection:?}: {}", released(&opened));
+            assert!(opened.verdict().layers.len() == 2, "{form:?} {protection:?}");
+        }
+    }
+}

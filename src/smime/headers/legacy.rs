@@ -23,7 +23,8 @@ pub(in crate::smime) fn legacy_display(message: &Entity, source: &[u8], layers: 
     let mut edits = Vec::new();
     if layers.iter().any(|layer| matches!(layer, Layer::Encrypted(_))) {
         drop_older(message, &mut edits);
-        if edits.is_empty() {
+        // who composed it wrote that he encrypted (5.2.1): a text that was signed alone is shown whole, whoever encrypted it afterwards
+        if edits.is_empty() && message.content_type().parameter("hp") == Some("cipher") {
             collect(message, source, true, &mut edits);
         }
     }
@@ -40,6 +41,8 @@ fn collect(entity: &Entity, source: &[u8], is_root: bool, edits: &mut Vec<Edit>)
     let content_type = entity.content_type();
     let is_html = content_type.is("text", "html");
     let is_marked = content_type.parameter("hp-legacy-display") == Some("1");
+    // 5.2.4: none is put into an attachment
+    let is_marked = is_marked && !entity.is_attachment(source);
     if !is_marked || !(is_html || content_type.is("text", "plain")) || !is_like_ascii(content_type.parameter("charset")) {
         return;
     }
