@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use sealpost::cms::{EnvelopedBuilder, To};
+use sealpost::crypto::algorithm::ContentCipher;
 use sealpost::crypto::random::Seeded;
 use sealpost::keys::{self, Identity};
 use sealpost::limits::Limits;
@@ -221,4 +223,33 @@ fn text_that_says_no_charset_gets_the_one_that_it_is_in() {
     let signed =
         Sign::new(&alice).run(b"hello, world\r\n", Timestamp::from_unix(NOW), &mut Seeded::new(b"bare")).expect("signed");
     assert!(String::from_utf8_lossy(&content(&signed)).contains("charset=us-ascii"));
+}
+
+#[test]
+fn files_are_encrypted_and_come_back_whatever_they_hold() {
+    let noise: Vec<u8> = (0..5_000_u32).flat_map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    let named_like_a_field = [b"d8:announce35:http://a.example/4:infod6:pieces20:\x01\x02".as_slice(), &noise, b"ee"].concat();
+    for file in [noise.clone(), named_like_a_field] {
+        for (form, message) in forms(&file) {
+            let found = content(&message);
+            let root = mime::parse(&found, &Limits::default()).expect("a message");
+            assert!(root.content_type().is("application", "octet-stream"), "{form}: {:?}", root.content_type());
+            assert!(root.decoded_body(&found) == file, "{form}");
+        }
+    }
+    // what others encrypted as it is, without a header section, or as a text
+    let bob = person("bob");
+    let every: Vec<u8> = (0..=255).collect();
+    let text = "Content-Type: text/plain; charset=koi8-r\r\n\r\n".as_bytes();
+    for file in [
+        noise.clone(),
+        [text, b"\xd0\xd2\xc9\xd7\xc5\xd4\x0b\xd0\xd2\xc9\xd7\xc5\xd4\r\n"].concat(),
+        [text, &every].concat(),
+        [text, &noise].concat(),
+    ] {
+        let mut out = Vec::new();
+        let builder = EnvelopedBuilder::new(ContentCipher::Aes256Cbc).recipient(To::new(bob.certificate()));
+        builder.encrypt(&mut file.as_slice(), &mut out, &mut Seeded::new(b"file")).expect("encrypted");
+        assert!(decrypted(&out) == file, "{:?}", String::from_utf8_lossy(&file[..40.min(file.len())]));
+    }
 }
