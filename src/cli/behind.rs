@@ -1,11 +1,13 @@
-//! Writes a large result in a thread of its own, so that working and writing go on at once.
+//! Writes a large result in a thread of its own, so that working and writing go on at once; between its writes it reads the message ahead.
 
 use std::io::{self, Write};
 use std::thread::JoinHandle;
 
 use sealpost::mime::transfer::Base64Lines;
-use sealpost::secret::relay::{Emptier, Filler, has_processor, relay};
+use sealpost::secret::relay::{Emptier, Filler, Ready, has_processor, relay};
 use zeroize::Zeroize;
+
+use crate::cli::ahead::{Errands, Wishes};
 
 /// Work on less than this many bytes is over before a thread would help.
 const LARGE: u64 = 2 << 20;
@@ -28,6 +30,8 @@ pub(crate) enum Writer {
 /// A place to write to; from some MiB on a thread may do it.
 pub(crate) struct WriteBehind<W: Write + Send + 'static> {
     writer: Writer,
+    /// Where the thread learns what to read ahead.
+    wishes: Option<Wishes>,
     /// The place, while no thread writes there.
     place: Option<W>,
     worker: Option<Worker<W>>,
@@ -72,8 +76,8 @@ impl Drop for Gathered {
 
 impl<W: Write + Send + 'static> WriteBehind<W> {
     /// Writes to this place.
-    pub(crate) fn new(place: W, writer: Writer) -> Self {
-        Self { writer, place: Some(place), worker: None, written: 0, gathered: Gathered::default() }
+    pub(crate) fn new(place: W, writer: Writer, wishes: Option<Wishes>) -> Self {
+        Self { writer, wishes, place: Some(place), worker: None, written: 0, gathered: Gathered::default() }
     }
 
     /// Room for so many bytes, which count as written: at most [`GATHERED`].
@@ -131,7 +135,8 @@ impl<W: Write + Send + 'static> WriteBehind<W> {
     }
 
     fn start(&mut self, encodes: bool) {
-        self.worker = self.place.take().map(|place| Worker::start(place, encodes));
+        let errands = Errands::offer(self.wishes.clone());
+        self.worker = self.place.take().map(|place| Worker::start(place, encodes, errands));
         self.gathered = Gathered::default();
     }
 
@@ -201,26 +206,38 @@ impl<W: Write + Send + 'static> Write for WriteBehind<W> {
 const COPY: usize = 1 << 10;
 
 impl<W: Write + Send + 'static> Worker<W> {
-    fn start(place: W, encodes: bool) -> Self {
+    fn start(place: W, encodes: bool, errands: Errands) -> Self {
         let (filler, emptier) = relay(BLOCKS);
+        emptier.ring(errands.bell());
         let handle = std::thread::spawn(move || {
             let mut place = place;
-            let written = if encodes { encode(emptier, &mut place) } else { write(emptier, &mut place) };
+            let written = if encodes { encode(emptier, &mut place, errands) } else { write(emptier, &mut place, errands) };
             (place, written)
         });
         Self { filler, handle }
     }
 }
 
-fn write(mut from: Emptier, to: &mut impl Write) -> io::Result<()> {
-    while let Some(block) = from.next_block() {
-        to.write_all(block)?;
+/// Writes what comes, to its end, and runs errands as long.
+fn write(mut from: Emptier, to: &mut impl Write, mut errands: Errands) -> io::Result<()> {
+    loop {
+        while !from.is_due() {
+            if !errands.run() {
+                errands.bell().wait();
+            }
+        }
+        loop {
+            match from.ready() {
+                Ready::Block(block) => to.write_all(block)?,
+                Ready::Nothing => break,
+                Ready::End => return Ok(()),
+            }
+        }
     }
-    Ok(())
 }
 
-fn encode(from: Emptier, to: &mut impl Write) -> io::Result<()> {
+fn encode(from: Emptier, to: &mut impl Write, errands: Errands) -> io::Result<()> {
     let mut lines = Base64Lines::new(to);
-    write(from, &mut lines)?;
+    write(from, &mut lines, errands)?;
     lines.finish()
 }

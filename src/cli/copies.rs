@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sealpost::mime::submission::BCC_COPY;
 use sealpost::smime::{Chosen, Encrypt, Recipient, Spool};
 
+use crate::cli::ahead::Wishes;
 use crate::cli::behind::Writer;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
@@ -22,6 +23,7 @@ pub(crate) fn write(
     output: &Output,
     recipients: &RecipientArgs,
     addressees: &Addressees,
+    wishes: Option<&Wishes>,
     mut write: impl FnMut(&Encrypt, &mut dyn Spool) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let copies = copies(output, addressees)?;
@@ -30,7 +32,7 @@ pub(crate) fn write(
     let mut each = || -> Result<(), Failure> {
         for copy in &copies {
             let encrypt = recipients.encryption(copy.readers)?;
-            copy.output.write_by(Writer::Beside, |sink| match copy.address {
+            copy.output.write_by(Writer::Beside, wishes.cloned(), |sink| match copy.address {
                 Some(_) => write(&encrypt, &mut Marked::begin(sink).map_err(Failure::io)?),
                 None => write(&encrypt, sink),
             })?;

@@ -1,13 +1,14 @@
 //! What a command reads: a file, `-`, or standard input.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::SpooledTempFile;
+use tempfile::{SpooledData, SpooledTempFile};
 
 use sealpost::limits::Limits;
 
+use crate::cli::ahead::{ReadAhead, Wishes};
 use crate::cli::failure::{Failure, on_file, reason};
 use crate::cli::progress::Progress;
 
@@ -61,7 +62,7 @@ impl Source {
                 let file = File::open(path).map_err(&failed)?;
                 let metadata = file.metadata().map_err(&failed)?;
                 if metadata.is_file() {
-                    (Place::File(file), metadata.len())
+                    (Place::File(ReadAhead::new(file)), metadata.len())
                 } else if metadata.is_dir() {
                     return Err(Failure::io(format!("cannot read {name} – it is a folder")));
                 } else {
@@ -102,7 +103,11 @@ fn spooled(source: impl Read, bound: u64) -> io::Result<(Place, u64)> {
         len = len.saturating_add(u64::try_from(read).unwrap_or(0));
     }
     spool.seek(SeekFrom::Start(0))?;
-    Ok((Place::Spool(spool), len))
+    let place = match spool.into_inner() {
+        SpooledData::OnDisk(file) => Place::File(ReadAhead::new(file)),
+        SpooledData::InMemory(bytes) => Place::Memory(bytes),
+    };
+    Ok((place, len))
 }
 
 /// A message that is read, from its start and once more if need be.
@@ -114,14 +119,22 @@ pub(crate) struct Message {
 }
 
 enum Place {
-    File(File),
-    Spool(SpooledTempFile),
+    File(ReadAhead),
+    Memory(Cursor<Vec<u8>>),
 }
 
 impl Message {
     /// Its header section, for who it is from and to; it is left at its start.
     pub(crate) fn header(&mut self, limits: &Limits) -> Result<Vec<u8>, Failure> {
         sealpost::smime::read_header(self, limits).map_err(crate::cli::sign::from_smime)
+    }
+
+    /// Where it asks a thread that writes the result to read ahead; nowhere where it is in memory.
+    pub(crate) fn wishes(&self) -> Option<Wishes> {
+        match &self.place {
+            Place::File(file) => Some(file.wishes()),
+            Place::Memory(_) => None,
+        }
     }
 
     /// Its bytes.
@@ -152,7 +165,7 @@ impl Read for Message {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.place {
             Place::File(file) => file.read(out),
-            Place::Spool(spool) => spool.read(out),
+            Place::Memory(bytes) => bytes.read(out),
         };
         match read {
             Ok(read) => {
@@ -169,7 +182,7 @@ impl Seek for Message {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = match &mut self.place {
             Place::File(file) => file.seek(to),
-            Place::Spool(spool) => spool.seek(to),
+            Place::Memory(bytes) => bytes.seek(to),
         };
         let at = at.map_err(|error| io::Error::other(format!("cannot read {} – {}", self.name, reason(&error))))?;
         self.progress.set(at);

@@ -4,6 +4,7 @@
 //! Holds always: the result is on stdout, talk is on stderr; a failed command leaves no output file; exit codes are those of
 //! [`failure::Exit`].
 
+mod ahead;
 mod behind;
 mod beside;
 mod ca;

@@ -65,7 +65,7 @@ pub(crate) fn read(
     let want = if context.json && output.is_stdout() { Want::Nothing } else { verb.want };
     // where content is hashed, the second thread does that
     let writer = if verb.layers == Layers::OneEncrypted { Writer::Beside } else { Writer::Here };
-    let mut spool = output.spool(writer)?;
+    let mut spool = output.spool(writer, message.wishes())?;
     let mut stream = |materials: &Materials| {
         let opened = materials.open(context).stream(message, verb.layers, want, &mut spool, &mut context.random());
         opened.map_err(Failure::io)

@@ -9,6 +9,7 @@ use tempfile::SpooledTempFile;
 
 use sealpost::smime::Spool;
 
+use crate::cli::ahead::Wishes;
 use crate::cli::behind::{WriteBehind, Writer};
 use crate::cli::beside::{Beside, Taken};
 use crate::cli::failure::{Failure, on_file, reason};
@@ -40,22 +41,24 @@ impl Output {
         }
     }
 
-    /// Begins a result that is written as it comes into being and kept only when it is whole.
-    pub(crate) fn spool(&self, writer: Writer) -> Result<OutSpool<'_>, Failure> {
+    /// Begins a result that is written as it comes into being and kept only when it is whole. What a message wishes to be read ahead, a second
+    /// thread reads that writes.
+    pub(crate) fn spool(&self, writer: Writer, wishes: Option<Wishes>) -> Result<OutSpool<'_>, Failure> {
         let place = match self.path() {
             Some(path) if !is_special(path) => Place::Beside(Beside::create(path).map_err(on_file("write", path))?),
             _ => Place::Spool(SpooledTempFile::new(HELD)),
         };
-        Ok(OutSpool { output: self, place: WriteBehind::new(place, writer) })
+        Ok(OutSpool { output: self, place: WriteBehind::new(place, writer, wishes) })
     }
 
     /// Writes a result as it comes into being; where that fails, nothing stays. Standard output gets it whole.
     pub(crate) fn write_by(
         &self,
         writer: Writer,
+        wishes: Option<Wishes>,
         make: impl FnOnce(&mut dyn Spool) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let mut spool = self.spool(writer)?;
+        let mut spool = self.spool(writer, wishes)?;
         make(&mut spool)?;
         spool.keep()
     }

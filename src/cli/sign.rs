@@ -149,7 +149,7 @@ pub(crate) fn run(context: &Context, args: &SignArgs) -> Result<Exit, Failure> {
     let signer = args.signer.signer(context, &header)?;
     signer.warn(&header, context);
     let signing = args.signer.signing(&signer)?;
-    args.output.write_by(Writer::Here, |spool| {
+    args.output.write_by(Writer::Here, None, |spool| {
         signing.stream(&mut message, context.now, &mut context.random(), spool).map_err(from_smime)
     })?;
     if context.json {

@@ -47,7 +47,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<Exit, Failure>
     // the person holds the content of a detached signature already; and with JSON on standard output there is no room for it
     let is_unwanted = args.output.file.is_none() || (context.json && args.output.is_stdout());
     let want = if is_unwanted { Want::Nothing } else { Want::Content };
-    let mut spool = args.output.spool(Writer::Here)?;
+    let mut spool = args.output.spool(Writer::Here, None)?;
     let mut stream = |materials: &Materials| {
         let opener = materials.open(context);
         let opened = match want {

@@ -5,12 +5,15 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io::{self, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::secret::Secret;
 
 /// Bytes of a block: what stays in the cache of a processor until the other one has read it.
 const BLOCK: usize = 64 << 10;
+/// With less room than this many bytes a block is handed over before a source is read once more.
+const LEAST: usize = BLOCK / 16;
 /// Bytes of one copy: between buffers at the same place in their pages longer ones crawl on some processors.
 const COPY: usize = 1 << 10;
 
@@ -28,6 +31,63 @@ pub struct Filler {
 pub struct Emptier {
     shared: Arc<Shared>,
     block: Block,
+    /// How much of the block [`Emptier::read_ready`] gave.
+    at: usize,
+}
+
+/// What there is to read without waiting.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ready<'a> {
+    /// What was written next.
+    Block(&'a [u8]),
+    /// Nothing now.
+    Nothing,
+    /// Nothing any more.
+    End,
+}
+
+/// What ended first, where a source is written to a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The source: all of it is written.
+    Source,
+    /// The room; there will be more.
+    Room,
+    /// Nobody reads any more.
+    Reader,
+}
+
+/// What a thread waits for that reads and writes several relays: the others ring it.
+#[derive(Clone, Default)]
+pub struct Bell(Arc<(Mutex<Rung>, Condvar)>);
+
+#[derive(Default)]
+struct Rung {
+    is_rung: bool,
+    is_awaited: bool,
+}
+
+impl Bell {
+    /// Wakes who waits, or who waits next.
+    pub fn ring(&self) {
+        let (rung, waits) = &*self.0;
+        let mut rung = rung.lock().unwrap_or_else(PoisonError::into_inner);
+        rung.is_rung = true;
+        if std::mem::take(&mut rung.is_awaited) {
+            waits.notify_one();
+        }
+    }
+
+    /// Waits until it is rung, or was rung since the last time.
+    pub fn wait(&self) {
+        let (rung, waits) = &*self.0;
+        let mut rung = rung.lock().unwrap_or_else(PoisonError::into_inner);
+        while !rung.is_rung {
+            rung.is_awaited = true;
+            rung = waits.wait(rung).unwrap_or_else(PoisonError::into_inner);
+        }
+        rung.is_rung = false;
+    }
 }
 
 /// A relay of so many blocks of 64 KiB at most (two at least), for one thread to write to and for another to read from.
@@ -49,7 +109,7 @@ pub struct Emptier {
 /// ```
 pub fn relay(blocks: usize) -> (Filler, Emptier) {
     let shared = Arc::new(Shared { blocks: blocks.max(2), ..Shared::default() });
-    (Filler { shared: Arc::clone(&shared), block: Block::default() }, Emptier { shared, block: Block::default() })
+    (Filler { shared: Arc::clone(&shared), block: Block::default() }, Emptier { shared, block: Block::default(), at: 0 })
 }
 
 /// Whether a second thread has a processor to run on; asked of the system once.
@@ -94,6 +154,8 @@ struct State {
     made: usize,
     filler_waits: bool,
     emptier_waits: bool,
+    /// What is rung where one side does not wait here.
+    bell: Option<Bell>,
     is_closed: bool,
     is_gone: bool,
 }
@@ -106,6 +168,19 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many blocks or more may be filled at once.
+    fn has_room_for(&self, state: &State, blocks: usize) -> bool {
+        state.empty.len().saturating_add(self.blocks.saturating_sub(state.made)) >= blocks
+    }
+}
+
+impl State {
+    fn ring(&self) {
+        if let Some(bell) = &self.bell {
+            bell.ring();
+        }
     }
 }
 
@@ -138,6 +213,46 @@ impl Filler {
     /// So many bytes of the room that was made, which count as written.
     pub fn lend(&mut self, bytes: usize) -> &mut [u8] {
         self.block.take(bytes)
+    }
+
+    /// Rings this bell when there is room for half of the blocks once more, or nobody reads.
+    pub fn ring(&self, bell: &Bell) {
+        self.shared.lock().bell = Some(bell.clone());
+    }
+
+    /// Whether there is room for half of the blocks, so that filling them is worth the while.
+    pub fn is_due(&self) -> bool {
+        let state = self.shared.lock();
+        state.is_gone || self.shared.has_room_for(&state, self.shared.half())
+    }
+
+    /// Writes what a source gives, as long as there is room and somebody reads; says which of them ended. It does not wait for the other
+    /// thread.
+    pub fn write_from(&mut self, source: &mut dyn Read) -> io::Result<Ended> {
+        loop {
+            if self.block.room() < LEAST {
+                self.hand_over();
+                let (is_gone, has_room) = {
+                    let state = self.shared.lock();
+                    (state.is_gone, self.shared.has_room_for(&state, 1))
+                };
+                if is_gone || !has_room {
+                    return Ok(if is_gone { Ended::Reader } else { Ended::Room });
+                }
+                if self.pass_on().is_err() {
+                    return Ok(Ended::Reader);
+                }
+            }
+            let filled = self.block.filled;
+            let read = match source.read(self.block.memory.expose_mut().get_mut(filled..).unwrap_or_default()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            if read == 0 {
+                return Ok(Ended::Source);
+            }
+            self.block.take(read);
+        }
     }
 
     /// Hands over the rest, and ends. Who drops it ends, too, and the rest is lost.
@@ -175,9 +290,11 @@ impl Filler {
         }
         let mut state = self.shared.lock();
         state.full.push_back(block);
-        if state.emptier_waits && state.full.len() >= self.shared.half() {
-            state.emptier_waits = false;
-            self.shared.filled.notify_one();
+        if state.full.len() >= self.shared.half() {
+            if std::mem::take(&mut state.emptier_waits) {
+                self.shared.filled.notify_one();
+            }
+            state.ring();
         }
     }
 }
@@ -187,21 +304,15 @@ impl Drop for Filler {
         let mut state = self.shared.lock();
         (state.is_closed, state.emptier_waits) = (true, false);
         self.shared.filled.notify_one();
+        state.ring();
     }
 }
 
 impl Emptier {
     /// What was written next; `None` at the end. It waits for half of the blocks, or the end.
     pub fn next_block(&mut self) -> Option<&[u8]> {
-        let read = std::mem::take(&mut self.block);
+        self.give_back();
         let mut state = self.shared.lock();
-        if read.filled > 0 {
-            state.empty.push(read);
-        }
-        if state.filler_waits && state.empty.len() >= self.shared.half() {
-            state.filler_waits = false;
-            self.shared.emptied.notify_one();
-        }
         while state.full.is_empty() && !state.is_closed {
             state.emptier_waits = true;
             state = wait(&self.shared.filled, state);
@@ -210,6 +321,66 @@ impl Emptier {
         drop(state);
         self.block.memory.expose().get(..self.block.filled)
     }
+
+    /// What was written next, where it is there.
+    pub fn ready(&mut self) -> Ready<'_> {
+        self.give_back();
+        let mut state = self.shared.lock();
+        match state.full.pop_front() {
+            Some(block) => {
+                drop(state);
+                self.block = block;
+                Ready::Block(self.block.memory.expose().get(..self.block.filled).unwrap_or_default())
+            }
+            None if state.is_closed => Ready::End,
+            None => Ready::Nothing,
+        }
+    }
+
+    /// Copies what was written next, in pieces of any size, where it is there; tells how many bytes. `None` where nothing is there now, and
+    /// no bytes at the end.
+    pub fn read_ready(&mut self, out: &mut [u8]) -> Option<usize> {
+        if self.at == self.block.filled {
+            match self.ready() {
+                Ready::Block(_) => {}
+                Ready::Nothing => return None,
+                Ready::End => return Some(0),
+            }
+        }
+        let left = self.block.memory.expose().get(self.at..self.block.filled).unwrap_or_default();
+        let (now, _) = left.split_at(left.len().min(out.len()));
+        let space = out.get_mut(..now.len()).unwrap_or_default();
+        space.chunks_mut(COPY).zip(now.chunks(COPY)).for_each(|(to, from)| to.copy_from_slice(from));
+        self.at = self.at.saturating_add(now.len());
+        Some(now.len())
+    }
+
+    /// Rings this bell when half of the blocks are full, or at the end.
+    pub fn ring(&self, bell: &Bell) {
+        self.shared.lock().bell = Some(bell.clone());
+    }
+
+    /// Whether half of the blocks are full, or the end came, so that reading is worth the while.
+    pub fn is_due(&self) -> bool {
+        let state = self.shared.lock();
+        state.is_closed || state.full.len() >= self.shared.half()
+    }
+
+    /// Gives back the block that was read.
+    fn give_back(&mut self) {
+        let read = std::mem::take(&mut self.block);
+        self.at = 0;
+        let mut state = self.shared.lock();
+        if read.filled > 0 {
+            state.empty.push(read);
+        }
+        if self.shared.has_room_for(&state, self.shared.half()) {
+            if std::mem::take(&mut state.filler_waits) {
+                self.shared.emptied.notify_one();
+            }
+            state.ring();
+        }
+    }
 }
 
 impl Drop for Emptier {
@@ -217,12 +388,19 @@ impl Drop for Emptier {
         let mut state = self.shared.lock();
         (state.is_gone, state.filler_waits) = (true, false);
         self.shared.emptied.notify_one();
+        state.ring();
     }
 }
 
 impl fmt::Debug for Filler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Filler")
+    }
+}
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bell")
     }
 }
 
@@ -269,6 +447,81 @@ mod tests {
             assert!(reader.join().expect("no panic") == content, "{piece}");
             assert!(shared.lock().made <= 4, "memory is bounded");
         }
+    }
+
+    #[test]
+    fn what_there_is_room_for_is_taken_from_a_source_and_nobody_waits() {
+        let content = content(1 << 20);
+        let (filler, mut emptier) = relay(4);
+        let bell = Bell::default();
+        filler.ring(&bell);
+        let (mut source, mut filler) = (content.as_slice(), Some(filler));
+        let mut fill = || {
+            let Some(mut writes) = filler.take() else { return };
+            assert!(writes.is_due(), "it is due at first, and where it was rung");
+            match writes.write_from(&mut source).expect("read") {
+                Ended::Room => {
+                    assert!(!writes.is_due(), "all blocks are full");
+                    filler = Some(writes);
+                }
+                ended => {
+                    assert_eq!(ended, Ended::Source);
+                    writes.finish().expect("read");
+                }
+            }
+        };
+        fill();
+        let mut all = Vec::new();
+        loop {
+            match emptier.ready() {
+                Ready::Block(block) => all.extend_from_slice(block),
+                Ready::End => break,
+                Ready::Nothing => {
+                    bell.wait();
+                    fill();
+                }
+            }
+        }
+        assert!(all == content);
+    }
+
+    #[test]
+    fn pieces_of_any_size_are_read_and_an_end_stays_one() {
+        let content = content(300_000);
+        for piece in [1, 4_096, 100_000] {
+            let (mut filler, mut emptier) = relay(8);
+            filler.write(&content).expect("room");
+            filler.finish().expect("room");
+            let (mut all, mut out) = (Vec::new(), vec![0; piece]);
+            while let Some(read @ 1..) = emptier.read_ready(&mut out) {
+                all.extend_from_slice(&out[..read]);
+            }
+            assert!(all == content, "{piece}");
+            assert_eq!(emptier.read_ready(&mut out), Some(0), "an end stays one");
+        }
+    }
+
+    #[test]
+    fn a_source_is_not_read_for_nobody_and_its_error_comes_after_what_it_gave() {
+        let (mut filler, emptier) = relay(4);
+        let bell = Bell::default();
+        filler.ring(&bell);
+        drop(emptier);
+        bell.wait();
+        assert!(filler.is_due());
+        assert_eq!(filler.write_from(&mut io::repeat(1)).expect("read"), Ended::Reader);
+
+        struct Torn;
+        impl Read for Torn {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("torn"))
+            }
+        }
+        let (mut filler, mut emptier) = relay(4);
+        let error = filler.write_from(&mut b"content".chain(Torn)).expect_err("torn");
+        assert_eq!(error.to_string(), "torn");
+        filler.finish().expect("read");
+        assert_eq!(emptier.next_block(), Some(b"content".as_slice()));
     }
 
     #[test]
