@@ -34,6 +34,7 @@ pub(crate) fn run(context: &Context, args: &EncryptArgs) -> Result<Exit, Failure
     context.check_output(&args.output)?;
     let mut message = Source(args.message.clone()).open("encrypting", &context.limits)?;
     let addressees = args.recipients.addressees(context, &message.header(&context.limits)?, None)?;
+    message.warn_of_subject(&context.limits)?;
     copies::write(context, "encrypt", &args.output, &args.recipients, &addressees, message.wishes().as_ref(), |encrypt, spool| {
         encrypt.stream(&mut message, &mut context.random(), spool).map_err(from_smime)
     })

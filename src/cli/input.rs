@@ -137,6 +137,17 @@ impl Message {
         }
     }
 
+    /// Says where its Subject stays readable on the way, though it is to be encrypted.
+    pub(crate) fn warn_of_subject(&mut self, limits: &Limits) -> Result<(), Failure> {
+        if sealpost::smime::shows_subject(self, limits).map_err(crate::cli::sign::from_smime)? {
+            eprintln!(
+                "warning: the Subject stays readable on the way – the message was signed or encrypted before, and that does not hold it"
+            );
+            eprintln!("hint: seal the message as it was before, or change its Subject");
+        }
+        Ok(())
+    }
+
     /// Its bytes.
     pub(crate) fn len(&self) -> u64 {
         self.len

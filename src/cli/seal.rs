@@ -41,6 +41,7 @@ pub(crate) fn run(context: &Context, args: &SealArgs) -> Result<Exit, Failure> {
     let addressees = args.recipients.addressees(context, &header, Some(signer.identity.certificate()))?;
     signer.warn(&header, context);
     let sign = args.signer.signing(&signer)?;
+    message.warn_of_subject(&context.limits)?;
     // the thread that writes has enough to do beside the one that hashes, and memory is short
     copies::write(context, "seal", &args.output, &args.recipients, &addressees, None, |encrypt, spool| {
         let seal = Seal::new(sign.clone(), encrypt.clone());

@@ -52,7 +52,7 @@ pub use inspect::{Inspection, Part, inspect, inspect_stream};
 pub use learnt::Learnt;
 pub use needs::{Needs, needs};
 pub use open::{Layers, Open, Opened, Want};
-pub use payload::read_header;
+pub use payload::{read_header, shows_subject};
 pub use policy::{Accept, Trust};
 pub use released::Released;
 pub use seal::Seal;

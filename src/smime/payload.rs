@@ -342,3 +342,14 @@ pub fn read_header(input: &mut dyn Input, limits: &Limits) -> Result<Vec<u8>, Er
     input.seek(SeekFrom::Start(0))?;
     Ok(head.bytes)
 }
+
+/// Whether the Subject of a message would stay readable outside when it is encrypted: it was signed or encrypted before, and what was signed does
+/// not tell it. The input is left at its start.
+pub fn shows_subject(input: &mut dyn Input, limits: &Limits) -> Result<bool, Error> {
+    let shows = {
+        let source = Source::read(input, limits)?;
+        source.layer == Layered::Bare && source.parts.others.iter().any(|(name, _)| name == "subject")
+    };
+    input.seek(SeekFrom::Start(0))?;
+    Ok(shows)
+}

@@ -421,6 +421,8 @@ fn the_subject_of_what_was_signed_before_is_hidden_only_where_the_signed_part_te
             let encrypted = Encrypt::new(&recipients).run(&signed, &mut Seeded::new(b"e")).expect("encrypted");
             let outside = String::from_utf8_lossy(&encrypted).contains("\r\nSubject: [...]\r\n");
             assert_eq!(outside, protection == HeaderProtection::On, "{form:?} {protection:?}");
+            let shows = smime::shows_subject(&mut std::io::Cursor::new(&signed), &Limits::default()).expect("read");
+            assert_eq!(shows, !outside, "{form:?} {protection:?}: it is told");
             let opened = open(&encrypted, &[]);
             assert!(released(&opened).contains("Subject: The contract\r\n"), "{form:?} {protection:?}: {}", released(&opened));
             assert!(opened.verdict().layers.len() == 2, "{form:?} {protection:?}");
