@@ -6,9 +6,10 @@ use crate::cms::{EnvelopedBuilder, To};
 use crate::crypto::random::Random;
 use crate::limits::Limits;
 use crate::mime::canonical::Wish;
+use crate::mime::{self, ContentType};
 use crate::smime::Error;
 use crate::smime::choice::{Chosen, CipherChoice, Recipient, TransportChoice, Way, check_recipient, choose};
-use crate::smime::headers::{Confidentiality, Fields, HeaderConfidentiality, HeaderProtection};
+use crate::smime::headers::{Confidentiality, Fields, HeaderConfidentiality, HeaderProtection, is_protecting};
 use crate::smime::payload::{Layered, Payload, Source, Written};
 use crate::smime::sign::{Pkcs7Mime, grown};
 use crate::smime::spool::{Input, Spool};
@@ -109,13 +110,19 @@ impl Encrypt {
             Layered::WithSubject => (protection, HeaderProtection::Off),
             Layered::Bare => (HeaderProtection::Off, HeaderProtection::Off),
         };
+        let confidentiality = Confidentiality::Cipher(self.confidentiality);
+        // readers leave out what the text tells only where they read that the header is protected
+        let is_read = || {
+            let head = source.parts.head(confidentiality, protection);
+            mime::entity::head(&head, Vec::new(), &ContentType::text_plain(), &self.limits).is_ok_and(|head| is_protecting(&head))
+        };
         if self.has_legacy_display
             && protection == HeaderProtection::On
+            && is_read()
             && let Some(display) = source.parts.display(self.confidentiality)
         {
             source.show(&display, &self.limits)?;
         }
-        let confidentiality = Confidentiality::Cipher(self.confidentiality);
         Ok((source.parts.outer(confidentiality, outside), source.parts.head(confidentiality, protection)))
     }
 

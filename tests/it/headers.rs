@@ -429,3 +429,18 @@ fn the_subject_of_what_was_signed_before_is_hidden_only_where_the_signed_part_te
         }
     }
 }
+
+#[test]
+fn hidden_fields_are_not_put_into_a_text_whose_type_nobody_can_read() {
+    let bob = [person("bob").certificate().clone()];
+    let encrypt = Encrypt::new(&bob).legacy_display(true);
+    for (parameters, is_told) in [("", true), ("; charset=utf-8", true), (";\"=", false)] {
+        let letter =
+            format!("From: alice@example.com\r\nSubject: The contract\r\nContent-Type: text/plain{parameters}\r\n\r\nHi.\r\n");
+        let sealed = encrypt.run(letter.as_bytes(), &mut Seeded::new(b"told")).expect("encrypted");
+        let opened = open(&sealed, &[]);
+        let content = String::from_utf8_lossy(opened.released().expect("released").content()).into_owned();
+        assert_eq!(content.contains("\r\n\r\nSubject: The contract\r\n\r\nHi."), is_told, "{parameters}: {content}");
+        assert!(released(&opened).ends_with("\r\n\r\nHi.\r\n"), "{parameters}: {}", released(&opened));
+    }
+}
