@@ -9,7 +9,7 @@ use crate::mime::canonical::{self, Crlf, Plan, SafeScan, Wish};
 use crate::mime::stream::{Feed, Head};
 use crate::mime::transfer::Decoded;
 use crate::smime::Error;
-use crate::smime::body::{Body, Writing};
+use crate::smime::body::Body;
 use crate::smime::headers::{self, Display, Edit, Parts};
 use crate::smime::layer::{self, Kind};
 use crate::smime::peel::PieceStream;
@@ -41,16 +41,7 @@ pub(in crate::smime) enum Layered {
 impl<'m> Source<'m> {
     /// Reads the header section. What has none at all, and what does not say its type, is the text of a message; bytes that no text has are a file.
     pub(in crate::smime) fn read(input: &'m mut dyn Input, limits: &Limits) -> Result<Self, Error> {
-        input.seek(SeekFrom::Start(0))?;
-        let (mut mark, mut head) = {
-            let mut feed = Feed::new(input);
-            (feed.pass_mark()?, feed.head(Vec::new(), &ContentType::text_plain(), limits)?)
-        };
-        // a file whose first bytes look like a field
-        if head.bytes.iter().any(|byte| is_of_file(*byte)) {
-            (mark, head) = (0, Feed::new(&mut io::empty()).head(Vec::new(), &ContentType::text_plain(), limits)?);
-        }
-        let body_at = u64::try_from(mark.saturating_add(head.bytes.len())).unwrap_or(u64::MAX);
+        let (head, body_at) = head_of(input, limits)?;
         let layer = layered(&head, body_at, input, limits)?;
         let mut parts = Parts::of(&head.entity, &head.bytes);
         let is_bare = head.entity.fields().is_empty();
@@ -104,6 +95,20 @@ impl<'m> Source<'m> {
     }
 }
 
+/// The header section, and where the body begins. A file whose first bytes look like a field has none.
+fn head_of(input: &mut dyn Input, limits: &Limits) -> Result<(Head, u64), Error> {
+    input.seek(SeekFrom::Start(0))?;
+    let (mut mark, mut head) = {
+        let mut feed = Feed::new(input);
+        (feed.pass_mark()?, feed.head(Vec::new(), &ContentType::text_plain(), limits)?)
+    };
+    if head.bytes.iter().any(|byte| is_of_file(*byte)) {
+        (mark, head) = (0, Feed::new(&mut io::empty()).head(Vec::new(), &ContentType::text_plain(), limits)?);
+    }
+    let body_at = u64::try_from(mark.saturating_add(head.bytes.len())).unwrap_or(u64::MAX);
+    Ok((head, body_at))
+}
+
 /// Whether a message is a layer already, and whether what it covers protects the Subject.
 fn layered(head: &Head, body_at: u64, input: &mut dyn Input, limits: &Limits) -> Result<Layered, Error> {
     let Some(kind) = layer::kind_of_head(&head.entity, &head.bytes) else { return Ok(Layered::No) };
@@ -116,8 +121,7 @@ fn layered(head: &Head, body_at: u64, input: &mut dyn Input, limits: &Limits) ->
         }
         (Kind::ClearSigned, None) => None,
         (Kind::Opaque, _) => {
-            feed.want(layer::DETECT)?;
-            let writing = Writing::of(&head.entity, feed.window());
+            let writing = layer::writing_of(&head.entity, &mut feed)?;
             match cms::open(Body::new(writing, feed)?, limits) {
                 Ok(Content::Signed(reader)) => {
                     Feed::over(&mut PieceStream::new(reader)).head(Vec::new(), &ContentType::text_plain(), limits).ok()
@@ -346,10 +350,8 @@ pub fn read_header(input: &mut dyn Input, limits: &Limits) -> Result<Vec<u8>, Er
 /// Whether the Subject of a message would stay readable outside when it is encrypted: it was signed or encrypted before, and what was signed does
 /// not tell it. The input is left at its start.
 pub fn shows_subject(input: &mut dyn Input, limits: &Limits) -> Result<bool, Error> {
-    let shows = {
-        let source = Source::read(input, limits)?;
-        source.layer == Layered::Bare && source.parts.others.iter().any(|(name, _)| name == "subject")
-    };
+    let (head, body_at) = head_of(input, limits)?;
+    let layer = layered(&head, body_at, input, limits)?;
     input.seek(SeekFrom::Start(0))?;
-    Ok(shows)
+    Ok(layer == Layered::Bare && head.entity.field("subject").is_some())
 }

@@ -64,11 +64,9 @@ fn is_noise(block: &[u8]) -> bool {
 /// of the content, of which `at` bytes come before these.
 fn has_noise_within_text(bytes: &[u8], at: usize) -> bool {
     let first = at.next_multiple_of(BLOCK).saturating_sub(at).min(bytes.len());
-    let mut kinds =
-        bytes.get(first..).unwrap_or_default().chunks_exact(BLOCK).map(|block| (is_noise(block), has_controls(block)));
-    let (mut was_text, mut noise, mut row) = (true, false, 0_u32);
-    let mut found = false;
-    for (is_noise, is_odd) in &mut kinds {
+    let kinds = bytes.get(first..).unwrap_or_default().chunks_exact(BLOCK).map(|block| (is_noise(block), has_controls(block)));
+    let (mut was_text, mut noise, mut row, mut found) = (true, false, 0_u32, false);
+    for (is_noise, is_odd) in kinds {
         row = if is_odd { row.saturating_add(1) } else { 0 };
         if row >= 3 {
             return false;

@@ -4,8 +4,6 @@
 //! `render` reads them and says what a reader sees, `legacy` finds what was put into the text; `parameter` changes the parameters of a
 //! Content-Type and nothing else.
 
-use crate::mime::Entity;
-
 mod compose;
 mod confidentiality;
 mod display;
@@ -17,7 +15,9 @@ pub(in crate::smime) use compose::{Confidentiality, Fields, Parts};
 pub use confidentiality::HeaderConfidentiality;
 pub(in crate::smime) use display::Display;
 pub(in crate::smime) use legacy::{Edit, legacy_display};
-pub(in crate::smime) use render::{covered, message_entity, other_from, protected, released_header, shown_as_message};
+pub(in crate::smime) use render::{
+    covered, is_protecting, message_entity, other_from, protected, released_header, shown_as_message,
+};
 
 /// Whether header fields are copied into the protected part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,12 +27,6 @@ pub enum HeaderProtection {
     On,
     /// They are not: the form before RFC 9788.
     Off,
-}
-
-/// Whether the root of a payload says that its header fields are protected.
-pub(in crate::smime) fn is_protecting(payload: &Entity) -> bool {
-    let content_type = payload.content_type();
-    matches!(content_type.parameter("hp"), Some("clear" | "cipher")) || content_type.parameter("protected-headers") == Some("v1")
 }
 
 /// Whether a field is about the structure of its entity: it is never protected, and never taken from outside (RFC 9787 1.1.1).

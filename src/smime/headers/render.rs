@@ -29,16 +29,25 @@ fn protecting<'a>(payload: &'a Entity, source: &[u8], outer: Outer<'_>) -> Optio
     if layer::kind(payload, source).is_some() {
         return None;
     }
-    let content_type = payload.content_type();
-    match content_type.parameter("hp") {
-        Some("clear") => return Some((Scheme::Clear, payload)),
-        Some("cipher") => return Some((Scheme::Cipher, payload)),
-        _ => {}
-    }
-    if content_type.parameter("protected-headers") == Some("v1") {
-        return Some((Scheme::Older, payload));
+    if let Some(scheme) = declared(payload) {
+        return Some((scheme, payload));
     }
     wrapped(payload, source, outer).map(|inner| (Scheme::Older, inner))
+}
+
+/// How the root of a payload says that its header fields are protected.
+fn declared(payload: &Entity) -> Option<Scheme> {
+    let content_type = payload.content_type();
+    match content_type.parameter("hp") {
+        Some("clear") => Some(Scheme::Clear),
+        Some("cipher") => Some(Scheme::Cipher),
+        _ => (content_type.parameter("protected-headers") == Some("v1")).then_some(Scheme::Older),
+    }
+}
+
+/// Whether the root of a payload says that its header fields are protected.
+pub(in crate::smime) fn is_protecting(payload: &Entity) -> bool {
+    declared(payload).is_some()
 }
 
 /// The message that is the whole payload (RFC 9788 4.10.1). One whose author is another than that of the message around was forwarded.

@@ -328,6 +328,10 @@ impl Work<'_, '_> {
     /// stand, and in that content header fields.
     pub(in crate::smime::peel) fn check_released(&mut self, payload: &Entity, content: &[u8]) {
         let is_protected = headers::covered(payload, content, self.outer()).is_some();
+        // of what is outside, each layer was asked when its signers were judged
+        if !is_protected && self.outer.is_some() && !payload.is_message() {
+            return;
+        }
         let header = self.outer.is_some().then(|| headers::released_header(self.outer(), payload, content, &self.verdict.layers));
         let of_header =
             header.as_ref().map(|header| mime::entity::head(header, Vec::new(), &ContentType::text_plain(), &self.open.limits));
@@ -336,9 +340,8 @@ impl Work<'_, '_> {
             (Some(Err(error)), _) => return self.error(Code::Limit, error.to_string()),
             _ => (payload, content),
         };
-        let inside = headers::shown_as_message(shown, payload, content);
-        let author =
-            Author::of_protected(inside.map_or(shown, |(entity, _)| entity), inside.map_or(source, |(_, source)| source));
+        let (named, its_source) = headers::shown_as_message(shown, payload, content).unwrap_or((shown, source));
+        let author = Author::of_protected(named, its_source);
         let has_signers = self.verdict.signers().next().is_some();
         if !has_signers {
             if is_protected && let Some(text) = unvouched(&author, self.outer()) {
