@@ -6,7 +6,6 @@
 //!
 //! RFCs: 8551 (messages), 8550 (certificates), 9788 (header protection).
 
-mod advice;
 mod body;
 mod choice;
 mod clock;

@@ -13,18 +13,18 @@ use crate::mime::stream::{Feed, ReadError};
 use crate::mime::transfer::Base64Reader;
 use crate::pki::{Certificate, ChainStatus};
 use crate::secret::Secret;
-use crate::smime::advice;
 use crate::smime::body::Body;
 use crate::smime::clock::{Clock, FirstSeen};
 use crate::smime::effort::Effort;
 use crate::smime::finding::{Code, Excuse, Finding, Outcome};
 use crate::smime::hints::Hints;
+use crate::smime::inspect::inspect_stream;
 use crate::smime::layer::{self, Form};
 use crate::smime::peel::{Found, Stop, Work, hash_file, signed_layer};
 use crate::smime::policy::{Accept, Trust};
 use crate::smime::released::Released;
 use crate::smime::spool::{Input, Spool};
-use crate::smime::verdict::{self, SignatureStatus, Verdict, Verified};
+use crate::smime::verdict::{self, Layer, SignatureStatus, Verdict, Verified};
 
 /// An opening: with which keys, in whom we trust, what we excuse.
 pub struct Open<'a> {
@@ -289,6 +289,20 @@ impl<'a> Open<'a> {
         Opened { verdict: found.verdict, content, is_whole: found.is_whole, is_signed_inside: found.is_signed_inside }
     }
 
+    /// Of a message in which nothing is signed: what opens it, where something is encrypted.
+    fn say_who_reads(&self, layers: Layers, verdict: &mut Verdict, message: &mut dyn Input) -> io::Result<()> {
+        let is_open = |finding: &&mut Finding| finding.code == Code::NotSigned && finding.fix.is_none();
+        let Some(finding) = verdict.findings.iter_mut().find(is_open).filter(|_| layers == Layers::OneSigned) else {
+            return Ok(());
+        };
+        message.seek(SeekFrom::Start(0))?;
+        let seen = inspect_stream(message, &self.limits)?;
+        if seen.layers.iter().any(|layer| matches!(layer, Layer::Encrypted(_))) {
+            finding.fix = Some("sealpost open MSG".to_owned());
+        }
+        Ok(())
+    }
+
     /// Pass after pass, until one needs no other.
     fn passes(
         &self,
@@ -325,7 +339,7 @@ impl<'a> Open<'a> {
             }
             match work.conclude() {
                 Ok(mut found) => {
-                    advice::add(self, layers, &mut found.verdict, message)?;
+                    self.say_who_reads(layers, &mut found.verdict, message)?;
                     return Ok(found);
                 }
                 Err(Stop::Io(error)) => return Err(error),

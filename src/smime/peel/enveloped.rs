@@ -5,7 +5,7 @@ use std::io::{BufRead, Read};
 use crate::cms::{self, Candidate, ContentType, Decrypting, EnvelopedReader, Key};
 use crate::crypto;
 use crate::crypto::algorithm::{CipherParameters, Strength};
-use crate::pki::Certificate;
+use crate::pki::{Certificate, email};
 use crate::smime::effort;
 use crate::smime::finding::{Code, Finding};
 use crate::smime::hints::Trial;
@@ -150,20 +150,29 @@ impl Work<'_, '_> {
 
     /// What helps where no key fits: whoever gave a password or a key-encryption key needs no certificate.
     fn no_key(&self, layer: usize) -> Finding {
-        let is_for = |wanted: &str| match self.verdict.layers.get(layer) {
-            Some(Layer::Encrypted(layer)) => layer.recipients.iter().any(|recipient| recipient.kind == wanted),
-            _ => false,
+        let recipients = match self.verdict.layers.get(layer) {
+            Some(Layer::Encrypted(layer)) => layer.recipients.as_slice(),
+            _ => &[],
         };
+        let is_for = |wanted: &str| recipients.iter().any(|recipient| recipient.kind == wanted);
+        let is_for_none_but =
+            |kinds: &[&str]| !recipients.is_empty() && recipients.iter().all(|recipient| kinds.contains(&recipient.kind));
         let gave = |is_one: fn(&Key<'_>) -> bool| self.open.keys.iter().any(is_one);
-        if is_for("pwri") && gave(|key| matches!(key, Key::Password(_))) {
-            let text = "no key here decrypts the message – the password is another";
-            return Finding::error(Code::NoKey, text).fix("--passphrase-file FILE");
-        }
-        if is_for("kekri") && gave(|key| matches!(key, Key::Kek(_))) {
-            return Finding::error(Code::NoKey, "no key here decrypts the message – the key-encryption key is another")
-                .fix("--kek FILE");
-        }
-        Finding::error(Code::NoKey, "no key here decrypts the message").fix("sealpost id import FILE")
+        let mut addresses = recipients.iter().flat_map(|recipient| &recipient.addresses);
+        let (why, fix) = if is_for("pwri") && gave(|key| matches!(key, Key::Password(_))) {
+            (" – the password is another".to_owned(), PASSPHRASE)
+        } else if is_for("kekri") && gave(|key| matches!(key, Key::Kek(_))) {
+            (" – the key-encryption key is another".to_owned(), KEK)
+        } else if let Some(address) = addresses.find(|address| email::find(self.open.locked, address)) {
+            (format!(" – the key of {address} is locked"), PASSPHRASE)
+        } else if is_for_none_but(&["kekri"]) {
+            (" – a key-encryption key opens it".to_owned(), KEK)
+        } else if is_for_none_but(&["pwri", "kekri"]) {
+            (" – a password opens it".to_owned(), PASSPHRASE)
+        } else {
+            (String::new(), "sealpost id import FILE")
+        };
+        Finding::error(Code::NoKey, format!("no key here decrypts the message{why}")).fix(fix)
     }
 
     fn mark(&mut self, layer: usize, candidate: Candidate, is_used: bool) {
@@ -201,3 +210,7 @@ fn reads_as_content(content: &[u8]) -> bool {
     let name = content.get(..colon).unwrap_or_default();
     cms::looks_like(content) || (!name.is_empty() && name.iter().all(u8::is_ascii_graphic))
 }
+
+/// What gives a password, or a key-encryption key.
+const PASSPHRASE: &str = "--passphrase-file FILE";
+const KEK: &str = "--kek FILE";

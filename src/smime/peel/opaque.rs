@@ -74,7 +74,7 @@ impl Work<'_, '_> {
                     1 => "the message holds a certificate and nothing else".to_owned(),
                     several => format!("the message holds {several} certificates and nothing else"),
                 };
-                self.add(Finding::info(Code::CertificatesOnly, text));
+                self.add(Finding::info(Code::CertificatesOnly, text).fix("sealpost contact add MSG"));
             }
             return Err(self.fail(Code::NotSigned, "the message has the form of a signed one and nobody signed it"));
         }
